@@ -1,0 +1,60 @@
+package schemas
+
+import "fmt"
+
+// ArtifactRef names one finished file. References travel through Temporal; rows never do.
+type ArtifactRef struct {
+	// URI is relative to the store (or, for `starter score`, to the output folder), so that a store
+	// can be moved. An input outside the store keeps the URL it was read from.
+	URI    string `json:"uri"`
+	SHA256 string `json:"sha256"`
+	Rows   int64  `json:"rows"`
+	Bytes  int64  `json:"bytes"`
+	Schema string `json:"schema,omitempty"`
+}
+
+// Named is a thing the result depends on, by name and hash.
+type Named struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+}
+
+// Paths inside a store (contract, section 7).
+const (
+	CurrentPath       = "current.json"
+	QuarantineFile    = "quarantine.parquet"
+	RankingFile       = "ranking.parquet"
+	StackFile         = "stack.parquet"
+	StackCSVFile      = "stack.csv"
+	ContributionsFile = "contributions.parquet"
+	ChangesFile       = "changes.parquet"
+	ReportFile        = "report.html"
+	ManifestFile      = "manifest.json"
+	DecisionFile      = "decision.json"
+	ClaimFile         = "claim.json"
+	ExtractFolder     = "extract"
+)
+
+// NightID is one revision of one night. Nights are ordered by date, then revision.
+type NightID struct {
+	AsOf     Date `json:"as_of"`
+	Revision int  `json:"revision"`
+}
+
+// String is the form for ids and messages: 2026-06-30-r1.
+func (n NightID) String() string { return fmt.Sprintf("%s-r%d", n.AsOf, n.Revision) }
+
+// Path is the night's folder in the store.
+func (n NightID) Path() string { return fmt.Sprintf("nights/%s/r%d", n.AsOf, n.Revision) }
+
+// WorkPath is the folder of what passes between the stages; it may be deleted once the night is
+// published, and is made again by a rerun.
+func (n NightID) WorkPath() string { return fmt.Sprintf("work/%s/r%d", n.AsOf, n.Revision) }
+
+// Before orders nights by (as_of, revision).
+func (n NightID) Before(o NightID) bool {
+	if n.AsOf != o.AsOf {
+		return n.AsOf.Before(o.AsOf)
+	}
+	return n.Revision < o.Revision
+}

@@ -1,0 +1,108 @@
+package schemas
+
+import "time"
+
+// Manifest says what a night took in, what it made of it and what it left behind. It is written once,
+// last of the night's files, and never changed (contract, section 7).
+type Manifest struct {
+	NightID
+	RowsRead     int64        `json:"rows_read"`
+	Dispositions Dispositions `json:"dispositions"`
+	Suspects     int64        `json:"suspects"`
+	// Facts are the counts that are no disposition but that an officer should see.
+	Facts Facts `json:"facts"`
+	// Cut tells whether the stack's edge falls inside a tie.
+	Cut Cut `json:"cut"`
+
+	Edition     Named `json:"edition"`
+	Rules       Named `json:"rules"`
+	Supplement  Named `json:"supplement"`
+	Resolutions Named `json:"resolutions"`
+	Model       Named `json:"model"`
+
+	Inputs  []ArtifactRef `json:"inputs"`
+	Outputs []ArtifactRef `json:"outputs"`
+	// Previous is the manifest of the approved stack that the changes were counted against; nil when
+	// there was none.
+	Previous *ManifestRef `json:"previous,omitempty"`
+	Changes  *ChangeCount `json:"changes,omitempty"`
+	// Code names the build that wrote this.
+	Code string `json:"code"`
+}
+
+// Output finds an output by its file name; ok is false when the night has none of that name.
+func (m Manifest) Output(file string) (ref ArtifactRef, ok bool) {
+	for _, o := range m.Outputs {
+		if n := len(o.URI) - len(file); n >= 0 && o.URI[n:] == file && (n == 0 || o.URI[n-1] == '/') {
+			return o, true
+		}
+	}
+	return ArtifactRef{}, false
+}
+
+// Facts are counts beside the dispositions.
+type Facts struct {
+	// Conflicting counts duplicates whose values differed from the row that stayed.
+	Conflicting int64 `json:"conflicting_duplicates"`
+	// AgesRead counts ages outside 0 to 130, read as null.
+	AgesOutOfRange int64 `json:"ages_out_of_range"`
+	// ExtraColumns counts columns beyond the contract. Their names are not kept: they may hold names.
+	ExtraColumns int64 `json:"extra_columns"`
+	// Lowest counts scored rows whose weight came from the rule `lowest`, Supplement those whose
+	// weight came from the supplement.
+	Lowest     int64 `json:"weight_by_lowest_rule"`
+	Supplement int64 `json:"weight_by_supplement"`
+	// QuarantineReasons counts quarantined rows by reason.
+	QuarantineReasons map[string]int64 `json:"quarantine_reasons"`
+}
+
+// Cut describes the edge of the stack.
+type Cut struct {
+	Depth int64 `json:"depth"` // how many the model puts on the stack
+	Stack int64 `json:"stack"` // how many are on it
+	Score int64 `json:"score"` // of the last one on it
+	// InsideTie: the next suspect has the same score, so the edge was drawn by the tie-breaks.
+	InsideTie bool `json:"inside_tie"`
+	// TiedIn and TiedOut count suspects with the edge's score on the stack and below it.
+	TiedIn  int64 `json:"tied_in"`
+	TiedOut int64 `json:"tied_out"`
+}
+
+// ChangeCount counts the rows of changes.parquet by kind.
+type ChangeCount struct {
+	Entered int64 `json:"entered"`
+	Left    int64 `json:"left"`
+	Moved   int64 `json:"moved"`
+	Stayed  int64 `json:"stayed"`
+}
+
+// ManifestRef names a manifest, exactly.
+type ManifestRef struct {
+	NightID
+	URI    string `json:"uri"`
+	SHA256 string `json:"sha256"`
+}
+
+// The three ways in which a night is decided.
+const (
+	Approved     = "approved"
+	Held         = "held"
+	SupersededBy = "superseded"
+)
+
+// Decision is decision.json: what was decided of one revision, by whom, when and why. Final.
+type Decision struct {
+	Decision string      `json:"decision"`
+	Manifest ManifestRef `json:"manifest"`
+	By       string      `json:"by"`
+	Reason   string      `json:"reason"`
+	At       time.Time   `json:"at"`
+}
+
+// Current is current.json: the approved stack. It is swapped last.
+type Current struct {
+	Manifest ManifestRef `json:"manifest"`
+	Stack    ArtifactRef `json:"stack"`
+	By       string      `json:"approved_by"`
+	At       time.Time   `json:"approved_at"`
+}

@@ -1,0 +1,115 @@
+package schemas
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+//go:embed models/*.yaml
+var models embed.FS
+
+// DefaultModel is the model that makes the stack.
+const DefaultModel = "rfs-v1"
+
+// Model declares how a suspect is scored (contract, section 6). Every figure is a whole number, so
+// that the result is the same for any order, sharding or machine.
+type Model struct {
+	Name string `yaml:"name" json:"name"`
+	// HalfLifeDays: an allegation this old weighs half. 0 means that age does not count.
+	HalfLifeDays int `yaml:"half_life_days" json:"half_life_days"`
+	// FrequencyStepPPM is added to the factor for each further allegation, in millionths.
+	FrequencyStepPPM int64 `yaml:"frequency_step_ppm" json:"frequency_step_ppm"`
+	// FrequencyCap is how many further allegations count.
+	FrequencyCap int64 `yaml:"frequency_cap" json:"frequency_cap"`
+	// WindowDays: an allegation counts while its age in days is below this.
+	WindowDays int `yaml:"window_days" json:"window_days"`
+	// Depth is how many suspects the stack holds.
+	Depth int64 `yaml:"depth" json:"depth"`
+	// MinimumAllegations keeps suspects with fewer scored allegations off the stack. They are ranked
+	// all the same.
+	MinimumAllegations int64 `yaml:"minimum_allegations" json:"minimum_allegations"`
+
+	sha256 string
+}
+
+// LoadModel returns the built-in model of that name.
+func LoadModel(name string) (Model, error) {
+	data, err := models.ReadFile("models/" + name + ".yaml")
+	if err != nil {
+		names := ModelNames()
+		return Model{}, fmt.Errorf("no model %q: the built-in models are %s", name, strings.Join(names, ", "))
+	}
+	return ParseModel(data)
+}
+
+// ModelNames lists the built-in models.
+func ModelNames() (names []string) {
+	entries, _ := models.ReadDir("models") // an embedded folder cannot fail to be read
+	for _, e := range entries {
+		names = append(names, strings.TrimSuffix(e.Name(), ".yaml"))
+	}
+	return names
+}
+
+// ParseModel reads and validates a model. A field it does not know is an error: a misspelt
+// half-life must not silently fall back to a default.
+func ParseModel(data []byte) (Model, error) {
+	var m Model
+	if err := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(&m); err != nil {
+		return Model{}, fmt.Errorf("model: %w", err)
+	}
+	if err := m.Validate(); err != nil {
+		return Model{}, err
+	}
+	sum := sha256.Sum256(data)
+	m.sha256 = hex.EncodeToString(sum[:])
+	return m, nil
+}
+
+// Named is the model by name and the hash of its declaration.
+func (m Model) Named() Named { return Named{m.Name, m.sha256} }
+
+// Validate names every figure that is out of its range.
+func (m Model) Validate() error {
+	var errs []error
+	within := func(field string, v, low, high int64) {
+		if v < low || v > high {
+			errs = append(errs, fmt.Errorf("model %q: %s is %d, it must be from %d to %d", m.Name, field, v, low, high))
+		}
+	}
+	if m.Name == "" {
+		errs = append(errs, errors.New("model: name is missing"))
+	}
+	within("half_life_days", int64(m.HalfLifeDays), 0, 36_500)
+	within("frequency_step_ppm", m.FrequencyStepPPM, 0, PPM)
+	within("frequency_cap", m.FrequencyCap, 0, 1_000)
+	within("window_days", int64(m.WindowDays), 1, 36_500)
+	within("depth", m.Depth, 1, 1_000_000)
+	within("minimum_allegations", m.MinimumAllegations, 1, 1_000_000)
+	return errors.Join(errs...)
+}
+
+// Recency is r(age) in millionths for every age in the window: round(1,000,000 * 2^(-age/half-life)).
+func (m Model) Recency() []int64 {
+	table := make([]int64, m.WindowDays)
+	for age := range table {
+		table[age] = PPM
+		if m.HalfLifeDays > 0 {
+			table[age] = int64(math.Round(PPM * math.Exp2(-float64(age)/float64(m.HalfLifeDays))))
+		}
+	}
+	return table
+}
+
+// Frequency is f(n) in millionths for n scored allegations, n >= 1.
+func (m Model) Frequency(n int64) int64 {
+	return PPM + m.FrequencyStepPPM*min(n-1, m.FrequencyCap)
+}

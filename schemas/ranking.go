@@ -1,0 +1,128 @@
+package schemas
+
+// Names of the schemas that a night writes; they stand in ArtifactRef.Schema.
+const (
+	RankingSchema      = "ranking-v1"
+	SuspectSchema      = "suspect-v1"
+	ContributionSchema = "contribution-v1"
+	ChangeSchema       = "change-v1"
+	QuarantineSchema   = "quarantine-v1"
+)
+
+// TenthsPerDay and PPM are the whole-number scales of the score: harm in tenths of a day, recency
+// and frequency in millionths. ScorePerDay turns a score into days (contract, section 6).
+const (
+	TenthsPerDay = 10
+	PPM          = 1_000_000
+	ScorePerDay  = TenthsPerDay * PPM
+)
+
+// Ranked is one row of ranking.parquet and stack.parquet: one suspect, by position. All measures are
+// over the suspect's scored rows (contract, section 6). A nil is a null.
+type Ranked struct {
+	Position      int64    `parquet:"position" json:"position"`
+	Rank          int64    `parquet:"rank" json:"rank"`
+	TieSize       int64    `parquet:"tie_size" json:"tie_size"`
+	SuspectID     string   `parquet:"suspect_id" json:"suspect_id"`
+	Score         int64    `parquet:"score" json:"score"`
+	ScoreDays     float64  `parquet:"score_days" json:"score_days"`
+	SumDays       float64  `parquet:"sum_days" json:"sum_days"`
+	MaxDays       float64  `parquet:"max_days" json:"max_days"`
+	SumRank       int64    `parquet:"sum_rank" json:"sum_rank"`
+	Allegations   int64    `parquet:"allegations" json:"allegations"`
+	Reports       int64    `parquet:"reports" json:"reports"`
+	Victims       int64    `parquet:"victims" json:"victims"`
+	FirstReported int64    `parquet:"first_reported,timestamp(microsecond)" json:"first_reported"`
+	LastReported  int64    `parquet:"last_reported,timestamp(microsecond)" json:"last_reported"`
+	OwnerBorough  *string  `parquet:"owner_borough,optional,dict" json:"owner_borough"`
+	OwnerBCU      *string  `parquet:"owner_bcu,optional,dict" json:"owner_bcu"`
+	Boroughs      []string `parquet:"boroughs,list" json:"boroughs"`
+	DomesticAbuse int64    `parquet:"domestic_abuse" json:"domestic_abuse"`
+	NonRecent     int64    `parquet:"non_recent" json:"non_recent"`
+	AlsoVictim    bool     `parquet:"also_victim" json:"also_victim"`
+	SuspectStatus *string  `parquet:"suspect_status,optional,dict" json:"suspect_status"`
+}
+
+// Contribution is one row of contributions.parquet: one scored allegation against a suspect of the
+// stack, and what it adds. It answers "why is this person here?". Ordered by position, then
+// contribution (largest first), then allegation_id.
+type Contribution struct {
+	Position     int64   `parquet:"position" json:"position"`
+	SuspectID    string  `parquet:"suspect_id" json:"suspect_id"`
+	AllegationID string  `parquet:"allegation_id" json:"allegation_id"`
+	ReportID     string  `parquet:"report_id" json:"report_id"`
+	VictimID     *string `parquet:"victim_id,optional" json:"victim_id"`
+	ReportedAt   int64   `parquet:"reported_at,timestamp(microsecond)" json:"reported_at"`
+	CommittedAt  *int64  `parquet:"committed_at,optional,timestamp(microsecond)" json:"committed_at"`
+	Borough      *string `parquet:"borough,optional,dict" json:"borough"`
+	OffenceCode  string  `parquet:"offence_code,dict" json:"offence_code"`
+	OffenceClass *string `parquet:"offence_class,optional,dict" json:"offence_class"`
+	OffenceURN   *string `parquet:"offence_urn,optional,dict" json:"offence_urn"`
+	// Offence is the title in the table the weight comes from.
+	Offence string `parquet:"offence,dict" json:"offence"`
+	// WeightRule says how the weight was found: `urn`, `pair`, `code`, `lowest` or `supplement`.
+	WeightRule string  `parquet:"weight_rule,dict" json:"weight_rule"`
+	HarmDays   float64 `parquet:"harm_days" json:"harm_days"`
+	Age        int64   `parquet:"age" json:"age"`
+	// RecencyPPM is r(age) in millionths.
+	RecencyPPM int64 `parquet:"recency_ppm" json:"recency_ppm"`
+	// Base is harm tenths times r(age); the suspect's bases sum to the score before frequency.
+	Base          int64   `parquet:"base" json:"base"`
+	Share         float64 `parquet:"share" json:"share"`
+	DomesticAbuse *bool   `parquet:"domestic_abuse,optional" json:"domestic_abuse"`
+	Source        string  `parquet:"source,dict" json:"source"`
+	Outcome       string  `parquet:"outcome,dict" json:"outcome"`
+}
+
+// The kinds of a Change.
+const (
+	ChangeEntered = "entered"
+	ChangeLeft    = "left"
+	ChangeMoved   = "moved"
+	ChangeStayed  = "stayed"
+)
+
+// Why a suspect left the stack.
+const (
+	LeftOutranked = "outranked"        // still ranked, below the cut
+	LeftAgedOut   = "aged_out"         // the allegations left the window
+	LeftNoScore   = "no_longer_scored" // cleared, withdrawn, deceased or no longer VAWG
+)
+
+// Change is one row of changes.parquet: a suspect of this stack or of the last approved one. A nil
+// position means "not on that stack". Reason is set for those who left.
+type Change struct {
+	SuspectID    string   `parquet:"suspect_id" json:"suspect_id"`
+	Kind         string   `parquet:"change,dict" json:"change"`
+	Reason       *string  `parquet:"reason,optional,dict" json:"reason"`
+	Position     *int64   `parquet:"position,optional" json:"position"`
+	Previous     *int64   `parquet:"previous_position,optional" json:"previous_position"`
+	ScoreDays    *float64 `parquet:"score_days,optional" json:"score_days"`
+	PreviousDays *float64 `parquet:"previous_score_days,optional" json:"previous_score_days"`
+}
+
+// Quarantine is one row of quarantine.parquet: the row as it was read, and why it takes no part.
+// A text column is raw bytes here, because "not UTF-8" is one of the reasons.
+type Quarantine struct {
+	Row int64 `parquet:"row"` // which row of the extract, from 0
+	// Reason names the column and the rule, never the value.
+	Reason        string `parquet:"reason,dict"`
+	AllegationID  []byte `parquet:"allegation_id,optional"`
+	ReportID      []byte `parquet:"report_id,optional"`
+	SuspectID     []byte `parquet:"suspect_id,optional"`
+	SuspectAge    *int32 `parquet:"suspect_age,optional"`
+	SuspectStatus []byte `parquet:"suspect_status,optional"`
+	OffenceCode   []byte `parquet:"offence_code,optional"`
+	OffenceClass  []byte `parquet:"offence_class,optional"`
+	OffenceURN    []byte `parquet:"offence_urn,optional"`
+	ReportedAt    *int64 `parquet:"reported_at,optional,timestamp(microsecond)"`
+	CommittedAt   *int64 `parquet:"committed_at,optional,timestamp(microsecond)"`
+	Borough       []byte `parquet:"borough,optional"`
+	VictimID      []byte `parquet:"victim_id,optional"`
+	VictimSex     []byte `parquet:"victim_sex,optional"`
+	VictimAge     *int32 `parquet:"victim_age,optional"`
+	DomesticAbuse *bool  `parquet:"domestic_abuse,optional"`
+	Source        []byte `parquet:"source,optional"`
+	Outcome       []byte `parquet:"outcome,optional"`
+	UpdatedAt     *int64 `parquet:"updated_at,optional,timestamp(microsecond)"`
+}

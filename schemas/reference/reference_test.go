@@ -1,0 +1,87 @@
+package reference
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// The expected weights are read off the published tables by hand.
+func TestWeigh(t *testing.T) {
+	for _, c := range []struct {
+		scenario         string
+		urn, code, class string
+		female           bool
+		want             Weight
+	}{
+		{"urn decides even where the pair is ambiguous", "8N.8.1.1", "008/01", "8N", true, Weight{Verdict: Weighed, Tenths: 5475, Rule: ByURN}},
+		{"an unknown urn falls to the pair", "9.9.9", "019/08", "19C", true, Weight{Verdict: Weighed, Tenths: 18250, Rule: ByPair}},
+		{"the ambiguous pair takes the lowest", "", "008/01", "8N", true, Weight{Verdict: Weighed, Tenths: 190, Rule: ByLowest}},
+		{"a pair on constables is not VAWG", "", "008/01", "8S", true, Weight{}},
+		{"a code with conflicting weights", "", "019/08", "", true, Weight{Verdict: Unscored}},
+		{"a code whose rows disagree on VAWG", "", "008/06", "", true, Weight{Verdict: Unscored}},
+		{"the same code against a man is not VAWG in any of its rows", "", "008/06", "", false, Weight{}},
+		{"an unknown class falls to the code", "", "008/01", "ZZ", true, Weight{Verdict: Unscored}},
+		{"the offence names a female victim", "", "019/08", "19C", false, Weight{Verdict: Weighed, Tenths: 18250, Rule: ByPair}},
+		{"the supplement weighs", "", "008/77", "", true, Weight{Verdict: Weighed, Tenths: 5475, Rule: BySupplement}},
+		{"the supplement lists without a weight", "", "008/78", "8N", true, Weight{Verdict: Unscored}},
+		{"the supplement needs a female victim", "", "008/77", "", false, Weight{}},
+		{"a code the tables lack", "", "999/99", "", true, Weight{}},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			got := Default().Weigh(c.urn, c.code, c.class, c.female)
+			got.Title = ""
+			if got != c.want {
+				t.Errorf("got %+v, want %+v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestFindBorough(t *testing.T) {
+	if i, ok := Default().FindBorough("TOWER hamlets"); !ok || Default().Boroughs()[i].BCUCode != "CE" {
+		t.Error("a borough must be found in any letter case")
+	}
+	if _, ok := Default().FindBorough("City of London"); ok {
+		t.Error("the City of London is none of the 32")
+	}
+	if n := len(Default().Boroughs()); n != 32 {
+		t.Errorf("%d boroughs", n)
+	}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	for _, c := range []struct{ scenario, file, from, to, want string }{
+		{"a duplicate urn", EditionFile, "\n1.1.2.0,", "\n1.1.1.1,", "line 3: urn 1.1.1.1 stands twice"},
+		{"a weight that is not whole tenths", EditionFile, ",547.5,", ",547.55,", `weight "547.55"`},
+		{"a weight that is no number", EditionFile, ",547.5,", ",many,", `weight "many"`},
+		{"a code in another form", EditionFile, ",001/01,", ",1/1,", `home_office_code "1/1"`},
+		{"a borough without BCU", BoroughsFile, "Barnet,North West,NW", "Barnet,,NW", `borough "Barnet" needs`},
+		{"a borough twice", BoroughsFile, "\nBexley,", "\nBarnet,", "borough Barnet stands twice"},
+		{"a rule for an unknown urn", RulesFile, "\n1.1.2.0,", "\n1.1.2.99,", "urn 1.1.2.99 is not in the index"},
+		{"a rule under another code", RulesFile, "\n1.1.2.0,001/02,", "\n1.1.2.0,001/03,", "is 001/02 1 in the index, 001/03 1 here"},
+		{"neither yes nor no", SupplementFile, ",yes,547.5", ",maybe,547.5", `vawg is "maybe"`},
+		{"a supplement of a code in the index", SupplementFile, "008/77", "008/01", "code 008/01 is in the index already"},
+		{"an unknown rule", ResolutionsFile, ",lowest,", ",first,", `rule "first" is unknown`},
+		{"a resolution of nothing", ResolutionsFile, "008/01", "008/99", "is not an ambiguous pair"},
+		{"another header", BoroughsFile, "borough,bcu,", "name,bcu,", "the header must be borough,bcu,bcu_code"},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			dir := fstest.MapFS{}
+			for _, f := range []string{EditionFile, RulesFile, SupplementFile, ResolutionsFile, BoroughsFile} {
+				data, err := Files.ReadFile(f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if f == c.file {
+					data = []byte(strings.Replace(string(data), c.from, c.to, 1))
+				}
+				dir[f] = &fstest.MapFile{Data: data}
+			}
+			_, err := Load(dir)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v does not say %q", err, c.want)
+			}
+		})
+	}
+}

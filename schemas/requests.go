@@ -1,0 +1,82 @@
+package schemas
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// NightRequest starts a night. Its zero value, `{}` in the start form, is last night from the
+// configured source.
+type NightRequest struct {
+	// AsOf is the last full day to count; empty means yesterday in London (section 2).
+	AsOf Date `json:"as_of,omitzero"`
+	// Extract is the name of a configured source or a plain URL or path; empty means the default source.
+	Extract string `json:"extract,omitempty"`
+	// Model is a built-in model; empty means rfs-v1.
+	Model string `json:"model,omitempty"`
+	// DryRun publishes nothing and tasks nobody: it ends with the counts.
+	DryRun bool `json:"dry_run,omitempty"`
+}
+
+// Validate refuses a URL with credentials in it (section 9) and a model that does not exist.
+func (r NightRequest) Validate() error {
+	if err := ValidateSource(r.Extract); err != nil {
+		return err
+	}
+	if r.Model != "" {
+		_, err := LoadModel(r.Model)
+		return err
+	}
+	return nil
+}
+
+// ValidateSource refuses a source that holds credentials. The error never repeats the source.
+func ValidateSource(source string) error {
+	if !strings.Contains(source, "://") {
+		return nil
+	}
+	u, err := url.Parse(source)
+	if err != nil {
+		return errors.New("the extract's URL cannot be read: give a path, a URL without credentials, or the name of a configured source")
+	}
+	if u.User != nil {
+		return errors.New("the extract's URL holds credentials: configure a named source on the worker and give its name")
+	}
+	for key := range u.Query() {
+		switch k := strings.ToLower(key); {
+		case strings.Contains(k, "password"), strings.Contains(k, "secret"), strings.Contains(k, "token"),
+			strings.Contains(k, "signature"), strings.Contains(k, "credential"), k == "sig", k == "key", k == "access_key":
+			return errors.New("the extract's URL holds credentials in its query: configure a named source on the worker and give its name")
+		}
+	}
+	return nil
+}
+
+// DecisionRequest is what an officer says of a night, on what they were shown.
+type DecisionRequest struct {
+	// Revision and ManifestSHA256 name what was shown; both must match the night.
+	Revision       int    `json:"revision"`
+	ManifestSHA256 string `json:"manifest_sha256"`
+	By             string `json:"by"`
+	Reason         string `json:"reason"`
+}
+
+// Validate asks for a name, a reason and the exact night.
+func (r DecisionRequest) Validate() error {
+	var errs []error
+	if TrimSpace(r.By) == "" {
+		errs = append(errs, errors.New("by: name the officer who decides"))
+	}
+	if TrimSpace(r.Reason) == "" {
+		errs = append(errs, errors.New("reason: say why"))
+	}
+	if r.Revision < 1 {
+		errs = append(errs, fmt.Errorf("revision: %d is none, the first is 1", r.Revision))
+	}
+	if len(r.ManifestSHA256) != 64 {
+		errs = append(errs, errors.New("manifest_sha256: give the 64 hex digits shown with the stack"))
+	}
+	return errors.Join(errs...)
+}
