@@ -1,0 +1,53 @@
+package digest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/mail"
+	"os"
+	"path/filepath"
+)
+
+type outbox struct {
+	folder string
+	from   *mail.Address
+}
+
+// NewOutbox is a Mailer for a deployment without a mail server: each message becomes <Key>.eml in the
+// folder, for its owner only. The folder is made.
+func NewOutbox(folder, from string) (Mailer, error) {
+	a, err := sender(from)
+	if err != nil {
+		return nil, err
+	}
+	if folder == "" {
+		return nil, errors.New("mail: no outbox folder is configured")
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("mail: the outbox folder: %w", err)
+	}
+	return outbox{folder, a}, nil
+}
+
+// Send writes the file, whole or not at all; one that is there stays as it is.
+func (o outbox) Send(_ context.Context, m Message) error {
+	data, err := m.Bytes(o.from)
+	if err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(o.folder, ".new-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("mail: the outbox: %w", err)
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(data)
+	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return fmt.Errorf("mail: the outbox: %w", err)
+	}
+	if err := os.Link(tmp.Name(), filepath.Join(o.folder, m.Key+".eml")); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("mail: the outbox: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,240 @@
+// Package extract reads a force's Parquet extract, from any writer, checks it against the contract and
+// feeds it as Arrow batches; and writes it back as the typed parts of a night.
+//
+// It must not know the rules by which a row counts: a row is passed on as it was read. Files are
+// parquet-go's, memory is Arrow's, and this package is where the two meet.
+package extract
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
+
+	"harmstack/schemas"
+)
+
+var (
+	// ErrNotParquet is returned for a file that is no whole Parquet file: another format, cut short, or
+	// with a footer that cannot be read. Ask for the extract again.
+	ErrNotParquet = errors.New("not a whole Parquet file")
+	// ErrRowsMismatch is returned when a file holds other rows than its footer promises.
+	ErrRowsMismatch = errors.New("the rows do not match the file's footer")
+	// ErrDamaged is returned when a column cannot be decoded, or its checksum is wrong.
+	ErrDamaged = errors.New("damaged data")
+)
+
+// SchemaMismatch says which columns of an extract are not the contract's (section 3).
+type SchemaMismatch struct{ Faults []ColumnFault }
+
+// ColumnFault is one column that is missing or of a wrong type.
+type ColumnFault struct{ Column, Expected, Found string }
+
+// Error names every column at fault, in one line.
+func (e *SchemaMismatch) Error() string {
+	var b strings.Builder
+	b.WriteString("SchemaMismatch: the extract does not follow the contract: ")
+	for i, f := range e.Faults {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		fmt.Fprintf(&b, "column %s: expected %s, found %s", f.Column, f.Expected, f.Found)
+	}
+	return b.String()
+}
+
+// File is an open extract.
+type File struct {
+	parquet *parquet.File
+	columns [schemas.OffenceColumns]column
+	extra   int
+	starts  []int64 // ordinal of the first row of every row group, and the total
+}
+
+// column says where a column of the contract stands in the file and how its values become the contract's.
+type column struct {
+	leaf int // index of the leaf column; -1 when the file has none, and every value is null
+	kind kind
+}
+
+// kind is a physical form in which a column of the contract may come.
+type kind uint8
+
+const (
+	text kind = iota
+	boolean
+	int32s
+	int64s
+	timeMillis
+	timeMicros
+	timeNanos
+	timeInt96
+)
+
+// Open checks a Parquet file of any writer against the contract. The error is ErrNotParquet,
+// ErrRowsMismatch or a *SchemaMismatch.
+func Open(r io.ReaderAt, size int64) (_ *File, err error) {
+	defer recovered(&err, ErrNotParquet)
+	if err := checkMagic(r, size); err != nil {
+		return nil, err
+	}
+	p, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(1<<18))
+	if err != nil {
+		return nil, fmt.Errorf("%w: its footer cannot be read", ErrNotParquet)
+	}
+	f := &File{parquet: p, starts: []int64{0}}
+	total := int64(0)
+	for i, g := range p.Metadata().RowGroups {
+		if g.NumRows < 0 || total+g.NumRows < total {
+			return nil, fmt.Errorf("%w: row group %d promises %d rows", ErrRowsMismatch, i, g.NumRows)
+		}
+		total += g.NumRows
+		f.starts = append(f.starts, total)
+	}
+	if total != p.NumRows() {
+		return nil, fmt.Errorf("%w: the footer promises %d rows, its row groups %d", ErrRowsMismatch, p.NumRows(), total)
+	}
+	return f, f.match()
+}
+
+// checkMagic tells the commonest bad files apart before a decoder sees them.
+func checkMagic(r io.ReaderAt, size int64) error {
+	const magic, encrypted = "PAR1", "PARE"
+	if size == 0 {
+		return fmt.Errorf("%w: it is empty", ErrNotParquet)
+	}
+	var head, tail [4]byte
+	if size < 12 {
+		return fmt.Errorf("%w: it has only %d bytes", ErrNotParquet, size)
+	}
+	if _, err := r.ReadAt(head[:], 0); err != nil {
+		return fmt.Errorf("read the extract: %w", err)
+	}
+	if _, err := r.ReadAt(tail[:], size-4); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the extract: %w", err)
+	}
+	switch {
+	case string(head[:]) == encrypted || string(tail[:]) == encrypted:
+		return fmt.Errorf("%w: it is encrypted, which is not supported: give a plain file", ErrNotParquet)
+	case string(head[:]) != magic:
+		return fmt.Errorf("%w: it does not begin as one", ErrNotParquet)
+	case !bytes.Equal(head[:], tail[:]):
+		return fmt.Errorf("%w: it is cut short, its footer is missing", ErrNotParquet)
+	}
+	return nil
+}
+
+// recovered turns a decoder's panic over a damaged file into an error: what such a file holds must
+// never end the process.
+func recovered(err *error, kind error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%w: it cannot be decoded", kind)
+	}
+}
+
+// match finds the contract's columns among the file's.
+func (f *File) match() error {
+	var faults []ColumnFault
+	fields := map[string]parquet.Field{}
+	for _, field := range f.parquet.Schema().Fields() {
+		fields[field.Name()] = field
+	}
+	f.extra = len(fields)
+	for i, c := range schemas.Offences {
+		field, found := fields[c.Name]
+		if !found {
+			f.columns[i].leaf = -1
+			if c.MustExist {
+				faults = append(faults, ColumnFault{c.Name, c.Type.String(), "no such column"})
+			}
+			continue
+		}
+		f.extra--
+		k, ok := formOf(field, c.Type)
+		if !ok {
+			faults = append(faults, ColumnFault{c.Name, c.Type.String(), describe(field)})
+			continue
+		}
+		leaf, ok := f.parquet.Schema().Lookup(c.Name)
+		if !ok {
+			return fmt.Errorf("%w: column %s has no values", ErrNotParquet, c.Name)
+		}
+		f.columns[i] = column{leaf.ColumnIndex, k}
+	}
+	if faults != nil {
+		return &SchemaMismatch{faults}
+	}
+	return nil
+}
+
+// formOf says in which form a field holds a column of type t; ok is false for a wrong type.
+func formOf(field parquet.Field, t schemas.ColumnType) (k kind, ok bool) {
+	if !field.Leaf() || field.Repeated() {
+		return 0, false
+	}
+	var logical format.LogicalTypeValue
+	if l := field.Type().LogicalType(); l != nil {
+		logical = l.Value
+	}
+	physical := field.Type().Kind()
+	switch t {
+	case schemas.String:
+		// Without an annotation it is text all the same: older writers leave it out.
+		switch logical.(type) {
+		case nil, *format.StringType, *format.EnumType:
+			return text, physical == parquet.ByteArray
+		}
+	case schemas.Bool:
+		return boolean, physical == parquet.Boolean
+	case schemas.Int32:
+		switch logical.(type) {
+		case nil, *format.IntType:
+			if physical == parquet.Int64 {
+				return int64s, true
+			}
+			return int32s, physical == parquet.Int32
+		}
+	case schemas.Timestamp:
+		stamp, ok := logical.(*format.TimestampType)
+		if physical == parquet.Int96 {
+			return timeInt96, true
+		}
+		if !ok || physical != parquet.Int64 {
+			return 0, false
+		}
+		switch stamp.Unit.Value.(type) {
+		case *format.MilliSeconds:
+			return timeMillis, true
+		case *format.MicroSeconds:
+			return timeMicros, true
+		case *format.NanoSeconds:
+			return timeNanos, true
+		}
+	}
+	return 0, false
+}
+
+// describe says what a column is, in words for a person.
+func describe(field parquet.Field) string {
+	switch {
+	case !field.Leaf():
+		return "a nested column"
+	case field.Repeated():
+		return "a repeated column"
+	}
+	name := strings.ToLower(field.Type().String())
+	if name == "" {
+		name = strings.ToLower(field.Type().Kind().String())
+	}
+	return name
+}
+
+// Rows is the number of rows the file's footer promises.
+func (f *File) Rows() int64 { return f.parquet.NumRows() }
+
+// ExtraColumns is the number of columns beyond the contract, which are dropped.
+func (f *File) ExtraColumns() int { return f.extra }

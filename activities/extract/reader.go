@@ -1,0 +1,288 @@
+package extract
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+
+	"github.com/apache/arrow/go/v16/arrow"
+	"github.com/apache/arrow/go/v16/arrow/array"
+	"github.com/apache/arrow/go/v16/arrow/bitutil"
+	"github.com/apache/arrow/go/v16/arrow/memory"
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/deprecated"
+
+	"harmstack/schemas"
+)
+
+// allocator makes the few arrays that are not views of a page.
+var allocator = memory.NewGoAllocator()
+
+// reader turns the pages of one column chunk into Arrow arrays: views of the page where its layout
+// is Arrow's, spread over the nulls where it is not (Parquet stores only the values that are there).
+type reader struct {
+	kind  kind
+	pages parquet.Pages
+	page  parquet.Page // nil before the first
+
+	levels []byte // 1 where a value is there; nil when all are
+	rows   int    // of the page
+	row    int    // already taken
+	value  int    // values already taken
+
+	dictionary arrow.Array // of the current page, when it has one
+	of         parquet.Dictionary
+
+	validity []byte
+	wide     []int64
+	narrow   []int32
+}
+
+func newReader(chunk parquet.ColumnChunk, k kind, from int64) (*reader, error) {
+	r := &reader{kind: k, pages: chunk.Pages()}
+	if from > 0 {
+		// Loaded, the index lets the seek skip pages; a file without one is decoded from its start.
+		_, _ = chunk.OffsetIndex()
+		if err := r.pages.SeekToRow(from); err != nil {
+			r.pages.Close()
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func (r *reader) close() {
+	parquet.Release(r.page)
+	r.page = nil
+	r.pages.Close()
+}
+
+// left is how many rows of the current page are still to be taken; at the page's end it reads the
+// next one, and returns io.EOF after the last.
+func (r *reader) left() (int64, error) {
+	for r.row == r.rows {
+		if r.page != nil {
+			parquet.Release(r.page)
+			r.page = nil
+		}
+		page, err := r.pages.ReadPage()
+		if err != nil {
+			return 0, err
+		}
+		r.page, r.row, r.value, r.rows = page, 0, 0, int(page.NumValues())
+		if page.NumRows() != page.NumValues() {
+			return 0, fmt.Errorf("a page of %d rows holds %d values", page.NumRows(), page.NumValues())
+		}
+		r.levels = nil
+		if page.NumNulls() > 0 {
+			r.levels = page.DefinitionLevels()
+			if len(r.levels) != r.rows {
+				return 0, fmt.Errorf("a page of %d rows has %d levels", r.rows, len(r.levels))
+			}
+		}
+		if r.kind == text {
+			if err := r.loadDictionary(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return int64(r.rows - r.row), nil
+}
+
+// loadDictionary wraps the page's dictionary once; pages that share it share the array, so that a
+// scorer judges each entry once.
+func (r *reader) loadDictionary() error {
+	d := r.page.Dictionary()
+	if d == nil {
+		r.of, r.dictionary = nil, nil
+		return nil
+	}
+	if d != r.of {
+		values := d.Page().Data()
+		data, offsets := values.ByteArray()
+		r.of, r.dictionary = d, stringArray(offsets, data, nil, 0)
+	}
+	values := r.page.Data()
+	for _, i := range values.Int32() {
+		if uint32(i) >= uint32(r.dictionary.Len()) {
+			return fmt.Errorf("a page points to entry %d of a dictionary of %d", i, r.dictionary.Len())
+		}
+	}
+	return nil
+}
+
+// stringArray views n+1 offsets and their bytes as strings.
+func stringArray(offsets []uint32, data, validity []byte, nulls int) arrow.Array {
+	n := max(len(offsets)-1, 0)
+	d := array.NewData(arrow.BinaryTypes.String, n, []*memory.Buffer{buffer(validity),
+		memory.NewBufferBytes(arrow.Uint32Traits.CastToBytes(offsets)), memory.NewBufferBytes(data)}, nil, nulls, 0)
+	defer d.Release()
+	return array.NewStringData(d)
+}
+
+func buffer(b []byte) *memory.Buffer {
+	if b == nil {
+		return nil
+	}
+	return memory.NewBufferBytes(b)
+}
+
+// take returns the next n rows of the current page; n is at most what left returned.
+func (r *reader) take(n int) (arrow.Array, error) {
+	validity, values := r.valid(n)
+	first := r.value
+	r.row += n
+	r.value += values
+	nulls := n - values
+	data := r.page.Data()
+	switch r.kind {
+	case text:
+		if r.dictionary != nil {
+			indexes := spread(&r.narrow, data.Int32()[first:first+values], validity, n, func(v int32) int32 { return v })
+			return r.dictionaryArray(indexes, validity, nulls), nil
+		}
+		bytes, offsets := data.ByteArray()
+		if len(bytes) > math.MaxInt32 {
+			return nil, fmt.Errorf("a page of %d bytes is too large", len(bytes))
+		}
+		return stringArray(r.spreadOffsets(offsets[first:first+values+1], validity, n), bytes, validity, nulls), nil
+	case boolean:
+		return r.booleans(data.Boolean(), first, validity, n, nulls), nil
+	case int32s:
+		return fixed(arrow.PrimitiveTypes.Int32, spread(&r.narrow, data.Int32()[first:first+values], validity, n, func(v int32) int32 { return v }), validity, nulls), nil
+	case int64s:
+		return fixed(arrow.PrimitiveTypes.Int32, spread(&r.narrow, data.Int64()[first:first+values], validity, n, saturate32), validity, nulls), nil
+	case timeInt96:
+		return fixed(schemas.ArrowTimestamp, spread(&r.wide, data.Int96()[first:first+values], validity, n, int96Micros), validity, nulls), nil
+	}
+	convert := map[kind]func(int64) int64{timeMillis: millisToMicros, timeMicros: same, timeNanos: nanosToMicros}[r.kind]
+	return fixed(schemas.ArrowTimestamp, spread(&r.wide, data.Int64()[first:first+values], validity, n, convert), validity, nulls), nil
+}
+
+// valid builds the bitmap of the next n rows and counts their values; nil when all are there.
+func (r *reader) valid(n int) (bitmap []byte, values int) {
+	if r.levels == nil {
+		return nil, n
+	}
+	size := int(bitutil.BytesForBits(int64(n)))
+	r.validity = grow(r.validity, size)
+	clear(r.validity)
+	for i, level := range r.levels[r.row : r.row+n] {
+		r.validity[i/8] |= (level & 1) << (i % 8)
+	}
+	for _, b := range r.validity {
+		values += bits.OnesCount8(b)
+	}
+	return r.validity, values
+}
+
+func grow[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}
+
+// spread copies the values that are there to the rows they belong to, converted.
+func spread[T, U any](scratch *[]U, values []T, validity []byte, n int, convert func(T) U) []U {
+	out := grow(*scratch, n)
+	*scratch = out
+	if validity == nil {
+		for i, v := range values {
+			out[i] = convert(v)
+		}
+		return out
+	}
+	next := 0
+	var zero U
+	for i := range out {
+		if bitutil.BitIsSet(validity, i) {
+			out[i] = convert(values[next])
+			next++
+		} else {
+			out[i] = zero
+		}
+	}
+	return out
+}
+
+// spreadOffsets gives null rows an empty string; the bytes stay where they are.
+func (r *reader) spreadOffsets(offsets []uint32, validity []byte, n int) []uint32 {
+	if validity == nil {
+		return offsets
+	}
+	r.narrow = grow(r.narrow, n+1)
+	out := arrow.Uint32Traits.CastFromBytes(arrow.Int32Traits.CastToBytes(r.narrow))
+	next := 0
+	for i := range n {
+		out[i] = offsets[next]
+		if bitutil.BitIsSet(validity, i) {
+			next++
+		}
+	}
+	out[n] = offsets[next]
+	return out
+}
+
+func (r *reader) dictionaryArray(indexes []int32, validity []byte, nulls int) arrow.Array {
+	d := array.NewDataWithDictionary(schemas.ArrowDictionary, len(indexes), []*memory.Buffer{buffer(validity),
+		memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(indexes))}, nulls, 0, r.dictionary.Data().(*array.Data))
+	defer d.Release()
+	return array.NewDictionaryData(d)
+}
+
+func (r *reader) booleans(packed []byte, first int, validity []byte, n, nulls int) arrow.Array {
+	out := make([]byte, bitutil.BytesForBits(int64(n)))
+	for i := range n {
+		if validity == nil || bitutil.BitIsSet(validity, i) {
+			bitutil.SetBitTo(out, i, bitutil.BitIsSet(packed, first))
+			first++
+		}
+	}
+	d := array.NewData(arrow.FixedWidthTypes.Boolean, n, []*memory.Buffer{buffer(validity), memory.NewBufferBytes(out)}, nil, nulls, 0)
+	defer d.Release()
+	return array.NewBooleanData(d)
+}
+
+func fixed[T int32 | int64](t arrow.DataType, values []T, validity []byte, nulls int) arrow.Array {
+	var raw []byte
+	switch v := any(values).(type) {
+	case []int32:
+		raw = arrow.Int32Traits.CastToBytes(v)
+	case []int64:
+		raw = arrow.Int64Traits.CastToBytes(v)
+	}
+	d := array.NewData(t, len(values), []*memory.Buffer{buffer(validity), memory.NewBufferBytes(raw)}, nil, nulls, 0)
+	defer d.Release()
+	return array.MakeFromData(d)
+}
+
+func same(v int64) int64 { return v }
+
+// saturate32 keeps a wide age out of range rather than let it wrap into one.
+func saturate32(v int64) int32 { return int32(max(math.MinInt32, min(math.MaxInt32, v))) }
+
+// millisToMicros saturates: such an instant is out of the contract's range either way.
+func millisToMicros(v int64) int64 {
+	if v > math.MaxInt64/1000 || v < math.MinInt64/1000 {
+		return math.MaxInt64
+	}
+	return v * 1000
+}
+
+// nanosToMicros floors, before 1970 too.
+func nanosToMicros(v int64) int64 {
+	q := v / 1000
+	if v%1000 < 0 {
+		q--
+	}
+	return q
+}
+
+// int96Micros reads the old timestamp: nanoseconds of the day, then the Julian day.
+func int96Micros(v deprecated.Int96) int64 {
+	const unixEpoch, dayMicros = 2_440_588, 86_400_000_000
+	nanos := int64(uint64(v[1])<<32 | uint64(v[0]))
+	days := int64(int32(v[2])) - unixEpoch
+	return days*dayMicros + nanosToMicros(nanos)
+}

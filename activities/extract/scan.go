@@ -1,0 +1,180 @@
+package extract
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/apache/arrow/go/v16/arrow"
+	"github.com/apache/arrow/go/v16/arrow/array"
+	"golang.org/x/sync/errgroup"
+
+	"harmstack/schemas"
+)
+
+// BatchRows is the most rows a batch holds: its columns then stay in the processor's cache.
+const BatchRows = 16 << 10
+
+// minSplit is the fewest rows worth a task of their own.
+const minSplit = 4 * BatchRows
+
+// Sink takes batches, from one goroutine. A batch follows schemas.OffenceArrow, but a string column may
+// be a dictionary; all batches cut from one run of pages share the dictionary's array. It is valid only
+// during the call. firstRow is the ordinal of its first row in the whole extract.
+type Sink interface {
+	Add(batch arrow.Record, firstRow int64) error
+	Close() error
+}
+
+// Scan feeds every row once: row groups in parallel, each goroutine to a Sink of its own, which it
+// closes. firstRow is the ordinal of the file's first row. progress, if not nil, is called from many
+// goroutines with the rows fed so far. A file that holds other rows than its footer promises is
+// ErrRowsMismatch, one that cannot be decoded ErrDamaged.
+func (f *File) Scan(ctx context.Context, threads int, firstRow int64, newSink func() Sink, progress func(rows int64)) error {
+	tasks := f.split(threads)
+	queue := make(chan task, len(tasks))
+	for _, t := range tasks {
+		queue <- t
+	}
+	close(queue)
+	var done atomic.Int64
+	g, ctx := errgroup.WithContext(ctx)
+	for range min(threads, max(len(tasks), 1)) {
+		g.Go(func() error {
+			sink := newSink()
+			for t := range queue {
+				err := f.scan(ctx, t, func(batch arrow.Record, row int64) error {
+					if err := sink.Add(batch, firstRow+row); err != nil {
+						return err
+					}
+					if n := done.Add(batch.NumRows()); progress != nil {
+						progress(n)
+					}
+					return nil
+				})
+				if err != nil {
+					return errors.Join(err, sink.Close())
+				}
+			}
+			return sink.Close()
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if done.Load() != f.Rows() {
+		return fmt.Errorf("%w: the footer promises %d rows, %d were read", ErrRowsMismatch, f.Rows(), done.Load())
+	}
+	return nil
+}
+
+// task is a run of rows of one row group.
+type task struct {
+	group    int
+	from, to int64
+}
+
+// split cuts the row groups into tasks, so that a file of few groups still keeps every thread at work.
+func (f *File) split(threads int) []task {
+	var tasks []task
+	for i, g := range f.parquet.RowGroups() {
+		rows := f.starts[i+1] - f.starts[i]
+		pieces := int64(1)
+		if _, err := g.ColumnChunks()[0].OffsetIndex(); err == nil && len(f.starts) <= 2*threads {
+			pieces = max(1, min(int64(2*threads), rows/minSplit))
+		}
+		for p := range pieces {
+			tasks = append(tasks, task{i, rows * p / pieces, rows * (p + 1) / pieces})
+		}
+	}
+	return tasks
+}
+
+// scan feeds the rows of one task in order. A batch ends where a page of any column ends, so that
+// every column of it is a slice of one page.
+func (f *File) scan(ctx context.Context, t task, add func(arrow.Record, int64) error) (err error) {
+	defer recovered(&err, ErrDamaged)
+	whole := t.to == f.starts[t.group+1]-f.starts[t.group]
+	chunks := f.parquet.RowGroups()[t.group].ColumnChunks()
+	var readers [schemas.OffenceColumns]*reader
+	for i, c := range f.columns {
+		if c.leaf < 0 {
+			continue
+		}
+		r, err := newReader(chunks[c.leaf], c.kind, t.from)
+		if err != nil {
+			return fmt.Errorf("%w: column %s, row group %d: %w", ErrDamaged, schemas.Offences[i].Name, t.group, plain(err))
+		}
+		defer r.close()
+		readers[i] = r
+	}
+	for row := t.from; row < t.to; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := min(t.to-row, BatchRows)
+		for i, r := range readers {
+			if r == nil {
+				continue
+			}
+			left, err := r.left()
+			if err != nil {
+				return f.pageError(err, i, t.group, f.starts[t.group]+row)
+			}
+			n = min(n, left)
+		}
+		columns := make([]arrow.Array, schemas.OffenceColumns)
+		fields := make([]arrow.Field, schemas.OffenceColumns)
+		for i, r := range readers {
+			if r == nil {
+				columns[i] = array.MakeArrayOfNull(allocator, schemas.OffenceArrow.Field(i).Type, int(n))
+			} else if columns[i], err = r.take(int(n)); err != nil {
+				return f.pageError(err, i, t.group, f.starts[t.group]+row)
+			}
+			fields[i] = arrow.Field{Name: schemas.Offences[i].Name, Type: columns[i].DataType(), Nullable: true}
+		}
+		batch := array.NewRecord(arrow.NewSchema(fields, nil), columns, n)
+		err := add(batch, f.starts[t.group]+row)
+		batch.Release()
+		for _, c := range columns {
+			c.Release()
+		}
+		if err != nil {
+			return err
+		}
+		row += n
+	}
+	if !whole {
+		return nil
+	}
+	for i, r := range readers {
+		if r == nil {
+			continue
+		}
+		if _, err := r.left(); err == nil {
+			return fmt.Errorf("%w: column %s of row group %d holds more than the %d rows promised", ErrRowsMismatch, schemas.Offences[i].Name, t.group, t.to)
+		} else if !errors.Is(err, io.EOF) {
+			return f.pageError(err, i, t.group, f.starts[t.group+1])
+		}
+	}
+	return nil
+}
+
+func (f *File) pageError(err error, column, group int, row int64) error {
+	name := schemas.Offences[column].Name
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: column %s of row group %d ends at row %d", ErrRowsMismatch, name, group, row)
+	}
+	return fmt.Errorf("%w: column %s, row group %d, near row %d: %w", ErrDamaged, name, group, row, plain(err))
+}
+
+// plain hides what a decoder says of the bytes it met, which may be a person's data, but lets causes
+// that callers act on through.
+func plain(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return errors.New("its pages cannot be decoded")
+}

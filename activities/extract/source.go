@@ -1,0 +1,91 @@
+package extract
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"harmstack/schemas"
+)
+
+// ErrNoSource is returned for a source that is not there or that this build cannot read.
+var ErrNoSource = errors.New("the extract cannot be opened")
+
+// Source is an open extract and what is needed to name it in a manifest.
+type Source struct {
+	*File
+	Ref  schemas.ArtifactRef
+	file *os.File
+}
+
+// Close closes the file.
+func (s *Source) Close() error { return s.file.Close() }
+
+// OpenSource opens the extract at a path or file:// URL, checks it against the contract and hashes it.
+func OpenSource(ctx context.Context, source string) (*Source, error) {
+	path, err := localPath(source)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoSource, err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%w: %s is no regular file", ErrNoSource, path)
+	}
+	var file *File
+	if err == nil {
+		file, err = Open(f, info.Size())
+	}
+	sum := sha256.New()
+	if err == nil {
+		_, err = io.Copy(sum, &cancelled{ctx, io.NewSectionReader(f, 0, info.Size())})
+	}
+	if err != nil {
+		f.Close()
+		if errors.Is(err, ErrNoSource) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &Source{File: file, file: f, Ref: schemas.ArtifactRef{
+		URI: source, SHA256: hex.EncodeToString(sum.Sum(nil)), Rows: file.Rows(), Bytes: info.Size(), Schema: schemas.OffenceSchema,
+	}}, nil
+}
+
+func localPath(source string) (string, error) {
+	if err := schemas.ValidateSource(source); err != nil {
+		return "", fmt.Errorf("%w: %w", ErrNoSource, err)
+	}
+	scheme, _, isURL := strings.Cut(source, "://")
+	if !isURL {
+		return source, nil
+	}
+	u, err := url.Parse(source)
+	if err != nil || scheme != "file" {
+		return "", fmt.Errorf("%w: give a path or a file:// URL of a Parquet file, not %s://", ErrNoSource, scheme)
+	}
+	return filepath.FromSlash(u.Path), nil
+}
+
+// cancelled ends a long read when the context does.
+type cancelled struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (c *cancelled) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.Reader.Read(p)
+}

@@ -1,0 +1,152 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"harmstack/activities/store"
+	"harmstack/schemas"
+)
+
+// ErrDecided says that another decision stands. Decisions are final.
+var ErrDecided = errors.New("the night is decided already")
+
+// ErrOtherManifest says that the decision names another revision or manifest than the night's: it was
+// not made on what is published.
+var ErrOtherManifest = errors.New("the decision was made on another manifest")
+
+// ErrStale says that the changes shown with the stack were counted against another stack than the one
+// approved last. The night must be run again.
+var ErrStale = errors.New("the changes were counted against another stack than the one approved last: run the night again")
+
+// ErrOvertaken says that the night was approved, but that a newer approved one is current.
+var ErrOvertaken = errors.New("a newer approved night is current")
+
+// Decide records an officer's decision, approved or held. The same decision by the same person for the
+// same reason again succeeds, and the time of the first stands. Errors that no retry mends are
+// ErrDecided, ErrOtherManifest and ErrStale.
+func Decide(ctx context.Context, st *store.Store, d schemas.Decision) error {
+	id := d.Manifest.NightID
+	if d.Decision != schemas.Approved && d.Decision != schemas.Held {
+		return fmt.Errorf("night %s: a decision is %s or %s", id, schemas.Approved, schemas.Held)
+	}
+	m, ref, err := LoadManifest(ctx, st, id)
+	if err != nil {
+		return err
+	}
+	if d.Manifest.SHA256 != ref.SHA256 {
+		return fmt.Errorf("night %s: %w: the published one has the sha256 %s", id, ErrOtherManifest, ref.SHA256)
+	}
+	d.Manifest, d.At = ref, d.At.UTC()
+	standing, err := LoadDecision(ctx, st, id)
+	if err == nil && standing == nil && d.Decision == schemas.Approved {
+		standing, err = mayApprove(ctx, st, m, d.At)
+	}
+	if err == nil && standing == nil {
+		standing, err = record(ctx, st, d)
+	}
+	if err != nil {
+		return err
+	}
+	if standing.Decision == d.Decision && standing.By == d.By && standing.Reason == d.Reason {
+		return nil
+	}
+	what := standing.Decision + " by " + standing.By
+	if standing.By == System {
+		what = standing.Reason // It names the newer night; an officer's reason may name anything.
+	}
+	return fmt.Errorf("night %s: %w: %s on %s", id, ErrDecided, what, standing.At.In(schemas.London).Format("2 January 2006 at 15:04"))
+}
+
+// mayApprove makes sure that approving m keeps the line of approved stacks straight. The older nights
+// are decided first: from then on none of them can become the newest approved one, so that what is read
+// afterwards still holds when the approval is written. It returns the decision that stands if m turns
+// out to be superseded.
+func mayApprove(ctx context.Context, st *store.Store, m schemas.Manifest, at time.Time) (*schemas.Decision, error) {
+	if superseded, err := Settle(ctx, st, m.NightID, at); err != nil {
+		return nil, err
+	} else if superseded {
+		return LoadDecision(ctx, st, m.NightID)
+	}
+	last, _, err := Baseline(ctx, st, m.NightID)
+	if err != nil {
+		return nil, err
+	}
+	if (last == nil) != (m.Previous == nil) || last != nil && *last != *m.Previous {
+		return nil, fmt.Errorf("night %s: %w", m.NightID, ErrStale)
+	}
+	return nil, nil
+}
+
+// record writes a decision unless one stands, and returns the one that stands.
+func record(ctx context.Context, st *store.Store, d schemas.Decision) (*schemas.Decision, error) {
+	data, err := encode(d)
+	if err != nil {
+		return nil, err
+	}
+	err = st.CreateOnly(ctx, d.Manifest.Path()+"/"+schemas.DecisionFile, data)
+	if err == nil {
+		return &d, nil
+	}
+	if !errors.Is(err, store.ErrExists) {
+		return nil, fmt.Errorf("deciding night %s: %w", d.Manifest.NightID, err)
+	}
+	return LoadDecision(ctx, st, d.Manifest.NightID)
+}
+
+// SwapCurrent makes current.json name the newest approved night, after checking its stack byte for
+// byte. It only ever goes forward: when that is a newer night than id, the error is ErrOvertaken, and
+// nobody may be tasked from id's stack.
+func SwapCurrent(ctx context.Context, st *store.Store, id schemas.NightID) error {
+	for {
+		nights, err := Nights(ctx, st)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(nights, func(n Night) bool { return n.ID == id && n.Status == schemas.Approved }) {
+			return fmt.Errorf("night %s is not approved: only an approved night becomes current", id)
+		}
+		newest := newestApproved(nights)
+		now, err := LoadCurrent(ctx, st)
+		if err != nil {
+			return err
+		}
+		if now != nil && now.Manifest == newest.Decision.Manifest {
+			if newest.ID != id {
+				return fmt.Errorf("night %s: %w: %s", id, ErrOvertaken, newest.ID)
+			}
+			return nil
+		}
+		// Another may be approved and swapped while this one is written: hence the next round, which
+		// ends only when current.json is what the decisions say.
+		if err := replaceCurrent(ctx, st, *newest.Decision); err != nil {
+			return err
+		}
+	}
+}
+
+func replaceCurrent(ctx context.Context, st *store.Store, d schemas.Decision) error {
+	m, err := loadExact(ctx, st, d.Manifest)
+	if err != nil {
+		return err
+	}
+	stack, ok := m.Output(schemas.StackFile)
+	if !ok {
+		return fmt.Errorf("night %s has no %s", d.Manifest.NightID, schemas.StackFile)
+	}
+	artifact, err := st.Open(ctx, stack)
+	if err != nil {
+		return fmt.Errorf("night %s, %s: %w", d.Manifest.NightID, schemas.StackFile, err)
+	}
+	if err := artifact.Close(); err != nil {
+		return err
+	}
+	data, err := encode(schemas.Current{Manifest: d.Manifest, Stack: stack, By: d.By, At: d.At})
+	if err != nil {
+		return err
+	}
+	return st.Replace(ctx, schemas.CurrentPath, data)
+}

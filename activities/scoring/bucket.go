@@ -1,0 +1,199 @@
+package scoring
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+)
+
+// Spill lends storage for what does not fit the memory budget. The storage is the engine's alone and
+// is given back by Close.
+type Spill interface {
+	Create() (SpillFile, error)
+}
+
+// SpillFile is one piece of lent storage.
+type SpillFile interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+}
+
+const (
+	bucketCount = 512     // so that a bucket of ten million rows fits a processor's cache
+	slabBytes   = 8 << 10 // what a goroutine gathers for one bucket before it hands it over
+	lengthBytes = 4       // in front of every record: its length, these bytes included
+)
+
+// storage is where all buckets of one engine keep their slabs: in memory up to a limit, then in one
+// spill file.
+type storage struct {
+	spill Spill
+	limit int64 // of bytes in memory; 0: none
+	held  atomic.Int64
+	free  sync.Pool
+
+	mu   sync.Mutex
+	file SpillFile
+	end  int64
+}
+
+// buckets hold records by hash. A record is bytes without pointers, so that a hundred million cost the
+// garbage collector nothing.
+type buckets struct {
+	storage *storage
+	all     [bucketCount]bucket
+}
+
+type bucket struct {
+	mu    sync.Mutex
+	slabs []slab
+	bytes int
+}
+
+// slab is a run of whole records, in memory or at an offset of the spill file.
+type slab struct {
+	data   []byte // nil: spilled
+	offset int64
+	length int
+}
+
+func (s *storage) get(n int) []byte {
+	if n > slabBytes {
+		return make([]byte, 0, n)
+	}
+	if b, ok := s.free.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return make([]byte, 0, slabBytes)
+}
+
+func (s *storage) put(b []byte) {
+	if cap(b) == slabBytes {
+		s.free.Put(&b)
+	}
+}
+
+// keep takes a full slab over, and decides where it stays.
+func (s *storage) keep(data []byte) (slab, error) {
+	n := len(data)
+	if s.spill == nil || s.limit == 0 || s.held.Add(int64(cap(data))) <= s.limit {
+		return slab{data: data, length: n}, nil
+	}
+	s.held.Add(-int64(cap(data)))
+	file, offset, err := s.reserve(n)
+	if err == nil {
+		_, err = file.WriteAt(data, offset)
+	}
+	if err != nil {
+		return slab{}, fmt.Errorf("spill %d bytes: %w", n, err)
+	}
+	s.put(data)
+	return slab{offset: offset, length: n}, nil
+}
+
+func (s *storage) reserve(n int) (SpillFile, int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file == nil {
+		file, err := s.spill.Create()
+		if err != nil {
+			return nil, 0, err
+		}
+		s.file = file
+	}
+	offset := s.end
+	s.end += int64(n)
+	return s.file, offset, nil
+}
+
+func (s *storage) close() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Close()
+}
+
+// scatterer gathers the records of one goroutine into slabs, bucket by bucket.
+type scatterer struct {
+	to   *buckets
+	open [bucketCount][]byte
+}
+
+// record returns n zeroed bytes at the end of bucket b, to be filled before the next call. The first
+// four hold the length already.
+func (w *scatterer) record(b int, n int) ([]byte, error) {
+	open := w.open[b]
+	if len(open)+n > cap(open) {
+		if err := w.flush(b); err != nil {
+			return nil, err
+		}
+		open = w.to.storage.get(n)
+	}
+	at := len(open)
+	open = open[:at+n]
+	w.open[b] = open
+	rec := open[at : at+n : at+n]
+	clear(rec)
+	binary.LittleEndian.PutUint32(rec, uint32(n))
+	return rec, nil
+}
+
+func (w *scatterer) flush(b int) error {
+	data := w.open[b]
+	w.open[b] = nil
+	if len(data) == 0 {
+		return nil
+	}
+	kept, err := w.to.storage.keep(data)
+	if err != nil {
+		return err
+	}
+	dst := &w.to.all[b]
+	dst.mu.Lock()
+	dst.slabs = append(dst.slabs, kept)
+	dst.bytes += kept.length
+	dst.mu.Unlock()
+	return nil
+}
+
+// close hands over what is gathered.
+func (w *scatterer) close() error {
+	for b := range w.open {
+		if err := w.flush(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load copies a bucket's records into one run of bytes, reusing buf, and gives its memory back.
+func (b *buckets) load(i int, buf []byte) ([]byte, error) {
+	src := &b.all[i]
+	if cap(buf) < src.bytes {
+		buf = make([]byte, 0, src.bytes+src.bytes/8)
+	}
+	buf = buf[:src.bytes]
+	at := 0
+	for _, s := range src.slabs {
+		if s.data == nil {
+			if _, err := b.storage.file.ReadAt(buf[at:at+s.length], s.offset); err != nil {
+				return nil, fmt.Errorf("read %d spilled bytes back: %w", s.length, err)
+			}
+		} else {
+			copy(buf[at:], s.data)
+			b.storage.held.Add(-int64(cap(s.data)))
+			b.storage.put(s.data)
+		}
+		at += s.length
+	}
+	src.slabs, src.bytes = nil, 0
+	return buf, nil
+}
+
+// next is the offset after the record at at.
+func next(records []byte, at int) int {
+	return at + int(binary.LittleEndian.Uint32(records[at:]))
+}

@@ -1,0 +1,176 @@
+package scoring
+
+import (
+	"fmt"
+	"unicode/utf8"
+	"unsafe"
+
+	"github.com/apache/arrow/go/v16/arrow"
+	"github.com/apache/arrow/go/v16/arrow/array"
+
+	"harmstack/schemas"
+)
+
+// textColumn reads one string column of a batch, plain or as a dictionary. Each entry of a dictionary
+// is judged once, for all batches that share it.
+//
+// judge turns a trimmed, valid, non-blank text into a number; a column of ids has none, and keeps texts.
+type textColumn struct {
+	judge func(s string) uint32
+	seen  map[string]uint32 // judged texts of plain pages
+
+	dictionary arrow.ArrayData // the one that entries and numbers were made of
+	entries    [][]byte
+	numbers    []uint32
+
+	// What load leaves behind, a value a row.
+	texts   [][]byte
+	results []uint32
+}
+
+// Results of judging that are no number of a vocabulary.
+const (
+	null       = 0
+	notAllowed = ^uint32(0)     // no value of the enum, or no Home Office code
+	notUTF8    = ^uint32(0) - 1 // not text at all
+)
+
+// broken marks a text that is not UTF-8 among the texts.
+var broken = []byte{0xff}
+
+// load reads the column for every row of the batch.
+func (c *textColumn) load(col arrow.Array) error {
+	switch col := col.(type) {
+	case *array.String:
+		c.loadPlain(col)
+		return nil
+	case *array.Dictionary:
+		entries, ok := col.Dictionary().(*array.String)
+		indexes, ok32 := col.Indices().(*array.Int32)
+		if ok && ok32 {
+			c.loadDictionary(col, indexes, entries)
+			return nil
+		}
+	}
+	return fmt.Errorf("a text column must be %s or %s, not %s", arrow.BinaryTypes.String, schemas.ArrowDictionary, col.DataType())
+}
+
+func (c *textColumn) loadPlain(col *array.String) {
+	n := col.Len()
+	if c.judge == nil {
+		c.texts = grow(c.texts, n)
+		for i := range n {
+			c.texts[i] = nil
+			if col.IsValid(i) {
+				c.texts[i] = clean(view(col.Value(i)))
+			}
+		}
+		return
+	}
+	c.results = grow(c.results, n)
+	for i := range n {
+		c.results[i] = null
+		if col.IsNull(i) {
+			continue
+		}
+		number, ok := c.seen[col.Value(i)]
+		if !ok {
+			number = c.number(clean(view(col.Value(i))))
+			c.seen[string(view(col.Value(i)))] = number
+		}
+		c.results[i] = number
+	}
+}
+
+func (c *textColumn) loadDictionary(col *array.Dictionary, indexes *array.Int32, entries *array.String) {
+	if data := entries.Data(); data != c.dictionary {
+		// Held, so that no other dictionary can come to lie at its address.
+		data.Retain()
+		c.release()
+		c.dictionary = data
+		c.entries, c.numbers = grow(c.entries, entries.Len()), grow(c.numbers, entries.Len())
+		for i := range entries.Len() {
+			c.entries[i] = clean(view(entries.Value(i)))
+			if c.judge != nil {
+				c.numbers[i] = c.number(c.entries[i])
+			}
+		}
+	}
+	n := col.Len()
+	if c.judge == nil {
+		c.texts = grow(c.texts, n)
+		for i, at := range indexes.Int32Values() {
+			c.texts[i] = nil
+			if indexes.IsValid(i) {
+				c.texts[i] = c.entries[at]
+			}
+		}
+		return
+	}
+	c.results = grow(c.results, n)
+	if indexes.NullN() == 0 {
+		for i, at := range indexes.Int32Values() {
+			c.results[i] = c.numbers[at]
+		}
+		return
+	}
+	for i, at := range indexes.Int32Values() {
+		c.results[i] = null
+		if indexes.IsValid(i) {
+			c.results[i] = c.numbers[at]
+		}
+	}
+}
+
+func (c *textColumn) number(text []byte) uint32 {
+	switch {
+	case len(text) == 0:
+		return null
+	case isBroken(text):
+		return notUTF8
+	}
+	return c.judge(string(text))
+}
+
+// release lets the dictionary go.
+func (c *textColumn) release() {
+	if c.dictionary != nil {
+		c.dictionary.Release()
+		c.dictionary = nil
+	}
+}
+
+// clean trims, and marks what is not UTF-8.
+func clean(b []byte) []byte {
+	// Nearly every id is printable ASCII from end to end.
+	if len(b) > 0 && plainByte(b[0]) && plainByte(b[len(b)-1]) && isASCII(b) {
+		return b
+	}
+	if !utf8.Valid(b) {
+		return broken
+	}
+	return view(schemas.TrimSpace(string(b)))
+}
+
+func plainByte(c byte) bool { return c > ' ' && c < 0x7f }
+
+func isASCII(b []byte) bool {
+	for _, c := range b {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+func isBroken(text []byte) bool { return len(text) == 1 && text[0] == broken[0] }
+
+// view looks at a string's bytes without copying them.
+func view(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
+func grow[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}

@@ -1,0 +1,52 @@
+package scoring
+
+import (
+	"cmp"
+	"slices"
+
+	"harmstack/schemas"
+)
+
+// contributions says what each row adds to a suspect's score, the largest first, then by allegation.
+func (e *Engine) contributions(position int64, rows []allegation) []schemas.Contribution {
+	list := make([]schemas.Contribution, len(rows))
+	total := int64(0)
+	for i := range rows {
+		a := &rows[i]
+		offence := e.vocabulary.offence(a.offence)
+		weight := offence.weight(a.sex)
+		c := schemas.Contribution{
+			Position: position, SuspectID: string(a.suspect), AllegationID: string(a.id), ReportID: string(a.report),
+			VictimID: orNil(string(a.victim)), ReportedAt: a.reported, Borough: orNil(e.vocabulary.borough(a.borough).name),
+			OffenceCode: offence.code, OffenceClass: orNil(offence.class), OffenceURN: orNil(offence.urn),
+			Offence: weight.Title, WeightRule: weight.Rule, HarmDays: float64(weight.Tenths) / schemas.TenthsPerDay,
+			Age: int64(a.age), RecencyPPM: e.recency[a.age], Base: weight.Tenths * e.recency[a.age],
+			Source: enumText(schemas.Source, a.source), Outcome: enumText(schemas.Outcome, a.outcome),
+		}
+		if a.committed != noTime {
+			c.CommittedAt = &a.committed
+		}
+		if a.domesticAbuse > 0 {
+			c.DomesticAbuse = new(bool)
+			*c.DomesticAbuse = a.domesticAbuse == 2
+		}
+		total += c.Base
+		list[i] = c
+	}
+	for i := range list {
+		if total > 0 {
+			list[i].Share = float64(list[i].Base) / float64(total)
+		}
+	}
+	slices.SortFunc(list, func(a, b schemas.Contribution) int {
+		return cmp.Or(-cmp.Compare(a.Base, b.Base), cmp.Compare(a.AllegationID, b.AllegationID))
+	})
+	return list
+}
+
+func orNil(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,374 @@
+package scoring
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v16/arrow"
+	"github.com/apache/arrow/go/v16/arrow/array"
+	"github.com/apache/arrow/go/v16/arrow/memory"
+
+	"harmstack/schemas"
+	"harmstack/schemas/reference"
+)
+
+var asOf = schemas.MustDate("2026-06-30")
+
+func model(t *testing.T) schemas.Model {
+	t.Helper()
+	m, err := schemas.LoadModel(schemas.DefaultModel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func at(s string) *int64 {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		panic(err)
+	}
+	return ptr(t.UnixMicro())
+}
+
+// rape is an ordinary row: reported on as_of, 1,825 days, rest null.
+func rape(id, suspect string) schemas.Offence {
+	return schemas.Offence{AllegationID: &id, ReportID: ptr("R" + id), SuspectID: &suspect, OffenceCode: ptr("019/08"), OffenceClass: ptr("19C"),
+		ReportedAt: at("2026-06-30T12:00:00Z"), UpdatedAt: at("2026-06-30T13:00:00Z"), Borough: ptr("Camden"), VictimSex: ptr("F"),
+		VictimID: ptr("V" + id), Source: ptr("victim"), Outcome: ptr("open")}
+}
+
+// batch builds an Arrow record of rows, text columns as dictionaries where dict says so.
+func batch(mem memory.Allocator, rows []schemas.Offence, dict func(column int) bool) arrow.Record {
+	fields := make([]arrow.Field, schemas.OffenceColumns)
+	columns := make([]arrow.Array, schemas.OffenceColumns)
+	for i, c := range schemas.Offences {
+		var t arrow.DataType = schemas.OffenceArrow.Field(i).Type
+		if c.Type == schemas.String && dict(i) {
+			t = schemas.ArrowDictionary
+		}
+		b := array.NewBuilder(mem, t)
+		for r := range rows {
+			appendValue(b, &rows[r], i)
+		}
+		columns[i] = b.NewArray()
+		b.Release()
+		fields[i] = arrow.Field{Name: c.Name, Type: t, Nullable: true}
+	}
+	rec := array.NewRecord(arrow.NewSchema(fields, nil), columns, int64(len(rows)))
+	for _, c := range columns {
+		c.Release()
+	}
+	return rec
+}
+
+func appendValue(b array.Builder, r *schemas.Offence, column int) {
+	text := map[int]*string{schemas.AllegationID: r.AllegationID, schemas.ReportID: r.ReportID, schemas.SuspectID: r.SuspectID, schemas.SuspectStatus: r.SuspectStatus,
+		schemas.OffenceCode: r.OffenceCode, schemas.OffenceClass: r.OffenceClass, schemas.OffenceURN: r.OffenceURN, schemas.BoroughName: r.Borough,
+		schemas.VictimID: r.VictimID, schemas.VictimSex: r.VictimSex, schemas.Source: r.Source, schemas.Outcome: r.Outcome}
+	times := map[int]*int64{schemas.ReportedAt: r.ReportedAt, schemas.CommittedAt: r.CommittedAt, schemas.UpdatedAt: r.UpdatedAt}
+	ages := map[int]*int32{schemas.SuspectAge: r.SuspectAge, schemas.VictimAge: r.VictimAge}
+	switch {
+	case text[column] != nil:
+		switch b := b.(type) {
+		case *array.StringBuilder:
+			b.Append(*text[column])
+		case *array.BinaryDictionaryBuilder:
+			if err := b.AppendString(*text[column]); err != nil {
+				panic(err)
+			}
+		}
+	case times[column] != nil:
+		b.(*array.TimestampBuilder).Append(arrow.Timestamp(*times[column]))
+	case ages[column] != nil:
+		b.(*array.Int32Builder).Append(*ages[column])
+	case column == schemas.DomesticAbuse && r.DomesticAbuse != nil:
+		b.(*array.BooleanBuilder).Append(*r.DomesticAbuse)
+	default:
+		b.AppendNull()
+	}
+}
+
+// layout is a way of feeding the same rows.
+type layout struct {
+	threads, batchRows int
+	dict               func(column int) bool
+	memory             int64
+	shuffle            uint64
+}
+
+var plain = layout{threads: 1, batchRows: 1000, dict: func(int) bool { return false }}
+
+func feed(t *testing.T, o Options, rows []schemas.Offence, l layout) (*Scores, error) {
+	t.Helper()
+	mem := memory.NewCheckedAllocator(memory.NewGoAllocator())
+	defer mem.AssertSize(t, 0)
+	if l.shuffle > 0 {
+		rows = slices.Clone(rows)
+		rand.New(rand.NewPCG(l.shuffle, 0)).Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+	}
+	if l.memory > 0 {
+		o.Memory, o.Spill = l.memory, folder(t.TempDir())
+	}
+	e, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	next := 0
+	for range l.threads {
+		wg.Go(func() {
+			f := e.NewFeeder()
+			defer func() {
+				if err := f.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			for {
+				mu.Lock()
+				from := next
+				next = min(next+l.batchRows, len(rows))
+				to := next
+				mu.Unlock()
+				if from == to {
+					return
+				}
+				rec := batch(mem, rows[from:to], l.dict)
+				err := f.Add(rec, int64(from))
+				rec.Release()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return e.Finish(t.Context(), l.threads)
+}
+
+// folder lends named temporary files, enough for a test.
+type folder string
+
+func (f folder) Create() (SpillFile, error) { return os.CreateTemp(string(f), "*") }
+
+func rankingOf(t *testing.T, s *Scores) (all []schemas.Ranked) {
+	t.Helper()
+	err := s.Ranking(t.Context(), func(rows []schemas.Ranked) error {
+		for _, r := range rows {
+			r.SuspectID = strings.Clone(r.SuspectID)
+			all = append(all, r)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func options(t *testing.T) Options {
+	return Options{AsOf: asOf, Tables: reference.Default(), Model: model(t)}
+}
+
+func score(t *testing.T, rows []schemas.Offence) *Scores {
+	t.Helper()
+	s, err := feed(t, options(t), rows, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// random makes rows in which every rule bites, over few ids so that they meet.
+func random(seed uint64, n int) []schemas.Offence {
+	r := rand.New(rand.NewPCG(seed, 1))
+	pick := func(values ...string) *string {
+		if v := values[r.IntN(len(values))]; v != "NULL" {
+			return &v
+		}
+		return nil
+	}
+	long := strings.Repeat("Ω", 5000)
+	begin, end := *at("2025-06-27T00:00:00Z"), *at("2026-07-03T00:00:00Z")
+	rows := make([]schemas.Offence, n)
+	for i := range rows {
+		reported := begin + r.Int64N(end-begin)
+		switch r.IntN(20) {
+		case 0: // the hours around midnight at the edges of the window
+			reported = *at("2025-06-30T22:00:00Z") + r.Int64N(4)*1_800_000_000
+		case 1:
+			reported = *at("2026-06-30T22:00:00Z") + r.Int64N(4)*1_800_000_000
+		case 2:
+			reported = *at("2025-10-25T21:30:00Z") + r.Int64N(8)*1_800_000_000
+		}
+		rows[i] = schemas.Offence{
+			AllegationID: pick(fmt.Sprintf("A%d", r.IntN(n)), fmt.Sprintf("A%d", r.IntN(n)), fmt.Sprintf(" A%d\u00a0", r.IntN(n)), long+fmt.Sprint(r.IntN(3))),
+			ReportID:     pick(fmt.Sprintf("R%d", r.IntN(n/2+1))),
+			SuspectID: pick(fmt.Sprintf("S%d", r.IntN(n/4+1)), fmt.Sprintf("S%d", r.IntN(n/4+1)), fmt.Sprintf("S%d", r.IntN(n/4+1)), fmt.Sprintf("s%d", r.IntN(n/4+1)),
+				long, "Élodie-1", "NULL", " ", "N/K", "Unknown", "-", "00"),
+			SuspectStatus: pick("NULL", "at_large", "on_bail", "in_custody", "unknown", " at_large"),
+			OffenceCode:   pick("019/08", "19/8", "01908", "008/01", "8/1", "008/06", "195/94", "005/01", "008/77", "008/78", "999/99", "066/91", "020/05"),
+			OffenceClass:  pick("NULL", "NULL", "19C", "8N", "8S", "5D", "", "ZZ"),
+			OffenceURN:    pick("NULL", "NULL", "NULL", "8N.8.1.1", "8N.8.1.2", "1.1.1.1", "0.0.0"),
+			ReportedAt:    &reported, UpdatedAt: ptr(reported + r.Int64N(4)*1_000_000),
+			Borough:   pick("Camden", "CAMDEN", " Barnet", "City of London", "NULL", "Westminster", "brent"),
+			VictimID:  pick(fmt.Sprintf("V%d", r.IntN(n/3+1)), fmt.Sprintf("S%d", r.IntN(n/4+1)), "NULL", "  "),
+			VictimSex: pick("F", "F", "F", "F", "M", "X", "U", "NULL"),
+			Source:    pick("victim", "victim", "victim", "witness", "third_party", "police_detected", "intelligence"),
+			Outcome:   pick("open", "open", "open", "charged", "convicted", "no_further_action", "acquitted", "no_crime"),
+		}
+		row := &rows[i]
+		if r.IntN(2) == 0 {
+			row.DomesticAbuse = ptr(r.IntN(2) == 0)
+		}
+		if r.IntN(2) == 0 {
+			row.SuspectAge, row.VictimAge = ptr(int32(r.IntN(60)+10)), ptr(int32(r.IntN(160)-10))
+		}
+		if r.IntN(3) == 0 {
+			row.CommittedAt = ptr(reported - 365*86_400_000_000 + r.Int64N(3) - 1)
+		}
+		switch r.IntN(100) {
+		case 0, 9, 10, 11, 12:
+			row.SuspectStatus = ptr("deceased")
+		case 1:
+			row.SuspectStatus = ptr("dead")
+		case 2:
+			row.OffenceCode = ptr("19-08")
+		case 3:
+			row.ReportedAt = ptr(schemas.EndTimestamp)
+		case 4:
+			row.CommittedAt = ptr(schemas.MinTimestamp - 1)
+		case 5:
+			row.Borough = ptr("Cam\xffden")
+		case 6:
+			row.UpdatedAt = nil
+		case 7:
+			row.Source = ptr("\u00a0\t")
+		case 8:
+			row.SuspectID = ptr("S\xc3")
+		}
+		if i > 0 && r.IntN(10) == 0 { // the same again, perhaps with one value changed
+			*row = rows[r.IntN(i)]
+			if r.IntN(2) == 0 {
+				row.Outcome = pick("open", "charged", "no_crime")
+			}
+		}
+	}
+	return rows
+}
+
+// same compares two rankings, row by row and to the last digit.
+func same(t *testing.T, got, want []schemas.Ranked) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%d suspects, want %d", len(got), len(want))
+	}
+	for i := range min(len(got), len(want)) {
+		g, _ := json.Marshal(got[i])
+		w, _ := json.Marshal(want[i])
+		if string(g) != string(w) {
+			t.Fatalf("position %d:\n got %.600s\nwant %.600s", i+1, g, w)
+		}
+	}
+}
+
+// Every layout of a random extract gives what the slow reading gives.
+func TestEngineAgreesWithTheSlowReading(t *testing.T) {
+	layouts := map[string]layout{
+		"plain":               plain,
+		"row by row":          {threads: 1, batchRows: 1, dict: func(int) bool { return false }},
+		"dictionaries":        {threads: 2, batchRows: 100, dict: func(int) bool { return true }},
+		"mixed, four threads": {threads: 4, batchRows: 37, dict: func(c int) bool { return c%2 == 0 }, shuffle: 7},
+		"spilling":            {threads: 3, batchRows: 64, dict: func(c int) bool { return c%3 == 0 }, memory: 1, shuffle: 9},
+	}
+	for seed := range uint64(12) {
+		rows := random(seed, 1500)
+		want, counts, conflicting := slow(asOf, rows)
+		if counts.Sum() != int64(len(rows)) || slices.Contains(counts[:], 0) {
+			t.Fatalf("seed %d does not try every disposition: %v", seed, counts)
+		}
+		for name, l := range layouts {
+			t.Run(fmt.Sprintf("seed %d, %s", seed, name), func(t *testing.T) {
+				s, err := feed(t, options(t), rows, l)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if s.Dispositions != counts || s.Facts.Conflicting != conflicting {
+					t.Errorf("dispositions\n got %v, %d conflicting\nwant %v, %d", s.Dispositions, s.Facts.Conflicting, counts, conflicting)
+				}
+				same(t, rankingOf(t, s), want)
+				checkContributions(t, s, want)
+			})
+		}
+	}
+}
+
+// checkContributions: the bases of each suspect of the stack give the score, the shares sum to one.
+func checkContributions(t *testing.T, s *Scores, want []schemas.Ranked) {
+	t.Helper()
+	base, count, share := map[int64]int64{}, map[int64]int64{}, map[int64]float64{}
+	for _, c := range s.Contributions {
+		if c.SuspectID != want[c.Position-1].SuspectID {
+			t.Fatalf("position %d: another suspect", c.Position)
+		}
+		base[c.Position] += c.Base
+		count[c.Position]++
+		share[c.Position] += c.Share
+	}
+	if len(base) != min(100, len(want)) {
+		t.Errorf("%d suspects are explained", len(base))
+	}
+	for p, b := range base {
+		n := min(count[p]-1, 10)
+		if got := b * (10 + n) / 10; got != want[p-1].Score || share[p] < 0.999999 || share[p] > 1.000001 {
+			t.Errorf("position %d: %d from %d allegations, score %d, shares %v", p, got, count[p], want[p-1].Score, share[p])
+		}
+	}
+}
+
+// The rank stage alone orders the suspects of the score stage as the engine does.
+func TestRankerAgreesWithTheEngine(t *testing.T) {
+	s := score(t, random(3, 3000))
+	r := NewRanker(reference.Default(), model(t))
+	err := s.SuspectRows(t.Context(), func(rows []schemas.Suspect) error {
+		r.Add(rows)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []schemas.Ranked
+	err = r.Ranking(t.Context(), func(rows []schemas.Ranked) error {
+		got = append(got, rows...)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, got, rankingOf(t, s))
+}
+
+func TestFinishIsCancelled(t *testing.T) {
+	e, err := New(options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := e.Finish(ctx, 2); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}

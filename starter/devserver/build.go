@@ -1,0 +1,187 @@
+package devserver
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// binaryVariable names a ready server. The Temporal CLI will do, as the flags are its own.
+const binaryVariable = "HARMSTACK_DEVSERVER"
+
+// Build returns the path of the server's binary. It builds one from the checkout
+// around the working directory when none of the same sources and the same Go is
+// in the user's cache, and tells out how that goes.
+func Build(ctx context.Context, out io.Writer) (string, error) {
+	if binary := os.Getenv(binaryVariable); binary != "" {
+		path, err := exec.LookPath(binary)
+		if err != nil {
+			return "", fmt.Errorf("%s names no program: %w", binaryVariable, err)
+		}
+		return path, nil
+	}
+	source, err := findSource()
+	if err != nil {
+		return "", err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no place to keep the Temporal dev server: %w; or name a ready one in %s", err, binaryVariable)
+	}
+	return build(ctx, out, source, filepath.Join(cache, "harmstack"))
+}
+
+// findSource walks up from the working directory to the checkout.
+func findSource() (string, error) {
+	working, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := working; ; dir = filepath.Dir(dir) {
+		source := filepath.Join(dir, "deploy", "devserver")
+		if isModule(dir, "harmstack") && isModule(source, "harmstack/deploy/devserver") {
+			return source, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("the Temporal dev server is built from a checkout of Harmstack, and %s is in none: "+
+				"run this inside one, or name a ready server in %s (the Temporal CLI will do)", working, binaryVariable)
+		}
+	}
+}
+
+func isModule(dir, name string) bool {
+	content, _ := os.ReadFile(filepath.Join(dir, "go.mod"))
+	for line := range strings.Lines(string(content)) {
+		if strings.TrimSpace(line) == "module "+name {
+			return true
+		}
+	}
+	return false
+}
+
+func build(ctx context.Context, out io.Writer, source, cache string) (string, error) {
+	goTool, err := exec.LookPath("go")
+	if err != nil {
+		return "", fmt.Errorf("the Temporal dev server is built with Go: install it from https://go.dev/dl, "+
+			"or name a ready server in %s (the Temporal CLI will do)", binaryVariable)
+	}
+	key, err := cacheKey(ctx, goTool, source)
+	if err != nil {
+		return "", err
+	}
+	name := "devserver-" + key
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	path := filepath.Join(cache, name)
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return "", err
+	}
+	// Two builds at once take twice as long, so the second waits and finds the first one's.
+	unlock, err := lock(ctx, out, filepath.Join(cache, "devserver.lock"))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	temp, err := os.MkdirTemp(cache, "build-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(temp)
+	fmt.Fprintf(out, "Building the Temporal dev server: the first time takes some five minutes on two cores. It is kept in %s.\n", cache)
+	built := filepath.Join(temp, name)
+	if err := compile(ctx, out, goTool, source, built); err != nil {
+		return "", err
+	}
+	// Whoever looks sees all of the binary or none.
+	return path, os.Rename(built, path)
+}
+
+// cacheKey changes when the binary would.
+func cacheKey(ctx context.Context, goTool, source string) (string, error) {
+	version := exec.CommandContext(ctx, goTool, "version")
+	version.Dir = source // its go.mod may choose another Go
+	sum := sha256.New()
+	version.Stdout = sum
+	if err := version.Run(); err != nil {
+		return "", fmt.Errorf("%s version: %w", goTool, err)
+	}
+	for _, pattern := range []string{"*.go", "go.mod", "go.sum"} {
+		files, err := filepath.Glob(filepath.Join(source, pattern))
+		if err != nil {
+			return "", err
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			content, err := os.ReadFile(file)
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(sum, "%s %d\n%s", filepath.Base(file), len(content), content)
+		}
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil)[:8]), nil
+}
+
+func compile(ctx context.Context, out io.Writer, goTool, source, target string) error {
+	var said bytes.Buffer
+	cmd := exec.CommandContext(ctx, goTool, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", target, ".")
+	cmd.Dir = source
+	// A workspace knows nothing of this module, and flags such as -race are for other builds.
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
+	cmd.Stderr = &said
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // a killed go leaves its compilers running
+	cmd.WaitDelay = 10 * time.Second
+
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	tick := time.NewTicker(30 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			fmt.Fprintf(out, "Still building the Temporal dev server (%s).\n", time.Since(start).Round(time.Second))
+		case err := <-done:
+			switch {
+			case ctx.Err() != nil:
+				return fmt.Errorf("building the Temporal dev server: %w", context.Cause(ctx))
+			case err != nil:
+				return fmt.Errorf("building the Temporal dev server in %s: %w\n%s", source, err, problems(&said))
+			}
+			return nil
+		}
+	}
+}
+
+// problems leaves out what go says of its downloads.
+func problems(said io.Reader) string {
+	var lines []string
+	for scan := bufio.NewScanner(said); scan.Scan(); {
+		if !strings.HasPrefix(scan.Text(), "go: downloading ") {
+			lines = append(lines, scan.Text())
+		}
+	}
+	return strings.Join(lines, "\n")
+}
