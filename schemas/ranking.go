@@ -126,3 +126,23 @@ type Quarantine struct {
 	Outcome       []byte `parquet:"outcome,optional"`
 	UpdatedAt     *int64 `parquet:"updated_at,optional,timestamp(microsecond)"`
 }
+
+// Suspect is one scored suspect before the ranking: what passes from the score stage to the rank
+// stage. Harm is in tenths of a day.
+type Suspect struct {
+	SuspectID     string   `parquet:"suspect_id"`
+	Score         int64    `parquet:"score"`
+	SumTenths     int64    `parquet:"sum_tenths"`
+	MaxTenths     int64    `parquet:"max_tenths"`
+	Allegations   int64    `parquet:"allegations"`
+	Reports       int64    `parquet:"reports"`
+	Victims       int64    `parquet:"victims"`
+	FirstReported int64    `parquet:"first_reported,timestamp(microsecond)"`
+	LastReported  int64    `parquet:"last_reported,timestamp(microsecond)"`
+	OwnerBorough  *string  `parquet:"owner_borough,optional,dict"`
+	Boroughs      []string `parquet:"boroughs,list"`
+	DomesticAbuse int64    `parquet:"domestic_abuse"`
+	NonRecent     int64    `parquet:"non_recent"`
+	AlsoVictim    bool     `parquet:"also_victim"`
+	SuspectStatus *string  `parquet:"suspect_status,optional,dict"`
+}

@@ -33,6 +33,8 @@ type reader struct {
 	dictionary arrow.Array // of the current page, when it has one
 	of         parquet.Dictionary
 
+	truths []parquet.Value // of the current page, when it holds booleans
+
 	validity []byte
 	wide     []int64
 	narrow   []int32
@@ -78,6 +80,11 @@ func (r *reader) left() (int64, error) {
 			r.levels = page.DefinitionLevels()
 			if len(r.levels) != r.rows {
 				return 0, fmt.Errorf("a page of %d rows has %d levels", r.rows, len(r.levels))
+			}
+		}
+		if r.kind == boolean {
+			if err := r.loadBooleans(); err != nil {
+				return 0, err
 			}
 		}
 		if r.kind == text {
@@ -147,7 +154,7 @@ func (r *reader) take(n int) (arrow.Array, error) {
 		}
 		return stringArray(r.spreadOffsets(offsets[first:first+values+1], validity, n), bytes, validity, nulls), nil
 	case boolean:
-		return r.booleans(data.Boolean(), first, validity, n, nulls), nil
+		return r.booleans(validity, n, nulls), nil
 	case int32s:
 		return fixed(arrow.PrimitiveTypes.Int32, spread(&r.narrow, data.Int32()[first:first+values], validity, n, func(v int32) int32 { return v }), validity, nulls), nil
 	case int64s:
@@ -231,12 +238,23 @@ func (r *reader) dictionaryArray(indexes []int32, validity []byte, nulls int) ar
 	return array.NewDictionaryData(d)
 }
 
-func (r *reader) booleans(packed []byte, first int, validity []byte, n, nulls int) arrow.Array {
+// loadBooleans reads the page's values one by one: after a seek its packed bits begin anywhere in their
+// first byte, and only the page knows where.
+func (r *reader) loadBooleans() error {
+	r.truths = grow(r.truths, r.rows)
+	n, err := r.page.Values().ReadValues(r.truths)
+	if n != r.rows {
+		return fmt.Errorf("a page of %d rows has %d values: %w", r.rows, n, err)
+	}
+	return nil
+}
+
+// booleans packs the n rows just taken.
+func (r *reader) booleans(validity []byte, n, nulls int) arrow.Array {
 	out := make([]byte, bitutil.BytesForBits(int64(n)))
-	for i := range n {
-		if validity == nil || bitutil.BitIsSet(validity, i) {
-			bitutil.SetBitTo(out, i, bitutil.BitIsSet(packed, first))
-			first++
+	for i, v := range r.truths[r.row-n : r.row] {
+		if !v.IsNull() && v.Boolean() {
+			bitutil.SetBit(out, i)
 		}
 	}
 	d := array.NewData(arrow.FixedWidthTypes.Boolean, n, []*memory.Buffer{buffer(validity), memory.NewBufferBytes(out)}, nil, nulls, 0)
