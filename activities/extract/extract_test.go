@@ -147,7 +147,7 @@ func compare(t *testing.T, got, want map[int64]string) {
 type foreign struct {
 	UpdatedAt     *int64             `parquet:"updated_at,optional,timestamp(nanosecond:local)"`
 	OfficerName   string             `parquet:"officer_name"`
-	Outcome       []byte             `parquet:"outcome,optional"`
+	Outcome       *string            `parquet:"outcome,optional"`
 	Source        *string            `parquet:"source,optional"`
 	Nested        struct{ A, B int } `parquet:"nested"`
 	DomesticAbuse *bool              `parquet:"domestic_abuse,optional"`
@@ -178,10 +178,7 @@ func asForeign(rows []schemas.Offence) []foreign {
 	for i, r := range rows {
 		f := foreign{UpdatedAt: times(r.UpdatedAt, 1_000_000), OfficerName: "nobody", Source: r.Source, DomesticAbuse: r.DomesticAbuse, VictimSex: r.VictimSex,
 			VictimID: r.VictimID, Borough: r.Borough, ReportedAt: times(r.ReportedAt, 1), OffenceURN: r.OffenceURN, OffenceClass: r.OffenceClass, OffenceCode: r.OffenceCode,
-			SuspectStatus: r.SuspectStatus, SuspectID: r.SuspectID, ReportID: r.ReportID, AllegationID: r.AllegationID}
-		if r.Outcome != nil {
-			f.Outcome = []byte(*r.Outcome)
-		}
+			SuspectStatus: r.SuspectStatus, SuspectID: r.SuspectID, ReportID: r.ReportID, AllegationID: r.AllegationID, Outcome: r.Outcome}
 		if r.VictimAge != nil {
 			f.VictimAge = ptr(int64(*r.VictimAge))
 		}
