@@ -1,0 +1,89 @@
+// Package decision is what a decision on a night does to the store, as Temporal activities: recorded
+// once, and the approved stack made current. It must not know who may decide, nor how long it takes.
+package decision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"harmstack/activities/audit"
+	"harmstack/activities/failure"
+	"harmstack/activities/publish"
+	"harmstack/activities/store"
+	"harmstack/schemas"
+)
+
+// Activities record decisions in a store.
+type Activities struct {
+	Store *store.Store
+}
+
+// DecideParams is what an officer decided.
+type DecideParams struct {
+	Decision schemas.Decision `json:"decision"`
+}
+
+// DecideResult is the decision as it stands from now on; its time is that of the first attempt.
+type DecideResult struct {
+	Standing schemas.Decision `json:"standing"`
+}
+
+// Decide records a decision unless another stands, which is the failure AlreadyDecided with that
+// decision as its details. The same decision again succeeds.
+func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, error) {
+	d := p.Decision
+	err := publish.Decide(ctx, a.Store, d)
+	if err != nil && !errors.Is(err, publish.ErrDecided) {
+		return DecideResult{}, failure.Of(err)
+	}
+	standing, loadErr := publish.LoadDecision(ctx, a.Store, d.Manifest.NightID)
+	if loadErr != nil {
+		return DecideResult{}, failure.Of(loadErr)
+	}
+	if standing == nil {
+		return DecideResult{}, errors.New("the decision was recorded and cannot be read back")
+	}
+	if err != nil {
+		// Not err itself, which names the officer.
+		return DecideResult{}, failure.Permanent(failure.AlreadyDecided, fmt.Errorf("night %s: %w", d.Manifest.NightID, publish.ErrDecided), *standing)
+	}
+	// An attempt that dies between the two writes is in the log twice rather than not at all.
+	err = audit.Append(ctx, a.Store, audit.Entry{At: standing.At, Who: standing.By, Did: standing.Decision,
+		On: "night " + d.Manifest.NightID.String(), Why: standing.Reason})
+	return DecideResult{*standing}, failure.Of(err)
+}
+
+// StandingParams names a published night.
+type StandingParams struct {
+	Night schemas.NightID `json:"night"`
+}
+
+// StandingResult is what was decided of it; nil: nothing yet.
+type StandingResult struct {
+	Standing *schemas.Decision `json:"standing,omitempty"`
+}
+
+// Standing looks up what was decided of a night, by whichever way.
+func (a *Activities) Standing(ctx context.Context, p StandingParams) (StandingResult, error) {
+	d, err := publish.LoadDecision(ctx, a.Store, p.Night)
+	return StandingResult{d}, failure.Of(err)
+}
+
+// SwapParams names an approved night.
+type SwapParams struct {
+	Night schemas.NightID `json:"night"`
+}
+
+// SwapResult says when the stack became current.
+type SwapResult struct {
+	At time.Time `json:"at"`
+}
+
+// Swap makes an approved stack the current one. The failure Overtaken means that a newer approved one
+// is, and that nobody may be tasked from this one.
+func (a *Activities) Swap(ctx context.Context, p SwapParams) (SwapResult, error) {
+	err := publish.SwapCurrent(ctx, a.Store, p.Night)
+	return SwapResult{time.Now().UTC()}, failure.Of(err)
+}

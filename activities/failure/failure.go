@@ -1,0 +1,84 @@
+// Package failure is the one list of faults that no retry mends, as Temporal sees them: what a stage or
+// a decision ends with at once. Everything else is retried.
+//
+// It must not know what the stages do, only what their packages' errors mean.
+package failure
+
+import (
+	"context"
+	"errors"
+
+	"go.temporal.io/sdk/temporal"
+
+	"harmstack/activities/digest"
+	"harmstack/activities/extract"
+	"harmstack/activities/publish"
+	"harmstack/activities/store"
+)
+
+// The types of the permanent failures, as a client or a person in the UI sees them.
+const (
+	BadRequest           = "BadRequest"           // the request itself is wrong
+	SourceNotFound       = "SourceNotFound"       // the extract is not where it should be
+	SchemaMismatch       = "SchemaMismatch"       // the extract lacks a column or has one of a wrong type
+	EmptyExtract         = "EmptyExtract"         // the extract has no rows
+	AllQuarantined       = "AllQuarantined"       // no row of the extract can be read
+	NobodyToRank         = "NobodyToRank"         // no row was scored
+	CountsDoNotReconcile = "CountsDoNotReconcile" // rows were lost or counted twice
+	DamagedArtifact      = "DamagedArtifact"      // a file is not the one that was written
+	RevisionSealed       = "RevisionSealed"       // another run has published this revision
+	AlreadyDecided       = "AlreadyDecided"       // another decision stands; its details are a schemas.Decision
+	OtherManifest        = "OtherManifest"        // the decision names another night than is published
+	StaleNight           = "StaleNight"           // another stack was approved since the night was compared
+	Overtaken            = "Overtaken"            // a newer approved night is current
+	NotRecorded          = "NotRecorded"          // a decision could not be recorded in time
+	DeliveryRefused      = "DeliveryRefused"      // the mail server refuses the message for good
+)
+
+// Permanent makes a failure that is not retried. Its text is the error's, which holds nothing personal.
+func Permanent(kind string, err error, details ...any) error {
+	return temporal.NewNonRetryableApplicationError(err.Error(), kind, nil, details...)
+}
+
+// Is tells whether err is, or was caused by, a failure of that type.
+func Is(err error, kind string) bool {
+	var app *temporal.ApplicationError
+	return errors.As(err, &app) && app.Type() == kind
+}
+
+// Of turns an error of the packages below into what an activity returns: a permanent failure when it is
+// in the list, the error itself when a retry may mend it.
+func Of(err error) error {
+	var mismatch *extract.SchemaMismatch
+	var refused *digest.SendError
+	var known *temporal.ApplicationError
+	switch {
+	case err == nil, errors.As(err, &known), errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &mismatch):
+		return Permanent(SchemaMismatch, err)
+	case errors.As(err, &refused) && refused.Permanent:
+		return Permanent(DeliveryRefused, err)
+	}
+	for _, p := range []struct {
+		is   error
+		kind string
+	}{
+		{extract.ErrNoSource, SourceNotFound},
+		{extract.ErrNotParquet, SchemaMismatch},
+		{extract.ErrRowsMismatch, CountsDoNotReconcile},
+		{extract.ErrDamaged, DamagedArtifact},
+		{store.ErrDamaged, DamagedArtifact},
+		{store.ErrNotFound, DamagedArtifact},
+		{publish.ErrSealed, RevisionSealed},
+		{publish.ErrDecided, AlreadyDecided},
+		{publish.ErrOtherManifest, OtherManifest},
+		{publish.ErrStale, StaleNight},
+		{publish.ErrOvertaken, Overtaken},
+	} {
+		if errors.Is(err, p.is) {
+			return Permanent(p.kind, err)
+		}
+	}
+	return err
+}

@@ -1,0 +1,72 @@
+package nightly
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/apache/arrow/go/v16/arrow"
+
+	"harmstack/activities/extract"
+	"harmstack/activities/failure"
+	"harmstack/activities/scoring"
+	"harmstack/schemas"
+	"harmstack/schemas/reference"
+)
+
+// CheckParams names the night's extract.
+type CheckParams struct {
+	Night schemas.NightID       `json:"night"`
+	Parts []schemas.ArtifactRef `json:"parts"`
+}
+
+// CheckResult is what a full read of the extract found.
+type CheckResult struct {
+	RowsRead   int64               `json:"rows_read"`
+	Quarantine schemas.ArtifactRef `json:"quarantine"`
+}
+
+// Done is the line of the stage table.
+func (r CheckResult) Done() (int64, string) {
+	return r.RowsRead, fmt.Sprintf("%d quarantined", r.Quarantine.Rows)
+}
+
+// Check reads every byte of the parts, compares hashes and counts with what was written, applies the
+// rules of a single row and writes quarantine.parquet.
+func (a *Activities) Check(ctx context.Context, p CheckParams) (CheckResult, error) {
+	return stage(ctx, a, p.Night, func(rows *atomic.Int64) (r CheckResult, err error) {
+		var bad extract.Quarantine
+		checker := scoring.NewChecker(reference.Default(), func(batch arrow.Record, firstRow int64, found []scoring.Quarantined) error {
+			for _, q := range found {
+				bad.Add(batch, q.Index, firstRow+int64(q.Index), q.Reason)
+			}
+			return nil
+		})
+		if err := a.scan(ctx, p.Parts, func() extract.Sink { return checker.NewFeeder() }, rows); err != nil {
+			return r, err
+		}
+		counts := checker.Counts()
+		r.RowsRead = counts.RowsRead
+		switch {
+		case r.RowsRead != ExtractResult{Parts: p.Parts}.Rows():
+			return r, failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf("%d of %d rows were read", r.RowsRead, ExtractResult{Parts: p.Parts}.Rows()))
+		case r.RowsRead == 0:
+			return r, failure.Permanent(failure.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
+		case counts.Quarantined() == r.RowsRead:
+			return r, failure.Permanent(failure.AllQuarantined, fmt.Errorf("none of the %d rows can be read: the commonest fault is %q", r.RowsRead, commonest(counts.QuarantineReasons)))
+		}
+		r.Quarantine, err = a.Store.Write(ctx, p.Night.Path()+"/"+schemas.QuarantineFile, schemas.QuarantineSchema, bad.Write)
+		return r, err
+	})
+}
+
+// commonest is the reason with most rows; of several, the first by name.
+func commonest(reasons map[string]int64) (most string) {
+	for reason, n := range reasons {
+		if n > reasons[most] || n == reasons[most] && reason < most {
+			most = reason
+		}
+	}
+	return most
+}

@@ -1,0 +1,66 @@
+package nightly
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"harmstack/activities/failure"
+	"harmstack/activities/publish"
+	"harmstack/schemas"
+)
+
+// ClaimParams says which night is to be run, and how.
+type ClaimParams struct {
+	AsOf    schemas.Date         `json:"as_of"`
+	Request schemas.NightRequest `json:"request"`
+}
+
+// ClaimResult is the revision that belongs to this run.
+type ClaimResult struct {
+	Night schemas.NightID `json:"night"`
+}
+
+// Done is the line of the stage table.
+func (r ClaimResult) Done() (int64, string) { return 0, "revision " + fmt.Sprint(r.Night.Revision) }
+
+// Claim checks the request and takes the next free revision of the night. The same run gets the same
+// revision again.
+func (a *Activities) Claim(ctx context.Context, p ClaimParams) (ClaimResult, error) {
+	_, stop := beat(ctx)
+	defer stop()
+	err := p.Request.Validate()
+	if err == nil {
+		_, err = a.source(p.Request.Extract)
+	}
+	if err == nil && p.AsOf.IsZero() {
+		err = errors.New("the night has no date")
+	}
+	if err != nil {
+		return ClaimResult{}, failure.Permanent(failure.BadRequest, err)
+	}
+	id, err := publish.Claim(ctx, a.Store, p.AsOf, owner(ctx))
+	return ClaimResult{id}, failure.Of(err)
+}
+
+// source finds what a request names: a configured source, or a path or URL. The error does not repeat
+// the name, which may be a mistyped URL.
+func (a *Activities) source(name string) (string, error) {
+	if err := schemas.ValidateSource(name); err != nil {
+		return "", err
+	}
+	if name == "" {
+		name = DefaultSource
+	}
+	if url, ok := a.Sources[name]; ok {
+		return url, nil
+	}
+	if strings.ContainsAny(name, `/\`) {
+		return name, nil
+	}
+	if name == DefaultSource {
+		return "", errors.New("no default extract is configured: set HARMSTACK_EXTRACT on the worker or name an extract in the request")
+	}
+	return "", errors.New("no source of that name is configured: give one of HARMSTACK_SOURCES, a path or a URL")
+}

@@ -1,0 +1,102 @@
+package nightly
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"harmstack/activities/extract"
+	"harmstack/activities/failure"
+	"harmstack/schemas"
+)
+
+// ExtractParams says where the night's rows come from.
+type ExtractParams struct {
+	Night schemas.NightID `json:"night"`
+	// Source is the name of a configured source, a path or a URL; empty: the default source.
+	Source string `json:"source,omitempty"`
+}
+
+// ExtractResult is the rows as read, in typed parts.
+type ExtractResult struct {
+	Source       schemas.ArtifactRef   `json:"source"`
+	Parts        []schemas.ArtifactRef `json:"parts"`
+	ExtraColumns int                   `json:"extra_columns"`
+}
+
+// Rows is how many rows the parts hold.
+func (r ExtractResult) Rows() (n int64) {
+	for _, p := range r.Parts {
+		n += p.Rows
+	}
+	return n
+}
+
+// Done is the line of the stage table.
+func (r ExtractResult) Done() (int64, string) {
+	note := fmt.Sprintf("%d parts", len(r.Parts))
+	if r.ExtraColumns > 0 {
+		note += fmt.Sprintf(", %d columns beyond the contract dropped", r.ExtraColumns)
+	}
+	return r.Rows(), note
+}
+
+// Extract copies the source into the night, typed, so that every later stage and every later question
+// reads the very rows of that night.
+func (a *Activities) Extract(ctx context.Context, p ExtractParams) (ExtractResult, error) {
+	return stage(ctx, a, p.Night, func(rows *atomic.Int64) (ExtractResult, error) {
+		var none ExtractResult
+		source, err := a.source(p.Source)
+		if err != nil {
+			return none, failure.Permanent(failure.BadRequest, err)
+		}
+		f, err := extract.OpenSource(ctx, source)
+		if err != nil {
+			return none, err
+		}
+		defer f.Close()
+		if f.Rows() == 0 {
+			return none, failure.Permanent(failure.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
+		}
+		parts, err := extract.Snapshot(ctx, f.File, a.Store, p.Night.Path()+"/"+schemas.ExtractFolder, a.threads(), rows.Store)
+		if err != nil {
+			return none, err
+		}
+		r := ExtractResult{Source: f.Ref, Parts: parts, ExtraColumns: f.ExtraColumns()}
+		if r.Rows() != f.Rows() {
+			return none, failure.Permanent(failure.CountsDoNotReconcile,
+				fmt.Errorf("the extract's footer promises %d rows, %d were read", f.Rows(), r.Rows()))
+		}
+		return r, nil
+	})
+}
+
+// scan feeds every row of the parts once; a part's rows go on counting where the part before ended.
+func (a *Activities) scan(ctx context.Context, parts []schemas.ArtifactRef, newSink func() extract.Sink, rows *atomic.Int64) error {
+	first := int64(0)
+	for _, part := range parts {
+		if err := a.scanPart(ctx, part, first, newSink, rows); err != nil {
+			return err
+		}
+		first += part.Rows
+	}
+	return nil
+}
+
+func (a *Activities) scanPart(ctx context.Context, part schemas.ArtifactRef, first int64, newSink func() extract.Sink, rows *atomic.Int64) error {
+	artifact, err := a.Store.Open(ctx, part)
+	if err != nil {
+		return err
+	}
+	defer artifact.Close()
+	f, err := extract.Open(artifact, artifact.Size())
+	if err != nil {
+		return err
+	}
+	if f.Rows() != part.Rows {
+		return failure.Permanent(failure.CountsDoNotReconcile,
+			fmt.Errorf("%s holds %d rows, %d were written", part.URI, f.Rows(), part.Rows))
+	}
+	return f.Scan(ctx, a.threads(), first, newSink, func(done int64) { rows.Store(first + done) })
+}

@@ -1,0 +1,76 @@
+package nightly
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"harmstack/activities/failure"
+	"harmstack/activities/ranking"
+	"harmstack/activities/store"
+	"harmstack/schemas"
+)
+
+// read yields the rows of one artefact, some thousands at a time, and makes sure that it holds as many
+// as its reference says.
+func read[T any](ctx context.Context, st *store.Store, ref schemas.ArtifactRef, yield func([]T) error) error {
+	artifact, err := st.Open(ctx, ref)
+	if err != nil {
+		return err
+	}
+	defer artifact.Close()
+	rows := int64(0)
+	err = ranking.Read(artifact, artifact.Size(), func(batch []T) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		rows += int64(len(batch))
+		return yield(batch)
+	})
+	if err == nil && rows != ref.Rows {
+		err = failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf("%s holds %d rows, %d were written", ref.URI, rows, ref.Rows))
+	}
+	return err
+}
+
+// readAll reads a small output of a night whole.
+func readAll[T any](ctx context.Context, st *store.Store, m schemas.Manifest, file string) (all []T, err error) {
+	ref, err := output(m, file)
+	if err != nil {
+		return nil, err
+	}
+	err = read(ctx, st, ref, func(batch []T) error {
+		all = append(all, batch...)
+		return nil
+	})
+	return all, err
+}
+
+// each is an output of a night, row by row. The last pair may be an error.
+func each[T any](ctx context.Context, st *store.Store, m schemas.Manifest, file string) (iter.Seq2[T, error], error) {
+	ref, err := output(m, file)
+	enough := errors.New("enough")
+	return func(yield func(T, error) bool) {
+		err := read(ctx, st, ref, func(batch []T) error {
+			for _, row := range batch {
+				if !yield(row, nil) {
+					return enough
+				}
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, enough) {
+			var none T
+			yield(none, err)
+		}
+	}, err
+}
+
+func output(m schemas.Manifest, file string) (schemas.ArtifactRef, error) {
+	ref, ok := m.Output(file)
+	if !ok {
+		return ref, failure.Permanent(failure.DamagedArtifact, fmt.Errorf("night %s has no %s", m.NightID, file))
+	}
+	return ref, nil
+}

@@ -1,0 +1,172 @@
+package nightly
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"harmstack/activities/publish"
+	"harmstack/activities/report"
+	"harmstack/schemas"
+	"harmstack/schemas/reference"
+)
+
+// PublishParams is everything the stages before have left.
+type PublishParams struct {
+	Night     schemas.NightID `json:"night"`
+	Model     string          `json:"model,omitempty"`
+	Extracted ExtractResult   `json:"extracted"`
+	Checked   CheckResult     `json:"checked"`
+	Scored    ScoreResult     `json:"scored"`
+	Ranked    RankResult      `json:"ranked"`
+}
+
+// PublishResult names what was published.
+type PublishResult struct {
+	Manifest schemas.ManifestRef `json:"manifest"`
+	Ranking  schemas.ArtifactRef `json:"ranking"`
+	Changes  schemas.ChangeCount `json:"changes"`
+	// Superseded: a newer night is approved or pending, so that this one will never be decided.
+	Superseded bool `json:"superseded"`
+	// Supersedes are the nights that this one has superseded.
+	Supersedes []schemas.NightID `json:"supersedes,omitempty"`
+}
+
+// Done is the line of the stage table.
+func (r PublishResult) Done() (int64, string) {
+	note := fmt.Sprintf("%d entered, %d left, %d moved, %d stayed", r.Changes.Entered, r.Changes.Left, r.Changes.Moved, r.Changes.Stayed)
+	if r.Superseded {
+		note += "; superseded at once by a newer night"
+	}
+	return r.Changes.Entered + r.Changes.Moved + r.Changes.Stayed, note
+}
+
+// Publish compares the stack with the one approved last, writes changes.parquet and report.html, and
+// seals the night with its manifest. Older nights that nobody has decided are superseded before the
+// comparison, so that none of them can still become the one approved last.
+func (a *Activities) Publish(ctx context.Context, p PublishParams) (PublishResult, error) {
+	return stage(ctx, a, p.Night, func(*atomic.Int64) (r PublishResult, err error) {
+		m, ref, err := publish.LoadManifest(ctx, a.Store, p.Night)
+		if sealed, sealedErr := publish.Sealed(ctx, a.Store, p.Night); sealedErr != nil {
+			return r, sealedErr
+		} else if !sealed {
+			if m, ref, err = a.seal(ctx, p); err != nil {
+				return r, err
+			}
+		} else if err != nil {
+			return r, err
+		}
+		r.Manifest, r.Changes = ref, *m.Changes
+		r.Ranking, _ = m.Output(schemas.RankingFile)
+		if r.Superseded, err = publish.Settle(ctx, a.Store, p.Night, time.Now()); err != nil || r.Superseded {
+			return r, err
+		}
+		r.Supersedes, err = publish.SupersedeOlder(ctx, a.Store, p.Night, time.Now())
+		return r, err
+	})
+}
+
+// seal writes what is still missing of the night, the manifest last.
+func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manifest, ref schemas.ManifestRef, err error) {
+	model, err := loadModel(p.Model)
+	if err != nil {
+		return m, ref, err
+	}
+	tables := reference.Default()
+	m = schemas.Manifest{NightID: p.Night, RowsRead: p.Scored.RowsRead, Dispositions: p.Scored.Dispositions, Suspects: p.Ranked.Ranking.Rows,
+		Facts: p.Scored.Facts, Cut: p.Scored.Cut, Edition: tables.Edition, Rules: tables.Rules, Supplement: tables.Supplement,
+		Resolutions: tables.Resolutions, Model: model.Named(), Inputs: []schemas.ArtifactRef{p.Extracted.Source}, Code: a.Code}
+	made := append([]schemas.ArtifactRef{}, p.Extracted.Parts...)
+	made = append(made, p.Checked.Quarantine, p.Ranked.Ranking, p.Ranked.Stack, p.Ranked.StackCSV, p.Scored.Contributions)
+	for _, o := range made {
+		if o, err = a.bringHome(ctx, p.Night, o); err != nil {
+			return m, ref, err
+		}
+		m.Outputs = append(m.Outputs, o)
+	}
+	if _, err := publish.SupersedeOlder(ctx, a.Store, p.Night, time.Now()); err != nil {
+		return m, ref, err
+	}
+	page := report.Page{Model: model}
+	if page.Stack, err = readAll[schemas.Ranked](ctx, a.Store, m, schemas.StackFile); err != nil {
+		return m, ref, err
+	}
+	if page.Contributions, err = readAll[schemas.Contribution](ctx, a.Store, m, schemas.ContributionsFile); err != nil {
+		return m, ref, err
+	}
+	if page.Changes, err = a.compare(ctx, &m, model, page.Stack); err != nil {
+		return m, ref, err
+	}
+	changes, err := a.Store.Write(ctx, p.Night.Path()+"/"+schemas.ChangesFile, schemas.ChangeSchema, rowsOf(page.Changes))
+	if err != nil {
+		return m, ref, err
+	}
+	m.Outputs = append(m.Outputs, changes)
+	everybody, err := each[schemas.Ranked](ctx, a.Store, m, schemas.RankingFile)
+	if err != nil {
+		return m, ref, err
+	}
+	if page.Distribution, err = report.Collect(p.Night.AsOf, m.Suspects, model.Depth, everybody); err != nil {
+		return m, ref, err
+	}
+	page.Manifest = m
+	html, err := a.Store.Write(ctx, p.Night.Path()+"/"+schemas.ReportFile, "", func(w io.Writer) (int64, error) { return 0, report.Write(w, page) })
+	if err != nil {
+		return m, ref, err
+	}
+	m.Outputs = append(m.Outputs, html)
+	ref, err = publish.Publish(ctx, a.Store, m)
+	return m, ref, err
+}
+
+// bringHome copies a file that an earlier revision's stages left, so that the night's folder is whole
+// and the other may be deleted.
+func (a *Activities) bringHome(ctx context.Context, id schemas.NightID, o schemas.ArtifactRef) (schemas.ArtifactRef, error) {
+	if strings.HasPrefix(o.URI, id.Path()+"/") {
+		return o, nil
+	}
+	from, err := a.Store.Open(ctx, o)
+	if err != nil {
+		return o, err
+	}
+	defer from.Close()
+	key := id.Path() + "/" + path.Base(o.URI)
+	if folder := path.Base(path.Dir(o.URI)); folder == schemas.ExtractFolder {
+		key = id.Path() + "/" + folder + "/" + path.Base(o.URI)
+	}
+	return a.Store.Write(ctx, key, o.Schema, func(w io.Writer) (int64, error) {
+		_, err := io.Copy(w, from)
+		return o.Rows, err
+	})
+}
+
+// compare finds what changed since the stack approved last, and notes in the manifest which that was.
+func (a *Activities) compare(ctx context.Context, m *schemas.Manifest, model schemas.Model, stack []schemas.Ranked) ([]schemas.Change, error) {
+	c := publish.Comparison{Stack: stack, AsOf: m.AsOf, WindowDays: model.WindowDays}
+	ref, before, err := publish.Baseline(ctx, a.Store, m.NightID)
+	if err != nil {
+		return nil, err
+	}
+	if before != nil {
+		if c.Previous, err = readAll[schemas.Ranked](ctx, a.Store, *before, schemas.StackFile); err != nil {
+			return nil, err
+		}
+		if c.Contributions, err = readAll[schemas.Contribution](ctx, a.Store, *before, schemas.ContributionsFile); err != nil {
+			return nil, err
+		}
+	}
+	if c.Ranking, err = each[schemas.Ranked](ctx, a.Store, *m, schemas.RankingFile); err != nil {
+		return nil, err
+	}
+	changes, err := c.Changes()
+	if err != nil {
+		return nil, err
+	}
+	count := publish.CountChanges(changes)
+	m.Previous, m.Changes = ref, &count
+	return changes, nil
+}

@@ -1,0 +1,50 @@
+// Package report writes report.html: the one page on which an officer sees a night's stack before
+// approving it. The page needs no script, no network and no other file.
+//
+// It shows the ids of the suspects on the stack, as stack.csv beside it does, and of victims only how
+// many. It holds no time of writing, path or revision, so that an equal night is an equal page. The
+// package must not know Temporal, the artefact store or how a suspect is scored: it prints what it is
+// handed.
+package report
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"html/template"
+	"io"
+
+	"harmstack/schemas"
+)
+
+// Page is everything that the page depends on.
+type Page struct {
+	// Manifest is the night's, as it will be published; its outputs are not shown.
+	Manifest schemas.Manifest
+	Model    schemas.Model
+	// Stack is by position. Changes are the night's, in the order of changes.parquet.
+	Stack         []schemas.Ranked
+	Changes       []schemas.Change
+	Contributions []schemas.Contribution
+	Distribution  Distribution
+}
+
+var (
+	//go:embed report.html
+	source string
+	//go:embed report.css
+	style string
+
+	page = template.Must(template.New("report").Funcs(template.FuncMap{
+		"n": number, "days": days, "tenth": tenth, "span": span,
+	}).Parse(source))
+)
+
+// Write writes the page: a pure function of its input.
+func Write(w io.Writer, p Page) error {
+	sum := sha256.Sum256([]byte(style))
+	v := newView(p)
+	v.Style = template.CSS(style)
+	v.StyleHash = base64.StdEncoding.EncodeToString(sum[:])
+	return page.Execute(w, v)
+}

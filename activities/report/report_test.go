@@ -1,0 +1,287 @@
+package report
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"io"
+	"math"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"harmstack/schemas"
+)
+
+func write(t *testing.T, p Page) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Write(&b, p); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// text is what a reader sees, with single spaces.
+func text(t *testing.T, page string) string {
+	t.Helper()
+	var b strings.Builder
+	z := html.NewTokenizer(strings.NewReader(page))
+	style := false
+	for {
+		switch z.Next() {
+		case html.ErrorToken:
+			if z.Err() != io.EOF {
+				t.Fatal(z.Err())
+			}
+			return strings.Join(strings.Fields(b.String()), " ")
+		case html.StartTagToken, html.EndTagToken:
+			style = z.Token().Data == "style" && !style
+			b.WriteByte(' ')
+		case html.TextToken:
+			if !style {
+				b.WriteString(z.Token().Data)
+			}
+		}
+	}
+}
+
+func TestWriteIsDeterministic(t *testing.T) {
+	p, _ := sample(t, 3000)
+	first := write(t, p)
+	q, _ := sample(t, 3000)
+	if first != write(t, q) {
+		t.Error("the same night gives two pages")
+	}
+	q.Manifest.Revision, q.Manifest.Code, q.Manifest.Inputs[0].URI, q.Manifest.Outputs = 99, "another build", "/elsewhere", nil
+	q.Manifest.Previous.Revision = 98
+	if first != write(t, q) {
+		t.Error("the page holds a revision, a build or a path")
+	}
+}
+
+// Every tag is closed, in order: the page without its doctype, as strict XML but for the void elements.
+func TestWriteIsWellFormed(t *testing.T) {
+	full, _ := sample(t, 3000)
+	for scenario, p := range map[string]Page{"a full page": full, "nothing at all": {}} {
+		page := strings.TrimPrefix(write(t, p), "<!DOCTYPE html>\n")
+		d := xml.NewDecoder(strings.NewReader(regexp.MustCompile(`<meta [^>]*`).ReplaceAllString(page, "$0/")))
+		d.Entity = xml.HTMLEntity
+		for {
+			if _, err := d.Token(); err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatalf("%s: %v", scenario, err)
+			}
+		}
+		if strings.Contains(page, "NaN") || strings.Contains(page, "Inf") || strings.Contains(page, "ZgotmplZ") {
+			t.Errorf("%s: a figure that is none", scenario)
+		}
+	}
+}
+
+// The page may run no script and load nothing; its one style is the one that the policy names.
+func TestWriteIsSelfContained(t *testing.T) {
+	p, _ := sample(t, 3000)
+	page := write(t, p)
+	root, err := html.Parse(strings.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var policy, css string
+	for n := range root.Descendants() {
+		switch n.Data {
+		case "script", "link", "img", "iframe", "object", "form", "a", "base":
+			t.Errorf("<%s>", n.Data)
+		case "style":
+			css = n.FirstChild.Data
+		}
+		for _, a := range n.Attr {
+			switch key := strings.ToLower(a.Key); {
+			case key == "style", key == "src", key == "href", strings.HasPrefix(key, "on"):
+				t.Errorf("<%s %s>", n.Data, key)
+			case key == "content" && strings.HasPrefix(a.Val, "default-src"):
+				policy = a.Val
+			}
+		}
+	}
+	sum := sha256.Sum256([]byte(css))
+	if want := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'"; policy != want {
+		t.Errorf("policy %q, want %q", policy, want)
+	}
+	if strings.Contains(css, "url(") || strings.Contains(css, "@import") || len(css) < 1000 {
+		t.Error("the style loads something, or is missing")
+	}
+}
+
+func TestWriteShowsWhatMatters(t *testing.T) {
+	p, _ := sample(t, 36_000)
+	page := text(t, write(t, p))
+	m := p.Manifest
+	want := []string{
+		"The stack of 30 June 2026", "from reports of 1 July 2025 to 30 June 2026", "identifies; it does not predict",
+		"Nobody is on it on police intelligence alone", "until a named officer has approved it",
+		"100 suspects on the stack", "36,000 suspects ranked", "since the stack of 29 June 2026",
+		"6 entered, 6 left, 86 moved", "8 kept their position", "6 new since 29 June 2026",
+		"The cut falls inside a tie: 2 suspects", "3 with the very same score did not", "17 duplicate rows contradicted",
+		"44 rows could not be read", "Quarantined, offence_code: not a Home Office code 31", "The cut falls inside a tie yes",
+		"read as unknown 23", "beyond the contract, dropped 3", "rule “lowest” 311", "by the supplement 1,204",
+		"rows read every row of the extract " + number(m.RowsRead), "half after 180 days", "Central desk",
+		"outranked still ranked, but others now stand higher 4", "P99990004 2,620.5 no longer scored", "P99990002 2,860.5 aged out",
+		m.Edition.SHA256, m.Rules.SHA256, m.Supplement.SHA256, m.Resolutions.SHA256, m.Model.SHA256, m.Inputs[0].SHA256, "input, 214,803 rows",
+	}
+	for i, n := range m.Dispositions {
+		want = append(want, rules[i]+" "+number(n))
+	}
+	for _, r := range p.Stack {
+		want = append(want, r.SuspectID+" "+tenth(r.ScoreDays)+" "+days(r.SumDays)+" ("+number(r.SumRank)+")")
+	}
+	for _, b := range p.Distribution.Scores {
+		want = append(want, span(b.From, b.To)+" "+number(b.Suspects))
+	}
+	for _, o := range p.Distribution.Boroughs {
+		want = append(want, o.Name+" "+o.BCU)
+	}
+	for _, s := range want {
+		if !strings.Contains(page, strings.Join(strings.Fields(s), " ")) {
+			t.Errorf("the page does not say %q", s)
+		}
+	}
+	for _, c := range p.Contributions {
+		if strings.Contains(page, *c.VictimID) {
+			t.Fatalf("the page names a victim")
+		}
+	}
+	for _, word := range []string{"/secret/place", "offenders", "risk", "2026-06-30-r", "extract.parquet"} {
+		if strings.Contains(page, word) {
+			t.Errorf("the page says %q", word)
+		}
+	}
+}
+
+// Three suspects by hand: A (100 days, alone), B and C tied; D left.
+func TestWriteByHand(t *testing.T) {
+	asOf := schemas.MustDate("2026-06-30")
+	at := func(day string) int64 { return schemas.MustDate(day).Start().Add(time.Hour).UnixMicro() }
+	rows := []schemas.Ranked{
+		{Position: 1, Rank: 1, TieSize: 1, SuspectID: "A", Score: 100e7, ScoreDays: 100, SumDays: 182.5, MaxDays: 182.5, SumRank: 1, Allegations: 1, Reports: 1, Victims: 1,
+			FirstReported: at("2026-06-28"), LastReported: at("2026-06-28"), AlsoVictim: true, NonRecent: 1, SuspectStatus: new("in_custody")},
+		{Position: 2, Rank: 2, TieSize: 2, SuspectID: "B", Score: 10e7, ScoreDays: 10, SumDays: 10, MaxDays: 9, SumRank: 2, Allegations: 2, Reports: 2, Victims: 1,
+			FirstReported: at("2025-08-01"), LastReported: at("2026-06-01"), OwnerBorough: new("Barnet"), OwnerBCU: new("North West"), Boroughs: []string{"Barnet", "Brent"}},
+		{Position: 3, Rank: 2, TieSize: 2, SuspectID: "C", Score: 10e7, ScoreDays: 10, SumDays: 7.5, MaxDays: 7.5, SumRank: 3, Allegations: 1, Reports: 1,
+			FirstReported: at("2026-01-01"), LastReported: at("2026-01-01"), OwnerBorough: new("Barnet"), OwnerBCU: new("North West"), Boroughs: []string{"Barnet"}},
+	}
+	d, err := Collect(asOf, 3, 2, all(rows))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := text(t, write(t, Page{
+		Manifest: schemas.Manifest{NightID: schemas.NightID{AsOf: asOf, Revision: 1}, Suspects: 3, RowsRead: 4,
+			Dispositions: schemas.Dispositions{schemas.Scored: 4}, Cut: schemas.Cut{Depth: 2, Stack: 2, Score: 10e7, InsideTie: true, TiedIn: 1, TiedOut: 1},
+			Previous: &schemas.ManifestRef{NightID: schemas.NightID{AsOf: asOf, Revision: 1}}, Changes: &schemas.ChangeCount{Entered: 1, Moved: 1}},
+		Model: schemas.Model{WindowDays: 365, Depth: 2}, Stack: rows[:2], Distribution: d,
+		Changes: []schemas.Change{{SuspectID: "A", Kind: schemas.ChangeEntered, Position: new(int64(1))},
+			{SuspectID: "B", Kind: schemas.ChangeMoved, Position: new(int64(2)), Previous: new(int64(1))}},
+		Contributions: []schemas.Contribution{{SuspectID: "A", VictimID: new("v"), Offence: "Rape", HarmDays: 182.5},
+			{SuspectID: "B", VictimID: new("v"), Offence: "Harassment", HarmDays: 1}, {SuspectID: "B", VictimID: new("v"), Offence: "Stalking", HarmDays: 9}},
+	}))
+	for _, s := range []string{
+		"1 victims, each counted once", "96.2% of all alleged harm", // 192.5 of 200 days, half to even
+		"newest report that counts is 2 days old", "1 suspect is also recorded as a victim (position 1)", "1 suspect is there on one allegation alone (position 1)",
+		"1 suspect is there on non-recent allegations only", "1 suspect is owned by no borough", "1 suspect is in custody (position 1)",
+		"1 new A 100.0 182.5 (1) 182.5 1 (1) 1 28 Jun 2026 Central desk in custody also a victim non-recent 1 of 1",
+		"2 down 1 B 10.0 10 (2) 9 2 (2) 1 1 Jun 2026 Barnet North West tie of 2 1 other borough",
+		"2 of the 2 would also be among the first 2 by the plain sum", "share their score with another 2", "The largest tie 2",
+		"Rape 1 94.8%", "Stalking 1 4.7%", "Harassment 1 0.52%", "10 to 20 2", "20 to 50 0", "100 to 200 1",
+		"the stack (66.7%) 2 96.2%", "the first 50% 2 96.2%", "the first 1% 1 91.2%",
+		"Central desk 1 1 182", "Barnet North West 1 2 17", "in the last 7 days 1 33.3%", "7 to 29 days before 1", "180 days before or more 1", "Age of the newest report, days 2",
+		"scored counted for a suspect 4 100%", "cleared no crime, or acquitted 0 0%",
+	} {
+		if !strings.Contains(page, s) {
+			t.Errorf("the page does not say %q", s)
+		}
+	}
+}
+
+func TestWriteEscapes(t *testing.T) {
+	p, rows := sample(t, 200)
+	const hostile = `"><script>alert(1)</script>&amp;'`
+	rows[0].SuspectID, rows[0].OwnerBorough, rows[0].OwnerBCU = hostile, new(hostile), new(hostile)
+	p.Contributions[0].Offence = hostile
+	p.Changes[len(p.Changes)-1].SuspectID, p.Changes[len(p.Changes)-1].Reason = hostile, new(hostile)
+	p.Manifest.Model.Name, p.Manifest.Inputs[0].SHA256 = hostile, hostile
+	p.Manifest.Facts.QuarantineReasons[hostile] = 5
+	var err error
+	if p.Distribution, err = Collect(p.Manifest.AsOf, 200, 100, all(rows)); err != nil {
+		t.Fatal(err)
+	}
+	page := write(t, p)
+	if strings.Contains(page, "<script") {
+		t.Error("a value became a tag")
+	}
+	if n := strings.Count(text(t, page), hostile); n < 9 {
+		t.Errorf("the values are shown as they are %d times", n)
+	}
+}
+
+func TestCollect(t *testing.T) {
+	asOf := schemas.MustDate("2026-06-30")
+	rows := make([]schemas.Ranked, 1500)
+	for i := range rows {
+		rows[i] = schemas.Ranked{Position: int64(i + 1), TieSize: 1, SumDays: 0.1, Score: 1, LastReported: asOf.Start().UnixMicro()}
+	}
+	d, err := Collect(asOf, 1500, 10, all(rows))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 0.1 days each, summed in whole tenths: the first k thousandths are the first floor of 1.5 k, but at least those.
+	if d.HarmTenths != 1500 || d.Held[0] != 0 || d.Held[1] != 2 || d.Held[2] != 3 || d.Held[500] != 750 || d.Held[1000] != 1500 || len(d.Head) != 20 || d.NewestAge != 0 {
+		t.Errorf("%d, %v, %d", d.HarmTenths, d.Held[:3], len(d.Head))
+	}
+	for _, c := range []struct {
+		scenario string
+		suspects int64
+		rows     []schemas.Ranked
+		want     string
+	}{
+		{"one is missing", 3, rows[:2], "it holds 2 suspects, it should hold 3"},
+		{"one too many", 1, rows[:2], "it holds 2 suspects, it should hold 1"},
+		{"nobody", 0, nil, "it holds 0 suspects"},
+		{"a gap", 2, []schemas.Ranked{rows[0], rows[2]}, "position 3 comes where 2 belongs"},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			if _, err := Collect(asOf, c.suspects, 10, all(c.rows)); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	broken := errors.New("a damaged file")
+	if _, err := Collect(asOf, 1, 10, func(yield func(schemas.Ranked, error) bool) { yield(schemas.Ranked{}, broken) }); !errors.Is(err, broken) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A score on an edge belongs to the bin that begins there.
+func TestScoreBins(t *testing.T) {
+	for _, c := range []struct {
+		score    int64
+		from, to float64
+	}{
+		{0, 0, 0.01}, {99_999, 0, 0.01}, {100_000, 0.01, 0.02}, {9_999_999, 0.5, 1}, {10_000_000, 1, 2}, {20_000_000, 2, 5}, {49_999_999, 2, 5}, {50_000_000, 5, 10},
+		{math.MaxInt64, 5e11, math.Inf(1)},
+	} {
+		d, err := Collect(schemas.MustDate("2026-06-30"), 1, 1, all([]schemas.Ranked{{Position: 1, Score: c.score}}))
+		if err != nil || len(d.Scores) != 1 || d.Scores[0] != (Bin{c.from, c.to, 1}) {
+			t.Errorf("%d: %v, %v", c.score, d.Scores, err)
+		}
+		page := write(t, Page{Distribution: d, Manifest: schemas.Manifest{Cut: schemas.Cut{Score: c.score}}})
+		if strings.Contains(page, "NaN") || strings.Contains(page, "Inf") {
+			t.Errorf("%d: the chart holds a figure that is none", c.score)
+		}
+	}
+}

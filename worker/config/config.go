@@ -1,0 +1,288 @@
+// Package config reads what a deployment sets in the environment into one checked struct. The worker and
+// the starter read the same variables. It must not know what the values are used for.
+package config
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/log"
+
+	"harmstack/activities/digest"
+	"harmstack/activities/nightly"
+	"harmstack/activities/pseudonym"
+	"harmstack/activities/tasking"
+	"harmstack/schemas"
+	"harmstack/schemas/reference"
+	"harmstack/workflows"
+	"harmstack/workflows/plugin"
+)
+
+// Config is a deployment.
+type Config struct {
+	Store   string            // folder or URL of the artefact store
+	Sources map[string]string // extracts by name
+	Mail    Mail
+	// Teams are the e-mail addresses by borough, the central desk's by digest.CentralDesk.
+	Teams        map[string][]string
+	PseudonymKey []byte
+	// PayloadKeys encrypt what passes through Temporal; none: plain text.
+	PayloadKeys []plugin.Key
+	Threads     int   // of one stage; 0: one a processor
+	Memory      int64 // bytes of one scoring before it spills
+	TempDir     string
+	TaskQueue   string
+}
+
+// Mail says where digests go: to a server, or into a folder when there is none.
+type Mail struct {
+	Outbox string
+	SMTP   digest.SMTPConfig
+}
+
+// Usage describes the variables, for --help.
+const Usage = `Environment:
+  HARMSTACK_STORE               folder or URL of the artefact store (required)
+  HARMSTACK_EXTRACT             path or URL of the default extract
+  HARMSTACK_SOURCES             further extracts, name=url, separated by commas or new lines
+  HARMSTACK_PSEUDONYM_KEY       at least 32 random bytes in base64 (openssl rand -base64 32; required)
+  HARMSTACK_PAYLOAD_KEYS        id=key, the key being 32 bytes in base64; the first encrypts what passes
+                                through Temporal, the others only decrypt (production: required)
+  HARMSTACK_OUTBOX              folder for the digests as .eml files, when there is no mail server
+  HARMSTACK_SMTP                mail server, host or host:port
+  HARMSTACK_SMTP_TLS            starttls (default), implicit or none
+  HARMSTACK_SMTP_USER           with HARMSTACK_SMTP_PASSWORD, where the server wants a login
+  HARMSTACK_MAIL_FROM           sender, "Harmstack <harmstack@example.police.uk>"
+  HARMSTACK_TEAMS               CSV file "team,address" (required with HARMSTACK_SMTP): all boroughs and
+                                "Central desk"; a team may have several lines
+  HARMSTACK_THREADS             goroutines that read an extract (default: one a processor)
+  HARMSTACK_MEMORY              what a scoring holds before it spills, such as 2GiB (default: all in memory)
+  HARMSTACK_TEMP                folder for what spills (default: the system's)
+  HARMSTACK_TASK_QUEUE          default "harmstack"
+  TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_..., TEMPORAL_PROFILE
+                                where Temporal is, as for the Temporal CLI (default localhost:7233)
+
+HARMSTACK_PSEUDONYM_KEY, HARMSTACK_PAYLOAD_KEYS and HARMSTACK_SMTP_PASSWORD may be read from files: add
+_FILE to the name and give a path.
+`
+
+// Load reads and checks the environment. The error names every variable that is wrong, and never
+// repeats a value that may be a secret.
+func Load(env func(string) string) (Config, error) {
+	l := loader{env: env}
+	c := Config{
+		Store:     env("HARMSTACK_STORE"),
+		Sources:   l.sources(),
+		TempDir:   cmp.Or(env("HARMSTACK_TEMP"), os.TempDir()),
+		TaskQueue: cmp.Or(env("HARMSTACK_TASK_QUEUE"), workflows.TaskQueue),
+		Threads:   int(l.number("HARMSTACK_THREADS", parseCount)),
+		Memory:    l.number("HARMSTACK_MEMORY", parseBytes),
+	}
+	if c.Store == "" {
+		l.fault("HARMSTACK_STORE", errors.New("name the folder or URL of the artefact store"))
+	}
+	var err error
+	if c.PseudonymKey, err = base64.StdEncoding.DecodeString(strings.TrimSpace(l.secret("HARMSTACK_PSEUDONYM_KEY"))); err != nil || len(c.PseudonymKey) < pseudonym.KeyBytes {
+		l.fault("HARMSTACK_PSEUDONYM_KEY", fmt.Errorf("give at least %d random bytes in base64 (openssl rand -base64 %d)", pseudonym.KeyBytes, pseudonym.KeyBytes))
+	}
+	if c.PayloadKeys, err = plugin.ParseKeys(l.secret("HARMSTACK_PAYLOAD_KEYS")); err != nil {
+		l.fault("HARMSTACK_PAYLOAD_KEYS", err)
+	}
+	c.Mail = l.mail()
+	if c.Teams, err = teams(env("HARMSTACK_TEAMS"), c.Mail.SMTP.Host != ""); err != nil {
+		l.fault("HARMSTACK_TEAMS", err)
+	}
+	return c, errors.Join(l.faults...)
+}
+
+type loader struct {
+	env    func(string) string
+	faults []error
+}
+
+func (l *loader) fault(name string, err error) {
+	l.faults = append(l.faults, fmt.Errorf("%s: %w", name, err))
+}
+
+// secret reads a variable, or the file that its _FILE twin names.
+func (l *loader) secret(name string) string {
+	path := l.env(name + "_FILE")
+	if path == "" {
+		return l.env(name)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		l.fault(name+"_FILE", err)
+	}
+	return strings.TrimSpace(string(data))
+}
+
+func (l *loader) number(name string, parse func(string) (int64, error)) int64 {
+	text := l.env(name)
+	if text == "" {
+		return 0
+	}
+	n, err := parse(text)
+	if err != nil {
+		l.fault(name, err)
+	}
+	return n
+}
+
+func parseCount(text string) (int64, error) {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%q is no count: give a whole number from 1", text)
+	}
+	return n, nil
+}
+
+func parseBytes(text string) (int64, error) {
+	for shift, unit := range []string{"", "KiB", "MiB", "GiB"} {
+		number, ok := strings.CutSuffix(text, unit)
+		n, err := strconv.ParseInt(strings.TrimSpace(number), 10, 32)
+		if ok && err == nil && n > 0 {
+			return n << (10 * shift), nil
+		}
+	}
+	return 0, fmt.Errorf("%q is no amount of memory: write it like 512MiB or 2GiB", text)
+}
+
+func (l *loader) sources() map[string]string {
+	sources := map[string]string{}
+	if url := l.env("HARMSTACK_EXTRACT"); url != "" {
+		sources[nightly.DefaultSource] = url
+	}
+	for _, field := range strings.FieldsFunc(l.env("HARMSTACK_SOURCES"), func(r rune) bool { return r == ',' || r == '\n' }) {
+		name, url, ok := strings.Cut(strings.TrimSpace(field), "=")
+		switch _, taken := sources[name]; {
+		case !ok || name == "" || url == "" || strings.ContainsAny(name, `/\`):
+			l.fault("HARMSTACK_SOURCES", errors.New("write each source as name=url"))
+		case taken:
+			l.fault("HARMSTACK_SOURCES", fmt.Errorf("the source %q is there twice", name))
+		default:
+			sources[name] = url
+		}
+	}
+	return sources
+}
+
+func (l *loader) mail() Mail {
+	m := Mail{Outbox: l.env("HARMSTACK_OUTBOX"), SMTP: digest.SMTPConfig{
+		Host: l.env("HARMSTACK_SMTP"), From: cmp.Or(l.env("HARMSTACK_MAIL_FROM"), "Harmstack <harmstack@localhost.invalid>"),
+		TLS: digest.TLS(l.env("HARMSTACK_SMTP_TLS")), Username: l.env("HARMSTACK_SMTP_USER"), Password: l.secret("HARMSTACK_SMTP_PASSWORD")}}
+	switch {
+	case m.SMTP.Host == "" && m.Outbox == "":
+		l.fault("HARMSTACK_SMTP", errors.New("name a mail server, or a folder in HARMSTACK_OUTBOX"))
+	case m.SMTP.Host != "" && m.Outbox != "":
+		l.fault("HARMSTACK_SMTP", errors.New("give a mail server or HARMSTACK_OUTBOX, not both"))
+	case m.SMTP.Host != "" && l.env("HARMSTACK_MAIL_FROM") == "":
+		l.fault("HARMSTACK_MAIL_FROM", errors.New("name the sender"))
+	}
+	if host, port, err := net.SplitHostPort(m.SMTP.Host); err == nil {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			l.fault("HARMSTACK_SMTP", fmt.Errorf("port %q is none", port))
+		}
+		m.SMTP.Host, m.SMTP.Port = host, int(n)
+	}
+	return m
+}
+
+// Mailer is the mailer of the configuration.
+func (m Mail) Mailer() (digest.Mailer, error) {
+	if m.Outbox != "" {
+		return digest.NewOutbox(m.Outbox, m.SMTP.From)
+	}
+	return digest.NewSMTP(m.SMTP)
+}
+
+// NowhereTeams gives every team an address that leads nowhere, for an outbox.
+func NowhereTeams() map[string][]string {
+	addresses := map[string][]string{}
+	for _, name := range teamNames() {
+		addresses[name] = []string{tasking.Slug(name) + "@localhost.invalid"}
+	}
+	return addresses
+}
+
+func teamNames() []string {
+	names := []string{digest.CentralDesk}
+	for _, b := range reference.Default().Boroughs() {
+		names = append(names, b.Name)
+	}
+	return names
+}
+
+// teams reads the teams' addresses. Without a mail server none are needed.
+func teams(path string, required bool) (map[string][]string, error) {
+	if path == "" && required {
+		return nil, errors.New("name the CSV file of the teams' addresses")
+	}
+	if path == "" {
+		return NowhereTeams(), nil
+	}
+	addresses := map[string][]string{}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r := csv.NewReader(f)
+	r.FieldsPerRecord = 2
+	rows, err := r.ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
+	}
+	for i, row := range rows {
+		name := schemas.TrimSpace(row[0])
+		if i == 0 && name == "team" {
+			continue
+		}
+		if b, ok := reference.Default().FindBorough(name); ok {
+			name = reference.Default().Boroughs()[b].Name
+		} else if name != digest.CentralDesk {
+			return nil, fmt.Errorf("line %d: %q is none of the 32 boroughs, nor %q", i+1, name, digest.CentralDesk)
+		}
+		addresses[name] = append(addresses[name], row[1])
+	}
+	for _, name := range teamNames() {
+		if len(addresses[name]) == 0 {
+			return nil, fmt.Errorf("the team %s has no address", name)
+		}
+	}
+	return addresses, nil
+}
+
+// Dial connects to the Temporal that the TEMPORAL_ variables or its configuration file name.
+func (c Config) Dial(logger log.Logger) (client.Client, error) {
+	options, err := envconfig.LoadDefaultClientOptions()
+	if err != nil {
+		return nil, fmt.Errorf("Temporal's configuration: %w", err)
+	}
+	return c.DialTo(options, logger)
+}
+
+// DialTo connects to a given Temporal, speaking as the deployment does.
+func (c Config) DialTo(options client.Options, logger log.Logger) (client.Client, error) {
+	p, err := plugin.New(c.PayloadKeys, logger)
+	if err != nil {
+		return nil, err
+	}
+	options.Plugins = append(options.Plugins, p)
+	cl, err := client.Dial(options)
+	if err != nil {
+		return nil, fmt.Errorf("no Temporal at %s: %w", cmp.Or(options.HostPort, client.DefaultHostPort), err)
+	}
+	return cl, nil
+}

@@ -1,0 +1,99 @@
+// Package service is the worker as a part that others can hold: the worker's own command, a demo, a test.
+// It puts the workflows and activities together as a deployment says, and runs them until told to stop.
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"harmstack/activities/decision"
+	"harmstack/activities/nightly"
+	"harmstack/activities/pseudonym"
+	"harmstack/activities/store"
+	"harmstack/activities/tasking"
+	"harmstack/worker/config"
+	"harmstack/workflows"
+)
+
+// Service is one worker and what it holds open.
+type Service struct {
+	worker worker.Worker
+	store  *store.Store
+	failed chan error
+}
+
+// New opens the store and the mailer and makes the worker; it does not start it. The client stays the
+// caller's.
+func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, error) {
+	hide, err := pseudonym.New(cfg.PseudonymKey)
+	if err != nil {
+		return nil, err
+	}
+	mailer, err := cfg.Mail.Mailer()
+	if err != nil {
+		return nil, err
+	}
+	st, err := store.Open(ctx, cfg.Store)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{store: st, failed: make(chan error, 1)}
+	s.worker = worker.New(c, cfg.TaskQueue, worker.Options{
+		// A scoring uses every processor and its share of the memory; a few at once let a night, a
+		// backfill and the small activities pass each other.
+		MaxConcurrentActivityExecutionSize: 4,
+		// With the default of a minute, cancelling a stage would take as long to reach it.
+		MaxHeartbeatThrottleInterval: 10 * time.Second,
+		// A stage that is being read when the worker is stopped is given the time to end; the rest is
+		// done by the next worker, from the start of the stage.
+		WorkerStopTimeout: 20 * time.Second,
+		OnFatalError:      func(err error) { s.failed <- err },
+	})
+	workflows.Register(s.worker, workflows.Activities{
+		Nightly: &nightly.Activities{Store: st, Sources: cfg.Sources, Threads: cfg.Threads, Memory: cfg.Memory,
+			TempDir: cfg.TempDir, Code: Build()},
+		Decision: &decision.Activities{Store: st},
+		Tasking:  &tasking.Activities{Store: st, Mailer: mailer, Pseudonym: hide, Addresses: cfg.Teams},
+	})
+	return s, nil
+}
+
+// Run works until ctx ends, then stops gracefully. Its error is one that keeps the worker from working
+// at all.
+func (s *Service) Run(ctx context.Context) error {
+	if err := s.worker.Start(); err != nil {
+		return errors.Join(fmt.Errorf("the worker cannot start: %w", err), s.store.Close())
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-s.failed:
+	}
+	s.worker.Stop()
+	return errors.Join(err, s.store.Close())
+}
+
+// Build names the code this program was built from: the commit, marked when files were changed since, or
+// the module's version.
+func Build() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	name := info.Main.Version
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			name = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			name += "+changed"
+		}
+	}
+	return name
+}

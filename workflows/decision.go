@@ -1,0 +1,215 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"harmstack/activities/decision"
+	"harmstack/activities/failure"
+	"harmstack/schemas"
+)
+
+// DecisionParams names the published night that is to be decided.
+type DecisionParams struct {
+	Manifest schemas.ManifestRef `json:"manifest"`
+}
+
+// DecisionResult is how it was decided and, after an approval, what became of the teams' digests.
+type DecisionResult struct {
+	Decision schemas.Decision `json:"decision"`
+	Tasking  TaskingCount     `json:"tasking"`
+}
+
+// Decision waits, as long as it takes, for an officer to approve or hold a night, or for a newer night to
+// supersede it. After an approval it makes the stack current and tells the teams.
+func Decision(ctx workflow.Context, p DecisionParams) (result DecisionResult, err error) {
+	d := &pending{manifest: p.Manifest}
+	if err := d.listen(ctx); err != nil {
+		return result, err
+	}
+	if err := d.show(ctx, "pending"); err != nil {
+		return result, err
+	}
+	// No officer is left without an answer, whatever happens.
+	defer func() {
+		d.refuseTheRest()
+		if waitErr := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err == nil {
+			err = waitErr
+		}
+	}()
+
+	superseded := workflow.GetSignalChannel(ctx, Supersede.Name)
+	for d.standing == nil {
+		if err := workflow.Await(ctx, func() bool { return len(d.asked) > 0 || superseded.Len() > 0 }); err != nil {
+			return result, err
+		}
+		var newer schemas.NightID
+		if superseded.ReceiveAsync(&newer) {
+			err = d.lookUp(ctx)
+		} else {
+			err = d.answerNext(ctx)
+		}
+		if err != nil {
+			return result, err
+		}
+	}
+	result.Decision = *d.standing
+	if err := d.show(ctx, d.standing.Decision); err != nil || !d.current {
+		return result, err
+	}
+	d.refuseTheRest()
+	result.Tasking, err = taskTeams(ctx, p.Manifest)
+	return result, err
+}
+
+// pending is a night that waits for its decision.
+type pending struct {
+	manifest schemas.ManifestRef
+	// asked are the officers' requests, in the order in which they came: one is dealt with at a time,
+	// so that of two at once the first wins and the second is told so.
+	asked    []*ask
+	standing *schemas.Decision
+	current  bool // the stack was approved and is current
+}
+
+// ask is one officer's request and its answer.
+type ask struct {
+	decision schemas.Decision
+	answered bool
+	answer   schemas.Decision
+	err      error
+}
+
+func (a *ask) reply(answer schemas.Decision, err error) {
+	a.answered, a.answer, a.err = true, answer, err
+}
+
+// listen takes the officers' requests.
+func (d *pending) listen(ctx workflow.Context) error {
+	handler := func(kind string) func(workflow.Context, schemas.DecisionRequest) (schemas.Decision, error) {
+		return func(ctx workflow.Context, r schemas.DecisionRequest) (schemas.Decision, error) {
+			a := &ask{decision: schemas.Decision{Decision: kind, Manifest: d.manifest, At: workflow.Now(ctx).UTC(),
+				By: schemas.TrimSpace(r.By), Reason: schemas.TrimSpace(r.Reason)}}
+			d.asked = append(d.asked, a)
+			if err := workflow.Await(ctx, func() bool { return a.answered }); err != nil {
+				return schemas.Decision{}, err
+			}
+			return a.answer, a.err
+		}
+	}
+	return errors.Join(
+		Approve.handle(ctx, handler(schemas.Approved), d.validate),
+		Hold.handle(ctx, handler(schemas.Held), d.validate))
+}
+
+// validate refuses a request that cannot be meant for this night as it is.
+func (d *pending) validate(r schemas.DecisionRequest) error {
+	switch err := r.Validate(); {
+	case err != nil:
+		return failure.Permanent(failure.BadRequest, err)
+	case r.Revision != d.manifest.Revision || r.ManifestSHA256 != d.manifest.SHA256:
+		return failure.Permanent(failure.OtherManifest, fmt.Errorf(
+			"the decision is about another revision or manifest than night %s, sha256 %s: look at the stack again", d.manifest.NightID, d.manifest.SHA256))
+	case d.standing != nil:
+		return d.decided()
+	}
+	return nil
+}
+
+// decided says that it is too late, without naming the officer.
+func (d *pending) decided() error {
+	text := fmt.Errorf("night %s was %s on %s: a decision is final", d.manifest.NightID, d.standing.Decision,
+		d.standing.At.In(schemas.London).Format("2 January 2006 at 15:04"))
+	if d.standing.Decision == schemas.SupersededBy {
+		text = fmt.Errorf("night %s can no longer be decided: it was %s", d.manifest.NightID, d.standing.Reason)
+	}
+	return failure.Permanent(failure.AlreadyDecided, text, *d.standing)
+}
+
+// answerNext deals with the first request. Whatever the officer can mend is told to the officer, and the
+// night stays pending; an error ends the workflow.
+func (d *pending) answerNext(ctx workflow.Context) error {
+	a := d.asked[0]
+	d.asked = d.asked[1:]
+	var acts *decision.Activities
+	var recorded decision.DecideResult
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(shortOptions, "record: "+a.decision.Decision)),
+		acts.Decide, decision.DecideParams{Decision: a.decision}).Get(ctx, &recorded)
+	var app *temporal.ApplicationError
+	switch {
+	case err == nil:
+		d.standing = &recorded.Standing
+	case errors.As(err, &app) && app.Type() == failure.AlreadyDecided:
+		d.standing = new(schemas.Decision)
+		if err := app.Details(d.standing); err != nil {
+			return err
+		}
+		a.reply(schemas.Decision{}, d.decided())
+		return nil
+	case temporal.IsCanceledError(err):
+		a.reply(schemas.Decision{}, err)
+		return err
+	case errors.As(err, &app):
+		a.reply(schemas.Decision{}, failure.Permanent(app.Type(), errors.New(app.Message())))
+		return nil
+	default:
+		a.reply(schemas.Decision{}, failure.Permanent(failure.NotRecorded, fmt.Errorf(
+			"the decision on night %s could not be recorded in time: look at the store, then give the same decision again", d.manifest.NightID)))
+		return nil
+	}
+	if d.standing.Decision == schemas.Approved {
+		err = d.swap(ctx)
+	}
+	a.reply(*d.standing, err)
+	return err
+}
+
+// swap makes the approved stack current. A newer one that is current already stays so, and this night
+// tasks nobody.
+func (d *pending) swap(ctx workflow.Context) error {
+	var acts *decision.Activities
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(deliveryOptions, "make the stack current")),
+		acts.Swap, decision.SwapParams{Night: d.manifest.NightID}).Get(ctx, nil)
+	d.current = err == nil
+	if failure.Is(err, failure.Overtaken) {
+		return nil
+	}
+	return err
+}
+
+// lookUp reads the decision after a signal that one was recorded elsewhere. What counts is the store: a
+// signal without a record changes nothing.
+func (d *pending) lookUp(ctx workflow.Context) error {
+	var acts *decision.Activities
+	var found decision.StandingResult
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(deliveryOptions, "read the decision")),
+		acts.Standing, decision.StandingParams{Night: d.manifest.NightID}).Get(ctx, &found)
+	d.standing = found.Standing
+	return err
+}
+
+// refuseTheRest answers those who came second.
+func (d *pending) refuseTheRest() {
+	for _, a := range d.asked {
+		if d.standing != nil {
+			a.reply(schemas.Decision{}, d.decided())
+		} else {
+			a.reply(schemas.Decision{}, failure.Permanent(failure.NotRecorded, fmt.Errorf("night %s no longer waits for a decision", d.manifest.NightID)))
+		}
+	}
+	d.asked = nil
+}
+
+// show labels the night for those who search and look.
+func (d *pending) show(ctx workflow.Context, state string) error {
+	text := fmt.Sprintf("Night of %s, revision %d: **%s**\n\nManifest `%s`, sha256 `%s`\n", d.manifest.AsOf, d.manifest.Revision, state, d.manifest.URI, d.manifest.SHA256)
+	if d.standing != nil {
+		text += fmt.Sprintf("\nOn %s. Who and why stand in `%s/%s`.\n", d.standing.At.In(schemas.London).Format("2 January 2006 at 15:04"),
+			d.manifest.Path(), schemas.DecisionFile)
+	}
+	workflow.SetCurrentDetails(ctx, text)
+	return label(ctx, d.manifest.NightID, AttributeDecision.ValueSet(state))
+}

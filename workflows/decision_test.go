@@ -1,0 +1,275 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"harmstack/activities/audit"
+	"harmstack/activities/decision"
+	"harmstack/activities/failure"
+	"harmstack/activities/publish"
+	"harmstack/schemas"
+)
+
+// answer is what became of one update.
+type answer struct {
+	decision schemas.Decision
+	rejected bool
+	err      error
+	done     bool
+}
+
+func (a *answer) Accept()        {}
+func (a *answer) Reject(e error) { a.rejected, a.err, a.done = true, e, true }
+func (a *answer) Complete(v any, err error) {
+	a.done, a.err = true, err
+	if d, ok := v.(schemas.Decision); ok {
+		a.decision = d
+	}
+}
+
+func request(n NightResult) schemas.DecisionRequest {
+	return schemas.DecisionRequest{Revision: n.Night.Revision, ManifestSHA256: n.Manifest.SHA256, By: "DCI Example", Reason: "looked at all of it"}
+}
+
+// decide runs the decision of a night with the updates that steps sends.
+func (d *deployment) decide(t *testing.T, n NightResult, steps func(env *testsuite.TestWorkflowEnvironment)) (DecisionResult, error) {
+	t.Helper()
+	env := d.env(t, n.Decision)
+	steps(env)
+	env.ExecuteWorkflow(Decision, DecisionParams{*n.Manifest})
+	if !env.IsWorkflowCompleted() {
+		t.Fatal("the decision did not end")
+	}
+	var result DecisionResult
+	if err := env.GetWorkflowError(); err != nil {
+		return result, err
+	}
+	return result, env.GetWorkflowResult(&result)
+}
+
+func (d *deployment) approve(t *testing.T, n NightResult) DecisionResult {
+	t.Helper()
+	a := &answer{}
+	result, err := d.decide(t, n, func(env *testsuite.TestWorkflowEnvironment) {
+		env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Approve.Name, "u1", a, request(n)) }, time.Hour)
+	})
+	if err != nil || a.err != nil {
+		t.Fatal(err, a.err)
+	}
+	return result
+}
+
+func TestApprove(t *testing.T) {
+	d := newDeployment(t, threeSuspects()...)
+	n := d.night(t, "night", schemas.NightRequest{AsOf: asOf})
+	result := d.approve(t, n)
+	if result.Decision.Decision != schemas.Approved || result.Decision.By != "DCI Example" || result.Decision.Manifest != *n.Manifest {
+		t.Errorf("%+v", result.Decision)
+	}
+	// 32 boroughs; the central desk owns nobody.
+	if result.Tasking != (TaskingCount{Sent: 32}) || d.mails(t) != 32 || d.current(t) != "2026-06-30-r1" {
+		t.Errorf("%+v, %d mails, current %s", result.Tasking, d.mails(t), d.current(t))
+	}
+	log, err := audit.Read(t.Context(), d.store)
+	if err != nil || len(log) != 33 || log[0].Did != schemas.Approved || log[0].Who != "DCI Example" {
+		t.Errorf("%v, %d entries", err, len(log))
+	}
+}
+
+func TestHold(t *testing.T) {
+	d := newDeployment(t, threeSuspects()...)
+	n := d.night(t, "night", schemas.NightRequest{AsOf: asOf})
+	held, late := &answer{}, &answer{}
+	result, err := d.decide(t, n, func(env *testsuite.TestWorkflowEnvironment) {
+		env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Hold.Name, "u1", held, request(n)) }, time.Hour)
+		env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Approve.Name, "u2", late, request(n)) }, time.Hour+time.Microsecond)
+	})
+	if err != nil || result.Decision.Decision != schemas.Held || held.err != nil || held.decision.Reason != "looked at all of it" {
+		t.Errorf("%+v, %v, %+v", result, err, held)
+	}
+	if late.done && !failure.Is(late.err, failure.AlreadyDecided) {
+		t.Errorf("%+v", late)
+	}
+	if d.current(t) != "" || d.mails(t) != 0 {
+		t.Error("a held night became current or tasked somebody")
+	}
+}
+
+// A decision waits for more than a year, and takes the very one it is about.
+func TestDecisionWaits(t *testing.T) {
+	d := newDeployment(t, threeSuspects()...)
+	n := d.night(t, "night", schemas.NightRequest{AsOf: asOf})
+	a := &answer{}
+	var start time.Time
+	result, err := d.decide(t, n, func(env *testsuite.TestWorkflowEnvironment) {
+		start = env.Now()
+		env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Approve.Name, "u1", a, request(n)) }, 400*24*time.Hour)
+	})
+	if err != nil || a.err != nil || result.Decision.At.Sub(start) < 400*24*time.Hour {
+		t.Errorf("decided at %s: %v, %v", result.Decision.At, err, a.err)
+	}
+}
+
+func TestRefusedRequests(t *testing.T) {
+	d := newDeployment(t, threeSuspects()...)
+	n := d.night(t, "night", schemas.NightRequest{AsOf: asOf})
+	for i, c := range []struct {
+		scenario string
+		change   func(*schemas.DecisionRequest)
+		kind     string
+		says     string
+	}{
+		{"nobody's name", func(r *schemas.DecisionRequest) { r.By = " " }, failure.BadRequest, "by:"},
+		{"no reason", func(r *schemas.DecisionRequest) { r.Reason = "" }, failure.BadRequest, "reason:"},
+		{"no revision", func(r *schemas.DecisionRequest) { r.Revision = 0 }, failure.BadRequest, "revision:"},
+		{"half a hash", func(r *schemas.DecisionRequest) { r.ManifestSHA256 = r.ManifestSHA256[:32] }, failure.BadRequest, "64 hex digits"},
+		{"another revision", func(r *schemas.DecisionRequest) { r.Revision = 2 }, failure.OtherManifest, "night 2026-06-30-r1"},
+		{"another manifest", func(r *schemas.DecisionRequest) { r.ManifestSHA256 = strings.Repeat("0", 64) }, failure.OtherManifest, n.Manifest.SHA256},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			bad, end := &answer{}, &answer{}
+			r := request(n)
+			c.change(&r)
+			env := d.env(t, n.Decision)
+			env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Approve.Name, fmt.Sprint("u", i), bad, r) }, time.Hour)
+			env.RegisterDelayedCallback(env.CancelWorkflow, 2*time.Hour)
+			env.ExecuteWorkflow(Decision, DecisionParams{*n.Manifest})
+			if !bad.rejected || !failure.Is(bad.err, c.kind) || !strings.Contains(bad.err.Error(), c.says) {
+				t.Errorf("%+v", bad)
+			}
+			if !temporal.IsCanceledError(env.GetWorkflowError()) {
+				t.Errorf("%v, %+v", env.GetWorkflowError(), end)
+			}
+		})
+	}
+	if decided, err := publish.LoadDecision(t.Context(), d.store, n.Night); err != nil || decided != nil {
+		t.Errorf("%+v, %v", decided, err)
+	}
+}
+
+// Two officers at once: one wins, the other is told what stands.
+func TestTwoDecisionsAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		scenario      string
+		first, second string
+	}{{"approve, then hold", Approve.Name, Hold.Name}, {"hold, then approve", Hold.Name, Approve.Name}} {
+		t.Run(c.scenario, func(t *testing.T) {
+			d := newDeployment(t, threeSuspects()...)
+			n := d.night(t, "night", schemas.NightRequest{AsOf: asOf})
+			won, lost := &answer{}, &answer{}
+			result, err := d.decide(t, n, func(env *testsuite.TestWorkflowEnvironment) {
+				env.RegisterDelayedCallback(func() {
+					env.UpdateWorkflow(c.first, "u1", won, request(n))
+					env.UpdateWorkflow(c.second, "u2", lost, request(n))
+				}, time.Hour)
+			})
+			if err != nil || won.err != nil || won.decision != result.Decision {
+				t.Fatalf("%v\n%+v\n%+v", err, won, result)
+			}
+			if !lost.done || !failure.Is(lost.err, failure.AlreadyDecided) || !strings.Contains(lost.err.Error(), "a decision is final") {
+				t.Errorf("%+v", lost)
+			}
+			var standing schemas.Decision
+			var app *temporal.ApplicationError
+			if !errors.As(lost.err, &app) || app.Details(&standing) != nil || standing.Decision != result.Decision.Decision {
+				t.Errorf("the answer does not tell what stands: %+v", lost.err)
+			}
+		})
+	}
+}
+
+// An officer who decides while a newer night is published: the store says who was first, and an approval
+// of a superseded night is refused with words.
+func TestApprovingASupersededNight(t *testing.T) {
+	d := newDeployment(t, threeSuspects()...)
+	n := d.night(t, "night-1", schemas.NightRequest{AsOf: asOf})
+	d.night(t, "night-2", schemas.NightRequest{AsOf: asOf.AddDays(1)})
+	a := &answer{}
+	result, err := d.decide(t, n, func(env *testsuite.TestWorkflowEnvironment) {
+		env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Approve.Name, "u1", a, request(n)) }, time.Hour)
+	})
+	if err != nil || result.Decision.Decision != schemas.SupersededBy {
+		t.Errorf("%+v, %v", result, err)
+	}
+	if !failure.Is(a.err, failure.AlreadyDecided) || !strings.Contains(a.err.Error(), "superseded by night 2026-07-01-r1") {
+		t.Errorf("%v", a.err)
+	}
+	if d.current(t) != "" || d.mails(t) != 0 {
+		t.Error("a superseded night became current or tasked somebody")
+	}
+}
+
+// A signal ends the wait when the store says so, and changes nothing when it does not.
+func TestSupersede(t *testing.T) {
+	d := newDeployment(t, threeSuspects()...)
+	n := d.night(t, "night-1", schemas.NightRequest{AsOf: asOf})
+	result, err := d.decide(t, n, func(env *testsuite.TestWorkflowEnvironment) {
+		env.RegisterDelayedCallback(func() { env.SignalWorkflow(Supersede.Name, schemas.NightID{AsOf: asOf, Revision: 9}) }, time.Hour)
+		env.RegisterDelayedCallback(func() {
+			if env.IsWorkflowCompleted() {
+				t.Error("a signal without a record ended the wait")
+			}
+			d.night(t, "night-2", schemas.NightRequest{AsOf: asOf})
+		}, 2*time.Hour)
+		env.RegisterDelayedCallback(func() { env.SignalWorkflow(Supersede.Name, schemas.NightID{AsOf: asOf, Revision: 2}) }, 3*time.Hour)
+	})
+	if err != nil || result.Decision.Decision != schemas.SupersededBy || result.Decision.By != publish.System {
+		t.Errorf("%+v, %v", result, err)
+	}
+}
+
+// A store that is away: the officer is told, the night stays pending, and the same decision goes through
+// when the store is back.
+func TestDecisionWhileTheStoreIsAway(t *testing.T) {
+	d := newDeployment(t, threeSuspects()...)
+	n := d.night(t, "night", schemas.NightRequest{AsOf: asOf})
+	first, again := &answer{}, &answer{}
+	result, err := d.decide(t, n, func(env *testsuite.TestWorkflowEnvironment) {
+		away := true
+		env.OnActivity((*decision.Activities)(nil).Decide, mock.Anything, mock.Anything).Return(func(ctx context.Context, p decision.DecideParams) (decision.DecideResult, error) {
+			if away {
+				return decision.DecideResult{}, errors.New("the store is away")
+			}
+			return d.acts.Decision.Decide(ctx, p)
+		})
+		env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Hold.Name, "u1", first, request(n)) }, time.Hour)
+		env.RegisterDelayedCallback(func() {
+			away = false
+			env.UpdateWorkflow(Hold.Name, "u2", again, request(n))
+		}, 2*time.Hour)
+	})
+	if !failure.Is(first.err, failure.NotRecorded) && first.err == nil {
+		t.Errorf("%+v", first)
+	}
+	if err != nil || again.err != nil || result.Decision.Decision != schemas.Held {
+		t.Errorf("%+v, %v, %v", result, err, again.err)
+	}
+}
+
+// A later revision writes only to the teams whose rows changed.
+func TestLaterRevisionWritesOnlyToWhomItConcerns(t *testing.T) {
+	d := newDeployment(t, threeSuspects()...)
+	if got := d.approve(t, d.night(t, "night-1", schemas.NightRequest{AsOf: asOf})).Tasking; got != (TaskingCount{Sent: 32}) {
+		t.Fatalf("%+v", got)
+	}
+	if got := d.approve(t, d.night(t, "night-2", schemas.NightRequest{AsOf: asOf})).Tasking; got != (TaskingCount{Unchanged: 32}) {
+		t.Errorf("the same again: %+v", got)
+	}
+	// S-4 of nowhere ranks last: only the central desk's rows change.
+	d.write(t, append(threeSuspects(), rape("S-4", "Kent", "2026-06-01", 1))...)
+	if got := d.approve(t, d.night(t, "night-3", schemas.NightRequest{AsOf: asOf})).Tasking; got != (TaskingCount{Sent: 1, Unchanged: 32}) {
+		t.Errorf("one more: %+v", got)
+	}
+	if d.mails(t) != 33 {
+		t.Errorf("%d mails", d.mails(t))
+	}
+}

@@ -1,0 +1,156 @@
+package workflows
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/testsuite"
+
+	"harmstack/activities/decision"
+	"harmstack/activities/digest"
+	"harmstack/activities/nightly"
+	"harmstack/activities/pseudonym"
+	"harmstack/activities/publish"
+	"harmstack/activities/store"
+	"harmstack/activities/tasking"
+	"harmstack/schemas"
+	"harmstack/schemas/reference"
+)
+
+var asOf = schemas.MustDate("2026-06-30")
+
+// deployment is a real store, extract and outbox in temporary folders.
+type deployment struct {
+	store   *store.Store
+	outbox  string
+	extract string
+	acts    Activities
+}
+
+func newDeployment(t *testing.T, rows ...schemas.Offence) *deployment {
+	t.Helper()
+	dir := t.TempDir()
+	d := &deployment{outbox: filepath.Join(dir, "outbox"), extract: filepath.Join(dir, "extract.parquet")}
+	d.write(t, rows...)
+	var err error
+	if d.store, err = store.Open(t.Context(), filepath.Join(dir, "store")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.store.Close() })
+	mailer, err := digest.NewOutbox(d.outbox, "Harmstack <harmstack@example.police.uk>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hide, err := pseudonym.New(make([]byte, pseudonym.KeyBytes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	addresses := map[string][]string{digest.CentralDesk: {"desk@example.police.uk"}}
+	for _, b := range reference.Default().Boroughs() {
+		addresses[b.Name] = []string{tasking.Slug(b.Name) + "@example.police.uk"}
+	}
+	d.acts = Activities{
+		Nightly:  &nightly.Activities{Store: d.store, Sources: map[string]string{nightly.DefaultSource: d.extract}, Threads: 2, TempDir: dir, Code: "test"},
+		Decision: &decision.Activities{Store: d.store},
+		Tasking:  &tasking.Activities{Store: d.store, Mailer: mailer, Pseudonym: hide, Addresses: addresses},
+	}
+	return d
+}
+
+// write replaces the extract.
+func (d *deployment) write(t *testing.T, rows ...schemas.Offence) {
+	t.Helper()
+	if err := parquet.WriteFile(d.extract, rows); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// env is a workflow environment with skipped time over the deployment. Each run has an id of its own,
+// as each has its own claim.
+func (d *deployment) env(t *testing.T, id string) *testsuite.TestWorkflowEnvironment {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: id, TaskQueue: TaskQueue})
+	env.SetTestTimeout(time.Minute)
+	Register(env, d.acts)
+	return env
+}
+
+// night runs one night and returns what it came to.
+func (d *deployment) night(t *testing.T, id string, request schemas.NightRequest) NightResult {
+	t.Helper()
+	env := d.env(t, id)
+	env.ExecuteWorkflow(NightlyRun, request)
+	if err := env.GetWorkflowError(); err != nil {
+		t.Fatal(err)
+	}
+	var result NightResult
+	if err := env.GetWorkflowResult(&result); err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// current is the night that current.json names, empty when there is none.
+func (d *deployment) current(t *testing.T) string {
+	t.Helper()
+	c, err := publish.LoadCurrent(t.Context(), d.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c == nil {
+		return ""
+	}
+	return c.Manifest.NightID.String()
+}
+
+// mails counts the messages in the outbox.
+func (d *deployment) mails(t *testing.T) int {
+	t.Helper()
+	files, err := os.ReadDir(d.outbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(files)
+}
+
+// rape is an allegation of rape (19C 019/08, 1,825 days) reported at noon of a date.
+func rape(suspect, borough, reported string, n int) schemas.Offence {
+	at, err := time.Parse(time.DateOnly, reported)
+	if err != nil {
+		panic(err)
+	}
+	at = at.Add(12 * time.Hour)
+	return schemas.Offence{
+		AllegationID: new(fmt.Sprintf("A-%s-%d", suspect, n)), ReportID: new(fmt.Sprintf("R-%s-%d", suspect, n)), SuspectID: &suspect,
+		SuspectAge: new(int32(30)), OffenceCode: new("019/08"), OffenceClass: new("19C"), ReportedAt: new(at.UnixMicro()),
+		Borough: &borough, VictimID: new(fmt.Sprintf("V-%s-%d", suspect, n)), VictimSex: new("F"),
+		Source: new("victim"), Outcome: new("open"), UpdatedAt: new(at.UnixMicro()),
+	}
+}
+
+// three suspects: S-1 twice in Hackney, S-2 in Hackney, S-3 in Barnet.
+func threeSuspects() []schemas.Offence {
+	return []schemas.Offence{
+		rape("S-1", "Hackney", "2026-06-30", 1), rape("S-1", "Hackney", "2026-06-20", 2),
+		rape("S-2", "Hackney", "2026-06-29", 1), rape("S-3", "Barnet", "2026-06-28", 1),
+	}
+}
+
+func read(t *testing.T, st *store.Store, key string) []byte {
+	t.Helper()
+	data, err := st.Read(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}

@@ -1,0 +1,79 @@
+package workflows
+
+import (
+	"context"
+	"fmt"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/workflow"
+
+	"harmstack/activities/tasking"
+	"harmstack/schemas"
+)
+
+// What a running workflow can be told and asked.
+var (
+	// Approve and Hold decide a night, on what the officer was shown. The answer comes once the
+	// decision is recorded and, for an approval, the stack is current.
+	Approve = Update[schemas.DecisionRequest, schemas.Decision]{"approve"}
+	Hold    = Update[schemas.DecisionRequest, schemas.Decision]{"hold"}
+	// Supersede tells a pending decision which newer night has taken its place.
+	Supersede = Signal[schemas.NightID]{"supersede"}
+	// Progress asks a night how far it is.
+	Progress = Query[NightProgress]{"night"}
+)
+
+// DecisionWorkflowID names the workflow that waits for the decision on a night.
+func DecisionWorkflowID(night schemas.NightID) string { return "decision-" + night.String() }
+
+// NightWorkflowID names a night that is started by hand; the schedule's end in their time instead.
+func NightWorkflowID(asOf schemas.Date) string { return ScheduledNightID + "-" + asOf.String() }
+
+// BoroughWorkflowID names the workflow that tells one team of an approved stack.
+func BoroughWorkflowID(night schemas.NightID, team string) string {
+	return fmt.Sprintf("borough-%s-%s", night, tasking.Slug(team))
+}
+
+// Update is a request of type P that is answered with an R.
+type Update[P, R any] struct{ Name string }
+
+// handle sets the handler and the validator, which refuses a request before it leaves a trace.
+func (u Update[P, R]) handle(ctx workflow.Context, handler func(workflow.Context, P) (R, error), validator func(P) error) error {
+	return workflow.SetUpdateHandlerWithOptions(ctx, u.Name, handler, workflow.UpdateHandlerOptions{Validator: validator})
+}
+
+// Call sends the update and waits for its answer. The same updateID again, even after the workflow has
+// ended, gives the first answer; a new one then is serviceerror.NotFound.
+func (u Update[P, R]) Call(ctx context.Context, c client.Client, workflowID, updateID string, p P) (answer R, err error) {
+	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: workflowID, UpdateID: updateID, UpdateName: u.Name, Args: []any{p}, WaitForStage: client.WorkflowUpdateStageCompleted})
+	if err != nil {
+		return answer, err
+	}
+	err = handle.Get(ctx, &answer)
+	return answer, err
+}
+
+// Signal is a message of type P that is not answered.
+type Signal[P any] struct{ Name string }
+
+func (s Signal[P]) send(ctx workflow.Context, workflowID string, p P) workflow.Future {
+	return workflow.SignalExternalWorkflow(ctx, workflowID, "", s.Name, p)
+}
+
+// Query is a question that is answered with an R and changes nothing.
+type Query[R any] struct{ Name string }
+
+func (q Query[R]) handle(ctx workflow.Context, answer func() (R, error)) error {
+	return workflow.SetQueryHandler(ctx, q.Name, answer)
+}
+
+// Ask puts the question to a workflow; an empty runID is its latest run.
+func (q Query[R]) Ask(ctx context.Context, c client.Client, workflowID, runID string) (answer R, err error) {
+	value, err := c.QueryWorkflow(ctx, workflowID, runID, q.Name)
+	if err != nil {
+		return answer, err
+	}
+	err = value.Get(&answer)
+	return answer, err
+}

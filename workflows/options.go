@@ -1,0 +1,67 @@
+package workflows
+
+import (
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"harmstack/activities/failure"
+)
+
+// stageOptions suit a stage of a night: minutes to hours of work over files.
+var stageOptions = workflow.ActivityOptions{
+	StartToCloseTimeout: 6 * time.Hour,
+	// A worker that dies is noticed within this time. The heartbeat does not wait for the work, so
+	// that a slow disk does not look like a dead worker.
+	HeartbeatTimeout: 30 * time.Second,
+	// A night that cannot be had by the afternoon is for a person to look at: the next one is near.
+	ScheduleToCloseTimeout: 12 * time.Hour,
+	RetryPolicy: &temporal.RetryPolicy{
+		InitialInterval: time.Second, BackoffCoefficient: 2,
+		MaximumInterval: 5 * time.Minute, // a store that was away all night is used soon after it is back
+	},
+	// A cancelled stage stops before the workflow says so: nothing is written after the end.
+	WaitForCancellation: true,
+}
+
+// shortOptions suit one small read or write while a person waits for the answer.
+var shortOptions = workflow.ActivityOptions{
+	StartToCloseTimeout: time.Minute,
+	// Then the person is told, and may try again: nothing is lost by that.
+	ScheduleToCloseTimeout: 10 * time.Minute,
+	RetryPolicy: &temporal.RetryPolicy{
+		InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 15 * time.Second,
+	},
+}
+
+// deliveryOptions suit what an approval has promised: making the stack current and telling the teams.
+var deliveryOptions = workflow.ActivityOptions{
+	StartToCloseTimeout: 5 * time.Minute,
+	// A mail server may be away over a weekend.
+	ScheduleToCloseTimeout: 72 * time.Hour,
+	RetryPolicy: &temporal.RetryPolicy{
+		InitialInterval: time.Second, BackoffCoefficient: 3,
+		MaximumInterval: 15 * time.Minute, // greylisting servers want a pause, and answer within it
+	},
+}
+
+// childOptions name a child and let it outlive its parent: a decision waits for months, and a digest is
+// due even when somebody ends the workflow that asked for it.
+func childOptions(id, summary string) workflow.ChildWorkflowOptions {
+	return workflow.ChildWorkflowOptions{
+		WorkflowID: id, StaticSummary: summary,
+		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
+	}
+}
+
+// summarised gives one activity the line that the UI shows for it.
+func summarised(o workflow.ActivityOptions, summary string) workflow.ActivityOptions {
+	o.Summary = summary
+	return o
+}
+
+// sealed tells whether a stage met a revision that another run has published.
+func sealed(err error) bool { return failure.Is(err, failure.RevisionSealed) }

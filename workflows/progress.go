@@ -1,0 +1,181 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"harmstack/activities/nightly"
+	"harmstack/schemas"
+)
+
+// NightProgress is how far a night is: the answer to the query "night", and what the UI shows.
+type NightProgress struct {
+	Night  schemas.NightID `json:"night"`
+	Stages []Stage         `json:"stages"`
+	// Dispositions are there once the rows are scored.
+	Dispositions *schemas.Dispositions `json:"dispositions,omitempty"`
+	Manifest     *schemas.ManifestRef  `json:"manifest,omitempty"`
+	// Decision is the workflow that waits for the officer.
+	Decision string `json:"decision,omitempty"`
+}
+
+// Stage is one line of the stage table.
+type Stage struct {
+	Name  string        `json:"stage"`
+	State string        `json:"state"`
+	Rows  int64         `json:"rows"`
+	Took  time.Duration `json:"took"`
+	Notes string        `json:"notes,omitempty"`
+}
+
+// The states of a stage. StageDone is also what AttributeStage says of a night that has ended well.
+const (
+	StageRunning   = "running"
+	StageDone      = "done"
+	StageFailed    = "failed"
+	StageCancelled = "cancelled"
+)
+
+// night is a running night.
+type night struct {
+	request  schemas.NightRequest
+	progress NightProgress
+}
+
+// begin works out which night it is and lets people follow it.
+func begin(ctx workflow.Context, request schemas.NightRequest) (*night, error) {
+	n := &night{request: request}
+	n.progress.Night.AsOf = businessDate(ctx, request)
+	err := Progress.handle(ctx, func() (NightProgress, error) { return n.progress, nil })
+	return n, err
+}
+
+// claim takes a revision for this run: at the start, and again when another run turns out to have
+// published the one it had.
+func (n *night) claim(ctx workflow.Context) error {
+	var acts *nightly.Activities
+	claimed, err := once(ctx, n, "claim", acts.Claim, nightly.ClaimParams{AsOf: n.progress.Night.AsOf, Request: n.request})
+	if err != nil {
+		return err
+	}
+	n.progress.Night = claimed.Night
+	return label(ctx, claimed.Night)
+}
+
+// count shows what became of the rows.
+func (n *night) count(ctx workflow.Context, d schemas.Dispositions) {
+	n.progress.Dispositions = &d
+	n.show(ctx)
+}
+
+// done is what a stage hands back: rows and a remark for its line of the table.
+type done interface {
+	Done() (rows int64, notes string)
+}
+
+// stage runs one stage. If the revision it works on is published already, by the run of which this one
+// is a Reset, the stage runs again in the next revision, on what the stages before it left.
+func stage[P any, R done](ctx workflow.Context, n *night, name string, activity func(context.Context, P) (R, error), params func(schemas.NightID) P) (R, error) {
+	for {
+		result, err := once(ctx, n, name, activity, params(n.progress.Night))
+		if !sealed(err) {
+			return result, err
+		}
+		if err := n.claim(ctx); err != nil {
+			return result, err
+		}
+	}
+}
+
+// once runs one activity and keeps its line of the table.
+func once[P any, R done](ctx workflow.Context, n *night, name string, activity func(context.Context, P) (R, error), params P) (result R, err error) {
+	n.progress.Stages = append(n.progress.Stages, Stage{Name: name, State: StageRunning})
+	line := &n.progress.Stages[len(n.progress.Stages)-1]
+	if err := workflow.UpsertTypedSearchAttributes(ctx, AttributeStage.ValueSet(name)); err != nil {
+		return result, err
+	}
+	n.show(ctx)
+	start := workflow.Now(ctx)
+	summary := fmt.Sprintf("%s the night of %s", name, n.progress.Night.AsOf)
+	err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(stageOptions, summary)), activity, params).Get(ctx, &result)
+	line.Took = workflow.Now(ctx).Sub(start)
+	switch {
+	case err == nil:
+		line.State = StageDone
+		line.Rows, line.Notes = result.Done()
+	case sealed(err):
+		line.State, line.Notes = StageDone, "the revision is published already: on with the next"
+	case temporal.IsCanceledError(err):
+		line.State = StageCancelled
+	default:
+		line.State, line.Notes = StageFailed, reason(err)
+	}
+	n.show(ctx)
+	return result, err
+}
+
+// finish marks the end for those who search.
+func (n *night) finish(ctx workflow.Context, err error) {
+	end := StageDone
+	if temporal.IsCanceledError(err) {
+		end = StageCancelled
+	} else if err != nil {
+		end = StageFailed
+	}
+	if err := workflow.UpsertTypedSearchAttributes(ctx, AttributeStage.ValueSet(end)); err != nil {
+		workflow.GetLogger(ctx).Warn("the end of the night could not be marked", "error", err)
+	}
+	n.show(ctx)
+}
+
+// reason is the text of the failure that began it all.
+func reason(err error) string {
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		return app.Message()
+	}
+	return err.Error()
+}
+
+// show writes the tables that the UI shows.
+func (n *night) show(ctx workflow.Context) { workflow.SetCurrentDetails(ctx, n.progress.Markdown()) }
+
+// Markdown writes the stage table and, once the rows are counted, what became of them.
+func (p NightProgress) Markdown() string {
+	var b strings.Builder
+	b.WriteString(fmt.Sprintf("### Night of %s", p.Night.AsOf))
+	if p.Night.Revision > 0 {
+		b.WriteString(fmt.Sprintf(", revision %d", p.Night.Revision))
+	}
+	b.WriteString("\n\n| stage | state | rows | took | notes |\n|---|---|---:|---:|---|\n")
+	for _, s := range p.Stages {
+		rows, took := "", ""
+		if s.Rows > 0 {
+			rows = fmt.Sprint(s.Rows)
+		}
+		if s.State != StageRunning {
+			took = s.Took.Round(time.Millisecond).String()
+		}
+		b.WriteString(fmt.Sprintf("| %s | %s | %s | %s | %s |\n", s.Name, s.State, rows, took, strings.ReplaceAll(s.Notes, "|", "/")))
+	}
+	if p.Dispositions != nil {
+		b.WriteString("\n| disposition | rows |\n|---|---:|\n")
+		for i, rows := range p.Dispositions {
+			b.WriteString(fmt.Sprintf("| %s | %d |\n", schemas.Disposition(i), rows))
+		}
+		b.WriteString(fmt.Sprintf("| **read** | **%d** |\n", p.Dispositions.Sum()))
+	}
+	if p.Manifest != nil {
+		b.WriteString(fmt.Sprintf("\nPublished: `%s`, sha256 `%s`\n", p.Manifest.URI, p.Manifest.SHA256))
+	}
+	if p.Decision != "" {
+		b.WriteString(fmt.Sprintf("\nWaiting for a decision: `%s`\n", p.Decision))
+	}
+	return b.String()
+}

@@ -1,0 +1,34 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/worker"
+
+	"harmstack/activities/decision"
+	"harmstack/activities/nightly"
+	"harmstack/activities/tasking"
+)
+
+// TaskQueue is where the workers listen when nobody says otherwise.
+const TaskQueue = "harmstack"
+
+// Activities are what a worker runs beside the workflows.
+type Activities struct {
+	Nightly  *nightly.Activities
+	Decision *decision.Activities
+	Tasking  *tasking.Activities
+}
+
+// RegisterWorkflows registers the workflows alone, for a replay.
+func RegisterWorkflows(r worker.WorkflowRegistry) {
+	r.RegisterWorkflow(NightlyRun)
+	r.RegisterWorkflow(Decision)
+	r.RegisterWorkflow(BoroughTasking)
+}
+
+// Register registers everything that a worker runs.
+func Register(r worker.Registry, a Activities) {
+	RegisterWorkflows(r)
+	r.RegisterActivity(a.Nightly)
+	r.RegisterActivity(a.Decision)
+	r.RegisterActivity(a.Tasking)
+}

@@ -1,0 +1,41 @@
+package workflows
+
+import (
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+
+	"harmstack/schemas"
+)
+
+// ScheduleID names the schedule of the nights, ScheduledNightID the workflows that it starts; Temporal
+// adds the time for which each is meant.
+const (
+	ScheduleID       = "harmstack-nightly"
+	ScheduledNightID = "night"
+)
+
+// Schedule starts a night at 03:30 in London: when the clocks change, 00:30 comes twice and 01:30 not at
+// all.
+func Schedule(taskQueue string) client.ScheduleOptions {
+	return client.ScheduleOptions{
+		ID: ScheduleID,
+		Spec: client.ScheduleSpec{
+			Calendars:    []client.ScheduleCalendarSpec{{Hour: []client.ScheduleRange{{Start: 3}}, Minute: []client.ScheduleRange{{Start: 30}}}},
+			TimeZoneName: schemas.London.String(),
+		},
+		Action: &client.ScheduleWorkflowAction{
+			ID: ScheduledNightID, Workflow: NightlyRun, Args: []any{schemas.NightRequest{}}, TaskQueue: taskQueue,
+			StaticSummary: "The night's stack: extract, check, score, rank, publish",
+		},
+		// A night that is stuck must not cost the next one, nor hold it up. Two at once do no harm: each
+		// claims a revision of its own, and the order among them is that of their dates, not of their
+		// ends. One time never starts two: it is part of the workflow's id.
+		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL,
+		// After an outage only the last night missed is of use; a backfill gets the others.
+		CatchupWindow: 24 * time.Hour,
+		// One night without an extract says nothing about the next.
+		PauseOnFailure: false,
+	}
+}

@@ -1,0 +1,71 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/workflow"
+
+	"harmstack/activities/tasking"
+	"harmstack/schemas"
+)
+
+// TaskingCount counts teams by what became of their digest.
+type TaskingCount struct {
+	Sent      int `json:"sent"`
+	Unchanged int `json:"unchanged"`
+	Outdated  int `json:"outdated"`
+	// Failed teams were not told; their workflows say why, and can be reset when it is mended.
+	Failed int `json:"failed"`
+}
+
+// TaskingParams names the approved stack and the team to be told.
+type TaskingParams struct {
+	Manifest schemas.ManifestRef `json:"manifest"`
+	Team     string              `json:"team"`
+}
+
+// BoroughTasking tells one team (a borough's or the central desk) of its part of an approved stack.
+func BoroughTasking(ctx workflow.Context, p TaskingParams) (result tasking.DeliverResult, err error) {
+	if err := label(ctx, p.Manifest.NightID, AttributeBorough.ValueSet(p.Team)); err != nil {
+		return result, err
+	}
+	var acts *tasking.Activities
+	ctx = workflow.WithActivityOptions(ctx, summarised(deliveryOptions, "digest for "+p.Team))
+	err = workflow.ExecuteActivity(ctx, acts.Deliver, tasking.DeliverParams{Manifest: p.Manifest, Team: p.Team}).Get(ctx, &result)
+	return result, err
+}
+
+// taskTeams starts a workflow for each team and waits until each has been told, or cannot be. One team's
+// failure is no other's.
+func taskTeams(ctx workflow.Context, manifest schemas.ManifestRef) (count TaskingCount, err error) {
+	var acts *tasking.Activities
+	var plan tasking.PlanResult
+	err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(deliveryOptions, "list the teams")),
+		acts.Plan, tasking.PlanParams{Manifest: manifest}).Get(ctx, &plan)
+	if err != nil {
+		return count, err
+	}
+	told := make([]workflow.ChildWorkflowFuture, len(plan.Teams))
+	for i, team := range plan.Teams {
+		ctx := workflow.WithChildOptions(ctx, childOptions(BoroughWorkflowID(manifest.NightID, team.Name),
+			fmt.Sprintf("%s: %d suspects on the stack of %s", team.Name, team.Suspects, manifest.AsOf)))
+		told[i] = workflow.ExecuteChildWorkflow(ctx, BoroughTasking, TaskingParams{manifest, team.Name})
+	}
+	for i, f := range told {
+		var delivered tasking.DeliverResult
+		if err := f.Get(ctx, &delivered); err != nil {
+			workflow.GetLogger(ctx).Error("a team was not told", "borough", plan.Teams[i].Name, "error", err)
+			count.Failed++
+			continue
+		}
+		switch delivered.Outcome {
+		case tasking.Sent:
+			count.Sent++
+		case tasking.Unchanged:
+			count.Unchanged++
+		case tasking.Outdated:
+			count.Outdated++
+		}
+	}
+	return count, ctx.Err()
+}
