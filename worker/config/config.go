@@ -50,6 +50,9 @@ type Mail struct {
 	SMTP   digest.SMTPConfig
 }
 
+// nobody sends what goes into an outbox.
+const nobody = "Harmstack <harmstack@localhost.invalid>"
+
 // Usage describes the variables, for --help.
 const Usage = `Environment:
   HARMSTACK_STORE               folder or URL of the artefact store (required)
@@ -76,27 +79,38 @@ HARMSTACK_PSEUDONYM_KEY, HARMSTACK_PAYLOAD_KEYS and HARMSTACK_SMTP_PASSWORD may 
 _FILE to the name and give a path.
 `
 
-// Load reads and checks the environment. The error names every variable that is wrong, and never
-// repeats a value that may be a secret.
-func Load(env func(string) string) (Config, error) {
+// LoadClient reads and checks what those need who only start and follow nights: the store, the task queue
+// and the keys of what passes through Temporal.
+func LoadClient(env func(string) string) (Config, error) {
 	l := loader{env: env}
-	c := Config{
-		Store:     env("HARMSTACK_STORE"),
-		Sources:   l.sources(),
-		TempDir:   cmp.Or(env("HARMSTACK_TEMP"), os.TempDir()),
-		TaskQueue: cmp.Or(env("HARMSTACK_TASK_QUEUE"), workflows.TaskQueue),
-		Threads:   int(l.number("HARMSTACK_THREADS", parseCount)),
-		Memory:    l.number("HARMSTACK_MEMORY", parseBytes),
-	}
+	c := l.client()
+	return c, errors.Join(l.faults...)
+}
+
+func (l *loader) client() Config {
+	c := Config{Store: l.env("HARMSTACK_STORE"), TaskQueue: cmp.Or(l.env("HARMSTACK_TASK_QUEUE"), workflows.TaskQueue)}
 	if c.Store == "" {
 		l.fault("HARMSTACK_STORE", errors.New("name the folder or URL of the artefact store"))
 	}
 	var err error
-	if c.PseudonymKey, err = base64.StdEncoding.DecodeString(strings.TrimSpace(l.secret("HARMSTACK_PSEUDONYM_KEY"))); err != nil || len(c.PseudonymKey) < pseudonym.KeyBytes {
-		l.fault("HARMSTACK_PSEUDONYM_KEY", fmt.Errorf("give at least %d random bytes in base64 (openssl rand -base64 %d)", pseudonym.KeyBytes, pseudonym.KeyBytes))
-	}
 	if c.PayloadKeys, err = plugin.ParseKeys(l.secret("HARMSTACK_PAYLOAD_KEYS")); err != nil {
 		l.fault("HARMSTACK_PAYLOAD_KEYS", err)
+	}
+	return c
+}
+
+// Load reads and checks the environment of a worker. The error names every variable that is wrong, and
+// never repeats a value that may be a secret.
+func Load(env func(string) string) (Config, error) {
+	l := loader{env: env}
+	c := l.client()
+	c.Sources = l.sources()
+	c.TempDir = cmp.Or(env("HARMSTACK_TEMP"), os.TempDir())
+	c.Threads = int(l.number("HARMSTACK_THREADS", parseCount))
+	c.Memory = l.number("HARMSTACK_MEMORY", ParseBytes)
+	var err error
+	if c.PseudonymKey, err = base64.StdEncoding.DecodeString(strings.TrimSpace(l.secret("HARMSTACK_PSEUDONYM_KEY"))); err != nil || len(c.PseudonymKey) < pseudonym.KeyBytes {
+		l.fault("HARMSTACK_PSEUDONYM_KEY", fmt.Errorf("give at least %d random bytes in base64 (openssl rand -base64 %d)", pseudonym.KeyBytes, pseudonym.KeyBytes))
 	}
 	c.Mail = l.mail()
 	if c.Teams, err = teams(env("HARMSTACK_TEAMS"), c.Mail.SMTP.Host != ""); err != nil {
@@ -147,7 +161,8 @@ func parseCount(text string) (int64, error) {
 	return n, nil
 }
 
-func parseBytes(text string) (int64, error) {
+// ParseBytes reads an amount of memory such as 512MiB or 2GiB.
+func ParseBytes(text string) (int64, error) {
 	for shift, unit := range []string{"", "KiB", "MiB", "GiB"} {
 		number, ok := strings.CutSuffix(text, unit)
 		n, err := strconv.ParseInt(strings.TrimSpace(number), 10, 32)
@@ -179,7 +194,7 @@ func (l *loader) sources() map[string]string {
 
 func (l *loader) mail() Mail {
 	m := Mail{Outbox: l.env("HARMSTACK_OUTBOX"), SMTP: digest.SMTPConfig{
-		Host: l.env("HARMSTACK_SMTP"), From: cmp.Or(l.env("HARMSTACK_MAIL_FROM"), "Harmstack <harmstack@localhost.invalid>"),
+		Host: l.env("HARMSTACK_SMTP"), From: cmp.Or(l.env("HARMSTACK_MAIL_FROM"), nobody),
 		TLS: digest.TLS(l.env("HARMSTACK_SMTP_TLS")), Username: l.env("HARMSTACK_SMTP_USER"), Password: l.secret("HARMSTACK_SMTP_PASSWORD")}}
 	switch {
 	case m.SMTP.Host == "" && m.Outbox == "":
@@ -285,4 +300,9 @@ func (c Config) DialTo(options client.Options, logger log.Logger) (client.Client
 		return nil, fmt.Errorf("no Temporal at %s: %w", cmp.Or(options.HostPort, client.DefaultHostPort), err)
 	}
 	return cl, nil
+}
+
+// OutboxMail puts digests into a folder.
+func OutboxMail(folder string) Mail {
+	return Mail{Outbox: folder, SMTP: digest.SMTPConfig{From: nobody}}
 }

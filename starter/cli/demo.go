@@ -1,0 +1,235 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+	"golang.org/x/term"
+
+	"harmstack/activities/nightly"
+	"harmstack/activities/publish"
+	"harmstack/activities/store"
+	"harmstack/schemas"
+	"harmstack/starter/devserver"
+	"harmstack/starter/synthetic"
+	"harmstack/worker/config"
+	"harmstack/worker/service"
+	"harmstack/workflows"
+)
+
+// demoRequest is what `starter demo` is asked for.
+type demoRequest struct {
+	dir      string
+	suspects int
+	seed     uint64
+	once     bool
+}
+
+func demoCommand() *cobra.Command {
+	var r demoRequest
+	cmd := &cobra.Command{
+		Use:     "demo",
+		GroupID: groupTry,
+		Short:   "Watch a whole night on a Temporal server of its own",
+		Long: `Watch a whole night on this machine: a Temporal dev server with its UI, a worker, a synthetic year
+in which nobody exists, one night through the real workflow, an approval, and the digests to the
+boroughs. It ignores every Temporal, store and mail server that the environment names.`,
+		Example: `  starter demo
+  starter demo --once --suspects 5000`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f, ok := cmd.OutOrStdout().(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+				r.once = true
+			}
+			return demo(cmd.Context(), r, cmd.OutOrStdout())
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&r.once, "once", false, "end after the night, also on a terminal")
+	f.StringVar(&r.dir, "dir", "harmstack-demo", "the `folder` for everything it makes")
+	f.IntVar(&r.suspects, "suspects", synthetic.DefaultSuspects, "how many suspects the synthetic year names")
+	f.Uint64Var(&r.seed, "seed", 1, "another seed, other people")
+	return cmd
+}
+
+// Ports that the demo prefers, those of the Temporal CLI; others are found when these are taken.
+const (
+	demoPort   = 7233
+	demoUIPort = 8233
+)
+
+func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
+	asOf := schemas.LondonDate(time.Now()).AddDays(-1)
+	cfg, err := demoConfig(r)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "1  A synthetic year up to %s: nobody in it exists.\n", asOf)
+	source := cfg.Sources[nightly.DefaultSource]
+	err = writeFile(source, func(w io.Writer) error {
+		summary, err := synthetic.Write(ctx, w, synthetic.Options{AsOf: asOf, Suspects: r.suspects, Seed: r.seed})
+		fmt.Fprintf(out, "   %s rows in %s\n", thousands(summary.Rows), source)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+
+	fmt.Fprintln(out, "2  A Temporal server with its UI, and a worker.")
+	server, err := startServer(ctx, r.dir, out)
+	if err != nil {
+		return err
+	}
+	defer server.Stop()
+	c, err := cfg.DialTo(client.Options{HostPort: server.Address()}, quiet{})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	stop, err := startWorker(ctx, c, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	fmt.Fprintf(out, "   UI: %s\n", server.UIURL())
+
+	fmt.Fprintln(out, "3  The night.")
+	result, err := runNight(ctx, c, cfg.TaskQueue, schemas.NightRequest{AsOf: asOf}, out)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	if err := table(out, dispositionRows(result.Dispositions)); err != nil {
+		return err
+	}
+	st, err := store.Open(ctx, cfg.Store)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	m, _, err := publish.LoadManifest(ctx, st, result.Night)
+	if err != nil {
+		return err
+	}
+	stack, err := readOutput[schemas.Ranked](ctx, st, m, schemas.StackFile)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\nThe first ten of %s suspects; %d are on the stack.%s\n\n", thousands(m.Suspects), m.Cut.Stack, cutNote(m.Cut))
+	if err := table(out, rankedRows(stack[:min(10, len(stack))])); err != nil {
+		return err
+	}
+
+	fmt.Fprintln(out, "\n4  An officer approves, and the teams are told.")
+	if _, err := decide(ctx, c, st, approve, nightFlags{asOf: asOf, revision: result.Night.Revision},
+		schemas.DecisionRequest{By: "Insp. D. Emo (demo)", Reason: "The demo approves what it made"}); err != nil {
+		return err
+	}
+	var decided workflows.DecisionResult
+	if err := c.GetWorkflow(ctx, result.Decision, "").Get(ctx, &decided); err != nil {
+		return nightError(err)
+	}
+	t := decided.Tasking
+	fmt.Fprintf(out, "   Digests: %d sent, %d unchanged since an earlier revision, %d failed\n", t.Sent, t.Unchanged, t.Failed)
+
+	night := filepath.Join(r.dir, "store", filepath.FromSlash(result.Night.Path()))
+	fmt.Fprintf(out, "\nWhat it left behind:\n")
+	if err := table(out, [][]string{
+		{"   report", filepath.Join(night, schemas.ReportFile)},
+		{"   stack", filepath.Join(night, schemas.StackCSVFile)},
+		{"   manifest", filepath.Join(night, schemas.ManifestFile)},
+		{"   approved", filepath.Join(r.dir, "store", schemas.CurrentPath)},
+		{"   digests", cfg.Mail.Outbox},
+		{"   UI", server.UIURL()},
+	}); err != nil {
+		return err
+	}
+	if r.once {
+		return nil
+	}
+	fmt.Fprintf(out, `
+The server stays up. In another terminal:
+   export HARMSTACK_STORE=%s TEMPORAL_ADDRESS=%s HARMSTACK_TASK_QUEUE=%s
+   go run ./starter explain '#1'
+   go run ./starter run
+Ctrl-C ends it.
+`, filepath.Join(r.dir, "store"), server.Address(), cfg.TaskQueue)
+	<-ctx.Done()
+	fmt.Fprintln(out)
+	return nil
+}
+
+// demoConfig is a deployment inside one folder, with a key of its own. Nothing of it comes from the
+// environment, so that a demo can never touch a real stack.
+func demoConfig(r demoRequest) (config.Config, error) {
+	dir, err := filepath.Abs(r.dir)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
+		return config.Config{}, err
+	}
+	key, err := demoKey(filepath.Join(dir, "pseudonym.key"))
+	if err != nil {
+		return config.Config{}, err
+	}
+	return config.Config{
+		Store:        filepath.Join(dir, "store"),
+		Sources:      map[string]string{nightly.DefaultSource: filepath.Join(dir, "extract.parquet")},
+		Mail:         config.OutboxMail(filepath.Join(dir, "outbox")),
+		Teams:        config.NowhereTeams(),
+		PseudonymKey: key,
+		TempDir:      os.TempDir(),
+		TaskQueue:    "harmstack-demo",
+	}, nil
+}
+
+// demoKey makes a key once, so that a second demo in the folder gives the same pseudonyms.
+func demoKey(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		key := make([]byte, 32)
+		rand.Read(key)
+		return key, os.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(key)), 0o600)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return base64.StdEncoding.DecodeString(string(text))
+}
+
+// startServer starts the dev server on the usual ports, or on free ones when those are taken.
+func startServer(ctx context.Context, dir string, out io.Writer) (*devserver.Server, error) {
+	options := devserver.Options{Port: demoPort, UIPort: demoUIPort, DBFile: filepath.Join(dir, "temporal.db"),
+		SearchAttributes: workflows.SearchAttributes(), Log: out}
+	server, err := devserver.Start(ctx, options)
+	if err != nil && ctx.Err() == nil {
+		options.Port, options.UIPort = 0, 0
+		server, err = devserver.Start(ctx, options)
+	}
+	return server, err
+}
+
+// startWorker runs a worker until stop is called, which says how it ended.
+func startWorker(ctx context.Context, c client.Client, cfg config.Config) (stop func() error, err error) {
+	s, err := service.New(ctx, c, cfg)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	return func() error {
+		cancel()
+		return <-ended
+	}, nil
+}

@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"os/user"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+
+	"harmstack/activities/audit"
+	"harmstack/activities/publish"
+	"harmstack/activities/ranking"
+	"harmstack/activities/store"
+	"harmstack/schemas"
+	"harmstack/worker/config"
+)
+
+// openStore opens the store that --store or the environment names.
+func openStore(cmd *cobra.Command) (*store.Store, error) {
+	url, _ := cmd.Flags().GetString("store")
+	if url == "" {
+		url = os.Getenv("HARMSTACK_STORE")
+	}
+	if url == "" {
+		return nil, errors.New("no store: set HARMSTACK_STORE or give --store (after a demo: --store harmstack-demo/store)")
+	}
+	return store.Open(cmd.Context(), url)
+}
+
+// storeFlag adds --store.
+func storeFlag(cmd *cobra.Command) {
+	cmd.Flags().String("store", "", "folder or `URL` of the artefact store (default $HARMSTACK_STORE)")
+}
+
+// dial connects to Temporal as the environment says.
+func dial() (client.Client, config.Config, error) {
+	cfg, err := config.LoadClient(os.Getenv)
+	if err != nil {
+		return nil, cfg, err
+	}
+	c, err := cfg.Dial(quiet{})
+	return c, cfg, err
+}
+
+// quiet keeps the Temporal client's log off the terminal: what matters comes back as an error.
+type quiet struct{}
+
+func (quiet) Debug(string, ...any) {}
+func (quiet) Info(string, ...any)  {}
+func (quiet) Warn(string, ...any)  {}
+func (quiet) Error(string, ...any) {}
+
+// whoami is the name under which somebody looked, for the audit log.
+func whoami() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "unknown user"
+}
+
+// look notes who looked at what.
+func look(ctx context.Context, st *store.Store, did string, night schemas.NightID, why string) error {
+	return audit.Append(ctx, st, audit.Entry{At: now(), Who: whoami(), Did: did, On: night.String(), Why: why})
+}
+
+// nightFlags choose a night: --as-of and --revision; without them, the approved stack.
+type nightFlags struct {
+	asOf     schemas.Date
+	revision int
+}
+
+func (n *nightFlags) add(cmd *cobra.Command) {
+	cmd.Flags().Var(dateFlag{&n.asOf}, "as-of", "the night of this `date` (default: the approved stack)")
+	cmd.Flags().IntVar(&n.revision, "revision", 0, "its revision (default: the newest)")
+}
+
+// find returns the chosen night's manifest.
+func (n *nightFlags) find(ctx context.Context, st *store.Store) (schemas.Manifest, schemas.ManifestRef, error) {
+	id := schemas.NightID{AsOf: n.asOf, Revision: n.revision}
+	if n.asOf.IsZero() {
+		current, err := publish.LoadCurrent(ctx, st)
+		if err != nil {
+			return schemas.Manifest{}, schemas.ManifestRef{}, err
+		}
+		if current == nil {
+			return schemas.Manifest{}, schemas.ManifestRef{}, errors.New("no stack is approved yet: give --as-of to look at a published one")
+		}
+		id = current.Manifest.NightID
+	} else if id.Revision == 0 {
+		var err error
+		if id, err = newest(ctx, st, n.asOf); err != nil {
+			return schemas.Manifest{}, schemas.ManifestRef{}, err
+		}
+	}
+	m, ref, err := publish.LoadManifest(ctx, st, id)
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("night %s is not published", id)
+	}
+	return m, ref, err
+}
+
+// newest is the newest published revision of a night.
+func newest(ctx context.Context, st *store.Store, asOf schemas.Date) (id schemas.NightID, err error) {
+	nights, err := publish.Nights(ctx, st)
+	if err != nil {
+		return id, err
+	}
+	for _, n := range nights {
+		if n.ID.AsOf == asOf {
+			id = n.ID // oldest first
+		}
+	}
+	if id.Revision == 0 {
+		return id, fmt.Errorf("no night of %s is published: `starter status` lists those that are", asOf)
+	}
+	return id, nil
+}
+
+// readOutput reads a small output of a night whole.
+func readOutput[T any](ctx context.Context, st *store.Store, m schemas.Manifest, file string) ([]T, error) {
+	ref, ok := m.Output(file)
+	if !ok {
+		return nil, fmt.Errorf("night %s has no %s", m.NightID, file)
+	}
+	a, err := st.Open(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close()
+	return ranking.ReadAll[T](a, a.Size())
+}
+
+// eachRanked yields everybody on a night's ranking, in order.
+func eachRanked(ctx context.Context, st *store.Store, m schemas.Manifest) (iter.Seq2[schemas.Ranked, error], error) {
+	ref, ok := m.Output(schemas.RankingFile)
+	if !ok {
+		return nil, fmt.Errorf("night %s has no %s", m.NightID, schemas.RankingFile)
+	}
+	return func(yield func(schemas.Ranked, error) bool) {
+		a, err := st.Open(ctx, ref)
+		if err == nil {
+			defer a.Close()
+			enough := errors.New("enough")
+			err = ranking.Read(a, a.Size(), func(rows []schemas.Ranked) error {
+				for _, r := range rows {
+					if !yield(r, nil) {
+						return enough
+					}
+				}
+				return nil
+			})
+			if errors.Is(err, enough) {
+				return
+			}
+		}
+		if err != nil {
+			yield(schemas.Ranked{}, err)
+		}
+	}, nil
+}

@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"harmstack/activities/audit"
+	"harmstack/activities/extract"
+	"harmstack/activities/nightly"
+	"harmstack/activities/publish"
+	"harmstack/activities/store"
+	"harmstack/worker/config"
+	"harmstack/workflows"
+)
+
+// check is one line of the doctor's table. A fault has a cure.
+type check struct {
+	Name  string `json:"check"`
+	OK    bool   `json:"ok"`
+	Found string `json:"found"`
+}
+
+func doctorCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "doctor",
+		GroupID: groupNight,
+		Short:   "Check that everything is reachable and set up",
+		Long: `Check that everything is reachable and set up, with the worker's environment. Ends with an error
+when something is not.
+
+` + config.Usage,
+		Example: `  starter doctor`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			checks := examine(cmd.Context())
+			faults := 0
+			rows := [][]string{{"CHECK", "", "FOUND"}}
+			for _, c := range checks {
+				mark := "ok"
+				if !c.OK {
+					mark = "FAULT"
+					faults++
+				}
+				rows = append(rows, []string{c.Name, mark, c.Found})
+			}
+			print := func() error { return table(cmd.OutOrStdout(), rows) }
+			if asJSON {
+				print = func() error { return printJSON(cmd.OutOrStdout(), checks) }
+			}
+			if err := print(); err != nil {
+				return err
+			}
+			if faults > 0 {
+				return fmt.Errorf("%d of %d checks found a fault", faults, len(checks))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func examine(ctx context.Context) (checks []check) {
+	add := func(name, found string, err error) bool {
+		if err != nil {
+			found = err.Error()
+		}
+		checks = append(checks, check{name, err == nil, found})
+		return err == nil
+	}
+	cfg, err := config.Load(os.Getenv)
+	if add("configuration", "complete", err); cfg.Store != "" {
+		found, err := examineStore(ctx, cfg.Store)
+		add("store", found, err)
+	}
+	source, ok := cfg.Sources[nightly.DefaultSource]
+	if !ok {
+		err = errors.New("none: set HARMSTACK_EXTRACT, or name an extract in every request")
+	} else {
+		var f *extract.Source
+		if f, err = extract.OpenSource(ctx, source); err == nil {
+			source = fmt.Sprintf("%s rows follow the contract", thousands(f.Rows()))
+			f.Close()
+		}
+	}
+	add("default extract", source, err)
+	if len(cfg.PayloadKeys) == 0 {
+		add("payload encryption", "off: production needs HARMSTACK_PAYLOAD_KEYS", nil)
+	} else {
+		add("payload encryption", "on", nil)
+	}
+	c, err := cfg.Dial(quiet{})
+	if !add("Temporal", "reachable", err) {
+		return checks
+	}
+	defer c.Close()
+	found, err := examineQueue(ctx, c, cfg.TaskQueue)
+	add("worker", found, err)
+	add("search attributes", "registered", examineAttributes(ctx, c))
+	_, err = c.ScheduleClient().GetHandle(ctx, workflows.ScheduleID).Describe(ctx)
+	if missing(err) {
+		err = errors.New("none: `starter schedule apply` makes it")
+	}
+	add("schedule", "there", err)
+	return checks
+}
+
+func missing(err error) bool {
+	var gone *serviceerror.NotFound
+	return errors.As(err, &gone)
+}
+
+// examineStore reads what is there and proves that it can be written to.
+func examineStore(ctx context.Context, url string) (string, error) {
+	st, err := store.Open(ctx, url)
+	if err != nil {
+		return "", err
+	}
+	defer st.Close()
+	const probe = "work/doctor"
+	if err := st.Replace(ctx, probe, []byte("ok")); err != nil {
+		return "", err
+	}
+	if err := st.Delete(ctx, probe); err != nil {
+		return "", err
+	}
+	nights, err := publish.Nights(ctx, st)
+	if err != nil {
+		return "", err
+	}
+	entries, err := audit.Read(ctx, st)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("writable, %d nights, audit log of %d entries unbroken", len(nights), len(entries)), nil
+}
+
+func examineQueue(ctx context.Context, c client.Client, queue string) (string, error) {
+	d, err := c.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+	if err != nil {
+		return "", err
+	}
+	if len(d.GetPollers()) == 0 {
+		return "", fmt.Errorf("nobody polls the task queue %s: start a worker", queue)
+	}
+	return fmt.Sprintf("%d polling %s", len(d.GetPollers()), queue), nil
+}
+
+func examineAttributes(ctx context.Context, c client.Client) error {
+	// Counting names every attribute in a query, which needs no operator's rights.
+	for _, a := range workflows.SearchAttributes() {
+		if _, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: a.GetName() + " IS NULL"}); err != nil {
+			return fmt.Errorf("%s is not registered: temporal operator search-attribute create --name %s --type %s", a.GetName(), a.GetName(), a.GetValueType())
+		}
+	}
+	return nil
+}

@@ -1,0 +1,352 @@
+package cli
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"harmstack/activities/publish"
+	"harmstack/schemas"
+)
+
+// now is the clock of what the commands note down.
+func now() time.Time { return time.Now().UTC() }
+
+func stackCommand() *cobra.Command {
+	var night nightFlags
+	var top int
+	var asJSON, asCSV bool
+	cmd := &cobra.Command{
+		Use:     "stack",
+		GroupID: groupLook,
+		Short:   "Show the approved stack, or that of a night",
+		Example: `  starter stack --top 10
+  starter stack --as-of 2026-06-30 --revision 2 --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, out := cmd.Context(), cmd.OutOrStdout()
+			st, err := openStore(cmd)
+			if err != nil {
+				return err
+			}
+			defer st.Close()
+			m, _, err := night.find(ctx, st)
+			if err != nil {
+				return err
+			}
+			stack, err := readOutput[schemas.Ranked](ctx, st, m, schemas.StackFile)
+			if err == nil {
+				err = look(ctx, st, "looked at the stack", m.NightID, "")
+			}
+			if err != nil {
+				return err
+			}
+			if top > 0 && top < len(stack) {
+				stack = stack[:top]
+			}
+			switch {
+			case asJSON:
+				return printJSON(out, stack)
+			case asCSV:
+				w := csv.NewWriter(out)
+				return w.WriteAll(rankedRows(stack))
+			}
+			fmt.Fprintf(out, "Night of %s, revision %d: %s suspects ranked, %d on the stack.%s\n\n", m.AsOf, m.Revision, thousands(m.Suspects), m.Cut.Stack, cutNote(m.Cut))
+			return table(out, rankedRows(stack))
+		},
+	}
+	storeFlag(cmd)
+	night.add(cmd)
+	f := cmd.Flags()
+	f.IntVar(&top, "top", 0, "only the first so many")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	f.BoolVar(&asCSV, "csv", false, "print CSV")
+	cmd.MarkFlagsMutuallyExclusive("json", "csv")
+	return cmd
+}
+
+// cutNote says when the edge of the stack falls inside a tie.
+func cutNote(c schemas.Cut) string {
+	if !c.InsideTie {
+		return ""
+	}
+	return fmt.Sprintf(" The cut falls inside a tie: %d with the last score are on the stack, %d are not.", c.TiedIn, c.TiedOut)
+}
+
+func explainCommand() *cobra.Command {
+	var night nightFlags
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "explain SUSPECT",
+		GroupID: groupLook,
+		Short:   "Show why a suspect is on the stack: every allegation and what it adds",
+		Long: `Show why a suspect is on the stack: every scored allegation, its weight, age and share.
+Name the suspect by id, or by position on the stack: #12.`,
+		Example: `  starter explain '#1'
+  starter explain S-3F9K2Q --as-of 2026-06-30 --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, out := cmd.Context(), cmd.OutOrStdout()
+			st, err := openStore(cmd)
+			if err != nil {
+				return err
+			}
+			defer st.Close()
+			m, _, err := night.find(ctx, st)
+			if err != nil {
+				return err
+			}
+			stack, err := readOutput[schemas.Ranked](ctx, st, m, schemas.StackFile)
+			if err != nil {
+				return err
+			}
+			suspect := find(stack, args[0])
+			if suspect == nil {
+				return fmt.Errorf("nobody of that name is on the stack of %s, revision %d: contributions are kept for the stack alone", m.AsOf, m.Revision)
+			}
+			all, err := readOutput[schemas.Contribution](ctx, st, m, schemas.ContributionsFile)
+			if err == nil {
+				// By position: the log holds no id.
+				err = look(ctx, st, fmt.Sprintf("looked at position %d", suspect.Position), m.NightID, "")
+			}
+			if err != nil {
+				return err
+			}
+			var own []schemas.Contribution
+			for _, c := range all {
+				if c.Position == suspect.Position {
+					own = append(own, c)
+				}
+			}
+			if asJSON {
+				return printJSON(out, struct {
+					Suspect       schemas.Ranked         `json:"suspect"`
+					Contributions []schemas.Contribution `json:"contributions"`
+				}{*suspect, own})
+			}
+			fmt.Fprintf(out, "Night of %s, revision %d: position %d, rank %d%s, %s score days from %s harm days.\n",
+				m.AsOf, m.Revision, suspect.Position, suspect.Rank, ties(suspect.TieSize), days(suspect.ScoreDays), days(suspect.SumDays))
+			fmt.Fprintf(out, "%d allegations in %d reports, %d victims. Frequency factor %.1f.%s\n\n", suspect.Allegations, suspect.Reports, suspect.Victims,
+				suspect.ScoreDays*schemas.ScorePerDay/float64(sumBase(own)), alsoVictim(*suspect))
+			return table(out, contributionRows(own))
+		},
+	}
+	storeFlag(cmd)
+	night.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func ties(n int64) string {
+	if n < 2 {
+		return ""
+	}
+	return fmt.Sprintf(" (tied with %d others)", n-1)
+}
+
+func alsoVictim(r schemas.Ranked) string {
+	if !r.AlsoVictim {
+		return ""
+	}
+	return " Also a victim in the window: look for a counter-allegation."
+}
+
+func sumBase(own []schemas.Contribution) (sum int64) {
+	for _, c := range own {
+		sum += c.Base
+	}
+	return max(sum, 1)
+}
+
+// find looks a suspect up by id or by #position.
+func find(stack []schemas.Ranked, name string) *schemas.Ranked {
+	for i := range stack {
+		if stack[i].SuspectID == name || name == "#"+strconv.FormatInt(stack[i].Position, 10) {
+			return &stack[i]
+		}
+	}
+	return nil
+}
+
+func contributionRows(own []schemas.Contribution) [][]string {
+	rows := [][]string{{"ALLEGATION", "REPORTED", "AGE", "OFFENCE", "HARM DAYS", "RECENCY", "SHARE", "BOROUGH", "OUTCOME", "WEIGHT BY"}}
+	for _, c := range own {
+		rows = append(rows, []string{
+			c.AllegationID, londonDay(c.ReportedAt), fmt.Sprintf("%3d", c.Age), c.OffenceCode + " " + short(c.Offence, 48), fmt.Sprintf("%9s", days(c.HarmDays)),
+			fmt.Sprintf("%.3f", float64(c.RecencyPPM)/schemas.PPM), fmt.Sprintf("%5.1f %%", 100*c.Share), orDash(c.Borough), c.Outcome, c.WeightRule,
+		})
+	}
+	return rows
+}
+
+func short(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return s
+}
+
+func diffCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "diff DATE1 DATE2",
+		GroupID: groupLook,
+		Short:   "Show who entered, left or moved between two nights",
+		Long: `Show who entered, left or moved between the stacks of two nights. The newest revision of each
+date counts; a revision is named as 2026-06-30-r1.`,
+		Example: `  starter diff 2026-06-29 2026-06-30
+  starter diff 2026-06-30-r1 2026-06-30-r2 --json`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, out := cmd.Context(), cmd.OutOrStdout()
+			st, err := openStore(cmd)
+			if err != nil {
+				return err
+			}
+			defer st.Close()
+			var nights [2]schemas.Manifest
+			var stacks [2][]schemas.Ranked
+			for i, arg := range args {
+				n, err := parseNight(arg)
+				if err == nil {
+					nights[i], _, err = n.find(ctx, st)
+				}
+				if err == nil {
+					stacks[i], err = readOutput[schemas.Ranked](ctx, st, nights[i], schemas.StackFile)
+				}
+				if err == nil {
+					err = look(ctx, st, "looked at the stack", nights[i].NightID, "to compare two nights")
+				}
+				if err != nil {
+					return err
+				}
+			}
+			contributions, err := readOutput[schemas.Contribution](ctx, st, nights[0], schemas.ContributionsFile)
+			if err != nil {
+				return err
+			}
+			everybody, err := eachRanked(ctx, st, nights[1])
+			if err != nil {
+				return err
+			}
+			model, err := schemas.LoadModel(nights[1].Model.Name)
+			if err != nil {
+				return err
+			}
+			changes, err := publish.Comparison{Previous: stacks[0], Contributions: contributions, Stack: stacks[1], Ranking: everybody,
+				AsOf: nights[1].AsOf, WindowDays: model.WindowDays}.Changes()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(out, changes)
+			}
+			n := publish.CountChanges(changes)
+			fmt.Fprintf(out, "%s to %s: %d entered, %d left, %d moved, %d stayed.\n\n", nights[0].NightID, nights[1].NightID, n.Entered, n.Left, n.Moved, n.Stayed)
+			rows := [][]string{{"CHANGE", "SUSPECT", "FROM", "TO", "WHY"}}
+			for _, c := range changes {
+				if c.Kind != schemas.ChangeStayed {
+					rows = append(rows, []string{c.Kind, c.SuspectID, position(c.Previous), position(c.Position), orDash(c.Reason)})
+				}
+			}
+			return table(out, rows)
+		},
+	}
+	storeFlag(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func position(p *int64) string {
+	if p == nil {
+		return "-"
+	}
+	return strconv.FormatInt(*p, 10)
+}
+
+// parseNight reads 2026-06-30 or 2026-06-30-r2.
+func parseNight(s string) (n nightFlags, err error) {
+	date := s
+	if len(s) > len(schemas.DateLayout)+2 && s[len(schemas.DateLayout):len(schemas.DateLayout)+2] == "-r" {
+		date = s[:len(schemas.DateLayout)]
+		if n.revision, err = strconv.Atoi(s[len(schemas.DateLayout)+2:]); err != nil || n.revision < 1 {
+			return n, errors.New("a revision is written like 2026-06-30-r2")
+		}
+	}
+	n.asOf, err = schemas.ParseDate(date)
+	return n, err
+}
+
+func statusCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "status",
+		GroupID: groupLook,
+		Short:   "List the published nights, which is approved and which wait for a decision",
+		Example: `  starter status`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, out := cmd.Context(), cmd.OutOrStdout()
+			st, err := openStore(cmd)
+			if err != nil {
+				return err
+			}
+			defer st.Close()
+			nights, err := publish.Nights(ctx, st)
+			if err != nil {
+				return err
+			}
+			current, err := publish.LoadCurrent(ctx, st)
+			if err != nil {
+				return err
+			}
+			type line struct {
+				Night    schemas.NightID      `json:"night"`
+				Status   string               `json:"status"`
+				Current  bool                 `json:"current"`
+				RowsRead int64                `json:"rows_read"`
+				Suspects int64                `json:"suspects"`
+				Changes  *schemas.ChangeCount `json:"changes,omitempty"`
+				Decision *schemas.Decision    `json:"decision,omitempty"`
+			}
+			lines := make([]line, len(nights))
+			for i, n := range nights {
+				m, _, err := publish.LoadManifest(ctx, st, n.ID)
+				if err != nil {
+					return err
+				}
+				lines[i] = line{n.ID, n.Status, current != nil && current.Manifest.NightID == n.ID, m.RowsRead, m.Suspects, m.Changes, n.Decision}
+			}
+			if asJSON {
+				return printJSON(out, lines)
+			}
+			if len(lines) == 0 {
+				fmt.Fprintln(out, "No night is published yet: `starter run` makes one.")
+				return nil
+			}
+			rows := [][]string{{"NIGHT", "REVISION", "STATUS", "ROWS", "SUSPECTS", "ENTERED", "LEFT", "DECIDED BY", "REASON"}}
+			for _, l := range lines {
+				status := l.Status
+				if l.Current {
+					status += ", current"
+				}
+				row := []string{l.Night.AsOf.String(), strconv.Itoa(l.Night.Revision), status, thousands(l.RowsRead), thousands(l.Suspects), "", "", "", ""}
+				if l.Changes != nil {
+					row[5], row[6] = strconv.FormatInt(l.Changes.Entered, 10), strconv.FormatInt(l.Changes.Left, 10)
+				}
+				if l.Decision != nil {
+					row[7], row[8] = l.Decision.By, short(l.Decision.Reason, 60)
+				}
+				rows = append(rows, row)
+			}
+			return table(out, rows)
+		},
+	}
+	storeFlag(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}

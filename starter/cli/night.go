@@ -1,0 +1,279 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"harmstack/activities/publish"
+	"harmstack/activities/store"
+	"harmstack/schemas"
+	"harmstack/workflows"
+)
+
+func runCommand() *cobra.Command {
+	var request schemas.NightRequest
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "run",
+		GroupID: groupNight,
+		Short:   "Start a night and follow it",
+		Long: `Start a night and follow it to its end. Without flags: last night, from the configured extract.
+The same night again is its next revision. Ctrl-C stops following; the night goes on.`,
+		Example: `  starter run
+  starter run --as-of 2026-06-30 --extract /data/extract.parquet
+  starter run --as-of 2026-06-30 --dry-run`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := request.Validate(); err != nil {
+				return err
+			}
+			c, cfg, err := dial()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			result, err := runNight(cmd.Context(), c, cfg.TaskQueue, request, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), result)
+			}
+			return printNight(cmd.OutOrStdout(), result)
+		},
+	}
+	f := cmd.Flags()
+	f.Var(dateFlag{&request.AsOf}, "as-of", "the night's `date` (default: yesterday in London)")
+	f.StringVar(&request.Extract, "extract", "", "a configured source, or a path or `URL` that the worker can read")
+	f.StringVar(&request.Model, "model", "", "a built-in model: "+strings.Join(schemas.ModelNames(), ", "))
+	f.BoolVar(&request.DryRun, "dry-run", false, "publish nothing and task nobody")
+	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	return cmd
+}
+
+// runNight starts a night and shows its stages as they go by.
+func runNight(ctx context.Context, c client.Client, taskQueue string, request schemas.NightRequest, progress io.Writer) (result workflows.NightResult, err error) {
+	id := workflows.ScheduledNightID + "-last"
+	if !request.AsOf.IsZero() {
+		id = workflows.NightWorkflowID(request.AsOf)
+	}
+	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: taskQueue,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		StaticSummary:            "The night's stack: extract, check, score, rank, publish"}, workflows.NightlyRun, request)
+	var started *serviceerror.WorkflowExecutionAlreadyStarted
+	if errors.As(err, &started) {
+		return result, fmt.Errorf("the night is running already, as workflow %s: wait for it, or cancel it in the UI", id)
+	}
+	if err != nil {
+		return result, fmt.Errorf("the night could not be started: %w", err)
+	}
+	fmt.Fprintf(progress, "Night started: workflow %s\n", run.GetID())
+	done := make(chan struct{})
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		follow(ctx, c, run, progress, done)
+	}()
+	err = run.Get(ctx, &result)
+	close(done)
+	<-finished
+	if ctx.Err() != nil {
+		return result, fmt.Errorf("no longer following workflow %s: it goes on", id)
+	}
+	return result, nightError(err)
+}
+
+// nightError is the line of the stage that failed.
+func nightError(err error) error {
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		return fmt.Errorf("the night failed: %s: %s", app.Type(), app.Message())
+	}
+	if err != nil {
+		return fmt.Errorf("the night failed: %w", err)
+	}
+	return nil
+}
+
+// follow prints each stage once when it has ended, until done and a last look.
+func follow(ctx context.Context, c client.Client, run client.WorkflowRun, out io.Writer, done <-chan struct{}) {
+	printed := 0
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for last := false; !last; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-done:
+			last = true
+		case <-tick.C:
+		}
+		p, err := workflows.Progress.Ask(ctx, c, run.GetID(), run.GetRunID())
+		if err != nil {
+			continue // no worker yet, or one too busy to answer: the result says how it ended
+		}
+		for ; printed < len(p.Stages) && p.Stages[printed].State != workflows.StageRunning; printed++ {
+			s := p.Stages[printed]
+			rows := ""
+			if s.Rows > 0 {
+				rows = thousands(s.Rows) + " rows"
+			}
+			fmt.Fprintf(out, "  %-8s %-9s %16s %8s  %s\n", s.Name, s.State, rows, s.Took.Round(10*time.Millisecond), s.Notes)
+		}
+	}
+}
+
+func printNight(out io.Writer, r workflows.NightResult) error {
+	if err := table(out, dispositionRows(r.Dispositions)); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\n%s suspects ranked, %d on the stack.%s\n", thousands(r.Suspects), r.Cut.Stack, cutNote(r.Cut))
+	switch {
+	case r.Manifest == nil:
+		fmt.Fprintln(out, "A dry run: nothing is published.")
+	case r.Superseded:
+		fmt.Fprintf(out, "Night %s is published and superseded at once: a newer night is there.\n", r.Night)
+	default:
+		fmt.Fprintf(out, "Night %s is published and waits for a decision:\n  starter approve --as-of %s --revision %d --by WHO --reason TEXT\n", r.Night, r.Night.AsOf, r.Night.Revision)
+	}
+	return nil
+}
+
+func backfillCommand() *cobra.Command {
+	var from, to schemas.Date
+	var extract string
+	cmd := &cobra.Command{
+		Use:     "backfill --from DATE --to DATE",
+		GroupID: groupNight,
+		Short:   "Run many nights, the oldest first",
+		Long: `Run every night from one date to another, the oldest first, one after the other. Each supersedes
+the one before, so that the last is the one to be decided.`,
+		Example: `  starter backfill --from 2026-06-01 --to 2026-06-30`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if to.Before(from) {
+				return fmt.Errorf("--from %s is after --to %s", from, to)
+			}
+			c, cfg, err := dial()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			rows := [][]string{{"NIGHT", "REVISION", "ROWS", "SUSPECTS", "STATUS"}}
+			for asOf := from; !to.Before(asOf); asOf = asOf.AddDays(1) {
+				r, err := runNight(cmd.Context(), c, cfg.TaskQueue, schemas.NightRequest{AsOf: asOf, Extract: extract}, cmd.ErrOrStderr())
+				if err != nil {
+					return fmt.Errorf("night of %s: %w", asOf, err)
+				}
+				status := publish.Pending
+				if r.Superseded {
+					status = schemas.SupersededBy
+				}
+				rows = append(rows, []string{asOf.String(), fmt.Sprint(r.Night.Revision), thousands(r.RowsRead), thousands(r.Suspects), status})
+			}
+			return table(cmd.OutOrStdout(), rows)
+		},
+	}
+	cmd.Flags().Var(dateFlag{&from}, "from", "the first night's `date`")
+	cmd.Flags().Var(dateFlag{&to}, "to", "the last night's `date`")
+	cmd.Flags().StringVar(&extract, "extract", "", "a configured source, or a path or `URL` that the worker can read")
+	required(cmd, "from", "to")
+	return cmd
+}
+
+// verdict is one of the two things that an officer can say of a night.
+type verdict struct {
+	name, short, done string
+	update            workflows.Update[schemas.DecisionRequest, schemas.Decision]
+}
+
+var (
+	approve = verdict{"approve", "Approve a night's stack, make it current and task the teams", "approved", workflows.Approve}
+	hold    = verdict{"hold", "Hold a night's stack back, for good", "held", workflows.Hold}
+)
+
+func decisionCommand(v verdict) *cobra.Command {
+	var night nightFlags
+	var request schemas.DecisionRequest
+	cmd := &cobra.Command{
+		Use:     v.name + " --as-of DATE --by WHO --reason TEXT",
+		GroupID: groupNight,
+		Short:   v.short,
+		Long: v.short + `.
+The decision names the revision and the manifest's sha256 and is refused for any other. Look at
+report.html or ` + "`starter stack`" + ` first.`,
+		Example: `  starter ` + v.name + ` --as-of 2026-06-30 --by "Insp. A. Officer 1234" --reason "Checked against the daily briefing"`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			c, cfg, err := dial()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			st, err := store.Open(ctx, cfg.Store)
+			if err != nil {
+				return err
+			}
+			defer st.Close()
+			d, err := decide(ctx, c, st, v, night, request)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "Night %s is %s by %s.\n", d.Manifest.NightID, d.Decision, d.By)
+			return nil
+		},
+	}
+	night.add(cmd)
+	f := cmd.Flags()
+	f.StringVar(&request.By, "by", "", "`who` decides: name and warrant number")
+	f.StringVar(&request.Reason, "reason", "", "why")
+	f.StringVar(&request.ManifestSHA256, "manifest", "", "the `sha256` that was shown (default: that of the published manifest)")
+	required(cmd, "as-of", "by", "reason")
+	return cmd
+}
+
+// decide sends the officer's decision. The same decision again is the same update, so that a double click
+// does no harm.
+func decide(ctx context.Context, c client.Client, st *store.Store, v verdict, night nightFlags, request schemas.DecisionRequest) (schemas.Decision, error) {
+	_, ref, err := night.find(ctx, st)
+	if err != nil {
+		return schemas.Decision{}, err
+	}
+	request.Revision = ref.Revision
+	if request.ManifestSHA256 == "" {
+		request.ManifestSHA256 = ref.SHA256
+	}
+	if err := request.Validate(); err != nil {
+		return schemas.Decision{}, err
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %q %q", v.name, request.ManifestSHA256, request.By, request.Reason))
+	d, err := v.update.Call(ctx, c, workflows.DecisionWorkflowID(ref.NightID), v.name+"-"+hex.EncodeToString(sum[:8]), request)
+	var gone *serviceerror.NotFound
+	var app *temporal.ApplicationError
+	switch {
+	case errors.As(err, &app):
+		return d, errors.New(app.Message())
+	case errors.As(err, &gone):
+		standing, readErr := publish.LoadDecision(ctx, st, ref.NightID)
+		if readErr != nil || standing == nil {
+			return d, fmt.Errorf("nothing waits for a decision on night %s, and none is recorded: is this the Temporal it ran on?", ref.NightID)
+		}
+		return d, fmt.Errorf("night %s was %s already, by %s: a decision is final", ref.NightID, standing.Decision, standing.By)
+	case err != nil:
+		return d, fmt.Errorf("the decision did not get through: %w", err)
+	}
+	return d, nil
+}

@@ -1,0 +1,55 @@
+// Package cli is what users type: every command of the starter, one file a command.
+//
+// A command reads its flags, calls the package that does the work and prints what came of it. It
+// must not hold rules of the domain, and never prints to a log what it shows to a person.
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Run executes one command line. The error is one line for the person who typed it.
+func Run(ctx context.Context, args []string, out, progress io.Writer) error {
+	root := &cobra.Command{
+		Use:   "starter",
+		Short: "Harmstack: find the suspects who do most harm to women and girls, and task the teams",
+		Long: `Harmstack scores every suspect named in a year's reports of violence against women and girls
+by the Cambridge Crime Harm Index, publishes the first 100 each night, and tasks the boroughs
+once a named officer has approved.
+
+New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(progress)
+	root.AddGroup(
+		&cobra.Group{ID: groupTry, Title: "Try it, without a server:"},
+		&cobra.Group{ID: groupNight, Title: "Run nights:"},
+		&cobra.Group{ID: groupLook, Title: "Look at what is published:"},
+	)
+	root.AddCommand(
+		demoCommand(), generateCommand(), scoreCommand(),
+		runCommand(), backfillCommand(), scheduleCommand(), decisionCommand(approve), decisionCommand(hold), doctorCommand(),
+		stackCommand(), explainCommand(), diffCommand(), statusCommand(),
+	)
+	if err := root.ExecuteContext(ctx); err != nil {
+		// One line: an error of several faults is joined, not stacked.
+		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return nil
+}
+
+// The groups under which --help lists the commands.
+const (
+	groupTry   = "try"
+	groupNight = "night"
+	groupLook  = "look"
+)

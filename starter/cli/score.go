@@ -1,0 +1,291 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/apache/arrow/go/v16/arrow"
+	"github.com/spf13/cobra"
+
+	"harmstack/activities/extract"
+	"harmstack/activities/publish"
+	"harmstack/activities/ranking"
+	"harmstack/activities/report"
+	"harmstack/activities/scoring"
+	"harmstack/activities/spill"
+	"harmstack/activities/store"
+	"harmstack/schemas"
+	"harmstack/schemas/reference"
+	"harmstack/worker/config"
+	"harmstack/worker/service"
+)
+
+// scoreRequest is what `starter score` is asked for.
+type scoreRequest struct {
+	extract, out, model string
+	asOf                schemas.Date
+	threads             int
+	memory              int64
+	keepExtract         bool
+}
+
+func scoreCommand() *cobra.Command {
+	var r scoreRequest
+	var memory string
+	cmd := &cobra.Command{
+		Use:     "score --extract FILE --as-of DATE --out DIR",
+		GroupID: groupTry,
+		Short:   "Check, score and rank an extract here and now, without Temporal",
+		Long: `Check, score and rank an extract here and now, without Temporal. DIR then holds what a night
+leaves: ranking.parquet, stack.parquet, stack.csv, contributions.parquet, quarantine.parquet,
+report.html and, last, manifest.json.`,
+		Example: `  starter score --extract extract.parquet --as-of 2026-06-30 --out night
+  starter score --extract big.parquet --as-of 2026-06-30 --out night --memory 256MiB
+  starter score --extract extract.parquet --as-of 2026-06-30 --out night --model sum`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if memory != "" {
+				var err error
+				if r.memory, err = config.ParseBytes(memory); err != nil {
+					return fmt.Errorf("--memory: %w", err)
+				}
+				// The budget is the whole process's: the collector works harder as it is neared.
+				debug.SetMemoryLimit(r.memory)
+			}
+			start := time.Now()
+			m, err := scoreExtract(cmd.Context(), r, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			if err := table(out, dispositionRows(m.Dispositions)); err != nil {
+				return err
+			}
+			fmt.Fprintf(out, "\n%s suspects ranked, %d on the stack.%s\n%s, in %s\n", thousands(m.Suspects), m.Cut.Stack, cutNote(m.Cut),
+				filepath.Join(r.out, schemas.ManifestFile), time.Since(start).Round(10*time.Millisecond))
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&r.extract, "extract", "", "the Parquet `file` to score")
+	f.Var(dateFlag{&r.asOf}, "as-of", "the last full `date` to count")
+	f.StringVar(&r.out, "out", "", "the `folder` to write to")
+	f.StringVar(&r.model, "model", schemas.DefaultModel, "a built-in model ("+strings.Join(schemas.ModelNames(), ", ")+") or a YAML `file`")
+	f.IntVar(&r.threads, "threads", scoring.Threads(), "how many goroutines")
+	f.StringVar(&memory, "memory", "", "spill what exceeds this `amount`, such as 256MiB (default: all in memory)")
+	f.BoolVar(&r.keepExtract, "keep-extract", false, "keep the rows as read, typed, in DIR/extract")
+	required(cmd, "extract", "as-of", "out")
+	return cmd
+}
+
+// loadModel finds a built-in model, or reads a file.
+func loadModel(name string) (schemas.Model, error) {
+	if ext := filepath.Ext(name); ext != ".yaml" && ext != ".yml" {
+		return schemas.LoadModel(name)
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return schemas.Model{}, fmt.Errorf("model: %w", err)
+	}
+	return schemas.ParseModel(data)
+}
+
+// scoreExtract does a night's work in one pass over the extract. The manifest comes last, so that a
+// folder without one is not taken for a whole night.
+func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m schemas.Manifest, err error) {
+	if r.threads < 1 {
+		return m, fmt.Errorf("--threads is %d, it must be at least 1", r.threads)
+	}
+	model, err := loadModel(r.model)
+	if err != nil {
+		return m, err
+	}
+	source, err := extract.OpenSource(ctx, r.extract)
+	if err != nil {
+		return m, err
+	}
+	defer source.Close()
+	var bad extract.Quarantine
+	engine, err := scoring.New(scoring.Options{AsOf: r.asOf, Tables: reference.Default(), Model: model, Spill: spill.Folder(""), Memory: r.memory,
+		Quarantine: func(batch arrow.Record, firstRow int64, rows []scoring.Quarantined) error {
+			for _, q := range rows {
+				bad.Add(batch, q.Index, firstRow+int64(q.Index), q.Reason)
+			}
+			return nil
+		}})
+	if err != nil {
+		return m, err
+	}
+	if err := source.Scan(ctx, r.threads, 0, func() extract.Sink { return engine.NewFeeder() }, tell(progress, "read", source.Rows())); err != nil {
+		return m, fmt.Errorf("%s: %w", r.extract, err)
+	}
+	scores, err := engine.Finish(ctx, r.threads)
+	if err != nil {
+		return m, err
+	}
+	if err := rankable(scores); err != nil {
+		return m, err
+	}
+	st, err := store.Open(ctx, r.out)
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	// What lay here before is no longer whole.
+	if err := st.Delete(ctx, schemas.ManifestFile); err != nil {
+		return m, err
+	}
+	m = manifest(r, model, source, scores)
+	if err := writeNight(ctx, st, &m, model, scores, &bad); err != nil {
+		return m, err
+	}
+	if r.keepExtract {
+		parts, err := extract.Snapshot(ctx, source.File, st, schemas.ExtractFolder, r.threads, tell(progress, "kept", source.Rows()))
+		if err != nil {
+			return m, err
+		}
+		m.Outputs = append(parts, m.Outputs...)
+	}
+	data, err := publish.Encode(m)
+	if err != nil {
+		return m, err
+	}
+	return m, st.Replace(ctx, schemas.ManifestFile, data)
+}
+
+// rankable refuses an extract from which no stack can be made.
+func rankable(s *scoring.Scores) error {
+	switch {
+	case s.RowsRead == 0:
+		return errors.New("EmptyExtract: the extract has no rows: has the export run?")
+	case s.Quarantined() == s.RowsRead:
+		return fmt.Errorf("AllQuarantined: none of the %d rows can be read; reasons: %v", s.RowsRead, s.QuarantineReasons)
+	case s.Suspects == 0:
+		return fmt.Errorf("NobodyToRank: none of the %d rows is scored; the largest disposition is %s", s.RowsRead, largest(s.Dispositions))
+	}
+	return nil
+}
+
+func largest(d schemas.Dispositions) (most schemas.Disposition) {
+	for i := range d {
+		if d[i] > d[most] {
+			most = schemas.Disposition(i)
+		}
+	}
+	return most
+}
+
+func manifest(r scoreRequest, model schemas.Model, source *extract.Source, s *scoring.Scores) schemas.Manifest {
+	tables := reference.Default()
+	m := schemas.Manifest{NightID: schemas.NightID{AsOf: r.asOf, Revision: 1}, RowsRead: s.RowsRead, Dispositions: s.Dispositions, Suspects: s.Suspects,
+		Facts: s.Facts, Cut: s.Cut, Edition: tables.Edition, Rules: tables.Rules, Supplement: tables.Supplement, Resolutions: tables.Resolutions,
+		Model: model.Named(), Inputs: []schemas.ArtifactRef{source.Ref}, Code: service.Build()}
+	m.Facts.ExtraColumns = int64(source.ExtraColumns())
+	return m
+}
+
+// writeNight writes the night's files and names them in the manifest.
+func writeNight(ctx context.Context, st *store.Store, m *schemas.Manifest, model schemas.Model, s *scoring.Scores, bad *extract.Quarantine) error {
+	write := func(file, schema string, write func(io.Writer) (int64, error)) error {
+		ref, err := st.Write(ctx, file, schema, write)
+		m.Outputs = append(m.Outputs, ref)
+		return err
+	}
+	var stack []schemas.Ranked
+	page := report.Page{Model: model, Contributions: s.Contributions}
+	steps := []func() error{
+		func() error { return write(schemas.QuarantineFile, schemas.QuarantineSchema, bad.Write) },
+		func() error {
+			return write(schemas.RankingFile, schemas.RankingSchema, func(w io.Writer) (int64, error) {
+				return ranking.WriteAll(w, func(yield func([]schemas.Ranked) error) error {
+					return s.Ranking(ctx, func(rows []schemas.Ranked) error {
+						for _, row := range rows {
+							if int64(len(stack)) < model.Depth && row.Allegations >= model.MinimumAllegations {
+								stack = append(stack, row)
+							}
+						}
+						return yield(rows)
+					})
+				})
+			})
+		},
+		func() error { return write(schemas.StackFile, schemas.RankingSchema, rowsOf(stack)) },
+		func() error {
+			return write(schemas.StackCSVFile, schemas.RankingSchema, func(w io.Writer) (int64, error) { return ranking.WriteCSV(w, stack) })
+		},
+		func() error {
+			return write(schemas.ContributionsFile, schemas.ContributionSchema, rowsOf(s.Contributions))
+		},
+		func() (err error) {
+			page.Manifest, page.Stack = *m, stack
+			page.Distribution, err = report.Collect(m.AsOf, m.Suspects, model.Depth, everybody(ctx, s))
+			return err
+		},
+		func() error {
+			return write(schemas.ReportFile, "", func(w io.Writer) (int64, error) { return 0, report.Write(w, page) })
+		},
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rowsOf writes rows that are in memory.
+func rowsOf[T any](rows []T) func(io.Writer) (int64, error) {
+	return func(w io.Writer) (int64, error) {
+		return ranking.WriteAll(w, func(yield func([]T) error) error { return yield(rows) })
+	}
+}
+
+// everybody yields the ranking row by row.
+func everybody(ctx context.Context, s *scoring.Scores) iter.Seq2[schemas.Ranked, error] {
+	return func(yield func(schemas.Ranked, error) bool) {
+		enough := errors.New("enough")
+		err := s.Ranking(ctx, func(rows []schemas.Ranked) error {
+			for _, r := range rows {
+				if !yield(r, nil) {
+					return enough
+				}
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, enough) {
+			yield(schemas.Ranked{}, err)
+		}
+	}
+}
+
+// tell returns a callback that prints how far a long reading is, every few seconds.
+func tell(out io.Writer, verb string, total int64) func(rows int64) {
+	last := time.Now()
+	return serial(func(rows int64) {
+		if time.Since(last) >= 2*time.Second {
+			last = time.Now()
+			fmt.Fprintf(out, "%s %s of %s rows\n", verb, thousands(rows), thousands(total))
+		}
+	})
+}
+
+// serial lets one call through at a time, and drops those that would have to wait.
+func serial(f func(int64)) func(int64) {
+	turn := make(chan struct{}, 1)
+	return func(n int64) {
+		select {
+		case turn <- struct{}{}:
+			f(n)
+			<-turn
+		default:
+		}
+	}
+}

@@ -1,0 +1,353 @@
+// Package e2e runs whole nights on a real Temporal server with real workers, kills them, and looks at
+// what is left.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/mail"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+	"github.com/parquet-go/parquet-go"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+
+	"harmstack/activities/publish"
+	"harmstack/activities/store"
+	"harmstack/schemas"
+	"harmstack/starter/devserver"
+	"harmstack/worker/config"
+	"harmstack/worker/service"
+	"harmstack/workflows"
+)
+
+var (
+	quiet = log.NewStructuredLogger(slog.New(slog.DiscardHandler))
+	asOf  = schemas.MustDate("2026-06-30")
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv("E2E_WORKER") != "" {
+		if err := work(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// work is a worker process: this program, started again.
+func work() error {
+	cfg, err := config.Load(os.Getenv)
+	if err != nil {
+		return err
+	}
+	deaths, err := temporal.NewSimplePlugin(temporal.SimplePluginOptions{Name: "deaths", WorkerInterceptors: []interceptor.WorkerInterceptor{&death{}}})
+	if err != nil {
+		return err
+	}
+	c, err := cfg.DialTo(client.Options{HostPort: os.Getenv("E2E_SERVER"), Identity: "worker", Plugins: []client.Plugin{deaths}}, quiet)
+	if err != nil {
+		return err
+	}
+	s, err := service.New(context.Background(), c, cfg)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	go func() { // the parent holds the other end
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
+	return s.Run(ctx)
+}
+
+// death kills the process in the activities that E2E_DEATHS names, each once: `Score:during` as soon as
+// the activity has a file half written, `Score:after` when it has done everything but say so.
+type death struct {
+	interceptor.WorkerInterceptorBase
+}
+
+func (*death) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
+	d := &dying{}
+	d.Next = next
+	return d
+}
+
+type dying struct {
+	interceptor.ActivityInboundInterceptorBase
+}
+
+func (d *dying) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
+	name := activity.GetInfo(ctx).ActivityType.Name
+	if due(name + ":during") {
+		go func() {
+			for {
+				if files, _ := os.ReadDir(filepath.Join(os.Getenv("HARMSTACK_STORE"), ".tmp")); len(files) > 0 {
+					die(name + ":during")
+				}
+			}
+		}()
+	}
+	result, err := d.Next.ExecuteActivity(ctx, in)
+	for _, moment := range []string{":during", ":after"} {
+		if due(name + moment) {
+			die(name + moment)
+		}
+	}
+	return result, err
+}
+
+func due(moment string) bool {
+	_, err := os.Stat(filepath.Join(os.Getenv("E2E_DIED"), moment))
+	return err != nil && slices.Contains(strings.Fields(os.Getenv("E2E_DEATHS")), moment)
+}
+
+func die(moment string) {
+	if err := os.WriteFile(filepath.Join(os.Getenv("E2E_DIED"), moment), nil, 0o600); err != nil {
+		panic(err)
+	}
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {} // until the signal is there
+}
+
+// deployment is one Temporal server, store, mail server and a worker that is started again whenever it dies.
+type deployment struct {
+	t      *testing.T
+	dir    string
+	store  *store.Store
+	mail   *postbox
+	client client.Client
+	cfg    config.Config
+}
+
+func deploy(t *testing.T, rows []schemas.Offence, deaths string, more ...string) *deployment {
+	t.Helper()
+	// A server of its own: the names of a night's workflows do not say whose they are.
+	server, err := devserver.Start(t.Context(), devserver.Options{SearchAttributes: workflows.SearchAttributes()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	d := &deployment{t: t, dir: t.TempDir(), mail: newPostbox(t)}
+	if err := parquet.WriteFile(filepath.Join(d.dir, "extract.parquet"), rows); err != nil {
+		t.Fatal(err)
+	}
+	var teams strings.Builder
+	for team, addresses := range config.NowhereTeams() {
+		fmt.Fprintf(&teams, "%s,%s\n", team, addresses[0])
+	}
+	if err := os.WriteFile(filepath.Join(d.dir, "teams.csv"), []byte(teams.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	died := filepath.Join(d.dir, "died")
+	if err := os.Mkdir(died, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	env := append([]string{
+		"E2E_WORKER=1", "E2E_SERVER=" + server.Address(), "E2E_DEATHS=" + deaths, "E2E_DIED=" + died,
+		"HARMSTACK_STORE=" + filepath.Join(d.dir, "store"), "HARMSTACK_EXTRACT=./extract.parquet",
+		"HARMSTACK_PSEUDONYM_KEY=" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{1}, 32)),
+		"HARMSTACK_SMTP=" + d.mail.address, "HARMSTACK_SMTP_TLS=none", "HARMSTACK_MAIL_FROM=harmstack@example.police.uk",
+		"HARMSTACK_TEAMS=" + filepath.Join(d.dir, "teams.csv"), "HARMSTACK_THREADS=1", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),
+	}, more...)
+	d.cfg, err = config.Load(func(name string) string {
+		for _, v := range env {
+			if value, ok := strings.CutPrefix(v, name+"="); ok {
+				return value
+			}
+		}
+		return ""
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.store, err = store.Open(t.Context(), d.cfg.Store); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.store.Close() })
+	if d.client, err = d.cfg.DialTo(client.Options{HostPort: server.Address(), Identity: "starter"}, quiet); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.client.Close)
+	d.startWorker(env)
+	t.Cleanup(func() {
+		left, err := os.ReadDir(died)
+		if err != nil || len(left) != len(strings.Fields(deaths)) {
+			t.Errorf("the worker died %d times, not in %q: %v", len(left), deaths, err)
+		}
+	})
+	return d
+}
+
+// startWorker keeps one worker process alive until the test ends.
+func (d *deployment) startWorker(env []string) {
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			cmd := exec.Command(os.Args[0])
+			cmd.Env, cmd.Dir, cmd.Stderr = env, d.dir, os.Stderr
+			in, err := cmd.StdinPipe()
+			if err == nil {
+				err = cmd.Start()
+			}
+			if err != nil {
+				d.t.Error(err)
+				return
+			}
+			release := context.AfterFunc(ctx, func() { in.Close() })
+			err = cmd.Wait()
+			release()
+			var exit *exec.ExitError
+			if err != nil && !(errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL) {
+				d.t.Errorf("the worker ended: %v", err)
+				return
+			}
+		}
+	}()
+	d.t.Cleanup(func() {
+		stop()
+		<-done
+	})
+}
+
+// night runs a night to its end.
+func (d *deployment) night(request schemas.NightRequest) (client.WorkflowRun, workflows.NightResult) {
+	d.t.Helper()
+	run, err := d.client.ExecuteWorkflow(d.t.Context(), client.StartWorkflowOptions{ID: workflows.NightWorkflowID(asOf), TaskQueue: workflows.TaskQueue}, workflows.NightlyRun, request)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	var result workflows.NightResult
+	if err := run.Get(d.t.Context(), &result); err != nil {
+		d.t.Fatal(err)
+	}
+	return run, result
+}
+
+// approve decides, and waits until every team is told.
+func (d *deployment) approve(n workflows.NightResult) workflows.DecisionResult {
+	d.t.Helper()
+	decided, err := workflows.Approve.Call(d.t.Context(), d.client, n.Decision, "u1", decisionOn(n))
+	if err != nil || decided.Decision != schemas.Approved {
+		d.t.Fatalf("%+v: %v", decided, err)
+	}
+	current, err := publish.LoadCurrent(d.t.Context(), d.store)
+	if err != nil || current == nil || current.Manifest != *n.Manifest {
+		d.t.Fatalf("the officer was answered before the stack was current: %+v, %v", current, err)
+	}
+	var result workflows.DecisionResult
+	if err := d.client.GetWorkflow(d.t.Context(), n.Decision, "").Get(d.t.Context(), &result); err != nil {
+		d.t.Fatal(err)
+	}
+	return result
+}
+
+func decisionOn(n workflows.NightResult) schemas.DecisionRequest {
+	return schemas.DecisionRequest{Revision: n.Night.Revision, ManifestSHA256: n.Manifest.SHA256, By: "DCI Example", Reason: "looked at all of it"}
+}
+
+func (d *deployment) read(key string) []byte {
+	d.t.Helper()
+	data, err := d.store.Read(d.t.Context(), key)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return data
+}
+
+// postbox is a mail server that takes everything and keeps it.
+type postbox struct {
+	address string
+	mu      sync.Mutex
+	got     []*mail.Message
+}
+
+func newPostbox(t *testing.T) *postbox {
+	t.Helper()
+	p := &postbox{}
+	s := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &session{p}, nil }))
+	s.Domain = "localhost"
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.address = listener.Addr().String()
+	go s.Serve(listener)
+	t.Cleanup(func() { s.Close() })
+	return p
+}
+
+type session struct{ box *postbox }
+
+func (s *session) Mail(string, *smtp.MailOptions) error { return nil }
+func (s *session) Rcpt(string, *smtp.RcptOptions) error { return nil }
+func (s *session) Reset()                               {}
+func (s *session) Logout() error                        { return nil }
+func (s *session) Data(r io.Reader) error {
+	m, err := mail.ReadMessage(r)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, m.Body); err != nil {
+		return err
+	}
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	s.box.got = append(s.box.got, m)
+	return nil
+}
+
+// messages are the Message-IDs by addressee, each once.
+func (p *postbox) messages() map[string][]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	by := map[string][]string{}
+	for _, m := range p.got {
+		to, id := m.Header.Get("To"), m.Header.Get("Message-ID")
+		if !slices.Contains(by[to], id) {
+			by[to] = append(by[to], id)
+		}
+	}
+	return by
+}
+
+// extract makes rows of a few thousand suspects, some of them in no borough of London; every id carries
+// a mark by which it would be known anywhere.
+func extract(suspects int) (rows []schemas.Offence) {
+	boroughs := []string{"Hackney", "Barnet", "Camden", "Kent"}
+	start := asOf.Start()
+	for s := range suspects {
+		for n := range 1 + s%4 {
+			at := new(start.Add(-time.Duration(s%300) * 24 * time.Hour).UnixMicro())
+			rows = append(rows, schemas.Offence{
+				AllegationID: new(fmt.Sprintf("marked-a-%d-%d", s, n)), ReportID: new(fmt.Sprintf("marked-r-%d-%d", s, n)),
+				SuspectID: new(fmt.Sprintf("marked-s-%d", s)), OffenceCode: new("019/08"), OffenceClass: new("19C"),
+				ReportedAt: at, UpdatedAt: at, Borough: &boroughs[s%4], VictimID: new(fmt.Sprintf("marked-v-%d", n)), VictimSex: new("F"),
+				Source: new("victim"), Outcome: new("open"),
+			})
+		}
+	}
+	return rows
+}

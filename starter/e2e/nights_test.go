@@ -1,0 +1,256 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"harmstack/activities/failure"
+	"harmstack/schemas"
+	"harmstack/workflows"
+)
+
+// The worker is killed in every activity: the ranking is the same to the byte, and no team gets a second
+// message.
+func TestKilledWorker(t *testing.T) {
+	rows := extract(3000)
+	var ranking []byte
+	t.Run("undisturbed", func(t *testing.T) {
+		d := deploy(t, rows, "")
+		_, n := d.night(schemas.NightRequest{AsOf: asOf})
+		ranking = d.read(n.Ranking.URI)
+		if len(ranking) == 0 || n.Suspects != 3000 {
+			t.Fatalf("%+v", n)
+		}
+	})
+	t.Run("killed", func(t *testing.T) {
+		// All at once, however many processors there are: each waits half a minute for a heartbeat that
+		// does not come.
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		for _, activities := range []string{"Claim Decide", "Extract Swap", "Check Plan", "Score Deliver", "Rank", "Publish"} {
+			for _, moment := range []string{":during", ":after"} {
+				deaths := strings.Join(strings.Fields(activities), moment+" ") + moment
+				wg.Go(func() {
+					t.Run(deaths, func(t *testing.T) {
+						d := deploy(t, rows, deaths)
+						_, n := d.night(schemas.NightRequest{AsOf: asOf})
+						if n.Night.Revision != 1 || !bytes.Equal(ranking, d.read("nights/2026-06-30/r1/ranking.parquet")) {
+							t.Errorf("night %s, and the ranking is another", n.Night)
+						}
+						if !strings.Contains(activities, " ") {
+							return
+						}
+						if got := d.approve(n).Tasking; got.Sent+got.Unchanged != 33 || got.Failed != 0 {
+							t.Errorf("%+v", got)
+						}
+						messages := d.mail.messages()
+						if len(messages) != 33 {
+							t.Errorf("%d teams were written to", len(messages))
+						}
+						for to, ids := range messages {
+							if len(ids) != 1 {
+								t.Errorf("%s got %d different messages", to, len(ids))
+							}
+						}
+					})
+				})
+			}
+		}
+	})
+}
+
+// Nothing personal passes through Temporal; and with a key nothing at all can be read there but ids and
+// search attributes.
+func TestHistoriesHoldNothingPersonal(t *testing.T) {
+	for _, c := range []struct {
+		scenario, key string
+		readable      bool
+	}{
+		{"without a key", "", true},
+		{"with a key", "HARMSTACK_PAYLOAD_KEYS=k1=" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{2}, 32)), false},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			d := deploy(t, extract(40), "", c.key)
+			run, n := d.night(schemas.NightRequest{AsOf: asOf})
+			d.approve(n)
+			var all bytes.Buffer
+			for _, id := range []string{run.GetID(), n.Decision, workflows.BoroughWorkflowID(n.Night, "Hackney")} {
+				all.Write(marshal(t, d.history(id, ""), map[string]any{commonpb.EnablePayloadShorthandMetadataKey: true}))
+			}
+			if strings.Contains(all.String(), "marked-") {
+				t.Error("an id of a person, a report or an allegation is in a history")
+			}
+			if got := strings.Contains(all.String(), "ranking.parquet"); got != c.readable {
+				t.Errorf("the histories can be read: %v", got)
+			}
+			if !c.readable && strings.Contains(all.String(), "DCI Example") {
+				t.Error("the officer's name can be read")
+			}
+		})
+	}
+}
+
+// An analyst resets a published night in the UI: it becomes the next revision, and the one before is
+// superseded.
+func TestResetOfAPublishedNight(t *testing.T) {
+	d := deploy(t, extract(40), "")
+	run, first := d.night(schemas.NightRequest{AsOf: asOf})
+	manifest := d.read(first.Manifest.URI)
+	at := int64(0)
+	for _, e := range d.history(run.GetID(), run.GetRunID()).Events {
+		if e.EventType == enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED {
+			at = e.EventId // in the end, the one that asked for the ranking
+		}
+		if s := e.GetActivityTaskScheduledEventAttributes(); s != nil && s.ActivityType.Name == "Rank" {
+			break
+		}
+	}
+	reset, err := d.client.ResetWorkflowExecution(t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
+		Namespace: "default", WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: run.GetID(), RunId: run.GetRunID()},
+		Reason: "look again", WorkflowTaskFinishEventId: at, RequestId: uuid.NewString()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var second workflows.NightResult
+	if err := d.client.GetWorkflow(t.Context(), run.GetID(), reset.RunId).Get(t.Context(), &second); err != nil {
+		t.Fatal(err)
+	}
+	if second.Night.Revision != 2 || second.Decision == first.Decision || !bytes.Equal(manifest, d.read(first.Manifest.URI)) {
+		t.Errorf("%+v", second)
+	}
+	if !bytes.Equal(d.read("nights/2026-06-30/r1/ranking.parquet"), d.read("nights/2026-06-30/r2/ranking.parquet")) {
+		t.Error("the rankings differ")
+	}
+	var superseded workflows.DecisionResult
+	if err := d.client.GetWorkflow(t.Context(), first.Decision, "").Get(t.Context(), &superseded); err != nil || superseded.Decision.Decision != schemas.SupersededBy {
+		t.Errorf("the first decision: %+v, %v", superseded, err)
+	}
+	if _, err := workflows.Approve.Call(t.Context(), d.client, second.Decision, "u1", decisionOn(first)); !failure.Is(err, failure.OtherManifest) {
+		t.Errorf("approving what was shown before: %v", err)
+	}
+	again, err := workflows.Approve.Call(t.Context(), d.client, second.Decision, "u2", decisionOn(second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A double click, even after the workflow has ended, gives the first answer.
+	if err := d.client.GetWorkflow(t.Context(), second.Decision, "").Get(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if twice, err := workflows.Approve.Call(t.Context(), d.client, second.Decision, "u2", decisionOn(second)); err != nil || twice != again {
+		t.Errorf("%+v, %v", twice, err)
+	}
+}
+
+// A backfill starts nights now that are meant for long ago: each gets the date it was meant for.
+func TestBackfillThroughTheSchedule(t *testing.T) {
+	d := deploy(t, extract(40), "")
+	options := workflows.Schedule(workflows.TaskQueue)
+	options.Paused = true
+	schedule, err := d.client.ScheduleClient().Create(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer schedule.Delete(t.Context())
+	// The nights on which the clocks go forward and back.
+	for _, day := range []string{"2026-03-28", "2026-10-24"} {
+		fires := schemas.MustDate(day).AddDays(1).Start()
+		err := schedule.Backfill(t.Context(), client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{{
+			Start: fires, End: fires.Add(20 * time.Hour), Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []string{"night-2026-03-29T02:30:00Z", "night-2026-10-25T03:30:00Z"} {
+		var failed error
+		for { // the schedule starts them in its own time
+			var n workflows.NightResult
+			failed = d.client.GetWorkflow(t.Context(), id, "").Get(t.Context(), &n)
+			if failed == nil && n.Night.AsOf.AddDays(1).String() != id[6:16] {
+				t.Errorf("%s is the night of %s", id, n.Night.AsOf)
+			}
+			if failed == nil || !strings.Contains(failed.Error(), "not found") {
+				break
+			}
+		}
+		if failed != nil && !failure.Is(failed, failure.NobodyToRank) {
+			t.Errorf("%s: %v", id, failed)
+		}
+	}
+}
+
+// TestRecordHistories writes the histories that every later version must replay into the folder that
+// HARMSTACK_RECORD names; without it, it makes sure that what it would write replays.
+func TestRecordHistories(t *testing.T) {
+	folder := os.Getenv("HARMSTACK_RECORD")
+	if folder == "" {
+		folder = t.TempDir()
+	}
+	d := deploy(t, extract(40), "")
+	held, first := d.night(schemas.NightRequest{AsOf: asOf})
+	if _, err := workflows.Hold.Call(t.Context(), d.client, first.Decision, "u1", decisionOn(first)); err != nil {
+		t.Fatal(err)
+	}
+	_, second := d.night(schemas.NightRequest{AsOf: asOf})
+	third, last := d.night(schemas.NightRequest{AsOf: asOf})
+	d.approve(last)
+	dry, _ := d.night(schemas.NightRequest{AsOf: asOf, DryRun: true})
+	broken, err := d.client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "night-broken", TaskQueue: workflows.TaskQueue}, workflows.NightlyRun, schemas.NightRequest{AsOf: asOf, Extract: "./none.parquet"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := broken.Get(t.Context(), nil); !failure.Is(err, failure.SourceNotFound) {
+		t.Fatal(err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, run := range map[string][2]string{
+		"night-first": {held.GetID(), held.GetRunID()}, "night-supersedes-another": {third.GetID(), third.GetRunID()},
+		"night-dry": {dry.GetID(), dry.GetRunID()}, "night-without-extract": {broken.GetID(), broken.GetRunID()},
+		"decision-held": {first.Decision, ""}, "decision-superseded": {second.Decision, ""}, "decision-approved": {last.Decision, ""},
+		"borough": {workflows.BoroughWorkflowID(last.Night, "Hackney"), ""},
+	} {
+		data := bytes.ReplaceAll(marshal(t, d.history(run[0], run[1]), nil), []byte(host), []byte("host"))
+		if err := os.WriteFile(filepath.Join(folder, name+".json"), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (d *deployment) history(id, runID string) *historypb.History {
+	d.t.Helper()
+	h := &historypb.History{}
+	for it := d.client.GetWorkflowHistory(d.t.Context(), id, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); it.HasNext(); {
+		e, err := it.Next()
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		h.Events = append(h.Events, e)
+	}
+	return h
+}
+
+// marshal writes a history as JSON; with the metadata for it, payloads that are JSON stand in plain text.
+func marshal(t *testing.T, h *historypb.History, metadata map[string]any) []byte {
+	t.Helper()
+	data, err := temporalproto.CustomJSONMarshalOptions{Indent: " ", Metadata: metadata}.Marshal(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
