@@ -102,23 +102,23 @@ func (g *generator) suspect(number int) {
 // three quarters of the suspects have one report; some four in a thousand have several grave ones.
 func (g *generator) career() (allegations, victims int, isGrave bool) {
 	switch n := g.r.IntN(100_000); {
-	case n < 9:
+	case n < 8:
 		return 15 + g.r.IntN(3), 15, true
 	case n < 400:
 		allegations = 3 + g.r.IntN(3)
-		for allegations < 9 && g.chance(250) {
+		for allegations < 9 && g.chance(60) {
 			allegations++
 		}
-		return allegations, 1 + g.r.IntN(min(3, allegations)), true
-	case n < 77_000:
+		return allegations, 1 + g.r.IntN(3), true
+	case n < 73_500:
 		return 1, 1, false
-	case n < 91_000:
+	case n < 89_500:
 		return 2, 1 + g.r.IntN(2), false
 	case n < 97_000:
 		return 3, 1 + g.r.IntN(2), false
 	default:
 		allegations = 4
-		for allegations < 40 && g.chance(500) {
+		for allegations < 40 && g.chance(300) {
 			allegations++
 		}
 		return allegations, 1 + g.r.IntN(2), false

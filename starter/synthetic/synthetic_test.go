@@ -1,0 +1,194 @@
+package synthetic
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"runtime"
+	"testing"
+
+	"harmstack/activities/extract"
+	"harmstack/activities/scoring"
+	"harmstack/schemas"
+	"harmstack/schemas/reference"
+)
+
+var asOf = schemas.MustDate("2026-06-30")
+
+func write(t *testing.T, o Options) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	s, err := Write(t.Context(), &b, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := extract.Open(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil || f.Rows() != s.Rows || f.ExtraColumns() != 0 {
+		t.Fatalf("%d rows promised, %d in the file, %v", s.Rows, f.Rows(), err)
+	}
+	return b.Bytes()
+}
+
+// score gives the counts and the ranking of an extract.
+func score(t *testing.T, data []byte) (*scoring.Scores, []schemas.Ranked) {
+	t.Helper()
+	model, err := schemas.LoadModel(schemas.DefaultModel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := extract.Open(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := scoring.New(scoring.Options{AsOf: asOf, Tables: reference.Default(), Model: model})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Scan(t.Context(), 2, 0, func() extract.Sink { return e.NewFeeder() }, nil); err != nil {
+		t.Fatal(err)
+	}
+	s, err := e.Finish(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []schemas.Ranked
+	err = s.Ranking(t.Context(), func(rows []schemas.Ranked) error {
+		all = append(all, rows...)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, all
+}
+
+// The published figures hold for the default seed and for others.
+func TestCalibration(t *testing.T) {
+	for _, seed := range []uint64{1, 2, 4} {
+		s, all := score(t, write(t, Options{AsOf: asOf, Suspects: DefaultSuspects, Seed: seed}))
+		if n := len(all); n < 34_500 || n > 36_500 {
+			t.Errorf("seed %d: %d suspects, about 35,000 are published", seed, n)
+		}
+		few, once := 0, 0
+		for _, r := range all {
+			if r.SumDays <= 11 {
+				few++
+			}
+			if r.Reports == 1 {
+				once++
+			}
+		}
+		if share := float64(few) / float64(len(all)); share < 0.48 || share > 0.54 {
+			t.Errorf("seed %d: %.3f of the suspects come to 11 harm days or fewer, half do", seed, share)
+		}
+		if share := float64(once) / float64(len(all)); share < 0.73 || share > 0.78 {
+			t.Errorf("seed %d: %.3f of the suspects have one report, three quarters have", seed, share)
+		}
+		var offences, victims, fifteen int64
+		var days float64
+		for _, r := range all[:100] {
+			offences, victims, days = offences+r.Allegations, victims+r.Victims, days+r.SumDays
+			if r.Victims >= 15 {
+				fifteen++
+			}
+		}
+		if offences < 400 || offences > 450 || victims < 190 || victims > 230 {
+			t.Errorf("seed %d: %d offences against %d victims in the first hundred, 445 against 201 are published", seed, offences, victims)
+		}
+		if fifteen < 1 || fifteen > 5 {
+			t.Errorf("seed %d: %d with 15 victims, a few are published", seed, fifteen)
+		}
+		if days < 1300*365 {
+			t.Errorf("seed %d: %.0f harm days in the first hundred, more than 1,300 years are published", seed, days)
+		}
+		for d, n := range s.Dispositions {
+			if n == 0 {
+				t.Errorf("seed %d: no row is %s", seed, schemas.Disposition(d))
+			}
+		}
+		also, nonRecent := 0, 0
+		for _, r := range all {
+			if r.AlsoVictim {
+				also++
+			}
+			if r.NonRecent > 0 {
+				nonRecent++
+			}
+		}
+		if also == 0 || nonRecent == 0 || s.Facts.Conflicting == 0 || s.Facts.AgesOutOfRange == 0 {
+			t.Errorf("seed %d: %d also victims, %d with old offences, %+v", seed, also, nonRecent, s.Facts)
+		}
+	}
+}
+
+// The same seed gives the same bytes, on any machine: the hash is pinned.
+func TestSameSeedSameBytes(t *testing.T) {
+	o := Options{AsOf: asOf, Suspects: 5000, Seed: 7}
+	first := write(t, o)
+	if !bytes.Equal(first, write(t, o)) {
+		t.Error("the same seed gave other bytes")
+	}
+	sum := sha256.Sum256(first)
+	if got := hex.EncodeToString(sum[:]); got != "9efa96a7aa774809a780e0c7d9c06911ced19358e9153d19a7bedf237393b3ec" {
+		t.Errorf("sha256 %s", got)
+	}
+	o.Seed = 8
+	if bytes.Equal(first, write(t, o)) {
+		t.Error("another seed gave the same bytes")
+	}
+}
+
+func TestSmallExtracts(t *testing.T) {
+	for _, n := range []int{1, 200} {
+		if _, all := score(t, write(t, Options{AsOf: asOf, Suspects: n, Seed: 1})); len(all) == 0 || len(all) > n+10 {
+			t.Errorf("%d suspects asked for, %d came out", n, len(all))
+		}
+	}
+}
+
+// A million rows need no more memory than a few row groups.
+func TestStreams(t *testing.T) {
+	peak := &watcher{}
+	s, err := Write(t.Context(), peak, Options{AsOf: asOf, Suspects: 350_000, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Rows < 1_000_000 || peak.heap > 300<<20 {
+		t.Errorf("%d rows, %d MiB of heap in use", s.Rows, peak.heap>>20)
+	}
+}
+
+// watcher notes the largest heap it sees while it is written to.
+type watcher struct{ heap uint64 }
+
+func (w *watcher) Write(p []byte) (int, error) {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	w.heap = max(w.heap, m.HeapInuse)
+	return len(p), nil
+}
+
+func TestWriteStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Write(ctx, io.Discard, Options{AsOf: asOf, Suspects: 100_000}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if _, err := Write(t.Context(), full{}, Options{AsOf: asOf, Suspects: 100_000}); !errors.Is(err, errFull) {
+		t.Errorf("full disk: %v", err)
+	}
+	for _, o := range []Options{{AsOf: asOf}, {Suspects: 5}} {
+		if _, err := Write(t.Context(), io.Discard, o); err == nil {
+			t.Errorf("%+v was taken", o)
+		}
+	}
+}
+
+var errFull = errors.New("the disk is full")
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errFull }
