@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -72,7 +73,7 @@ when something is not.
 func examine(ctx context.Context) (checks []check) {
 	add := func(name, found string, err error) bool {
 		if err != nil {
-			found = err.Error()
+			found = strings.ReplaceAll(err.Error(), "\n", "; ")
 		}
 		checks = append(checks, check{name, err == nil, found})
 		return err == nil
