@@ -145,23 +145,23 @@ func compare(t *testing.T, got, want map[int64]string) {
 
 // foreign is the same extract as another system writes it: other order, units, widths and columns.
 type foreign struct {
-	UpdatedAt     *int64             `parquet:"updated_at,optional,timestamp(nanosecond:local)"`
+	UpdatedAt     *int64             `parquet:"updated_at,optional,timestamp(nanosecond:local),dict"`
 	OfficerName   string             `parquet:"officer_name"`
 	Outcome       *string            `parquet:"outcome,optional"`
 	Source        *string            `parquet:"source,optional"`
 	Nested        struct{ A, B int } `parquet:"nested"`
 	DomesticAbuse *bool              `parquet:"domestic_abuse,optional"`
-	VictimAge     *int64             `parquet:"victim_age,optional"`
+	VictimAge     *int64             `parquet:"victim_age,optional,dict"`
 	VictimSex     *string            `parquet:"victim_sex,optional"`
 	VictimID      *string            `parquet:"victim_id,optional,dict,zstd"`
 	Borough       *string            `parquet:"borough,optional,gzip"`
-	CommittedAt   *deprecated.Int96  `parquet:"committed_at,optional"`
+	CommittedAt   *deprecated.Int96  `parquet:"committed_at,optional,dict"`
 	ReportedAt    *int64             `parquet:"reported_at,optional,timestamp(millisecond)"`
 	OffenceURN    *string            `parquet:"offence_urn,optional"`
 	OffenceClass  *string            `parquet:"offence_class,optional"`
 	OffenceCode   *string            `parquet:"offence_code,optional"`
 	SuspectStatus *string            `parquet:"suspect_status,optional,dict"`
-	SuspectAge    *int16             `parquet:"suspect_age,optional"`
+	SuspectAge    *int16             `parquet:"suspect_age,optional,dict"`
 	SuspectID     *string            `parquet:"suspect_id,optional,dict"`
 	ReportID      *string            `parquet:"report_id,optional,dict,brotli"`
 	AllegationID  *string            `parquet:"allegation_id,optional,zstd"`

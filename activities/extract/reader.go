@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow/go/v16/arrow/memory"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/deprecated"
+	"github.com/parquet-go/parquet-go/encoding"
 
 	"harmstack/schemas"
 )
@@ -33,7 +34,11 @@ type reader struct {
 	dictionary arrow.Array // of the current page, when it has one
 	of         parquet.Dictionary
 
-	truths []parquet.Value // of the current page, when it holds booleans
+	// The values of the current page that are there, by kind.
+	int32s []int32
+	int64s []int64
+	int96s []deprecated.Int96
+	truths []parquet.Value
 
 	validity []byte
 	wide     []int64
@@ -82,40 +87,65 @@ func (r *reader) left() (int64, error) {
 				return 0, fmt.Errorf("a page of %d rows has %d levels", r.rows, len(r.levels))
 			}
 		}
-		if r.kind == boolean {
-			if err := r.loadBooleans(); err != nil {
-				return 0, err
-			}
-		}
-		if r.kind == text {
-			if err := r.loadDictionary(); err != nil {
-				return 0, err
-			}
+		if err := r.load(); err != nil {
+			return 0, err
 		}
 	}
 	return int64(r.rows - r.row), nil
 }
 
-// loadDictionary wraps the page's dictionary once; pages that share it share the array, so that a
-// scorer judges each entry once.
-func (r *reader) loadDictionary() error {
-	d := r.page.Dictionary()
-	if d == nil {
-		r.of, r.dictionary = nil, nil
-		return nil
+// load makes the values of a fresh page reachable.
+func (r *reader) load() (err error) {
+	data := r.page.Data()
+	dictionary := r.page.Dictionary()
+	if dictionary != nil {
+		for _, i := range data.Int32() {
+			if uint32(i) >= uint32(dictionary.Len()) {
+				return fmt.Errorf("a page points to entry %d of a dictionary of %d", i, dictionary.Len())
+			}
+		}
 	}
-	if d != r.of {
+	switch r.kind {
+	case text:
+		r.loadText(dictionary)
+	case boolean:
+		return r.loadBooleans()
+	case int32s:
+		r.int32s = plainValues(data, dictionary, (*encoding.Values).Int32)
+	case timeInt96:
+		r.int96s = plainValues(data, dictionary, (*encoding.Values).Int96)
+	default:
+		r.int64s = plainValues(data, dictionary, (*encoding.Values).Int64)
+	}
+	return nil
+}
+
+// plainValues are a page's numbers, looked up when the writer made a dictionary of them.
+func plainValues[T any](data encoding.Values, dictionary parquet.Dictionary, of func(*encoding.Values) []T) []T {
+	if dictionary == nil {
+		return of(&data)
+	}
+	entries := dictionary.Page().Data()
+	list, indexes := of(&entries), data.Int32()
+	values := make([]T, len(indexes))
+	for i, at := range indexes {
+		values[i] = list[at]
+	}
+	return values
+}
+
+// loadText wraps the page's dictionary once; pages that share it share the array, so that a scorer
+// judges each entry once.
+func (r *reader) loadText(d parquet.Dictionary) {
+	switch d {
+	case nil:
+		r.of, r.dictionary = nil, nil
+	case r.of:
+	default:
 		values := d.Page().Data()
 		data, offsets := values.ByteArray()
 		r.of, r.dictionary = d, stringArray(offsets, data, nil, 0)
 	}
-	values := r.page.Data()
-	for _, i := range values.Int32() {
-		if uint32(i) >= uint32(r.dictionary.Len()) {
-			return fmt.Errorf("a page points to entry %d of a dictionary of %d", i, r.dictionary.Len())
-		}
-	}
-	return nil
 }
 
 // stringArray views n+1 offsets and their bytes as strings.
@@ -156,14 +186,14 @@ func (r *reader) take(n int) (arrow.Array, error) {
 	case boolean:
 		return r.booleans(validity, n, nulls), nil
 	case int32s:
-		return fixed(arrow.PrimitiveTypes.Int32, spread(&r.narrow, data.Int32()[first:first+values], validity, n, func(v int32) int32 { return v }), validity, nulls), nil
+		return fixed(arrow.PrimitiveTypes.Int32, spread(&r.narrow, r.int32s[first:first+values], validity, n, func(v int32) int32 { return v }), validity, nulls), nil
 	case int64s:
-		return fixed(arrow.PrimitiveTypes.Int32, spread(&r.narrow, data.Int64()[first:first+values], validity, n, saturate32), validity, nulls), nil
+		return fixed(arrow.PrimitiveTypes.Int32, spread(&r.narrow, r.int64s[first:first+values], validity, n, saturate32), validity, nulls), nil
 	case timeInt96:
-		return fixed(schemas.ArrowTimestamp, spread(&r.wide, data.Int96()[first:first+values], validity, n, int96Micros), validity, nulls), nil
+		return fixed(schemas.ArrowTimestamp, spread(&r.wide, r.int96s[first:first+values], validity, n, int96Micros), validity, nulls), nil
 	}
 	convert := map[kind]func(int64) int64{timeMillis: millisToMicros, timeMicros: same, timeNanos: nanosToMicros}[r.kind]
-	return fixed(schemas.ArrowTimestamp, spread(&r.wide, data.Int64()[first:first+values], validity, n, convert), validity, nulls), nil
+	return fixed(schemas.ArrowTimestamp, spread(&r.wide, r.int64s[first:first+values], validity, n, convert), validity, nulls), nil
 }
 
 // valid builds the bitmap of the next n rows and counts their values; nil when all are there.
