@@ -319,6 +319,13 @@ func TestSchemaMismatch(t *testing.T) {
 	}
 }
 
+func TestLZ4IsRefused(t *testing.T) {
+	data := encode(t, sample(10), parquet.Compression(&parquet.Lz4Raw))
+	if _, err := Open(bytes.NewReader(data), int64(len(data))); err == nil || !strings.Contains(err.Error(), "found LZ4") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestExtraColumnsAreOnlyCounted(t *testing.T) {
 	data := encode(t, asForeign(sample(10)))
 	f, err := Open(bytes.NewReader(data), int64(len(data)))

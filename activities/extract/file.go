@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
@@ -164,11 +165,23 @@ func (f *File) match() error {
 			return fmt.Errorf("%w: column %s has no values", ErrNotParquet, c.Name)
 		}
 		f.columns[i] = column{leaf.ColumnIndex, k}
+		if f.isLZ4(leaf.ColumnIndex) {
+			faults = append(faults, ColumnFault{c.Name, "compression by snappy, gzip, zstd, brotli or none", "LZ4"})
+		}
 	}
 	if faults != nil {
 		return &SchemaMismatch{faults}
 	}
 	return nil
+}
+
+// isLZ4 tells whether a column is compressed by LZ4, which parquet-go 0.32 decodes into a buffer that it
+// then loses when a page shrinks to less than a third. Better refused than guessed at.
+func (f *File) isLZ4(leaf int) bool {
+	return slices.ContainsFunc(f.parquet.Metadata().RowGroups, func(g format.RowGroup) bool {
+		codec := g.Columns[leaf].MetaData.Codec
+		return codec == format.Lz4 || codec == format.Lz4Raw
+	})
 }
 
 // formOf says in which form a field holds a column of type t; ok is false for a wrong type.

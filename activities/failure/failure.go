@@ -13,6 +13,7 @@ import (
 	"harmstack/activities/digest"
 	"harmstack/activities/extract"
 	"harmstack/activities/publish"
+	"harmstack/activities/scoring"
 	"harmstack/activities/store"
 )
 
@@ -68,6 +69,7 @@ func Of(err error) error {
 		{extract.ErrNotParquet, SchemaMismatch},
 		{extract.ErrRowsMismatch, CountsDoNotReconcile},
 		{extract.ErrDamaged, DamagedArtifact},
+		{scoring.ErrOverflow, BadRequest},
 		{store.ErrDamaged, DamagedArtifact},
 		{store.ErrNotFound, DamagedArtifact},
 		{publish.ErrSealed, RevisionSealed},

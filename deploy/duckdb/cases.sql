@@ -39,4 +39,4 @@ COPY (SELECT updated_at, outcome, source, 'x' AS officer, domestic_abuse, CAST(v
   CAST(reported_at AS TIMESTAMP_NS) AS reported_at, offence_urn, offence_class, offence_code, suspect_status, CAST(suspect_age AS SMALLINT) AS suspect_age, suspect_id, report_id, allegation_id
   FROM two) TO '$out-2.parquet' (FORMAT parquet, ROW_GROUP_SIZE 5000, COMPRESSION gzip);
 CREATE OR REPLACE TABLE three AS SELECT * EXCLUDE (committed_at, domestic_abuse, offence_urn) FROM extract_of(TIMESTAMP '2028-03-01 23:59:59');
-COPY three TO '$out-3.parquet' (FORMAT parquet, COMPRESSION lz4_raw);
+COPY three TO '$out-3.parquet' (FORMAT parquet, COMPRESSION brotli);
