@@ -47,6 +47,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	logger := log.NewStructuredLogger(slog.New(slog.NewJSONHandler(out, nil)))
+	if len(cfg.PayloadKeys) == 0 {
+		logger.Warn("what passes through Temporal is not encrypted: set HARMSTACK_PAYLOAD_KEYS in production")
+	}
 	c, err := cfg.Dial(logger)
 	if err != nil {
 		return err

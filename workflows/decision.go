@@ -9,6 +9,7 @@ import (
 
 	"harmstack/activities/decision"
 	"harmstack/activities/failure"
+	"harmstack/activities/publish"
 	"harmstack/schemas"
 )
 
@@ -25,22 +26,25 @@ type DecisionResult struct {
 
 // Decision waits, as long as it takes, for an officer to approve or hold a night, or for a newer night to
 // supersede it. After an approval it makes the stack current and tells the teams.
-func Decision(ctx workflow.Context, p DecisionParams) (result DecisionResult, err error) {
+func Decision(ctx workflow.Context, p DecisionParams) (DecisionResult, error) {
 	d := &pending{manifest: p.Manifest}
 	if err := d.listen(ctx); err != nil {
-		return result, err
+		return DecisionResult{}, err
 	}
-	if err := d.show(ctx, "pending"); err != nil {
-		return result, err
+	result, err := d.run(ctx)
+	// No officer is left without an answer, whatever happened.
+	d.refuseTheRest()
+	if waitErr := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err == nil {
+		err = waitErr
 	}
-	// No officer is left without an answer, whatever happens.
-	defer func() {
-		d.refuseTheRest()
-		if waitErr := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err == nil {
-			err = waitErr
-		}
-	}()
+	return result, err
+}
 
+// run is the wait, and what follows from its end.
+func (d *pending) run(ctx workflow.Context) (result DecisionResult, err error) {
+	if err := d.show(ctx, publish.Pending); err != nil {
+		return result, err
+	}
 	superseded := workflow.GetSignalChannel(ctx, Supersede.Name)
 	for d.standing == nil {
 		if err := workflow.Await(ctx, func() bool { return len(d.asked) > 0 || superseded.Len() > 0 }); err != nil {
@@ -57,11 +61,11 @@ func Decision(ctx workflow.Context, p DecisionParams) (result DecisionResult, er
 		}
 	}
 	result.Decision = *d.standing
+	d.refuseTheRest()
 	if err := d.show(ctx, d.standing.Decision); err != nil || !d.current {
 		return result, err
 	}
-	d.refuseTheRest()
-	result.Tasking, err = taskTeams(ctx, p.Manifest)
+	result.Tasking, err = taskTeams(ctx, d.manifest)
 	return result, err
 }
 
@@ -152,7 +156,7 @@ func (d *pending) answerNext(ctx workflow.Context) error {
 	case temporal.IsCanceledError(err):
 		a.reply(schemas.Decision{}, err)
 		return err
-	case errors.As(err, &app):
+	case errors.As(err, &app) && app.NonRetryable():
 		a.reply(schemas.Decision{}, failure.Permanent(app.Type(), errors.New(app.Message())))
 		return nil
 	default:

@@ -7,5 +7,5 @@
 // testdata/histories holds recorded runs that every later version must replay. To record new ones, after
 // a change that makes new histories (which needs a version marker first):
 //
-//	HARMSTACK_RECORD=workflows/testdata/histories go test ./starter -run TestRecordHistories
+//	HARMSTACK_RECORD=$PWD/workflows/testdata/histories go test ./starter/e2e -run TestRecordHistories
 package workflows

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/stretchr/testify/mock"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
@@ -25,6 +26,8 @@ import (
 )
 
 var asOf = schemas.MustDate("2026-06-30")
+
+var quiet = log.NewStructuredLogger(slog.New(slog.DiscardHandler))
 
 // deployment is a real store, extract and outbox in temporary folders.
 type deployment struct {
@@ -77,18 +80,25 @@ func (d *deployment) write(t *testing.T, rows ...schemas.Offence) {
 func (d *deployment) env(t *testing.T, id string) *testsuite.TestWorkflowEnvironment {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	suite.SetLogger(quiet)
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: id, TaskQueue: TaskQueue})
-	env.SetTestTimeout(time.Minute)
+	env.SetTestTimeout(20 * time.Second)
 	Register(env, d.acts)
 	return env
+}
+
+// stopAtDecision keeps the environment from waiting for an abandoned child, and for the ends of others.
+func stopAtDecision(env *testsuite.TestWorkflowEnvironment) {
+	env.OnWorkflow(Decision, mock.Anything, mock.Anything).Return(DecisionResult{}, nil)
+	env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(nil)
 }
 
 // night runs one night and returns what it came to.
 func (d *deployment) night(t *testing.T, id string, request schemas.NightRequest) NightResult {
 	t.Helper()
 	env := d.env(t, id)
+	stopAtDecision(env)
 	env.ExecuteWorkflow(NightlyRun, request)
 	if err := env.GetWorkflowError(); err != nil {
 		t.Fatal(err)

@@ -32,13 +32,19 @@ type NightResult struct {
 
 // NightlyRun makes the stack of one night and publishes it. It ends then: the decision is waited for by
 // a workflow of its own, so that no night waits for another.
-func NightlyRun(ctx workflow.Context, request schemas.NightRequest) (result NightResult, err error) {
+func NightlyRun(ctx workflow.Context, request schemas.NightRequest) (NightResult, error) {
 	n, err := begin(ctx, request)
 	if err != nil {
-		return result, err
+		return NightResult{}, err
 	}
-	defer func() { n.finish(ctx, err) }()
+	result, err := n.run(ctx)
+	n.finish(ctx, err)
+	return result, err
+}
 
+// run is the night, stage by stage.
+func (n *night) run(ctx workflow.Context) (result NightResult, err error) {
+	request := n.request
 	if err := n.claim(ctx); err != nil {
 		return result, err
 	}

@@ -190,13 +190,16 @@ func TestPermanentFailures(t *testing.T) {
 
 // A stage that fails leaves the approved stack as it was.
 func TestFailingStageLeavesCurrentUntouched(t *testing.T) {
-	for _, failing := range []any{stages.Claim, stages.Extract, stages.Check, stages.Score, stages.Rank, stages.Publish} {
+	for _, failing := range []struct{ activity, result any }{
+		{stages.Claim, nightly.ClaimResult{}}, {stages.Extract, nightly.ExtractResult{}}, {stages.Check, nightly.CheckResult{}},
+		{stages.Score, nightly.ScoreResult{}}, {stages.Rank, nightly.RankResult{}}, {stages.Publish, nightly.PublishResult{}},
+	} {
 		d := newDeployment(t, threeSuspects()...)
 		first := d.night(t, "night-1", schemas.NightRequest{AsOf: asOf})
 		d.approve(t, first)
 		before := read(t, d.store, schemas.CurrentPath)
 		env := d.env(t, "night-2")
-		env.OnActivity(failing, mock.Anything, mock.Anything).Return(nil, failure.Permanent(failure.DamagedArtifact, errors.New("broken")))
+		env.OnActivity(failing.activity, mock.Anything, mock.Anything).Return(failing.result, failure.Permanent(failure.DamagedArtifact, errors.New("broken")))
 		env.ExecuteWorkflow(NightlyRun, schemas.NightRequest{AsOf: asOf.AddDays(1)})
 		if !failure.Is(env.GetWorkflowError(), failure.DamagedArtifact) {
 			t.Fatal(env.GetWorkflowError())
@@ -327,6 +330,7 @@ func TestPublishRetriedAfterItSealed(t *testing.T) {
 		r, err := d.acts.Nightly.Publish(ctx, p)
 		if tries++; tries == 1 && err == nil {
 			first = r
+			d.acts.Nightly.Code = "a build that was deployed meanwhile"
 			return nightly.PublishResult{}, errors.New("the worker died before it could say so")
 		}
 		if fmt.Sprint(first) != fmt.Sprint(r) {

@@ -10,12 +10,14 @@ import (
 	"harmstack/activities/failure"
 )
 
+// deadWorker is how soon a worker that died is noticed. Heartbeats do not wait for the work, so that a
+// slow disk or mail server does not look like one.
+const deadWorker = 30 * time.Second
+
 // stageOptions suit a stage of a night: minutes to hours of work over files.
 var stageOptions = workflow.ActivityOptions{
 	StartToCloseTimeout: 6 * time.Hour,
-	// A worker that dies is noticed within this time. The heartbeat does not wait for the work, so
-	// that a slow disk does not look like a dead worker.
-	HeartbeatTimeout: 30 * time.Second,
+	HeartbeatTimeout:    deadWorker,
 	// A night that cannot be had by the afternoon is for a person to look at: the next one is near.
 	ScheduleToCloseTimeout: 12 * time.Hour,
 	RetryPolicy: &temporal.RetryPolicy{
@@ -29,6 +31,7 @@ var stageOptions = workflow.ActivityOptions{
 // shortOptions suit one small read or write while a person waits for the answer.
 var shortOptions = workflow.ActivityOptions{
 	StartToCloseTimeout: time.Minute,
+	HeartbeatTimeout:    deadWorker,
 	// Then the person is told, and may try again: nothing is lost by that.
 	ScheduleToCloseTimeout: 10 * time.Minute,
 	RetryPolicy: &temporal.RetryPolicy{
@@ -39,6 +42,7 @@ var shortOptions = workflow.ActivityOptions{
 // deliveryOptions suit what an approval has promised: making the stack current and telling the teams.
 var deliveryOptions = workflow.ActivityOptions{
 	StartToCloseTimeout: 5 * time.Minute,
+	HeartbeatTimeout:    deadWorker,
 	// A mail server may be away over a weekend.
 	ScheduleToCloseTimeout: 72 * time.Hour,
 	RetryPolicy: &temporal.RetryPolicy{

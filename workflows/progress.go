@@ -87,8 +87,12 @@ func stage[P any, R done](ctx workflow.Context, n *night, name string, activity 
 		if !sealed(err) {
 			return result, err
 		}
-		if err := n.claim(ctx); err != nil {
-			return result, err
+		had := n.progress.Night
+		if claimErr := n.claim(ctx); claimErr != nil {
+			return result, claimErr
+		}
+		if n.progress.Night == had {
+			return result, err // the claim disagrees with the stage: a person must look
 		}
 	}
 }
@@ -175,7 +179,7 @@ func (p NightProgress) Markdown() string {
 		b.WriteString(fmt.Sprintf("\nPublished: `%s`, sha256 `%s`\n", p.Manifest.URI, p.Manifest.SHA256))
 	}
 	if p.Decision != "" {
-		b.WriteString(fmt.Sprintf("\nWaiting for a decision: `%s`\n", p.Decision))
+		b.WriteString(fmt.Sprintf("\nTo be decided in `%s`\n", p.Decision))
 	}
 	return b.String()
 }

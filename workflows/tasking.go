@@ -1,8 +1,10 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"harmstack/activities/tasking"
@@ -53,7 +55,13 @@ func taskTeams(ctx workflow.Context, manifest schemas.ManifestRef) (count Taskin
 	}
 	for i, f := range told {
 		var delivered tasking.DeliverResult
-		if err := f.Get(ctx, &delivered); err != nil {
+		err := f.Get(ctx, &delivered)
+		var told *temporal.ChildWorkflowExecutionAlreadyStartedError
+		if errors.As(err, &told) {
+			count.Unchanged++ // a Reset of the decision: the team was told by the run before
+			continue
+		}
+		if err != nil {
 			workflow.GetLogger(ctx).Error("a team was not told", "borough", plan.Teams[i].Name, "error", err)
 			count.Failed++
 			continue

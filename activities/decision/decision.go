@@ -6,10 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"harmstack/activities/audit"
 	"harmstack/activities/failure"
+	"harmstack/activities/heartbeat"
 	"harmstack/activities/publish"
 	"harmstack/activities/store"
 	"harmstack/schemas"
@@ -33,6 +33,8 @@ type DecideResult struct {
 // Decide records a decision unless another stands, which is the failure AlreadyDecided with that
 // decision as its details. The same decision again succeeds.
 func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, error) {
+	_, stop := heartbeat.Start(ctx)
+	defer stop()
 	d := p.Decision
 	err := publish.Decide(ctx, a.Store, d)
 	if err != nil && !errors.Is(err, publish.ErrDecided) {
@@ -67,6 +69,8 @@ type StandingResult struct {
 
 // Standing looks up what was decided of a night, by whichever way.
 func (a *Activities) Standing(ctx context.Context, p StandingParams) (StandingResult, error) {
+	_, stop := heartbeat.Start(ctx)
+	defer stop()
 	d, err := publish.LoadDecision(ctx, a.Store, p.Night)
 	return StandingResult{d}, failure.Of(err)
 }
@@ -76,14 +80,10 @@ type SwapParams struct {
 	Night schemas.NightID `json:"night"`
 }
 
-// SwapResult says when the stack became current.
-type SwapResult struct {
-	At time.Time `json:"at"`
-}
-
 // Swap makes an approved stack the current one. The failure Overtaken means that a newer approved one
 // is, and that nobody may be tasked from this one.
-func (a *Activities) Swap(ctx context.Context, p SwapParams) (SwapResult, error) {
-	err := publish.SwapCurrent(ctx, a.Store, p.Night)
-	return SwapResult{time.Now().UTC()}, failure.Of(err)
+func (a *Activities) Swap(ctx context.Context, p SwapParams) error {
+	_, stop := heartbeat.Start(ctx)
+	defer stop()
+	return failure.Of(publish.SwapCurrent(ctx, a.Store, p.Night))
 }

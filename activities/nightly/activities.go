@@ -10,11 +10,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync/atomic"
-	"time"
 
 	"go.temporal.io/sdk/activity"
 
 	"harmstack/activities/failure"
+	"harmstack/activities/heartbeat"
 	"harmstack/activities/publish"
 	"harmstack/activities/scoring"
 	"harmstack/activities/store"
@@ -28,7 +28,7 @@ type Activities struct {
 	Sources map[string]string
 	// Threads is how many goroutines read an extract; 0: one a processor.
 	Threads int
-	// Memory is how many bytes a scoring holds before it spills into TempDir; 0: the engine's default.
+	// Memory is how many bytes a scoring holds before it spills into TempDir; 0: it never does.
 	Memory  int64
 	TempDir string
 	// Code names the build, for the manifest.
@@ -75,33 +75,9 @@ func owner(ctx context.Context) string {
 	return run.ID + "/" + run.RunID
 }
 
-// beat heartbeats at half the time-out until stop is called, with the rows done so far. A cancel of the
-// workflow reaches the stage with the answer to a heartbeat, through ctx.
-func beat(ctx context.Context) (rows *atomic.Int64, stop func()) {
-	rows = new(atomic.Int64)
-	every := activity.GetInfo(ctx).HeartbeatTimeout / 2
-	if every <= 0 {
-		return rows, func() {}
-	}
-	done := make(chan struct{})
-	go func() {
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				activity.RecordHeartbeat(ctx, rows.Load())
-			case <-done:
-				return
-			}
-		}
-	}()
-	return rows, func() { close(done) }
-}
-
 // stage is what every activity but the claim does around its work.
 func stage[R any](ctx context.Context, a *Activities, id schemas.NightID, work func(rows *atomic.Int64) (R, error)) (R, error) {
-	rows, stop := beat(ctx)
+	rows, stop := heartbeat.Start(ctx)
 	defer stop()
 	var none R
 	if err := a.guard(ctx, id); err != nil {

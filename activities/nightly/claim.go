@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"harmstack/activities/failure"
+	"harmstack/activities/heartbeat"
 	"harmstack/activities/publish"
 	"harmstack/schemas"
 )
@@ -28,7 +29,7 @@ func (r ClaimResult) Done() (int64, string) { return 0, "revision " + fmt.Sprint
 // Claim checks the request and takes the next free revision of the night. The same run gets the same
 // revision again.
 func (a *Activities) Claim(ctx context.Context, p ClaimParams) (ClaimResult, error) {
-	_, stop := beat(ctx)
+	_, stop := heartbeat.Start(ctx)
 	defer stop()
 	err := p.Request.Validate()
 	if err == nil {

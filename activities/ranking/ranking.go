@@ -33,26 +33,50 @@ func options() []parquet.WriterOption {
 	}
 }
 
+// pieceRows is how many rows go to the library at once. It ends a page only between two pieces, so pieces
+// of one size are what makes equal rows equal bytes.
+const pieceRows = 8 << 10
+
 // Writer writes one Parquet file of rows of type T.
 type Writer[T any] struct {
 	parquet *parquet.GenericWriter[T]
+	piece   []T
 	rows    int64
 }
 
 // NewWriter starts a file. Nothing of it is whole before Close.
 func NewWriter[T any](w io.Writer) *Writer[T] {
-	return &Writer[T]{parquet: parquet.NewGenericWriter[T](w, options()...)}
+	return &Writer[T]{parquet: parquet.NewGenericWriter[T](w, options()...), piece: make([]T, 0, pieceRows)}
 }
 
-// Write appends rows; it keeps nothing of them.
+// Write appends rows. Their texts must stay as they are until Close.
 func (w *Writer[T]) Write(rows []T) error {
-	n, err := w.parquet.Write(rows)
-	w.rows += int64(n)
+	w.rows += int64(len(rows))
+	for len(rows) > 0 {
+		n := min(len(rows), cap(w.piece)-len(w.piece))
+		w.piece, rows = append(w.piece, rows[:n]...), rows[n:]
+		if len(w.piece) == cap(w.piece) {
+			if err := w.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *Writer[T]) flush() error {
+	_, err := w.parquet.Write(w.piece)
+	w.piece = w.piece[:0]
 	return err
 }
 
 // Close ends the file and returns how many rows it holds.
-func (w *Writer[T]) Close() (int64, error) { return w.rows, w.parquet.Close() }
+func (w *Writer[T]) Close() (int64, error) {
+	if err := w.flush(); err != nil {
+		return 0, err
+	}
+	return w.rows, w.parquet.Close()
+}
 
 // WriteAll writes a file of the rows that each yields.
 func WriteAll[T any](w io.Writer, each func(yield func([]T) error) error) (int64, error) {

@@ -23,6 +23,7 @@ type aggregation struct {
 	rows    []allegation
 	texts   [][]byte
 	places  []place
+	names   []uint32
 }
 
 // place is a suspect's harm in one borough.
@@ -88,9 +89,7 @@ func (e *Engine) aggregate(t *tally, to *ranking, bucket int) (err error) {
 			return err
 		}
 		s.alsoVictim = w.victims[first]
-		if err := to.add(&t.ranked, s, w.rows); err != nil {
-			return err
-		}
+		to.add(&t.ranked, &s, w.rows)
 	}
 	return nil
 }
@@ -149,7 +148,8 @@ func (e *Engine) score(t *tally, rows []allegation) (suspect, error) {
 	s.status = latest.status
 	s.reports = w.distinct(rows, func(a *allegation) []byte { return a.report })
 	s.victims = w.distinct(rows, func(a *allegation) []byte { return a.victim })
-	s.owner, s.boroughs = e.owner(w.places)
+	s.owner, w.names = e.owner(w.places, w.names[:0])
+	s.boroughs = w.names
 	hi, lo := bits.Mul64(uint64(base), uint64(e.options.Model.Frequency(s.allegations)))
 	if hi >= schemas.PPM {
 		return s, ErrOverflow
@@ -191,8 +191,8 @@ func (w *aggregation) distinct(rows []allegation, text func(*allegation) []byte)
 }
 
 // owner is the borough of the 32 with the largest base, then the most recent report, then the first
-// name. With it come all places, by name.
-func (e *Engine) owner(places []place) (owner uint32, names []uint32) {
+// name. With it come all places, by name, in the slice given.
+func (e *Engine) owner(places []place, names []uint32) (owner uint32, _ []uint32) {
 	v := e.vocabulary
 	slices.SortFunc(places, func(a, b place) int {
 		return cmp.Or(-cmp.Compare(a.base, b.base), -cmp.Compare(a.latest, b.latest), cmp.Compare(v.borough(a.borough).name, v.borough(b.borough).name))

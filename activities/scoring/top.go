@@ -2,6 +2,7 @@ package scoring
 
 import (
 	"bytes"
+	"cmp"
 	"container/heap"
 )
 
@@ -11,11 +12,17 @@ type top struct {
 	rows []allegation
 }
 
+// before is the order of the ranking.
+func (t *top) before(s *suspect) int {
+	return cmp.Or(cmp.Compare(s.score, t.score), cmp.Compare(s.victims, t.victims), cmp.Compare(s.allegations, t.allegations),
+		cmp.Compare(s.lastReported, t.lastReported), bytes.Compare(t.id, s.id))
+}
+
 // tops keeps the first so many suspects that it was offered: a heap with the last of them in front.
 type tops []top
 
 func (t tops) Len() int           { return len(t) }
-func (t tops) Less(i, j int) bool { return before(&t[i].suspect, &t[j].suspect) > 0 }
+func (t tops) Less(i, j int) bool { return t[i].before(&t[j].suspect) > 0 }
 func (t tops) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
 func (t *tops) Push(x any)        { *t = append(*t, x.(top)) }
 func (t *tops) Pop() any {
@@ -24,18 +31,19 @@ func (t *tops) Pop() any {
 	return last
 }
 
-// offer keeps s and its rows if it is among the first depth so far. s.id must be the caller's to keep;
-// the rows are copied.
-func (t *tops) offer(depth int, s suspect, rows []allegation) {
-	if len(*t) == depth && before(&s, &(*t)[0].suspect) > 0 {
+// offer keeps a copy of s and its rows if it is among the first depth so far.
+func (t *tops) offer(depth int, s *suspect, rows []allegation) {
+	if len(*t) == depth && (*t)[0].before(s) <= 0 {
 		return
 	}
+	kept := *s
+	kept.id, kept.boroughs = bytes.Clone(s.id), nil
 	own := make([]allegation, len(rows))
 	for i, a := range rows {
-		a.id, a.report, a.victim, a.suspect = bytes.Clone(a.id), bytes.Clone(a.report), bytes.Clone(a.victim), s.id
+		a.id, a.report, a.victim, a.suspect = bytes.Clone(a.id), bytes.Clone(a.report), bytes.Clone(a.victim), kept.id
 		own[i] = a
 	}
-	heap.Push(t, top{s, own})
+	heap.Push(t, top{kept, own})
 	if len(*t) > depth {
 		heap.Pop(t)
 	}

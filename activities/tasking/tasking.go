@@ -15,6 +15,7 @@ import (
 	"harmstack/activities/audit"
 	"harmstack/activities/digest"
 	"harmstack/activities/failure"
+	"harmstack/activities/heartbeat"
 	"harmstack/activities/pseudonym"
 	"harmstack/activities/publish"
 	"harmstack/activities/ranking"
@@ -61,6 +62,8 @@ func Slug(name string) string {
 // Plan lists the 32 boroughs, also those that own nobody (silence would look like a failure), and the
 // central desk when it owns somebody or did on the stack before.
 func (a *Activities) Plan(ctx context.Context, p PlanParams) (PlanResult, error) {
+	_, stop := heartbeat.Start(ctx)
+	defer stop()
 	now, before, err := a.stacks(ctx, p.Manifest)
 	if err != nil {
 		return PlanResult{}, failure.Of(err)
@@ -106,6 +109,8 @@ type receipt struct {
 
 // Deliver builds one team's digest and sends it, unless the team has its content already.
 func (a *Activities) Deliver(ctx context.Context, p DeliverParams) (DeliverResult, error) {
+	_, stop := heartbeat.Start(ctx)
+	defer stop()
 	r, err := a.deliver(ctx, p)
 	return r, failure.Of(err)
 }

@@ -30,6 +30,7 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 
+	"harmstack/activities/heartbeat"
 	"harmstack/activities/publish"
 	"harmstack/activities/store"
 	"harmstack/schemas"
@@ -82,7 +83,8 @@ func work() error {
 }
 
 // death kills the process in the activities that E2E_DEATHS names, each once: `Score:during` as soon as
-// the activity has a file half written, `Score:after` when it has done everything but say so.
+// the activity has a file half written, `Score:after` when it has done everything but say so. In `Score:stuck` it waits
+// until the night is cancelled.
 type death struct {
 	interceptor.WorkerInterceptorBase
 }
@@ -99,6 +101,12 @@ type dying struct {
 
 func (d *dying) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	name := activity.GetInfo(ctx).ActivityType.Name
+	if due(name + ":stuck") {
+		_, stop := heartbeat.Start(ctx)
+		defer stop()
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	if due(name + ":during") {
 		go func() {
 			for {
@@ -192,7 +200,7 @@ func deploy(t *testing.T, rows []schemas.Offence, deaths string, more ...string)
 	d.startWorker(env)
 	t.Cleanup(func() {
 		left, err := os.ReadDir(died)
-		if err != nil || len(left) != len(strings.Fields(deaths)) {
+		if want := len(strings.Fields(deaths)) - strings.Count(deaths, ":stuck"); err != nil || len(left) != want {
 			t.Errorf("the worker died %d times, not in %q: %v", len(left), deaths, err)
 		}
 	})
@@ -266,6 +274,18 @@ func (d *deployment) approve(n workflows.NightResult) workflows.DecisionResult {
 
 func decisionOn(n workflows.NightResult) schemas.DecisionRequest {
 	return schemas.DecisionRequest{Revision: n.Night.Revision, ManifestSHA256: n.Manifest.SHA256, By: "DCI Example", Reason: "looked at all of it"}
+}
+
+// eventually asks until it is so, without keeping the server from anything else.
+func (d *deployment) eventually(so func() bool) {
+	d.t.Helper()
+	for giveUp := time.After(2 * time.Minute); !so(); {
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-giveUp:
+			d.t.Fatal("it did not happen within two minutes")
+		}
+	}
 }
 
 func (d *deployment) read(key string) []byte {

@@ -1,0 +1,50 @@
+package failure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"go.temporal.io/sdk/temporal"
+
+	"harmstack/activities/digest"
+	"harmstack/activities/extract"
+	"harmstack/activities/publish"
+	"harmstack/activities/store"
+)
+
+func TestOf(t *testing.T) {
+	for _, c := range []struct {
+		scenario string
+		err      error
+		want     string // empty: a retry may mend it
+	}{
+		{"nothing", nil, ""},
+		{"a full disk", errors.New("no space left on device"), ""},
+		{"a cancel, whatever it met", fmt.Errorf("%w: %w", context.Canceled, store.ErrDamaged), ""},
+		{"a wrong column", fmt.Errorf("x: %w", &extract.SchemaMismatch{}), SchemaMismatch},
+		{"no Parquet", fmt.Errorf("x: %w", extract.ErrNotParquet), SchemaMismatch},
+		{"rows that the footer does not promise", extract.ErrRowsMismatch, CountsDoNotReconcile},
+		{"no extract", extract.ErrNoSource, SourceNotFound},
+		{"a changed file", fmt.Errorf("x: %w", store.ErrDamaged), DamagedArtifact},
+		{"a file that is gone", store.ErrNotFound, DamagedArtifact},
+		{"published already", publish.ErrSealed, RevisionSealed},
+		{"decided already", publish.ErrDecided, AlreadyDecided},
+		{"a newer stack", publish.ErrOvertaken, Overtaken},
+		{"a mail refused for good", &digest.SendError{Code: 550, Permanent: true}, DeliveryRefused},
+		{"a mail refused for now", &digest.SendError{Code: 451}, ""},
+		{"one that is known stays what it is", Permanent(NobodyToRank, store.ErrDamaged), NobodyToRank},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			got := Of(c.err)
+			if c.want == "" && got != c.err {
+				t.Errorf("%v became %v", c.err, got)
+			}
+			var app *temporal.ApplicationError
+			if c.want != "" && (!Is(got, c.want) || !errors.As(got, &app) || !app.NonRetryable()) {
+				t.Errorf("%v", got)
+			}
+		})
+	}
+}

@@ -1,0 +1,120 @@
+package config
+
+import (
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"harmstack/activities/digest"
+)
+
+var secret = base64.StdEncoding.EncodeToString([]byte("hunter2-hunter2-hunter2-hunter2-"))
+
+func good() map[string]string {
+	return map[string]string{"HARMSTACK_STORE": "/data/store", "HARMSTACK_PSEUDONYM_KEY": secret, "HARMSTACK_OUTBOX": "/data/outbox"}
+}
+
+func load(env map[string]string) (Config, error) {
+	return Load(func(name string) string { return env[name] })
+}
+
+func file(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestDefaults(t *testing.T) {
+	c, err := load(good())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.TaskQueue != "harmstack" || c.Threads != 0 || c.Memory != 0 || len(c.PayloadKeys) != 0 || len(c.Sources) != 0 || c.TempDir == "" {
+		t.Errorf("%+v", c)
+	}
+	if len(c.Teams) != 33 || c.Teams[digest.CentralDesk] == nil || c.Teams["Hackney"][0] != "hackney@localhost.invalid" {
+		t.Errorf("%v", c.Teams)
+	}
+}
+
+func TestEverything(t *testing.T) {
+	var teams strings.Builder
+	teams.WriteString("team,address\nhackney,second@example.police.uk\n")
+	for team := range NowhereTeams() {
+		teams.WriteString(team + ",team@example.police.uk\n")
+	}
+	env := good()
+	delete(env, "HARMSTACK_OUTBOX")
+	delete(env, "HARMSTACK_PSEUDONYM_KEY")
+	for name, value := range map[string]string{
+		"HARMSTACK_EXTRACT": "/data/x.parquet", "HARMSTACK_SOURCES": "old=/data/old.parquet,\n new=file:///data/new.parquet",
+		"HARMSTACK_PSEUDONYM_KEY_FILE": file(t, secret+"\n"), "HARMSTACK_PAYLOAD_KEYS": "k2=" + secret + ",k1=" + secret,
+		"HARMSTACK_SMTP": "mail.example.police.uk:2525", "HARMSTACK_SMTP_TLS": "implicit", "HARMSTACK_SMTP_USER": "me",
+		"HARMSTACK_SMTP_PASSWORD_FILE": file(t, "pw\n"), "HARMSTACK_MAIL_FROM": "a@example.police.uk", "HARMSTACK_TEAMS": file(t, teams.String()),
+		"HARMSTACK_THREADS": "3", "HARMSTACK_MEMORY": "2GiB", "HARMSTACK_TEMP": "/scratch", "HARMSTACK_TASK_QUEUE": "q",
+	} {
+		env[name] = value
+	}
+	c, err := load(env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources := map[string]string{"default": "/data/x.parquet", "old": "/data/old.parquet", "new": "file:///data/new.parquet"}
+	smtp := digest.SMTPConfig{Host: "mail.example.police.uk", Port: 2525, From: "a@example.police.uk", TLS: digest.ImplicitTLS, Username: "me", Password: "pw"}
+	if !reflect.DeepEqual(c.Sources, sources) || c.Mail.SMTP != smtp || string(c.PseudonymKey) != "hunter2-hunter2-hunter2-hunter2-" ||
+		len(c.PayloadKeys) != 2 || c.PayloadKeys[0].ID != "k2" || c.Threads != 3 || c.Memory != 2<<30 || c.TempDir != "/scratch" || c.TaskQueue != "q" {
+		t.Errorf("%+v", c)
+	}
+	if got := c.Teams["Hackney"]; len(got) != 2 || got[0] != "second@example.police.uk" {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	for _, c := range []struct {
+		scenario, name, value, want string
+	}{
+		{"no store", "HARMSTACK_STORE", "", "HARMSTACK_STORE: name the folder"},
+		{"no pseudonym key", "HARMSTACK_PSEUDONYM_KEY", "", "HARMSTACK_PSEUDONYM_KEY: give at least 32"},
+		{"a short one", "HARMSTACK_PSEUDONYM_KEY", "aHVudGVyMg==", "HARMSTACK_PSEUDONYM_KEY: give at least 32"},
+		{"one that is no base64", "HARMSTACK_PSEUDONYM_KEY", "hunter2!", "HARMSTACK_PSEUDONYM_KEY: give at least 32"},
+		{"a key file that is not there", "HARMSTACK_PSEUDONYM_KEY_FILE", "/nowhere/key", "HARMSTACK_PSEUDONYM_KEY_FILE: open /nowhere/key"},
+		{"a bad payload key", "HARMSTACK_PAYLOAD_KEYS", "hunter2", "HARMSTACK_PAYLOAD_KEYS: payload key 1"},
+		{"no way to send", "HARMSTACK_OUTBOX", "", "HARMSTACK_SMTP: name a mail server"},
+		{"two ways to send", "HARMSTACK_SMTP", "host", "not both"},
+		{"a source without a URL", "HARMSTACK_SOURCES", "https://me:hunter2@host/x", "HARMSTACK_SOURCES: write each source"},
+		{"a source twice", "HARMSTACK_SOURCES", "a=/x,a=/y", `HARMSTACK_SOURCES: the source "a" is there twice`},
+		{"no thread", "HARMSTACK_THREADS", "0", "HARMSTACK_THREADS: "},
+		{"memory without a unit known", "HARMSTACK_MEMORY", "2GB", `HARMSTACK_MEMORY: "2GB"`},
+		{"a team without an address", "HARMSTACK_TEAMS", "\nHackney,a@b\n", "HARMSTACK_TEAMS: the team"},
+		{"a team that is none", "HARMSTACK_TEAMS", "Kent,a@b\n", `HARMSTACK_TEAMS: line 1: "Kent"`},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			env := good()
+			env[c.name] = c.value
+			if c.name == "HARMSTACK_TEAMS" {
+				env[c.name] = file(t, c.value)
+			}
+			_, err := load(env)
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("%v does not say %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestMailServerWantsAddresses(t *testing.T) {
+	env := good()
+	delete(env, "HARMSTACK_OUTBOX")
+	env["HARMSTACK_SMTP"] = "mail.example.police.uk"
+	_, err := load(env)
+	if err == nil || !strings.Contains(err.Error(), "HARMSTACK_TEAMS: name") || !strings.Contains(err.Error(), "HARMSTACK_MAIL_FROM: name") {
+		t.Error(err)
+	}
+}

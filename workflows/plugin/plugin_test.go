@@ -1,0 +1,118 @@
+package plugin
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"testing"
+
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"google.golang.org/protobuf/proto"
+)
+
+func key(id string, fill byte) Key { return Key{id, bytes.Repeat([]byte{fill}, KeyBytes)} }
+
+func mustCodec(t *testing.T, keys ...Key) converter.PayloadCodec {
+	t.Helper()
+	c, err := newCodec(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestCodec(t *testing.T) {
+	payload := &commonpb.Payload{Metadata: map[string][]byte{"encoding": []byte("json/plain"), "note": []byte("metadata-secret")}, Data: []byte(`"data-secret"`)}
+	old, now := mustCodec(t, key("2025", 1)), mustCodec(t, key("2026", 2), key("2025", 1))
+	sealed, err := now.Encode([]*commonpb.Payload{payload, payload})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wire, _ := proto.Marshal(sealed[0])
+	if bytes.Contains(wire, []byte("secret")) || string(sealed[0].Metadata["encryption-key-id"]) != "2026" || string(sealed[0].Metadata["encoding"]) != "binary/encrypted" {
+		t.Errorf("%q", wire)
+	}
+	if bytes.Equal(sealed[0].Data, sealed[1].Data) {
+		t.Error("equal payloads are equal on the wire")
+	}
+	before, err := old.Encode([]*commonpb.Payload{payload})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		scenario string
+		payload  *commonpb.Payload
+	}{{"of the current key", sealed[0]}, {"of the key before", before[0]}, {"from before there was a key", payload}} {
+		t.Run(c.scenario, func(t *testing.T) {
+			got, err := now.Decode([]*commonpb.Payload{c.payload})
+			if err != nil || !proto.Equal(got[0], payload) {
+				t.Errorf("%v, %v", got, err)
+			}
+		})
+	}
+	changed := proto.Clone(sealed[0]).(*commonpb.Payload)
+	changed.Data[len(changed.Data)-1] ^= 1
+	renamed := proto.Clone(sealed[0]).(*commonpb.Payload)
+	renamed.Metadata["encryption-key-id"] = []byte("2025")
+	short := proto.Clone(sealed[0]).(*commonpb.Payload)
+	short.Data = short.Data[:5]
+	for _, c := range []struct {
+		scenario, want string
+		payload        *commonpb.Payload
+	}{
+		{"one bit changed", "cannot be decrypted", changed}, {"another key's id", "cannot be decrypted", renamed},
+		{"cut short", "cannot be decrypted", short},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			if _, err := now.Decode([]*commonpb.Payload{c.payload}); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Error(err)
+			}
+		})
+	}
+	if _, err := old.Decode(sealed); err == nil || !strings.Contains(err.Error(), `"2026"`) {
+		t.Errorf("a key that is not configured: %v", err)
+	}
+}
+
+func TestParseKeys(t *testing.T) {
+	good := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, KeyBytes))
+	keys, err := ParseKeys("b=" + good + ",\n a=" + good + "\n")
+	if err != nil || len(keys) != 2 || keys[0].ID != "b" || keys[1].ID != "a" || len(keys[1].Secret) != KeyBytes {
+		t.Errorf("%v, %v", keys, err)
+	}
+	if keys, err := ParseKeys(" \n"); err != nil || keys != nil {
+		t.Errorf("%v, %v", keys, err)
+	}
+	for scenario, text := range map[string]string{
+		"no id": "=" + good, "no key": "a=", "no base64": "a=hunter2!", "too short": "a=aHVudGVyMg==", "not a pair": "hunter2", "twice the same id": "a=" + good + " a=" + good,
+	} {
+		if _, err := ParseKeys(text); err == nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), good) {
+			t.Errorf("%s: %v", scenario, err)
+		}
+	}
+}
+
+// The text and the stack of an error are payloads too.
+func TestFailuresAreEncrypted(t *testing.T) {
+	p, err := New([]Key{key("k", 1)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var options client.Options
+	if err := p.ConfigureClient(t.Context(), client.PluginConfigureClientOptions{ClientOptions: &options}); err != nil {
+		t.Fatal(err)
+	}
+	failure := options.FailureConverter.ErrorToFailure(temporal.NewNonRetryableApplicationError("secret words", "Kind", errors.New("secret cause"), "secret detail"))
+	wire, err := proto.Marshal(failure)
+	if err != nil || bytes.Contains(wire, []byte("secret")) || !bytes.Contains(wire, []byte("Kind")) {
+		t.Errorf("%v, %s", err, failure)
+	}
+	back := options.FailureConverter.FailureToError(failure)
+	if !strings.Contains(back.Error(), "secret words") || !strings.Contains(back.Error(), "secret cause") {
+		t.Error(back)
+	}
+}

@@ -1,0 +1,118 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"harmstack/activities/digest"
+	"harmstack/activities/failure"
+	"harmstack/activities/publish"
+	"harmstack/activities/tasking"
+	"harmstack/schemas"
+)
+
+// flaky is a mailer that fails in its own ways before it sends, or after.
+type flaky struct {
+	digest.Mailer
+	before, after func(digest.Message) error
+}
+
+func (f *flaky) Send(ctx context.Context, m digest.Message) error {
+	if f.before != nil {
+		if err := f.before(m); err != nil {
+			return err
+		}
+	}
+	if err := f.Mailer.Send(ctx, m); err != nil {
+		return err
+	}
+	if f.after != nil {
+		return f.after(m)
+	}
+	return nil
+}
+
+func isHackney(m digest.Message) bool { return strings.HasPrefix(m.To[0].Address, "hackney@") }
+
+func TestMailTrouble(t *testing.T) {
+	tries := 0
+	for _, c := range []struct {
+		scenario string
+		flaky    flaky
+		want     TaskingCount
+		tries    int
+	}{
+		{"the server is away for a while", flaky{before: func(m digest.Message) error {
+			if isHackney(m) {
+				if tries++; tries < 5 {
+					return &digest.SendError{Step: "connect", Code: 451}
+				}
+			}
+			return nil
+		}}, TaskingCount{Sent: 32}, 5},
+		{"the worker dies between the sending and the record", flaky{after: func(m digest.Message) error {
+			if isHackney(m) {
+				if tries++; tries == 1 {
+					return errors.New("the worker died")
+				}
+			}
+			return nil
+		}}, TaskingCount{Sent: 32}, 2},
+		{"the server refuses one team for good", flaky{before: func(m digest.Message) error {
+			if isHackney(m) {
+				tries++
+				return &digest.SendError{Step: "recipient 1 of 1", Code: 550, Permanent: true}
+			}
+			return nil
+		}}, TaskingCount{Sent: 31, Failed: 1}, 1},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			tries = 0
+			d := newDeployment(t, threeSuspects()...)
+			c.flaky.Mailer = d.acts.Tasking.Mailer
+			d.acts.Tasking.Mailer = &c.flaky
+			got := d.approve(t, d.night(t, "night", schemas.NightRequest{AsOf: asOf})).Tasking
+			if got != c.want || tries != c.tries || d.mails(t) != c.want.Sent {
+				t.Errorf("%+v after %d tries, %d mails", got, tries, d.mails(t))
+			}
+		})
+	}
+}
+
+// Whatever an approval was meant to do, a team is written to from the current stack only, and never from
+// one that was not approved.
+func TestDeliverOnlyTheCurrentStack(t *testing.T) {
+	d := newDeployment(t, threeSuspects()...)
+	first := d.night(t, "night-1", schemas.NightRequest{AsOf: asOf})
+	deliver := func(n NightResult) (result tasking.DeliverResult, err error) {
+		env := d.env(t, BoroughWorkflowID(n.Night, "Hackney"))
+		env.ExecuteWorkflow(BoroughTasking, TaskingParams{*n.Manifest, "Hackney"})
+		if err := env.GetWorkflowError(); err != nil {
+			return result, err
+		}
+		return result, env.GetWorkflowResult(&result)
+	}
+	if _, err := deliver(first); !failure.Is(err, failure.BadRequest) {
+		t.Errorf("a night that is not approved: %v", err)
+	}
+	other := first
+	other.Manifest = &schemas.ManifestRef{NightID: first.Night, URI: first.Manifest.URI, SHA256: strings.Repeat("0", 64)}
+	if _, err := deliver(other); !failure.Is(err, failure.OtherManifest) {
+		t.Errorf("another manifest: %v", err)
+	}
+	d.approve(t, first)
+	second := d.night(t, "night-2", schemas.NightRequest{AsOf: asOf.AddDays(1)})
+	d.approve(t, second)
+	before := d.mails(t)
+	if got, err := deliver(first); err != nil || got.Outcome != tasking.Outdated || d.mails(t) != before {
+		t.Errorf("an older stack: %+v, %v", got, err)
+	}
+	if got, err := deliver(second); err != nil || got.Outcome != tasking.Unchanged || got.Suspects != 2 || d.mails(t) != before {
+		t.Errorf("the current one again: %+v, %v", got, err)
+	}
+	if current, err := publish.LoadCurrent(t.Context(), d.store); err != nil || current.Manifest != *second.Manifest {
+		t.Errorf("%+v, %v", current, err)
+	}
+}
