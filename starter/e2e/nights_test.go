@@ -200,25 +200,23 @@ func TestBackfillThroughTheSchedule(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer schedule.Delete(t.Context())
-	// The nights on which the clocks go forward and back.
-	for _, day := range []string{"2026-03-28", "2026-10-24"} {
-		fires := schemas.MustDate(day).AddDays(1).Start()
+	// The nights on which the clocks go forward and back, one request after the other: of two that reach
+	// a schedule as it starts, the server now and then loses one.
+	for _, c := range []struct{ asOf, id string }{{"2026-03-28", "night-2026-03-29T02:30:00Z"}, {"2026-10-24", "night-2026-10-25T03:30:00Z"}} {
+		fires := schemas.MustDate(c.asOf).AddDays(1).Start()
 		err := schedule.Backfill(t.Context(), client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{{
 			Start: fires, End: fires.Add(20 * time.Hour), Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	for id, want := range map[string]string{"night-2026-03-29T02:30:00Z": "2026-03-28", "night-2026-10-25T03:30:00Z": "2026-10-24"} {
 		var n workflows.NightResult
-		var err error
-		d.eventually(func() bool { // the schedule starts them in its own time
-			err = d.client.GetWorkflow(t.Context(), id, "").Get(t.Context(), &n)
+		d.eventually(func() bool { // the schedule starts it in its own time
+			err = d.client.GetWorkflow(t.Context(), c.id, "").Get(t.Context(), &n)
 			var missing *serviceerror.NotFound
 			return !errors.As(err, &missing)
 		})
-		if err != nil || n.Night.AsOf.String() != want {
-			t.Errorf("%s is the night of %s: %v", id, n.Night.AsOf, err)
+		if err != nil || n.Night.AsOf.String() != c.asOf {
+			t.Errorf("%s is the night of %s: %v", c.id, n.Night.AsOf, err)
 		}
 	}
 }

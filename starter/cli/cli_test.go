@@ -1,0 +1,194 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/parquet-go/parquet-go"
+
+	"harmstack/schemas"
+)
+
+// run types one command line, and returns what it printed.
+func run(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	err := Run(t.Context(), args, &out, io.Discard)
+	return out.String(), err
+}
+
+// generate makes a small extract.
+func generate(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "extract.parquet")
+	if _, err := run(t, "generate", "--out", path, "--as-of", "2026-06-30", "--suspects", "2000"); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func read(t *testing.T, elem ...string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(elem...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// Every way of scoring an extract leaves the same ranking, to the byte.
+func TestScoreIsTheSameToTheByte(t *testing.T) {
+	extract, want := generate(t), []byte(nil)
+	for _, flags := range [][]string{{"--threads", "1"}, {"--threads", "3"}, {"--memory", "64MiB", "--keep-extract"}} {
+		dir := t.TempDir()
+		if _, err := run(t, append([]string{"score", "--extract", extract, "--as-of", "2026-06-30", "--out", dir}, flags...)...); err != nil {
+			t.Fatal(err)
+		}
+		got := read(t, dir, schemas.RankingFile)
+		if want == nil {
+			want = got
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%v gave another ranking", flags)
+		}
+		var m schemas.Manifest
+		if err := json.Unmarshal(read(t, dir, schemas.ManifestFile), &m); err != nil || m.Dispositions.Sum() != m.RowsRead || m.RowsRead == 0 {
+			t.Errorf("%d rows read, %d accounted for, %v", m.RowsRead, m.Dispositions.Sum(), err)
+		}
+		for _, o := range m.Outputs {
+			if int64(len(read(t, dir, o.URI))) != o.Bytes {
+				t.Errorf("%s has other bytes than the manifest says", o.URI)
+			}
+		}
+	}
+}
+
+// A bad extract gets one clear line, and leaves nothing that could be taken for a night.
+func TestScoreRefusesBadExtracts(t *testing.T) {
+	good := read(t, generate(t))
+	parquetOf := func(rows ...schemas.Offence) []byte {
+		var b bytes.Buffer
+		w := parquet.NewGenericWriter[schemas.Offence](&b)
+		if _, err := w.Write(rows); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	type wrong struct {
+		AllegationID int64 `parquet:"allegation_id"`
+	}
+	var mismatched bytes.Buffer
+	if err := parquet.Write(&mismatched, []wrong{{1}}); err != nil {
+		t.Fatal(err)
+	}
+	nothing := ""
+	for scenario, c := range map[string]struct {
+		data []byte
+		want string
+	}{
+		"zero bytes":      {nil, "it is empty"},
+		"not Parquet":     {[]byte("allegation_id,report_id,suspect_id\n"), "not a whole Parquet file"},
+		"truncated":       {good[:len(good)-1000], "cut short"},
+		"wrong columns":   {mismatched.Bytes(), "column allegation_id: expected string, found"},
+		"no rows":         {parquetOf(), "EmptyExtract"},
+		"all quarantined": {parquetOf(schemas.Offence{AllegationID: &nothing}), "AllQuarantined"},
+	} {
+		t.Run(scenario, func(t *testing.T) {
+			extract, out := filepath.Join(t.TempDir(), "x.parquet"), t.TempDir()
+			if err := os.WriteFile(extract, c.data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := run(t, "score", "--extract", extract, "--as-of", "2026-06-30", "--out", out)
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %v does not say %q in one line", err, c.want)
+			}
+			if _, err := os.Stat(filepath.Join(out, schemas.ManifestFile)); err == nil {
+				t.Error("a manifest was left")
+			}
+		})
+	}
+}
+
+// What people type wrongly gets one line that says what to do.
+func TestBadCommandLines(t *testing.T) {
+	t.Setenv("HARMSTACK_STORE", "")
+	for _, c := range []struct{ line, want string }{
+		{"scor", "unknown command"},
+		{"score --out x --as-of 2026-06-30", `"extract" not set`},
+		{"generate --out x --as-of 2026-02-30", "not a calendar date"},
+		{"generate --out x --as-of 2026-06-30 --suspects 0", "at least 1"},
+		{"generate --out /nowhere/x --as-of 2026-06-30", "cannot write /nowhere/x"},
+		{"score --extract x --as-of 2026-06-30 --out x --memory lots", "--memory"},
+		{"score --extract x --as-of 2026-06-30 --out x --model best", "built-in models are rfs-v1, sum"},
+		{"score --extract https://a:hunter2@b/c --as-of 2026-06-30 --out x", "holds credentials"},
+		{"backfill --from 2026-06-30 --to 2026-06-01", "--from 2026-06-30 is after --to 2026-06-01"},
+		{"stack", "no store: set HARMSTACK_STORE"},
+		{"approve --as-of 2026-06-30 --by x", `"reason" not set`},
+		{"diff 2026-06-30", "accepts 2 arg"},
+		{"run --extract https://a:hunter2@b/c", "holds credentials"},
+	} {
+		_, err := run(t, strings.Fields(c.line)...)
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: error %v does not say %q in one line", c.line, err, c.want)
+		}
+	}
+}
+
+// The demo leaves an approved stack, a manifest that reconciles and at most 33 digests, and what is
+// published can be looked at. It runs where the environment names other servers, and ignores them.
+func TestDemo(t *testing.T) {
+	t.Setenv("HARMSTACK_STORE", "s3://production")
+	t.Setenv("TEMPORAL_ADDRESS", "temporal.invalid:7233")
+	t.Setenv("HARMSTACK_SMTP", "mail.invalid")
+	dir := t.TempDir()
+	out, err := run(t, "demo", "--once", "--dir", dir, "--suspects", "3000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"publish  done", "rows read", "POSITION", "http://127.0.0.1:", "Digests: "} {
+		if !strings.Contains(out, part) {
+			t.Errorf("it does not print %q:\n%s", part, out)
+		}
+	}
+	store := filepath.Join(dir, "store")
+	var current schemas.Current
+	if err := json.Unmarshal(read(t, store, schemas.CurrentPath), &current); err != nil || current.Stack.Rows != 100 {
+		t.Fatalf("current %+v, %v", current, err)
+	}
+	var m schemas.Manifest
+	if err := json.Unmarshal(read(t, store, current.Manifest.URI), &m); err != nil || m.Dispositions.Sum() != m.RowsRead {
+		t.Errorf("%d rows read, %d accounted for, %v", m.RowsRead, m.Dispositions.Sum(), err)
+	}
+	digests, err := os.ReadDir(filepath.Join(dir, "outbox"))
+	if err != nil || len(digests) < 32 || len(digests) > 33 {
+		t.Errorf("%d digests, %v", len(digests), err)
+	}
+	var stack []schemas.Ranked
+	text, err := run(t, "stack", "--store", store, "--json")
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &stack)
+	}
+	if err != nil || len(stack) != 100 {
+		t.Fatalf("a stack of %d, %v", len(stack), err)
+	}
+	for _, line := range [][]string{{"explain", "#1"}, {"explain", stack[0].SuspectID}, {"status"}, {"diff", m.AsOf.String(), m.NightID.String()}} {
+		if text, err := run(t, append(line, "--store", store)...); err != nil || text == "" {
+			t.Errorf("%v: %q, %v", line[0], text, err)
+		}
+	}
+	if _, err := run(t, "explain", "nobody", "--store", store); err == nil || strings.Contains(err.Error(), "nobody of that name is on") == false {
+		t.Errorf("explain of nobody: %v", err)
+	}
+	log := read(t, store, "audit", "0000000001.json")
+	if bytes.Contains(log, []byte(stack[0].SuspectID)) {
+		t.Error("the audit log names a suspect")
+	}
+}
