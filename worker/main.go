@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	logger := log.NewStructuredLogger(slog.New(slog.NewJSONHandler(out, nil)))
 	if len(cfg.PayloadKeys) == 0 {
-		logger.Warn("what passes through Temporal is not encrypted: set HARMSTACK_PAYLOAD_KEYS in production")
+		logger.Warn("what passes through Temporal is not encrypted: no real data may pass")
 	}
 	c, err := cfg.Dial(logger)
 	if err != nil {

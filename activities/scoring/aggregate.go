@@ -38,23 +38,21 @@ func (e *Engine) aggregate(t *tally, to *ranking, bucket int) (err error) {
 	if t.records, err = e.suspects.load(bucket, t.records); err != nil {
 		return err
 	}
+	if t.marks, err = e.victims.load(bucket, t.marks); err != nil {
+		return err
+	}
 	w := &t.work
 	w.starts = split(t.records, w.starts)
 	w.table.reset(len(w.starts))
 	w.next, w.last, w.victims = grow(w.next, len(w.starts)), grow(w.last, len(w.starts)), grow(w.victims, len(w.starts))
 	clear(w.next)
 	clear(w.victims)
-	find := func(rec []byte) *int32 {
-		id := suspectOf(rec)
-		return w.table.find(hashOf(rec), func(r int32) bool { return bytes.Equal(suspectOf(t.records[w.starts[r]:]), id) })
+	find := func(hash uint64, id []byte) *int32 {
+		return w.table.find(hash, func(r int32) bool { return bytes.Equal(suspectOf(t.records[w.starts[r]:]), id) })
 	}
-	isMark := func(rec []byte) bool { return rec[atSmall+7] == uint8(victimMark) }
 	for i, start := range w.starts {
 		rec := t.records[start:]
-		if isMark(rec) {
-			continue
-		}
-		slot := find(rec)
+		slot := find(hashOf(rec), suspectOf(rec))
 		if *slot == 0 {
 			*slot = int32(i) + 1
 		} else {
@@ -62,12 +60,12 @@ func (e *Engine) aggregate(t *tally, to *ranking, bucket int) (err error) {
 		}
 		w.last[*slot-1] = int32(i)
 	}
-	for _, start := range w.starts {
-		if rec := t.records[start:]; isMark(rec) {
-			if slot := find(rec); *slot != 0 {
-				w.victims[*slot-1] = true
-			}
+	for at := 0; at < len(t.marks); {
+		end := next(t.marks, at)
+		if slot := find(hashOf(t.marks[at:]), t.marks[at+victimHead:end]); *slot != 0 {
+			w.victims[*slot-1] = true
 		}
+		at = end
 	}
 	for _, slot := range w.table.slots {
 		if slot == 0 {

@@ -155,6 +155,9 @@ func (r *ranking) sort() {
 	r.sorted = true
 	cuts := r.cuts()
 	ranges := make([][]entry, len(cuts)+1)
+	for i := range ranges {
+		ranges[i] = make([]entry, 0, min(int(r.suspects()), rangeSuspects*5/4))
+	}
 	for i, list := range r.entries {
 		for _, e := range list {
 			at, _ := slices.BinarySearchFunc(cuts, e, func(c, e entry) int { return r.before(&c, &e) })

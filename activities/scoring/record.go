@@ -89,6 +89,20 @@ func (a *allegation) decode(rec []byte) {
 	}
 }
 
+// putVictim notes that somebody is the victim of a row in the window: the hash, then the id.
+func putVictim(w *scatterer, seed maphash.Seed, id []byte) error {
+	hash := maphash.Bytes(seed, id)
+	rec, err := w.record(int(hash%bucketCount), victimHead+len(id))
+	if err != nil {
+		return err
+	}
+	binary.LittleEndian.PutUint64(rec[atHash:], hash)
+	copy(rec[victimHead:], id)
+	return nil
+}
+
+const victimHead = atHash + 8
+
 // idOf is the allegation's id in an encoded record.
 func idOf(rec []byte) []byte {
 	return rec[headBytes : headBytes+int(binary.LittleEndian.Uint32(rec[atLengths:]))]

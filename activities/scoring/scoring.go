@@ -52,6 +52,7 @@ type Engine struct {
 	storage    *storage
 	versions   *buckets // by allegation
 	suspects   *buckets // by suspect
+	victims    *buckets // of rows in the window, as suspects are
 	recency    []int64
 
 	mu     sync.Mutex
@@ -106,6 +107,7 @@ func New(o Options) (*Engine, error) {
 		storage:    s,
 		versions:   &buckets{storage: s},
 		suspects:   &buckets{storage: s},
+		victims:    &buckets{storage: s},
 		recency:    o.Model.Recency(),
 	}, nil
 }
@@ -138,7 +140,7 @@ func (e *Engine) Finish(ctx context.Context, threads int) (_ *Scores, err error)
 		return nil, err
 	}
 	for i := range tallies {
-		if err := tallies[i].scatter.close(); err != nil {
+		if err := errors.Join(tallies[i].scatter.close(), tallies[i].victims.close()); err != nil {
 			return nil, err
 		}
 	}
@@ -176,7 +178,9 @@ func (e *Engine) Finish(ctx context.Context, threads int) (_ *Scores, err error)
 // tally is what one goroutine of Finish counts.
 type tally struct {
 	scatter      *scatterer
+	victims      *scatterer
 	records      []byte
+	marks        []byte
 	dispositions schemas.Dispositions
 	conflicting  int64
 	lowest       int64
@@ -196,7 +200,7 @@ func (e *Engine) eachBucket(ctx context.Context, tallies []tally, do func(*tally
 	for i := range tallies {
 		t := &tallies[i]
 		if t.scatter == nil {
-			t.scatter = &scatterer{to: e.suspects}
+			t.scatter, t.victims = &scatterer{to: e.suspects}, &scatterer{to: e.victims}
 		}
 		g.Go(func() error {
 			for bucket := range todo {

@@ -122,10 +122,5 @@ func (e *Engine) pass(t *tally, rec []byte) error {
 	if a.disposition < schemas.NoNamedSuspect || len(a.victim) == 0 {
 		return nil
 	}
-	victim := allegation{suspect: a.victim, disposition: victimMark}
-	return put(t.scatter, e.seed, victim.suspect, &victim)
+	return putVictim(t.victims, e.seed, a.victim)
 }
-
-// victimMark is the disposition of a record that says only that its suspect is the victim of a row in
-// the window.
-const victimMark = schemas.DispositionCount

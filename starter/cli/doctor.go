@@ -95,7 +95,7 @@ func examine(ctx context.Context) (checks []check) {
 	}
 	add("default extract", source, err)
 	if len(cfg.PayloadKeys) == 0 {
-		add("payload encryption", "off: production needs HARMSTACK_PAYLOAD_KEYS", nil)
+		add("payload encryption", "off: no real data may pass", nil)
 	} else {
 		add("payload encryption", "on", nil)
 	}

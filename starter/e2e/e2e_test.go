@@ -178,6 +178,9 @@ func deploy(t *testing.T, rows []schemas.Offence, deaths string, more ...string)
 		"HARMSTACK_SMTP=" + d.mail.address, "HARMSTACK_SMTP_TLS=none", "HARMSTACK_MAIL_FROM=harmstack@example.police.uk",
 		"HARMSTACK_TEAMS=" + filepath.Join(d.dir, "teams.csv"), "HARMSTACK_THREADS=1", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),
 	}, more...)
+	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "HARMSTACK_PAYLOAD_KEYS=") }) {
+		env = append(env, "HARMSTACK_PAYLOAD_KEYS="+config.NoKeys)
+	}
 	d.cfg, err = config.Load(func(name string) string {
 		for _, v := range env {
 			if value, ok := strings.CutPrefix(v, name+"="); ok {

@@ -60,7 +60,8 @@ const Usage = `Environment:
   HARMSTACK_SOURCES             further extracts, name=url, separated by commas or new lines
   HARMSTACK_PSEUDONYM_KEY       at least 32 random bytes in base64 (openssl rand -base64 32; required)
   HARMSTACK_PAYLOAD_KEYS        id=key, the key being 32 bytes in base64; the first encrypts what passes
-                                through Temporal, the others only decrypt (production: required)
+                                through Temporal, the others only decrypt; "none"
+                                on a machine without real data (required)
   HARMSTACK_OUTBOX              folder for the digests as .eml files, when there is no mail server
   HARMSTACK_SMTP                mail server, host or host:port
   HARMSTACK_SMTP_TLS            starttls (default), implicit or none
@@ -93,17 +94,27 @@ func (l *loader) client() Config {
 		l.fault("HARMSTACK_STORE", errors.New("name the folder or URL of the artefact store"))
 	}
 	var err error
-	if c.PayloadKeys, err = plugin.ParseKeys(l.secret("HARMSTACK_PAYLOAD_KEYS")); err != nil {
+	if l.keys = l.secret("HARMSTACK_PAYLOAD_KEYS"); l.keys == NoKeys {
+		return c
+	}
+	if c.PayloadKeys, err = plugin.ParseKeys(l.keys); err != nil {
 		l.fault("HARMSTACK_PAYLOAD_KEYS", err)
 	}
 	return c
 }
+
+// NoKeys is what HARMSTACK_PAYLOAD_KEYS says where nothing needs to be encrypted. A worker is told so in
+// words: forgetting the keys must not be enough to send requests and results in clear.
+const NoKeys = "none"
 
 // Load reads and checks the environment of a worker. The error names every variable that is wrong, and
 // never repeats a value that may be a secret.
 func Load(env func(string) string) (Config, error) {
 	l := loader{env: env}
 	c := l.client()
+	if l.keys == "" {
+		l.fault("HARMSTACK_PAYLOAD_KEYS", fmt.Errorf("give id=key to encrypt what passes through Temporal, or %q where no real data is", NoKeys))
+	}
 	c.Sources = l.sources()
 	c.TempDir = cmp.Or(env("HARMSTACK_TEMP"), os.TempDir())
 	c.Threads = int(l.number("HARMSTACK_THREADS", parseCount))
@@ -121,6 +132,7 @@ func Load(env func(string) string) (Config, error) {
 
 type loader struct {
 	env    func(string) string
+	keys   string
 	faults []error
 }
 

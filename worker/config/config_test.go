@@ -14,7 +14,7 @@ import (
 var secret = base64.StdEncoding.EncodeToString([]byte("hunter2-hunter2-hunter2-hunter2-"))
 
 func good() map[string]string {
-	return map[string]string{"HARMSTACK_STORE": "/data/store", "HARMSTACK_PSEUDONYM_KEY": secret, "HARMSTACK_OUTBOX": "/data/outbox"}
+	return map[string]string{"HARMSTACK_STORE": "/data/store", "HARMSTACK_PSEUDONYM_KEY": secret, "HARMSTACK_OUTBOX": "/data/outbox", "HARMSTACK_PAYLOAD_KEYS": NoKeys}
 }
 
 func load(env map[string]string) (Config, error) {
@@ -85,6 +85,7 @@ func TestFaults(t *testing.T) {
 		{"a short one", "HARMSTACK_PSEUDONYM_KEY", "aHVudGVyMg==", "HARMSTACK_PSEUDONYM_KEY: give at least 32"},
 		{"one that is no base64", "HARMSTACK_PSEUDONYM_KEY", "hunter2!", "HARMSTACK_PSEUDONYM_KEY: give at least 32"},
 		{"a key file that is not there", "HARMSTACK_PSEUDONYM_KEY_FILE", "/nowhere/key", "HARMSTACK_PSEUDONYM_KEY_FILE: open /nowhere/key"},
+		{"no word on encryption", "HARMSTACK_PAYLOAD_KEYS", "", "HARMSTACK_PAYLOAD_KEYS: give id=key"},
 		{"a bad payload key", "HARMSTACK_PAYLOAD_KEYS", "hunter2", "HARMSTACK_PAYLOAD_KEYS: payload key 1"},
 		{"no way to send", "HARMSTACK_OUTBOX", "", "HARMSTACK_SMTP: name a mail server"},
 		{"two ways to send", "HARMSTACK_SMTP", "host", "not both"},
