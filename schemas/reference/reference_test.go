@@ -20,6 +20,7 @@ func TestWeigh(t *testing.T) {
 		{"a pair on constables is not VAWG", "", "008/01", "8S", true, Weight{}},
 		{"a code with conflicting weights", "", "019/08", "", true, Weight{Verdict: Unscored}},
 		{"a code whose rows disagree on VAWG", "", "008/06", "", true, Weight{Verdict: Unscored}},
+		{"a code whose rows agree on the weight and disagree on VAWG", "", "008/73", "", true, Weight{Verdict: Unscored}},
 		{"the same code against a man is not VAWG in any of its rows", "", "008/06", "", false, Weight{}},
 		{"an unknown class falls to the code", "", "008/01", "ZZ", true, Weight{Verdict: Unscored}},
 		{"the offence names a female victim", "", "019/08", "19C", false, Weight{Verdict: Weighed, Tenths: 18250, Rule: ByPair}},
