@@ -327,10 +327,14 @@ func nanosToMicros(v int64) int64 {
 	return q
 }
 
-// int96Micros reads the old timestamp: nanoseconds of the day, then the Julian day.
+// int96Micros reads the old timestamp: nanoseconds of the day, then the Julian day. It saturates, as
+// millisToMicros does: a day far out must not wrap into the valid range.
 func int96Micros(v deprecated.Int96) int64 {
-	const unixEpoch, dayMicros = 2_440_588, 86_400_000_000
+	const unixEpoch, dayMicros, farOut = 2_440_588, 86_400_000_000, 100_000_000
 	nanos := int64(uint64(v[1])<<32 | uint64(v[0]))
 	days := int64(int32(v[2])) - unixEpoch
+	if days < -farOut || days > farOut {
+		return math.MaxInt64
+	}
 	return days*dayMicros + nanosToMicros(nanos)
 }

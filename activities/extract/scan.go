@@ -32,7 +32,8 @@ type Sink interface {
 // closes. firstRow is the ordinal of the file's first row. progress, if not nil, is called from many
 // goroutines with the rows fed so far. A file that holds other rows than its footer promises is
 // ErrRowsMismatch, one that cannot be decoded ErrDamaged.
-func (f *File) Scan(ctx context.Context, threads int, firstRow int64, newSink func() Sink, progress func(rows int64)) error {
+func (f *File) Scan(ctx context.Context, threads int, firstRow int64, newSink func() Sink, progress func(rows int64)) (err error) {
+	defer recovered(&err, ErrDamaged) // of a page index that lies about its size
 	tasks := f.split(threads)
 	queue := make(chan task, len(tasks))
 	for _, t := range tasks {
