@@ -46,13 +46,19 @@ func (d *pending) run(ctx workflow.Context) (result DecisionResult, err error) {
 		return result, err
 	}
 	superseded := workflow.GetSignalChannel(ctx, Supersede.Name)
+	// A newer night that came between the publication and this start found nobody to tell.
+	if workflow.GetVersion(ctx, "look up first", workflow.DefaultVersion, 1) == 1 {
+		if err := d.lookUp(ctx, shortOptions); err != nil && ctx.Err() != nil {
+			return result, err // else the store is away, and officers are told so when they decide
+		}
+	}
 	for d.standing == nil {
 		if err := workflow.Await(ctx, func() bool { return len(d.asked) > 0 || superseded.Len() > 0 }); err != nil {
 			return result, err
 		}
 		var newer schemas.NightID
 		if superseded.ReceiveAsync(&newer) {
-			err = d.lookUp(ctx)
+			err = d.lookUp(ctx, deliveryOptions)
 		} else {
 			err = d.answerNext(ctx)
 		}
@@ -184,12 +190,12 @@ func (d *pending) swap(ctx workflow.Context) error {
 	return err
 }
 
-// lookUp reads the decision after a signal that one was recorded elsewhere. What counts is the store: a
+// lookUp reads the decision, in case that one was recorded elsewhere. What counts is the store: a
 // signal without a record changes nothing.
-func (d *pending) lookUp(ctx workflow.Context) error {
+func (d *pending) lookUp(ctx workflow.Context, options workflow.ActivityOptions) error {
 	var acts *decision.Activities
 	var found decision.StandingResult
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(deliveryOptions, "read the decision")),
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(options, "read the decision")),
 		acts.Standing, decision.StandingParams{Night: d.manifest.NightID}).Get(ctx, &found)
 	d.standing = found.Standing
 	return err

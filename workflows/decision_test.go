@@ -192,9 +192,9 @@ func TestTwoDecisionsAtOnce(t *testing.T) {
 func TestApprovingASupersededNight(t *testing.T) {
 	d := newDeployment(t, threeSuspects()...)
 	n := d.night(t, "night-1", schemas.NightRequest{AsOf: asOf})
-	d.night(t, "night-2", schemas.NightRequest{AsOf: asOf.AddDays(1)})
 	a := &answer{}
 	result, err := d.decide(t, n, func(env *testsuite.TestWorkflowEnvironment) {
+		env.RegisterDelayedCallback(func() { d.night(t, "night-2", schemas.NightRequest{AsOf: asOf.AddDays(1)}) }, 30*time.Minute)
 		env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Approve.Name, "u1", a, request(n)) }, time.Hour)
 	})
 	if err != nil || result.Decision.Decision != schemas.SupersededBy {
@@ -271,5 +271,44 @@ func TestLaterRevisionWritesOnlyToWhomItConcerns(t *testing.T) {
 	}
 	if d.mails(t) != 33 {
 		t.Errorf("%d mails", d.mails(t))
+	}
+}
+
+// A revision that goes back to what an earlier one said is news to the team that was told otherwise in
+// between, and another message, since mail systems drop one whose id they know.
+func TestRevisionThatGoesBackIsSent(t *testing.T) {
+	d := newDeployment(t, threeSuspects()...)
+	for i, c := range []struct {
+		scenario string
+		rows     []schemas.Offence
+		want     TaskingCount
+	}{
+		{"nobody in Camden", threeSuspects(), TaskingCount{Sent: 32}},
+		{"S-4 in Camden", append(threeSuspects(), rape("S-4", "Camden", "2026-06-01", 1)), TaskingCount{Sent: 1, Unchanged: 31}},
+		{"nobody again", threeSuspects(), TaskingCount{Sent: 1, Unchanged: 31}},
+		{"S-4 again", append(threeSuspects(), rape("S-4", "Camden", "2026-06-01", 1)), TaskingCount{Sent: 1, Unchanged: 31}},
+	} {
+		d.write(t, c.rows...)
+		n := d.night(t, fmt.Sprint("night-", i), schemas.NightRequest{AsOf: asOf})
+		if got := d.approve(t, n).Tasking; got != c.want {
+			t.Errorf("%s: %+v", c.scenario, got)
+		}
+	}
+	if d.mails(t) != 35 {
+		t.Errorf("%d mails", d.mails(t))
+	}
+}
+
+// A night that was superseded between its publication and the start of its decision found nobody to
+// tell it so.
+func TestSupersededBeforeTheWait(t *testing.T) {
+	d := newDeployment(t, threeSuspects()...)
+	n := d.night(t, "night-1", schemas.NightRequest{AsOf: asOf})
+	d.night(t, "night-2", schemas.NightRequest{AsOf: asOf.AddDays(1)})
+	result, err := d.decide(t, n, func(env *testsuite.TestWorkflowEnvironment) {
+		env.RegisterDelayedCallback(env.CancelWorkflow, 400*24*time.Hour)
+	})
+	if err != nil || result.Decision.Decision != schemas.SupersededBy {
+		t.Errorf("%+v, %v", result, err)
 	}
 }

@@ -54,7 +54,8 @@ type Input struct {
 // Message is one e-mail, finished but for the sender.
 type Message struct {
 	// Key names the content: the same as_of, borough and rows give the same Key in every revision, and
-	// what was sent under a Key need not be sent again. 32 hex digits; they hold nothing personal. The
+	// what was sent under a Key need not be sent again, unless something else was sent since: the sender
+	// then gives it another Key. 32 hex digits; they hold nothing personal. The
 	// Message-ID is made of it.
 	Key     string
 	Date    time.Time

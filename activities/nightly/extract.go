@@ -59,7 +59,18 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (ExtractResul
 		if f.Rows() == 0 {
 			return none, failure.Permanent(failure.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
 		}
-		parts, err := extract.Snapshot(ctx, f.File, a.Store, p.Night.Path()+"/"+schemas.ExtractFolder, a.threads(), rows.Store)
+		folder := p.Night.Path() + "/" + schemas.ExtractFolder
+		// Parts of an earlier attempt, when the source was longer, would be read with these by a wildcard.
+		old, err := a.Store.List(ctx, folder+"/")
+		if err != nil {
+			return none, err
+		}
+		for _, part := range old {
+			if err := a.Store.Delete(ctx, part); err != nil {
+				return none, err
+			}
+		}
+		parts, err := extract.Snapshot(ctx, f.File, a.Store, folder, a.threads(), rows.Store)
 		if err != nil {
 			return none, err
 		}
