@@ -193,7 +193,19 @@ func (s *Store) commitLocal(ctx context.Context, key string, publish func(temp, 
 	if err == nil {
 		err = publish(f.Name(), final)
 	}
+	if err == nil {
+		err = syncFolder(filepath.Dir(final))
+	}
 	return err
+}
+
+// syncFolder makes a new name survive a power cut: a decision that was answered must not vanish.
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // Read returns a small file whole, or ErrNotFound.
