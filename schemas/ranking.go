@@ -17,6 +17,9 @@ const (
 	ScorePerDay  = TenthsPerDay * PPM
 )
 
+// The rows below ask for no dictionaries: the library encodes their indexes by other runs on some
+// processors than on others, and equal rows must be equal bytes on any machine.
+
 // Ranked is one row of ranking.parquet and stack.parquet: one suspect, by position. All measures are
 // over the suspect's scored rows (contract, section 6). A nil is a null.
 type Ranked struct {
@@ -34,13 +37,13 @@ type Ranked struct {
 	Victims       int64    `parquet:"victims" json:"victims"`
 	FirstReported int64    `parquet:"first_reported,timestamp(microsecond)" json:"first_reported"`
 	LastReported  int64    `parquet:"last_reported,timestamp(microsecond)" json:"last_reported"`
-	OwnerBorough  *string  `parquet:"owner_borough,optional,dict" json:"owner_borough"`
-	OwnerBCU      *string  `parquet:"owner_bcu,optional,dict" json:"owner_bcu"`
+	OwnerBorough  *string  `parquet:"owner_borough,optional" json:"owner_borough"`
+	OwnerBCU      *string  `parquet:"owner_bcu,optional" json:"owner_bcu"`
 	Boroughs      []string `parquet:"boroughs,list" json:"boroughs"`
 	DomesticAbuse int64    `parquet:"domestic_abuse" json:"domestic_abuse"`
 	NonRecent     int64    `parquet:"non_recent" json:"non_recent"`
 	AlsoVictim    bool     `parquet:"also_victim" json:"also_victim"`
-	SuspectStatus *string  `parquet:"suspect_status,optional,dict" json:"suspect_status"`
+	SuspectStatus *string  `parquet:"suspect_status,optional" json:"suspect_status"`
 }
 
 // Contribution is one row of contributions.parquet: one scored allegation against a suspect of the
@@ -54,14 +57,14 @@ type Contribution struct {
 	VictimID     *string `parquet:"victim_id,optional" json:"victim_id"`
 	ReportedAt   int64   `parquet:"reported_at,timestamp(microsecond)" json:"reported_at"`
 	CommittedAt  *int64  `parquet:"committed_at,optional,timestamp(microsecond)" json:"committed_at"`
-	Borough      *string `parquet:"borough,optional,dict" json:"borough"`
-	OffenceCode  string  `parquet:"offence_code,dict" json:"offence_code"`
-	OffenceClass *string `parquet:"offence_class,optional,dict" json:"offence_class"`
-	OffenceURN   *string `parquet:"offence_urn,optional,dict" json:"offence_urn"`
+	Borough      *string `parquet:"borough,optional" json:"borough"`
+	OffenceCode  string  `parquet:"offence_code" json:"offence_code"`
+	OffenceClass *string `parquet:"offence_class,optional" json:"offence_class"`
+	OffenceURN   *string `parquet:"offence_urn,optional" json:"offence_urn"`
 	// Offence is the title in the table the weight comes from.
-	Offence string `parquet:"offence,dict" json:"offence"`
+	Offence string `parquet:"offence" json:"offence"`
 	// WeightRule says how the weight was found: `urn`, `pair`, `code`, `lowest` or `supplement`.
-	WeightRule string  `parquet:"weight_rule,dict" json:"weight_rule"`
+	WeightRule string  `parquet:"weight_rule" json:"weight_rule"`
 	HarmDays   float64 `parquet:"harm_days" json:"harm_days"`
 	Age        int64   `parquet:"age" json:"age"`
 	// RecencyPPM is r(age) in millionths.
@@ -70,8 +73,8 @@ type Contribution struct {
 	Base          int64   `parquet:"base" json:"base"`
 	Share         float64 `parquet:"share" json:"share"`
 	DomesticAbuse *bool   `parquet:"domestic_abuse,optional" json:"domestic_abuse"`
-	Source        string  `parquet:"source,dict" json:"source"`
-	Outcome       string  `parquet:"outcome,dict" json:"outcome"`
+	Source        string  `parquet:"source" json:"source"`
+	Outcome       string  `parquet:"outcome" json:"outcome"`
 }
 
 // The kinds of a Change.
@@ -93,8 +96,8 @@ const (
 // position means "not on that stack". Reason is set for those who left.
 type Change struct {
 	SuspectID    string   `parquet:"suspect_id" json:"suspect_id"`
-	Kind         string   `parquet:"change,dict" json:"change"`
-	Reason       *string  `parquet:"reason,optional,dict" json:"reason"`
+	Kind         string   `parquet:"change" json:"change"`
+	Reason       *string  `parquet:"reason,optional" json:"reason"`
 	Position     *int64   `parquet:"position,optional" json:"position"`
 	Previous     *int64   `parquet:"previous_position,optional" json:"previous_position"`
 	ScoreDays    *float64 `parquet:"score_days,optional" json:"score_days"`
@@ -106,7 +109,7 @@ type Change struct {
 type Quarantine struct {
 	Row int64 `parquet:"row"` // which row of the extract, from 0
 	// Reason names the column and the rule, never the value.
-	Reason        string `parquet:"reason,dict"`
+	Reason        string `parquet:"reason"`
 	AllegationID  []byte `parquet:"allegation_id,optional"`
 	ReportID      []byte `parquet:"report_id,optional"`
 	SuspectID     []byte `parquet:"suspect_id,optional"`
@@ -139,10 +142,10 @@ type Suspect struct {
 	Victims       int64    `parquet:"victims"`
 	FirstReported int64    `parquet:"first_reported,timestamp(microsecond)"`
 	LastReported  int64    `parquet:"last_reported,timestamp(microsecond)"`
-	OwnerBorough  *string  `parquet:"owner_borough,optional,dict"`
+	OwnerBorough  *string  `parquet:"owner_borough,optional"`
 	Boroughs      []string `parquet:"boroughs,list"`
 	DomesticAbuse int64    `parquet:"domestic_abuse"`
 	NonRecent     int64    `parquet:"non_recent"`
 	AlsoVictim    bool     `parquet:"also_victim"`
-	SuspectStatus *string  `parquet:"suspect_status,optional,dict"`
+	SuspectStatus *string  `parquet:"suspect_status,optional"`
 }
