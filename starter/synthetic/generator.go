@@ -98,11 +98,15 @@ func (g *generator) suspect(number int) {
 	g.others(p)
 }
 
+// fifteenEvery: one suspect in so many has 15 victims, so that a year of the default size has two whatever
+// the seed. Left to chance it would have none to five.
+const fifteenEvery = DefaultSuspects / 2
+
 // career draws how many allegations there are, against how many victims, and whether they are grave:
 // three quarters of the suspects have one report; some four in a thousand have several grave ones.
 func (g *generator) career() (allegations, victims int, isGrave bool) {
 	switch n := g.r.IntN(100_000); {
-	case n < 8:
+	case g.number%fifteenEvery == int(g.options.Seed%fifteenEvery):
 		return 15 + g.r.IntN(3), 15, true
 	case n < 400:
 		allegations = 3 + g.r.IntN(3)
@@ -165,7 +169,7 @@ func (g *generator) row(k kind, p profile, i int) schemas.Offence {
 		abuse := g.chance(400)
 		row.DomesticAbuse = &abuse
 	}
-	updated := reported + g.r.Int64N(min(30*day, max(hour, g.dayStart[daysAhead-1]-reported)))
+	updated := reported + second + g.r.Int64N(min(30*day, max(hour, g.dayStart[daysAhead-1]-reported)))
 	row.UpdatedAt = &updated
 	return row
 }
@@ -230,10 +234,13 @@ func (g *generator) emit(row schemas.Offence) {
 	switch n := g.r.IntN(1000); {
 	case n < 25: // an earlier version
 		earlier := row
-		earlier.UpdatedAt = shifted(row.UpdatedAt, -1-g.r.Int64N(5*day))
+		earlier.UpdatedAt = shifted(row.ReportedAt, 1+g.r.Int64N(*row.UpdatedAt-*row.ReportedAt-1))
 		switch g.r.IntN(4) {
 		case 0:
 			earlier.SuspectID = nil
+			if n < 12 { // somebody else was suspected
+				earlier.SuspectID = g.person((g.number + 1) % g.options.Suspects)
+			}
 		case 1:
 			earlier.Outcome = pick(g, "open", "no_crime")
 		case 2:
