@@ -50,6 +50,13 @@ func (d Dispositions) Sum() (n int64) {
 	return n
 }
 
+// Add counts o's rows in.
+func (d *Dispositions) Add(o Dispositions) {
+	for i, n := range o {
+		d[i] += n
+	}
+}
+
 // MarshalJSON keeps the order of the rules, which a map would lose.
 func (d Dispositions) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer

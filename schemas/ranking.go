@@ -4,6 +4,7 @@ package schemas
 const (
 	RankingSchema      = "ranking-v1"
 	SuspectSchema      = "suspect-v1"
+	SumSchema          = "sum-v1"
 	ContributionSchema = "contribution-v1"
 	ChangeSchema       = "change-v1"
 	QuarantineSchema   = "quarantine-v1"
@@ -148,4 +149,10 @@ type Suspect struct {
 	NonRecent     int64    `parquet:"non_recent"`
 	AlsoVictim    bool     `parquet:"also_victim"`
 	SuspectStatus *string  `parquet:"suspect_status,optional"`
+}
+
+// SumCount says how many suspects have a plain sum of harm, in tenths of a day.
+type SumCount struct {
+	SumTenths int64 `parquet:"sum_tenths"`
+	Suspects  int64 `parquet:"suspects"`
 }

@@ -70,13 +70,13 @@ func (n *night) run(ctx workflow.Context) (result NightResult, err error) {
 	}
 	n.count(ctx, scored.Dispositions)
 	ranked, err := stage(ctx, n, "rank", acts.Rank, func(id schemas.NightID) nightly.RankParams {
-		return nightly.RankParams{Night: id, Model: request.Model, Suspects: scored.Suspects}
+		return nightly.RankParams{Night: id, Model: request.Model, Shards: scored.Shards}
 	})
 	if err != nil {
 		return result, err
 	}
 	result = NightResult{Night: n.progress.Night, RowsRead: scored.RowsRead, Dispositions: scored.Dispositions,
-		Suspects: scored.Suspects.Rows, Facts: scored.Facts, Cut: scored.Cut, Ranking: ranked.Ranking}
+		Suspects: scored.Suspects(), Facts: scored.Facts, Cut: ranked.Cut, Ranking: ranked.Ranking}
 	if request.DryRun {
 		return result, nil
 	}

@@ -482,8 +482,8 @@ func TestOpenSource(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Ref.Rows != 100 || s.Ref.URI != source || len(s.Ref.SHA256) != 64 {
-			t.Errorf("%+v", s.Ref)
+		if ref, err := s.Ref(); err != nil || ref.Rows != 100 || ref.URI != source || len(ref.SHA256) != 64 {
+			t.Errorf("%+v, %v", ref, err)
 		}
 		s.Close()
 	}

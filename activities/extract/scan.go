@@ -32,7 +32,16 @@ type Sink interface {
 // closes. firstRow is the ordinal of the file's first row. progress, if not nil, is called from many
 // goroutines with the rows fed so far. A file that holds other rows than its footer promises is
 // ErrRowsMismatch, one that cannot be decoded ErrDamaged.
-func (f *File) Scan(ctx context.Context, threads int, firstRow int64, newSink func() Sink, progress func(rows int64)) (err error) {
+func (f *File) Scan(ctx context.Context, threads int, firstRow int64, newSink func() Sink, progress func(rows int64)) error {
+	return f.scanAll(ctx, threads, firstRow, nil, newSink, progress)
+}
+
+// ScanColumn is Scan for a sink that looks at one column only: all others are null.
+func (f *File) ScanColumn(ctx context.Context, column, threads int, firstRow int64, newSink func() Sink, progress func(rows int64)) error {
+	return f.scanAll(ctx, threads, firstRow, &column, newSink, progress)
+}
+
+func (f *File) scanAll(ctx context.Context, threads int, firstRow int64, only *int, newSink func() Sink, progress func(rows int64)) (err error) {
 	defer recovered(&err, ErrDamaged) // of a page index that lies about its size
 	tasks := f.split(threads)
 	queue := make(chan task, len(tasks))
@@ -46,7 +55,7 @@ func (f *File) Scan(ctx context.Context, threads int, firstRow int64, newSink fu
 		g.Go(func() error {
 			sink := newSink()
 			for t := range queue {
-				err := f.scan(ctx, t, func(batch arrow.Record, row int64) error {
+				err := f.scan(ctx, t, only, func(batch arrow.Record, row int64) error {
 					if err := sink.Add(batch, firstRow+row); err != nil {
 						return err
 					}
@@ -95,13 +104,13 @@ func (f *File) split(threads int) []task {
 
 // scan feeds the rows of one task in order. A batch ends where a page of any column ends, so that
 // every column of it is a slice of one page.
-func (f *File) scan(ctx context.Context, t task, add func(arrow.Record, int64) error) (err error) {
+func (f *File) scan(ctx context.Context, t task, only *int, add func(arrow.Record, int64) error) (err error) {
 	defer recovered(&err, ErrDamaged)
 	whole := t.to == f.starts[t.group+1]-f.starts[t.group]
 	chunks := f.parquet.RowGroups()[t.group].ColumnChunks()
 	var readers [schemas.OffenceColumns]*reader
 	for i, c := range f.columns {
-		if c.leaf < 0 {
+		if c.leaf < 0 || only != nil && i != *only {
 			continue
 		}
 		r, err := newReader(chunks[c.leaf], c.kind, t.from)
@@ -111,6 +120,8 @@ func (f *File) scan(ctx context.Context, t task, add func(arrow.Record, int64) e
 		defer r.close()
 		readers[i] = r
 	}
+	var nulls nulls
+	defer nulls.release()
 	for row := t.from; row < t.to; {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -130,7 +141,7 @@ func (f *File) scan(ctx context.Context, t task, add func(arrow.Record, int64) e
 		fields := make([]arrow.Field, schemas.OffenceColumns)
 		for i, r := range readers {
 			if r == nil {
-				columns[i] = array.MakeArrayOfNull(allocator, schemas.OffenceArrow.Field(i).Type, int(n))
+				columns[i] = nulls.of(i, int(n))
 			} else if columns[i], err = r.take(int(n)); err != nil {
 				return f.pageError(err, i, t.group, f.starts[t.group]+row)
 			}
@@ -161,6 +172,24 @@ func (f *File) scan(ctx context.Context, t task, add func(arrow.Record, int64) e
 		}
 	}
 	return nil
+}
+
+// nulls are the columns that are not read, made once for as many rows as a batch may hold.
+type nulls [schemas.OffenceColumns]arrow.Array
+
+func (l *nulls) of(column, n int) arrow.Array {
+	if l[column] == nil {
+		l[column] = array.MakeArrayOfNull(allocator, schemas.OffenceArrow.Field(column).Type, BatchRows)
+	}
+	return array.NewSlice(l[column], 0, int64(n))
+}
+
+func (l *nulls) release() {
+	for _, a := range l {
+		if a != nil {
+			a.Release()
+		}
+	}
 }
 
 func (f *File) pageError(err error, column, group int, row int64) error {

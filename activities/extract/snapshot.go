@@ -108,7 +108,7 @@ func (f *File) rows(ctx context.Context, from, to int64, add func(arrow.Record, 
 		if t.from >= t.to {
 			continue
 		}
-		if err := f.scan(ctx, t, add); err != nil {
+		if err := f.scan(ctx, t, nil, add); err != nil {
 			return err
 		}
 	}

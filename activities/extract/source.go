@@ -21,14 +21,28 @@ var ErrNoSource = errors.New("the extract cannot be opened")
 // Source is an open extract and what is needed to name it in a manifest.
 type Source struct {
 	*File
-	Ref  schemas.ArtifactRef
-	file *os.File
+	file   *os.File
+	ref    schemas.ArtifactRef
+	hashed chan error
+	stop   context.CancelFunc
 }
 
 // Close closes the file.
-func (s *Source) Close() error { return s.file.Close() }
+func (s *Source) Close() error {
+	s.stop()
+	<-s.hashed
+	return s.file.Close()
+}
 
-// OpenSource opens the extract at a path or file:// URL, checks it against the contract and hashes it.
+// Ref names the extract and its hash. It waits until the whole file is hashed.
+func (s *Source) Ref() (schemas.ArtifactRef, error) {
+	err := <-s.hashed
+	s.hashed <- err // for whoever asks next
+	return s.ref, err
+}
+
+// OpenSource opens the extract at a path or file:// URL and checks it against the contract. It is hashed
+// while it is read.
 func OpenSource(ctx context.Context, source string) (*Source, error) {
 	path, err := localPath(source)
 	if err != nil {
@@ -46,10 +60,6 @@ func OpenSource(ctx context.Context, source string) (*Source, error) {
 	if err == nil {
 		file, err = Open(f, info.Size())
 	}
-	sum := sha256.New()
-	if err == nil {
-		_, err = io.Copy(sum, &cancelled{ctx, io.NewSectionReader(f, 0, info.Size())})
-	}
 	if err != nil {
 		f.Close()
 		if errors.Is(err, ErrNoSource) {
@@ -57,9 +67,19 @@ func OpenSource(ctx context.Context, source string) (*Source, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &Source{File: file, file: f, Ref: schemas.ArtifactRef{
-		URI: source, SHA256: hex.EncodeToString(sum.Sum(nil)), Rows: file.Rows(), Bytes: info.Size(), Schema: schemas.OffenceSchema,
-	}}, nil
+	ctx, stop := context.WithCancel(ctx)
+	s := &Source{File: file, file: f, hashed: make(chan error, 1), stop: stop,
+		ref: schemas.ArtifactRef{URI: source, Rows: file.Rows(), Bytes: info.Size(), Schema: schemas.OffenceSchema}}
+	go func() {
+		sum := sha256.New()
+		_, err := io.CopyBuffer(sum, &cancelled{ctx, io.NewSectionReader(f, 0, info.Size())}, make([]byte, 1<<20))
+		if err != nil {
+			err = fmt.Errorf("%s: %w", path, err)
+		}
+		s.ref.SHA256 = hex.EncodeToString(sum.Sum(nil))
+		s.hashed <- err
+	}()
+	return s, nil
 }
 
 func localPath(source string) (string, error) {

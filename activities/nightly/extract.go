@@ -74,7 +74,11 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (ExtractResul
 		if err != nil {
 			return none, err
 		}
-		r := ExtractResult{Source: f.Ref, Parts: parts, ExtraColumns: f.ExtraColumns()}
+		ref, err := f.Ref()
+		if err != nil {
+			return none, err
+		}
+		r := ExtractResult{Source: ref, Parts: parts, ExtraColumns: f.ExtraColumns()}
 		if r.Rows() != f.Rows() {
 			return none, failure.Permanent(failure.CountsDoNotReconcile,
 				fmt.Errorf("the extract's footer promises %d rows, %d were read", f.Rows(), r.Rows()))
@@ -85,9 +89,16 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (ExtractResul
 
 // scan feeds every row of the parts once; a part's rows go on counting where the part before ended.
 func (a *Activities) scan(ctx context.Context, parts []schemas.ArtifactRef, newSink func() extract.Sink, rows *atomic.Int64) error {
+	return a.eachPart(ctx, parts, func(f *extract.File, first int64) error {
+		return f.Scan(ctx, a.threads(), first, newSink, func(done int64) { rows.Store(first + done) })
+	})
+}
+
+// eachPart opens one part after the other; first is the ordinal of its first row.
+func (a *Activities) eachPart(ctx context.Context, parts []schemas.ArtifactRef, do func(f *extract.File, first int64) error) error {
 	first := int64(0)
 	for _, part := range parts {
-		if err := a.scanPart(ctx, part, first, newSink, rows); err != nil {
+		if err := a.withPart(ctx, part, func(f *extract.File) error { return do(f, first) }); err != nil {
 			return err
 		}
 		first += part.Rows
@@ -95,7 +106,7 @@ func (a *Activities) scan(ctx context.Context, parts []schemas.ArtifactRef, newS
 	return nil
 }
 
-func (a *Activities) scanPart(ctx context.Context, part schemas.ArtifactRef, first int64, newSink func() extract.Sink, rows *atomic.Int64) error {
+func (a *Activities) withPart(ctx context.Context, part schemas.ArtifactRef, do func(*extract.File) error) error {
 	artifact, err := a.Store.Open(ctx, part)
 	if err != nil {
 		return err
@@ -109,5 +120,5 @@ func (a *Activities) scanPart(ctx context.Context, part schemas.ArtifactRef, fir
 		return failure.Permanent(failure.CountsDoNotReconcile,
 			fmt.Errorf("%s holds %d rows, %d were written", part.URI, f.Rows(), part.Rows))
 	}
-	return f.Scan(ctx, a.threads(), first, newSink, func(done int64) { rows.Store(first + done) })
+	return do(f)
 }

@@ -78,10 +78,10 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 	}
 	tables := reference.Default()
 	m = schemas.Manifest{NightID: p.Night, RowsRead: p.Scored.RowsRead, Dispositions: p.Scored.Dispositions, Suspects: p.Ranked.Ranking.Rows,
-		Facts: p.Scored.Facts, Cut: p.Scored.Cut, Edition: tables.Edition, Rules: tables.Rules, Supplement: tables.Supplement,
+		Facts: p.Scored.Facts, Cut: p.Ranked.Cut, Edition: tables.Edition, Rules: tables.Rules, Supplement: tables.Supplement,
 		Resolutions: tables.Resolutions, Model: model.Named(), Inputs: []schemas.ArtifactRef{p.Extracted.Source}, Code: a.Code}
 	made := append([]schemas.ArtifactRef{}, p.Extracted.Parts...)
-	made = append(made, p.Checked.Quarantine, p.Ranked.Ranking, p.Ranked.Stack, p.Ranked.StackCSV, p.Scored.Contributions)
+	made = append(made, p.Checked.Quarantine, p.Ranked.Ranking, p.Ranked.Stack, p.Ranked.StackCSV, p.Ranked.Contributions)
 	for _, o := range made {
 		if o, err = a.bringHome(ctx, p.Night, o); err != nil {
 			return m, ref, err
@@ -106,11 +106,11 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 		return m, ref, err
 	}
 	m.Outputs = append(m.Outputs, changes)
-	everybody, err := each[schemas.Ranked](ctx, a.Store, m, schemas.RankingFile)
-	if err != nil {
+	everybody := report.NewCollector(p.Night.AsOf, m.Suspects, model.Depth)
+	if err := read(ctx, a.Store, p.Ranked.Ranking, everybody.Add); err != nil {
 		return m, ref, err
 	}
-	if page.Distribution, err = report.Collect(p.Night.AsOf, m.Suspects, model.Depth, everybody); err != nil {
+	if page.Distribution, err = everybody.Distribution(); err != nil {
 		return m, ref, err
 	}
 	page.Manifest = m

@@ -2,8 +2,10 @@ package nightly
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 
 	"harmstack/activities/failure"
@@ -15,16 +17,18 @@ import (
 
 // RankParams names the scored suspects.
 type RankParams struct {
-	Night    schemas.NightID     `json:"night"`
-	Model    string              `json:"model,omitempty"`
-	Suspects schemas.ArtifactRef `json:"suspects"`
+	Night  schemas.NightID `json:"night"`
+	Model  string          `json:"model,omitempty"`
+	Shards []Shard         `json:"shards"`
 }
 
-// RankResult is everybody in order, and the stack.
+// RankResult is everybody in order, the stack, and what put its suspects there.
 type RankResult struct {
-	Ranking  schemas.ArtifactRef `json:"ranking"`
-	Stack    schemas.ArtifactRef `json:"stack"`
-	StackCSV schemas.ArtifactRef `json:"stack_csv"`
+	Ranking       schemas.ArtifactRef `json:"ranking"`
+	Cut           schemas.Cut         `json:"cut"`
+	Stack         schemas.ArtifactRef `json:"stack"`
+	StackCSV      schemas.ArtifactRef `json:"stack_csv"`
+	Contributions schemas.ArtifactRef `json:"contributions"`
 }
 
 // Done is the line of the stage table.
@@ -32,46 +36,102 @@ func (r RankResult) Done() (int64, string) {
 	return r.Ranking.Rows, fmt.Sprintf("%d on the stack", r.Stack.Rows)
 }
 
-// Rank puts all suspects in order and writes ranking.parquet, stack.parquet and stack.csv.
+// Rank merges the shards into one order and writes ranking.parquet, stack.parquet, stack.csv and
+// contributions.parquet.
 func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error) {
 	return stage(ctx, a, p.Night, func(rows *atomic.Int64) (r RankResult, err error) {
 		model, err := loadModel(p.Model)
 		if err != nil {
 			return r, err
 		}
-		ranker := scoring.NewRanker(reference.Default(), model)
-		err = read(ctx, a.Store, p.Suspects, func(batch []schemas.Suspect) error {
-			rows.Add(int64(len(batch)))
-			ranker.Add(batch)
-			return nil
-		})
+		if len(p.Shards) == 0 {
+			return r, failure.Permanent(failure.BadRequest, errors.New("no scored suspects are named, as by an older build: start the night again"))
+		}
+		scored, err := a.openShards(ctx, p.Shards)
 		if err != nil {
 			return r, err
 		}
-		var stack []schemas.Ranked
-		r.Ranking, err = a.Store.Write(ctx, p.Night.Path()+"/"+schemas.RankingFile, schemas.RankingSchema, func(w io.Writer) (int64, error) {
+		defer scored.close()
+		stack := scoring.NewStack(model)
+		write := func(file, schema string, write func(io.Writer) (int64, error)) (schemas.ArtifactRef, error) {
+			return a.Store.Write(ctx, p.Night.Path()+"/"+file, schema, write)
+		}
+		r.Ranking, err = write(schemas.RankingFile, schemas.RankingSchema, func(w io.Writer) (int64, error) {
 			return ranking.WriteAll(w, func(yield func([]schemas.Ranked) error) error {
-				return ranker.Ranking(ctx, func(batch []schemas.Ranked) error {
-					for _, row := range batch {
-						if int64(len(stack)) < model.Depth && row.Allegations >= model.MinimumAllegations {
-							stack = append(stack, row)
-						}
-					}
+				return scoring.Rank(ctx, reference.Default(), scored.sums, scored.suspects, func(batch []schemas.Ranked) error {
+					rows.Add(int64(len(batch)))
+					stack.Add(batch)
 					return yield(batch)
 				})
 			})
 		})
-		if err == nil && r.Ranking.Rows != p.Suspects.Rows {
-			err = failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf("%d suspects were scored, %d are ranked", p.Suspects.Rows, r.Ranking.Rows))
+		if err != nil {
+			return r, err
 		}
-		if err == nil {
-			r.Stack, err = a.Store.Write(ctx, p.Night.Path()+"/"+schemas.StackFile, schemas.RankingSchema, rowsOf(stack))
+		if n := (ScoreResult{Shards: p.Shards}).Suspects(); r.Ranking.Rows != n {
+			return r, failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf("%d suspects were scored, %d are ranked", n, r.Ranking.Rows))
 		}
-		if err == nil {
-			r.StackCSV, err = a.Store.Write(ctx, p.Night.Path()+"/"+schemas.StackCSVFile, schemas.RankingSchema, func(w io.Writer) (int64, error) {
-				return ranking.WriteCSV(w, stack)
-			})
+		r.Cut = stack.Cut
+		if r.Stack, err = write(schemas.StackFile, schemas.RankingSchema, rowsOf(stack.Rows)); err != nil {
+			return r, err
 		}
+		r.StackCSV, err = write(schemas.StackCSVFile, schemas.RankingSchema, func(w io.Writer) (int64, error) { return ranking.WriteCSV(w, stack.Rows) })
+		if err != nil {
+			return r, err
+		}
+		r.Contributions, err = write(schemas.ContributionsFile, schemas.ContributionSchema, rowsOf(stack.Contributions(scored.candidates)))
 		return r, err
 	})
+}
+
+// shards are scored suspects, open for reading.
+type shards struct {
+	sums       map[int64]int64
+	candidates []schemas.Contribution
+	suspects   []scoring.SuspectReader
+	open       []io.Closer
+}
+
+func (s *shards) close() {
+	for _, c := range slices.Backward(s.open) {
+		c.Close()
+	}
+}
+
+func (a *Activities) openShards(ctx context.Context, list []Shard) (s *shards, err error) {
+	s = &shards{sums: map[int64]int64{}}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	for _, shard := range list {
+		err := read(ctx, a.Store, shard.Sums, func(batch []schemas.SumCount) error {
+			for _, c := range batch {
+				s.sums[c.SumTenths] += c.Suspects
+			}
+			return nil
+		})
+		if err != nil {
+			return s, err
+		}
+		err = read(ctx, a.Store, shard.Candidates, func(batch []schemas.Contribution) error {
+			s.candidates = append(s.candidates, batch...)
+			return nil
+		})
+		if err != nil {
+			return s, err
+		}
+		artifact, err := a.Store.Open(ctx, shard.Suspects)
+		if err != nil {
+			return s, err
+		}
+		s.open = append(s.open, artifact)
+		suspects, err := ranking.NewReader[schemas.Suspect](artifact, artifact.Size())
+		if err != nil {
+			return s, err
+		}
+		s.open, s.suspects = append(s.open, suspects), append(s.suspects, suspects)
+	}
+	return s, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 
 	"harmstack/activities/extract"
@@ -29,33 +30,57 @@ type ScoreParams struct {
 	Quarantined  int64 `json:"quarantined"`
 }
 
-// ScoreResult is the suspects, scored and not yet in order, and what became of every row.
+// ScoreResult is the suspects, scored, by shards of which each is in order, and what became of every row.
 type ScoreResult struct {
-	RowsRead      int64                `json:"rows_read"`
-	Dispositions  schemas.Dispositions `json:"dispositions"`
-	Facts         schemas.Facts        `json:"facts"`
-	Cut           schemas.Cut          `json:"cut"`
-	Suspects      schemas.ArtifactRef  `json:"suspects"`
-	Contributions schemas.ArtifactRef  `json:"contributions"`
+	RowsRead     int64                `json:"rows_read"`
+	Dispositions schemas.Dispositions `json:"dispositions"`
+	Facts        schemas.Facts        `json:"facts"`
+	Shards       []Shard              `json:"shards"`
+}
+
+// Shard is what one scoring leaves for the rank stage.
+type Shard struct {
+	// Suspects are in the order of the ranking.
+	Suspects schemas.ArtifactRef `json:"suspects"`
+	// Sums count them by plain sum.
+	Sums schemas.ArtifactRef `json:"sums"`
+	// Candidates are the contributions of those who may be on the stack.
+	Candidates schemas.ArtifactRef `json:"candidates"`
+}
+
+// Suspects is how many were scored.
+func (r ScoreResult) Suspects() (n int64) {
+	for _, s := range r.Shards {
+		n += s.Suspects.Rows
+	}
+	return n
 }
 
 // Done is the line of the stage table.
 func (r ScoreResult) Done() (int64, string) {
-	return r.RowsRead, fmt.Sprintf("%d rows scored, %d suspects", r.Dispositions[schemas.Scored], r.Suspects.Rows)
+	return r.RowsRead, fmt.Sprintf("%d rows scored, %d suspects", r.Dispositions[schemas.Scored], r.Suspects())
 }
 
-// Score accounts for every row, scores every suspect, and writes the suspects for the rank stage and
-// contributions.parquet.
+// Score accounts for every row, scores every suspect, and writes the suspects for the rank stage.
 func (a *Activities) Score(ctx context.Context, p ScoreParams) (ScoreResult, error) {
 	return stage(ctx, a, p.Night, func(rows *atomic.Int64) (r ScoreResult, err error) {
-		model, err := loadModel(p.Model)
+		engine, err := a.engine(p)
 		if err != nil {
 			return r, err
 		}
-		engine, err := scoring.New(scoring.Options{AsOf: p.Night.AsOf, Tables: reference.Default(), Model: model,
-			Spill: spill.Folder(a.TempDir), Memory: a.Memory})
+		defer func() {
+			if closing := engine.Close(); err == nil {
+				err = closing
+			}
+		}()
+		err = a.eachPart(ctx, p.Parts, func(f *extract.File, first int64) error {
+			return f.ScanColumn(ctx, schemas.AllegationID, a.threads(), first, func() extract.Sink { return engine.NewScout() }, nil)
+		})
 		if err != nil {
-			return r, failure.Permanent(failure.BadRequest, err)
+			return r, err
+		}
+		if err := engine.FindRepeats(ctx, ExtractResult{Parts: p.Parts}.Rows(), a.threads()); err != nil {
+			return r, err
 		}
 		if err := a.scan(ctx, p.Parts, func() extract.Sink { return engine.NewFeeder() }, rows); err != nil {
 			return r, err
@@ -64,20 +89,47 @@ func (a *Activities) Score(ctx context.Context, p ScoreParams) (ScoreResult, err
 		if err != nil {
 			return r, err
 		}
-		r = ScoreResult{RowsRead: scores.RowsRead, Dispositions: scores.Dispositions, Facts: scores.Facts, Cut: scores.Cut}
+		r = ScoreResult{RowsRead: scores.RowsRead, Dispositions: scores.Dispositions, Facts: scores.Facts}
 		r.Facts.ExtraColumns = int64(p.ExtraColumns)
 		if err := r.reconcile(p, scores.Suspects); err != nil {
 			return r, err
 		}
-		r.Suspects, err = a.Store.Write(ctx, p.Night.WorkPath()+"/suspects.parquet", schemas.SuspectSchema, func(w io.Writer) (int64, error) {
-			return ranking.WriteAll(w, func(yield func([]schemas.Suspect) error) error { return scores.SuspectRows(ctx, yield) })
-		})
-		if err != nil {
-			return r, err
-		}
-		r.Contributions, err = a.Store.Write(ctx, p.Night.Path()+"/"+schemas.ContributionsFile, schemas.ContributionSchema, rowsOf(scores.Contributions))
+		shard, err := a.writeShard(ctx, p.Night.WorkPath(), scores)
+		r.Shards = []Shard{shard}
 		return r, err
 	})
+}
+
+func (a *Activities) engine(p ScoreParams) (*scoring.Engine, error) {
+	model, err := loadModel(p.Model)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := scoring.New(scoring.Options{AsOf: p.Night.AsOf, Tables: reference.Default(), Model: model,
+		Spill: spill.Folder(a.TempDir), Memory: a.Memory})
+	if err != nil {
+		return nil, failure.Permanent(failure.BadRequest, err)
+	}
+	return engine, nil
+}
+
+// writeShard writes scored suspects into a folder of the store.
+func (a *Activities) writeShard(ctx context.Context, folder string, s *scoring.Scores) (shard Shard, err error) {
+	var sums []schemas.SumCount
+	for sum, n := range s.Sums() {
+		sums = append(sums, schemas.SumCount{SumTenths: sum, Suspects: n})
+	}
+	slices.SortFunc(sums, func(a, b schemas.SumCount) int { return cmp.Compare(a.SumTenths, b.SumTenths) })
+	if shard.Sums, err = a.Store.Write(ctx, folder+"/sums.parquet", schemas.SumSchema, rowsOf(sums)); err != nil {
+		return shard, err
+	}
+	if shard.Candidates, err = a.Store.Write(ctx, folder+"/candidates.parquet", schemas.ContributionSchema, rowsOf(s.Candidates)); err != nil {
+		return shard, err
+	}
+	shard.Suspects, err = a.Store.Write(ctx, folder+"/suspects.parquet", schemas.SuspectSchema, func(w io.Writer) (int64, error) {
+		return ranking.WriteAll(w, func(yield func([]schemas.Suspect) error) error { return s.SuspectRows(ctx, yield) })
+	})
+	return shard, err
 }
 
 // reconcile makes sure that no row was lost or counted twice, and that somebody can be ranked.

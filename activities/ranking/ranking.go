@@ -6,21 +6,26 @@
 package ranking
 
 import (
+	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
+	"golang.org/x/sync/errgroup"
 
 	"harmstack/schemas"
 )
 
 // RowGroupRows is how many rows a row group of every file holds, but for the last.
-const RowGroupRows = 128 << 10
+const RowGroupRows = 64 << 10
 
 // options are the same for every file. The version of the library is left out of created_by: a
 // new release must not change the bytes of an old night.
@@ -28,34 +33,57 @@ func options() []parquet.WriterOption {
 	return []parquet.WriterOption{
 		parquet.CreatedBy("harmstack", "1", ""),
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
-		parquet.MaxRowsPerRowGroup(RowGroupRows),
-		parquet.DataPageStatistics(true),
+		// Bounds of ids are of no use to anybody.
+		parquet.SkipPageBounds("suspect_id"),
 	}
 }
 
-// pieceRows is how many rows go to the library at once. It ends a page only between two pieces, so pieces
-// of one size are what makes equal rows equal bytes.
+// pieceRows is how many values of a column go to the library at once. It ends a page only between two
+// pieces, so pieces of one size are what makes equal rows equal bytes.
 const pieceRows = 8 << 10
 
-// Writer writes one Parquet file of rows of type T.
+// Writer writes one Parquet file of rows of type T. Row groups are encoded at the same time and follow
+// each other in the order of their rows.
 type Writer[T any] struct {
 	parquet *parquet.GenericWriter[T]
-	piece   []T
+	columns []column
 	rows    int64
+	group   []T // being gathered
+	idle    chan *encoder[T]
+	before  chan struct{} // closed when the row group before is in the file
+	running *errgroup.Group
+	ctx     context.Context // ends with the first error
 }
+
+// encoder encodes one row group at a time.
+type encoder[T any] struct {
+	group  *parquet.ConcurrentRowGroupWriter
+	rows   []T
+	values []parquet.Value
+}
+
+// maxEncoders keeps the memory of a writer within bounds.
+const maxEncoders = 4
 
 // NewWriter starts a file. Nothing of it is whole before Close.
 func NewWriter[T any](w io.Writer) *Writer[T] {
-	return &Writer[T]{parquet: parquet.NewGenericWriter[T](w, options()...), piece: make([]T, 0, pieceRows)}
+	out := &Writer[T]{parquet: parquet.NewGenericWriter[T](w, options()...), columns: columnsOf[T](), before: make(chan struct{})}
+	close(out.before)
+	out.running, out.ctx = errgroup.WithContext(context.Background())
+	out.idle = make(chan *encoder[T], min(runtime.GOMAXPROCS(0), maxEncoders))
+	for range cap(out.idle) {
+		out.idle <- &encoder[T]{values: make([]parquet.Value, 0, pieceRows)}
+	}
+	return out
 }
 
 // Write appends rows. Their texts must stay as they are until Close.
 func (w *Writer[T]) Write(rows []T) error {
 	w.rows += int64(len(rows))
 	for len(rows) > 0 {
-		n := min(len(rows), cap(w.piece)-len(w.piece))
-		w.piece, rows = append(w.piece, rows[:n]...), rows[n:]
-		if len(w.piece) == cap(w.piece) {
+		n := min(len(rows), RowGroupRows-len(w.group))
+		w.group, rows = append(w.group, rows[:n]...), rows[n:]
+		if len(w.group) == RowGroupRows {
 			if err := w.flush(); err != nil {
 				return err
 			}
@@ -64,15 +92,61 @@ func (w *Writer[T]) Write(rows []T) error {
 	return nil
 }
 
+// flush hands the gathered rows to an encoder.
 func (w *Writer[T]) flush() error {
-	_, err := w.parquet.Write(w.piece)
-	w.piece = w.piece[:0]
-	return err
+	var e *encoder[T]
+	select {
+	case e = <-w.idle:
+	case <-w.ctx.Done():
+		return w.running.Wait()
+	}
+	if e.group == nil {
+		e.group = w.parquet.BeginRowGroup()
+	}
+	e.rows, w.group = w.group, e.rows[:0]
+	before, done := w.before, make(chan struct{})
+	w.before = done
+	w.running.Go(func() error {
+		if err := e.encode(w.columns); err != nil {
+			return err
+		}
+		select {
+		case <-before:
+		case <-w.ctx.Done():
+			return nil // for the reason that another gives
+		}
+		if _, err := e.group.Commit(); err != nil {
+			return err
+		}
+		close(done)
+		w.idle <- e
+		return nil
+	})
+	return nil
+}
+
+func (e *encoder[T]) encode(columns []column) error {
+	var row T
+	stride := unsafe.Sizeof(row)
+	for i, out := range e.group.ColumnWriters() {
+		for at := 0; at < len(e.rows); at += pieceRows {
+			n := min(pieceRows, len(e.rows)-at)
+			e.values = columns[i].fill(e.values[:0], unsafe.Add(unsafe.Pointer(&e.rows[at]), columns[i].offset), stride, n)
+			if _, err := out.WriteRowValues(e.values); err != nil {
+				return err
+			}
+		}
+	}
+	return e.group.Flush()
 }
 
 // Close ends the file and returns how many rows it holds.
 func (w *Writer[T]) Close() (int64, error) {
-	if err := w.flush(); err != nil {
+	var err error
+	if len(w.group) > 0 {
+		err = w.flush()
+	}
+	if err = errors.Join(err, w.running.Wait()); err != nil {
 		return 0, err
 	}
 	return w.rows, w.parquet.Close()
@@ -87,35 +161,62 @@ func WriteAll[T any](w io.Writer, each func(yield func([]T) error) error) (int64
 	return out.Close()
 }
 
-// Read yields the rows of a file that this package wrote, some thousands at a time; they are valid only
-// during the call.
-func Read[T any](r io.ReaderAt, size int64, yield func([]T) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the file cannot be decoded")
-		}
-	}()
+// Reader reads the rows of a file that this package wrote.
+type Reader[T any] struct {
+	parquet *parquet.GenericReader[T]
+	rows    []T
+}
+
+// NewReader opens a file.
+func NewReader[T any](r io.ReaderAt, size int64) (_ *Reader[T], err error) {
+	defer recovered(&err)
 	f, err := parquet.OpenFile(r, size)
 	if err != nil {
-		return fmt.Errorf("the file cannot be opened: %w", err)
+		return nil, fmt.Errorf("the file cannot be opened: %w", err)
 	}
-	in := parquet.NewGenericReader[T](f)
+	return &Reader[T]{parquet.NewGenericReader[T](f), make([]T, 4096)}, nil
+}
+
+// Read returns the next rows, some thousands at a time, and io.EOF after the last. They are valid until
+// the next call.
+func (r *Reader[T]) Read() (rows []T, err error) {
+	defer recovered(&err)
+	clear(r.rows)
+	n, err := r.parquet.Read(r.rows)
+	if n > 0 {
+		return r.rows[:n], nil
+	}
+	return nil, err
+}
+
+// Close releases what reading holds.
+func (r *Reader[T]) Close() error { return r.parquet.Close() }
+
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = errors.New("the file cannot be decoded")
+	}
+}
+
+// Read yields the rows of a file that this package wrote, some thousands at a time; they are valid only
+// during the call.
+func Read[T any](r io.ReaderAt, size int64, yield func([]T) error) error {
+	in, err := NewReader[T](r, size)
+	if err != nil {
+		return err
+	}
 	defer in.Close()
-	rows := make([]T, 4096)
 	for {
-		n, err := in.Read(rows)
-		if n > 0 {
-			if err := yield(rows[:n]); err != nil {
-				return err
-			}
-		}
+		rows, err := in.Read()
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		clear(rows)
+		if err := yield(rows); err != nil {
+			return err
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"iter"
 	"math"
 	"slices"
 	"time"
@@ -62,63 +61,91 @@ var edges = func() []int64 {
 	}
 }()
 
-// Collect reads the ranking once, by position, and keeps only sums of it, so that millions of suspects
-// take little memory. suspects is how many there must be, depth how deep the stack is.
-func Collect(asOf schemas.Date, suspects, depth int64, ranking iter.Seq2[schemas.Ranked, error]) (Distribution, error) {
-	d := Distribution{NewestAge: math.MaxInt}
-	bins := make([]int64, len(edges))
-	owners := map[string]*Owner{}
-	next := 1 // the first thousandth not reached yet
-	for r, err := range ranking {
-		if err != nil {
-			return Distribution{}, err
-		}
+// Collector makes the distribution of a ranking that it is given by position. It keeps only sums, so that
+// millions of suspects take little memory.
+type Collector struct {
+	d        Distribution
+	asOf     schemas.Date
+	suspects int64
+	depth    int64
+	bins     []int64
+	bin      int     // of the last score; scores only fall
+	next     int64   // the first thousandth not reached yet
+	since    []int64 // the instants at which the ranges of ageRanges begin
+	newest   int64
+	owners   map[string]*Owner
+}
+
+// NewCollector returns a collector for a ranking of so many suspects. depth is how deep the stack is.
+func NewCollector(asOf schemas.Date, suspects, depth int64) *Collector {
+	c := &Collector{asOf: asOf, suspects: suspects, depth: depth, bins: make([]int64, len(edges)), bin: len(edges) - 1, next: 1,
+		newest: math.MinInt64, owners: map[string]*Owner{}}
+	for _, last := range ageRanges[:len(ageRanges)-1] {
+		c.since = append(c.since, asOf.AddDays(-last).Start().UnixMicro())
+	}
+	return c
+}
+
+// Add takes the next rows.
+func (c *Collector) Add(rows []schemas.Ranked) error {
+	d := &c.d
+	for i := range rows {
+		r := &rows[i]
 		if d.Suspects++; r.Position != d.Suspects {
-			return Distribution{}, fmt.Errorf("ranking: position %d comes where %d belongs", r.Position, d.Suspects)
+			return fmt.Errorf("ranking: position %d comes where %d belongs", r.Position, d.Suspects)
 		}
 		harm := int64(math.Round(r.SumDays * schemas.TenthsPerDay))
 		d.HarmTenths += harm
-		for ; next <= 1000 && int64(next)*suspects <= d.Suspects*1000; next++ {
-			d.Held[next] = d.HarmTenths
+		for ; c.next <= 1000 && c.next*c.suspects <= d.Suspects*1000; c.next++ {
+			d.Held[c.next] = d.HarmTenths
 		}
-		i, exact := slices.BinarySearch(edges, r.Score)
-		if !exact {
-			i--
+		for c.bin > 0 && edges[c.bin] > r.Score {
+			c.bin--
 		}
-		bins[max(i, 0)]++
-		if d.Suspects <= 2*depth {
+		c.bins[c.bin]++
+		if d.Suspects <= 2*c.depth {
 			d.Head = append(d.Head, r.ScoreDays)
 		}
 		if d.LargestTie = max(d.LargestTie, r.TieSize); r.TieSize > 1 {
 			d.Tied++
 		}
-		age := asOf.DaysSince(schemas.LondonDate(time.UnixMicro(r.LastReported)))
-		d.NewestAge = min(d.NewestAge, age)
-		d.Ages[slices.IndexFunc(ageRanges[:], func(last int) bool { return age <= last })]++
+		c.newest = max(c.newest, r.LastReported)
+		age := 0
+		for age < len(c.since) && r.LastReported < c.since[age] {
+			age++
+		}
+		d.Ages[age]++
 		name, bcu := owner(r)
-		o := owners[name]
+		o := c.owners[name]
 		if o == nil {
 			o = &Owner{Name: name, BCU: bcu}
-			owners[name] = o
+			c.owners[name] = o
 		}
 		o.Suspects++
 		o.HarmTenths += harm
 	}
-	if d.Suspects != suspects || suspects == 0 {
-		return Distribution{}, fmt.Errorf("ranking: it holds %d suspects, it should hold %d: run the night again", d.Suspects, suspects)
+	return nil
+}
+
+// Distribution is what the page tells of the whole ranking.
+func (c *Collector) Distribution() (Distribution, error) {
+	d := c.d
+	if d.Suspects != c.suspects || d.Suspects == 0 {
+		return Distribution{}, fmt.Errorf("ranking: it holds %d suspects, it should hold %d: run the night again", d.Suspects, c.suspects)
 	}
-	for _, o := range owners {
+	d.NewestAge = c.asOf.DaysSince(schemas.LondonDate(time.UnixMicro(c.newest)))
+	for _, o := range c.owners {
 		d.Boroughs = append(d.Boroughs, *o)
 	}
 	slices.SortFunc(d.Boroughs, func(a, b Owner) int {
 		return cmp.Or(cmp.Compare(b.Suspects, a.Suspects), cmp.Compare(a.Name, b.Name))
 	})
-	d.Scores = trim(bins)
+	d.Scores = trim(c.bins)
 	return d, nil
 }
 
 // owner names who owns a suspect.
-func owner(r schemas.Ranked) (name, bcu string) {
+func owner(r *schemas.Ranked) (name, bcu string) {
 	if r.OwnerBorough == nil {
 		return CentralDesk, ""
 	}

@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"iter"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -130,18 +129,16 @@ func sample(t testing.TB, suspects int) (Page, []schemas.Ranked) {
 	m.Dispositions = schemas.Dispositions{44, 5120, 861, 12, 9310, 41_207, 2203, 1874, 3011, 61_450, 1407, 2980, 203, scored}
 	m.RowsRead = m.Dispositions.Sum()
 	p.Manifest = m
-	if p.Distribution, err = Collect(asOf, int64(suspects), 100, all(rows)); err != nil {
+	if p.Distribution, err = collect(asOf, int64(suspects), 100, rows); err != nil {
 		t.Fatal(err)
 	}
 	return p, rows
 }
 
-func all(rows []schemas.Ranked) iter.Seq2[schemas.Ranked, error] {
-	return func(yield func(schemas.Ranked, error) bool) {
-		for _, r := range rows {
-			if !yield(r, nil) {
-				return
-			}
-		}
+func collect(asOf schemas.Date, suspects, depth int64, rows []schemas.Ranked) (Distribution, error) {
+	c := NewCollector(asOf, suspects, depth)
+	if err := c.Add(rows); err != nil {
+		return Distribution{}, err
 	}
+	return c.Distribution()
 }

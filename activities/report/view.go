@@ -147,7 +147,7 @@ func (v *view) addStack() {
 	}
 	for _, r := range v.Stack {
 		e := row{Ranked: r, Last: shortDate(r.LastReported)}
-		e.Owner, e.BCU = owner(r)
+		e.Owner, e.BCU = owner(&r)
 		e.Change, e.Kind = v.moved(changes[r.SuspectID])
 		e.Notes = notes(r)
 		v.Rows = append(v.Rows, e)

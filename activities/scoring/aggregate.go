@@ -17,12 +17,14 @@ type aggregation struct {
 	starts []int
 	row    allegation
 
+	firsts  []int32 // the first record of each suspect
 	next    []int32 // the suspect's next record + 1, by record
 	last    []int32 // the suspect's last record, by its first
 	victims []bool  // the suspect is a victim too, by its first record
 	rows    []allegation
 	texts   [][]byte
 	places  []place
+	at      map[uint32]int // of the places by borough, when they are many
 	names   []uint32
 }
 
@@ -33,12 +35,13 @@ type place struct {
 	latest  int64
 }
 
-// aggregate scores the suspects of one bucket.
-func (e *Engine) aggregate(t *tally, to *ranking, bucket int) (err error) {
-	if t.records, err = e.suspects.load(bucket, t.records); err != nil {
+// aggregate scores the suspects of one bucket and hands each over with its rows; both are valid only
+// during the call.
+func (e *Engine) aggregate(t *tally, bucket int, emit func(*suspect, []allegation) error) (err error) {
+	if t.records, err = e.suspects.take(bucket, t.records); err != nil {
 		return err
 	}
-	if t.marks, err = e.victims.load(bucket, t.marks); err != nil {
+	if t.marks, err = e.victims.take(bucket, t.marks); err != nil {
 		return err
 	}
 	w := &t.work
@@ -47,62 +50,52 @@ func (e *Engine) aggregate(t *tally, to *ranking, bucket int) (err error) {
 	w.next, w.last, w.victims = grow(w.next, len(w.starts)), grow(w.last, len(w.starts)), grow(w.victims, len(w.starts))
 	clear(w.next)
 	clear(w.victims)
-	find := func(hash uint64, id []byte) *int32 {
+	w.firsts = w.firsts[:0]
+	find := func(hash uint32, id []byte) *slot {
 		return w.table.find(hash, func(r int32) bool { return bytes.Equal(suspectOf(t.records[w.starts[r]:]), id) })
 	}
 	for i, start := range w.starts {
 		rec := t.records[start:]
 		slot := find(hashOf(rec), suspectOf(rec))
-		if *slot == 0 {
-			*slot = int32(i) + 1
+		if slot.record == 0 {
+			slot.record = int32(i) + 1
+			w.firsts = append(w.firsts, int32(i))
 		} else {
-			w.next[w.last[*slot-1]] = int32(i) + 1
+			w.next[w.last[slot.record-1]] = int32(i) + 1
 		}
-		w.last[*slot-1] = int32(i)
+		w.last[slot.record-1] = int32(i)
 	}
 	for at := 0; at < len(t.marks); {
 		end := next(t.marks, at)
-		if slot := find(hashOf(t.marks[at:]), t.marks[at+victimHead:end]); *slot != 0 {
-			w.victims[*slot-1] = true
+		if slot := find(hashOf(t.marks[at:]), t.marks[at+victimHead:end]); slot.record != 0 {
+			w.victims[slot.record-1] = true
 		}
 		at = end
 	}
-	for _, slot := range w.table.slots {
-		if slot == 0 {
-			continue
-		}
-		first := slot - 1
+	for _, first := range w.firsts {
 		w.rows = w.rows[:0]
-		for r := slot; r != 0; r = w.next[r-1] {
+		deceased := false
+		for r := first + 1; r != 0; r = w.next[r-1] {
 			w.rows = append(w.rows, allegation{})
-			w.rows[len(w.rows)-1].decode(t.records[w.starts[r-1]:])
+			a := &w.rows[len(w.rows)-1]
+			a.decode(t.records[w.starts[r-1]:])
+			deceased = deceased || a.status == statusDeceased
 		}
-		if slices.ContainsFunc(w.rows, func(a allegation) bool { return a.status == statusDeceased }) {
-			t.dispositions[schemas.SuspectDeceased] += int64(len(w.rows))
+		if deceased {
+			t.pass.dispositions[schemas.SuspectDeceased] += int64(len(w.rows))
 			continue
 		}
-		t.dispositions[schemas.Scored] += int64(len(w.rows))
+		t.pass.dispositions[schemas.Scored] += int64(len(w.rows))
 		s, err := e.score(t, w.rows)
 		if err != nil {
 			return err
 		}
 		s.alsoVictim = w.victims[first]
-		to.add(&t.ranked, &s, w.rows)
+		if err := emit(&s, w.rows); err != nil {
+			return err
+		}
 	}
 	return nil
-}
-
-// suspect is one suspect scored; its texts are views of the bucket.
-type suspect struct {
-	id                            []byte
-	score, sum, most              int64 // sum and most: tenths of a day
-	allegations, reports, victims int64
-	firstReported, lastReported   int64
-	domesticAbuse, nonRecent      int64
-	owner                         uint32 // 0: the central desk
-	status                        uint8
-	alsoVictim                    bool
-	boroughs                      []uint32
 }
 
 // nonRecent is how long before its report an offence was committed to be non-recent, in microseconds.
@@ -111,7 +104,7 @@ const nonRecent = 365 * 24 * 3_600_000_000
 // score sums a suspect's rows up (section 6).
 func (e *Engine) score(t *tally, rows []allegation) (suspect, error) {
 	w := &t.work
-	s := suspect{id: rows[0].suspect, allegations: int64(len(rows)), firstReported: math.MaxInt64, lastReported: math.MinInt64}
+	s := suspect{standing: standing{id: rows[0].suspect, allegations: int64(len(rows)), lastReported: math.MinInt64}, firstReported: math.MaxInt64}
 	w.places = w.places[:0]
 	var base int64
 	latest := &rows[0]
@@ -138,7 +131,7 @@ func (e *Engine) score(t *tally, rows []allegation) (suspect, error) {
 		if a.committed != noTime && a.reported-a.committed > nonRecent {
 			s.nonRecent++
 		}
-		if cmp.Or(cmp.Compare(a.updated, latest.updated), bytes.Compare(a.id, latest.id)) > 0 {
+		if a.updated > latest.updated || a.updated == latest.updated && bytes.Compare(a.id, latest.id) > 0 {
 			latest = a
 		}
 		w.addPlace(a, part)
@@ -160,24 +153,46 @@ func (e *Engine) score(t *tally, rows []allegation) (suspect, error) {
 	return s, nil
 }
 
+// few is up to how many things a look at each beats a table or a sort.
+const few = 16
+
 func (w *aggregation) addPlace(a *allegation, part int64) {
-	for i := range w.places {
-		if p := &w.places[i]; p.borough == a.borough {
-			p.base += part
-			p.latest = max(p.latest, a.reported)
-			return
-		}
+	i := -1
+	if len(w.places) <= few {
+		i = slices.IndexFunc(w.places, func(p place) bool { return p.borough == a.borough })
+	} else if at, ok := w.at[a.borough]; ok {
+		i = at
+	}
+	if i >= 0 {
+		p := &w.places[i]
+		p.base += part
+		p.latest = max(p.latest, a.reported)
+		return
 	}
 	w.places = append(w.places, place{a.borough, part, a.reported})
+	switch n := len(w.places); {
+	case n == few+1:
+		w.at = map[uint32]int{}
+		for i, p := range w.places {
+			w.at[p.borough] = i
+		}
+	case n > few:
+		w.at[a.borough] = n - 1
+	}
 }
 
 // distinct counts the different texts, null not counted.
 func (w *aggregation) distinct(rows []allegation, text func(*allegation) []byte) (n int64) {
 	w.texts = w.texts[:0]
 	for i := range rows {
-		if s := text(&rows[i]); len(s) > 0 {
-			w.texts = append(w.texts, s)
+		s := text(&rows[i])
+		if len(s) == 0 || len(rows) <= few && slices.ContainsFunc(w.texts, func(t []byte) bool { return bytes.Equal(s, t) }) {
+			continue
 		}
+		w.texts = append(w.texts, s)
+	}
+	if len(rows) <= few {
+		return int64(len(w.texts))
 	}
 	slices.SortFunc(w.texts, bytes.Compare)
 	for i, s := range w.texts {
@@ -192,6 +207,15 @@ func (w *aggregation) distinct(rows []allegation, text func(*allegation) []byte)
 // name. With it come all places, by name, in the slice given.
 func (e *Engine) owner(places []place, names []uint32) (owner uint32, _ []uint32) {
 	v := e.vocabulary
+	if len(places) == 1 {
+		if p := places[0].borough; p != 0 {
+			names = append(names, p)
+			if v.borough(p).known {
+				owner = p
+			}
+		}
+		return owner, names
+	}
 	slices.SortFunc(places, func(a, b place) int {
 		return cmp.Or(-cmp.Compare(a.base, b.base), -cmp.Compare(a.latest, b.latest), cmp.Compare(v.borough(a.borough).name, v.borough(b.borough).name))
 	})

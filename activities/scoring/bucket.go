@@ -22,7 +22,7 @@ type SpillFile interface {
 }
 
 const (
-	bucketCount = 512     // so that a bucket of ten million rows fits a processor's cache
+	bucketCount = 512     // by hash, so that a bucket of ten million rows fits a processor's cache
 	slabBytes   = 8 << 10 // what a goroutine gathers for one bucket before it hands it over
 	lengthBytes = 4       // in front of every record: its length, these bytes included
 )
@@ -33,19 +33,21 @@ type storage struct {
 	spill Spill
 	limit int64 // of bytes in memory; 0: none
 	held  atomic.Int64
-	free  sync.Pool
 
 	mu   sync.Mutex
+	free [][]byte // slabs to be used again
 	file SpillFile
 	end  int64
 }
 
-// buckets hold records by hash. A record is bytes without pointers, so that a hundred million cost the
-// garbage collector nothing.
+// buckets hold records. A record is bytes without pointers, so that a hundred million cost the garbage
+// collector nothing.
 type buckets struct {
 	storage *storage
-	all     [bucketCount]bucket
+	all     []bucket
 }
+
+func newBuckets(s *storage, n int) *buckets { return &buckets{s, make([]bucket, n)} }
 
 type bucket struct {
 	mu    sync.Mutex
@@ -64,16 +66,24 @@ func (s *storage) get(n int) []byte {
 	if n > slabBytes {
 		return make([]byte, 0, n)
 	}
-	if b, ok := s.free.Get().(*[]byte); ok {
-		return (*b)[:0]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := len(s.free) - 1
+	if last < 0 {
+		return make([]byte, 0, slabBytes)
 	}
-	return make([]byte, 0, slabBytes)
+	b := s.free[last]
+	s.free = s.free[:last]
+	return b[:0]
 }
 
 func (s *storage) put(b []byte) {
-	if cap(b) == slabBytes {
-		s.free.Put(&b)
+	if cap(b) != slabBytes {
+		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free = append(s.free, b)
 }
 
 // keep takes a full slab over, and decides where it stays.
@@ -119,11 +129,12 @@ func (s *storage) close() error {
 // scatterer gathers the records of one goroutine into slabs, bucket by bucket.
 type scatterer struct {
 	to   *buckets
-	open [bucketCount][]byte
+	open [][]byte
 }
 
-// record returns n zeroed bytes at the end of bucket b, to be filled before the next call. The first
-// four hold the length already.
+func newScatterer(to *buckets) *scatterer { return &scatterer{to, make([][]byte, len(to.all))} }
+
+// record returns n bytes at the end of bucket b, all of which must be written before the next call.
 func (w *scatterer) record(b int, n int) ([]byte, error) {
 	open := w.open[b]
 	if len(open)+n > cap(open) {
@@ -135,10 +146,7 @@ func (w *scatterer) record(b int, n int) ([]byte, error) {
 	at := len(open)
 	open = open[:at+n]
 	w.open[b] = open
-	rec := open[at : at+n : at+n]
-	clear(rec)
-	binary.LittleEndian.PutUint32(rec, uint32(n))
-	return rec, nil
+	return open[at : at+n : at+n], nil
 }
 
 func (w *scatterer) flush(b int) error {
@@ -169,8 +177,8 @@ func (w *scatterer) close() error {
 	return nil
 }
 
-// load copies a bucket's records into one run of bytes, reusing buf, and gives its memory back.
-func (b *buckets) load(i int, buf []byte) ([]byte, error) {
+// read copies a bucket's records into one run of bytes, reusing buf.
+func (b *buckets) read(i int, buf []byte) ([]byte, error) {
 	src := &b.all[i]
 	if cap(buf) < src.bytes {
 		buf = make([]byte, 0, src.bytes+src.bytes/8)
@@ -184,13 +192,24 @@ func (b *buckets) load(i int, buf []byte) ([]byte, error) {
 			}
 		} else {
 			copy(buf[at:], s.data)
-			b.storage.held.Add(-int64(cap(s.data)))
-			b.storage.put(s.data)
 		}
 		at += s.length
 	}
-	src.slabs, src.bytes = nil, 0
 	return buf, nil
+}
+
+// take is read, and gives the bucket's memory back.
+func (b *buckets) take(i int, buf []byte) ([]byte, error) {
+	buf, err := b.read(i, buf)
+	src := &b.all[i]
+	for _, s := range src.slabs {
+		if s.data != nil {
+			b.storage.held.Add(-int64(cap(s.data)))
+			b.storage.put(s.data)
+		}
+	}
+	src.slabs, src.bytes = nil, 0
+	return buf, err
 }
 
 // next is the offset after the record at at.

@@ -1,6 +1,7 @@
 package scoring
 
 import (
+	"encoding/binary"
 	"fmt"
 	"unicode/utf8"
 	"unsafe"
@@ -22,10 +23,15 @@ type textColumn struct {
 	dictionary arrow.ArrayData // the one that entries and numbers were made of
 	entries    [][]byte
 	numbers    []uint32
+	tainted    bool // some entry is blank or bad
 
 	// What load leaves behind, a value a row.
-	texts   [][]byte
-	results []uint32
+	results []uint32 // of a column with a judge
+	offsets []int32  // of texts that are clean as they stand in bytes
+	bytes   []byte
+	texts   [][]byte // of other texts
+	// doubtful: some value may be null, blank or bad.
+	doubtful bool
 }
 
 // Results of judging that are no number of a vocabulary.
@@ -38,11 +44,24 @@ const (
 // broken marks a text that is not UTF-8 among the texts.
 var broken = []byte{0xff}
 
+// text is the row's text, trimmed; empty for null.
+func (c *textColumn) text(row int) []byte {
+	if c.offsets != nil {
+		return c.bytes[c.offsets[row]:c.offsets[row+1]]
+	}
+	return c.texts[row]
+}
+
 // load reads the column for every row of the batch.
 func (c *textColumn) load(col arrow.Array) error {
+	c.offsets, c.doubtful = nil, true
 	switch col := col.(type) {
 	case *array.String:
-		c.loadPlain(col)
+		if c.judge != nil {
+			c.judgePlain(col)
+		} else if !c.view(col) {
+			c.loadPlain(col)
+		}
 		return nil
 	case *array.Dictionary:
 		entries, ok := col.Dictionary().(*array.String)
@@ -55,18 +74,69 @@ func (c *textColumn) load(col arrow.Array) error {
 	return fmt.Errorf("a text column must be %s or %s, not %s", arrow.BinaryTypes.String, schemas.ArrowDictionary, col.DataType())
 }
 
-func (c *textColumn) loadPlain(col *array.String) {
-	n := col.Len()
-	if c.judge == nil {
-		c.texts = grow(c.texts, n)
-		for i := range n {
-			c.texts[i] = nil
-			if col.IsValid(i) {
-				c.texts[i] = clean(view(col.Value(i)))
+// view takes the texts as they stand, when none of them needs a closer look: no byte in the whole run is
+// white space, a control character or outside ASCII, and no null holds anything.
+func (c *textColumn) view(col *array.String) bool {
+	offsets := col.ValueOffsets()
+	if len(offsets) == 0 {
+		return false
+	}
+	var all []byte
+	if b := col.Data().Buffers()[2]; b != nil {
+		all = b.Bytes()
+	}
+	if !printable(all[offsets[0]:offsets[len(offsets)-1]]) {
+		return false
+	}
+	if col.NullN() > 0 {
+		for i := range col.Len() {
+			if offsets[i] != offsets[i+1] && col.IsNull(i) {
+				return false
 			}
 		}
-		return
 	}
+	c.doubtful = false
+	for i := range col.Len() {
+		if offsets[i] == offsets[i+1] {
+			c.doubtful = true
+			break
+		}
+	}
+	c.offsets, c.bytes = offsets, all
+	return true
+}
+
+// printable tells whether every byte is ASCII and neither a control character nor a space.
+func printable(b []byte) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for len(b) >= 8 {
+		// The top bit of a byte stays clear in w, and in w-0x21 unless the byte is below 0x21.
+		if w := binary.LittleEndian.Uint64(b); (w|(w-0x21*ones))&tops != 0 {
+			return false
+		}
+		b = b[8:]
+	}
+	for _, c := range b {
+		if c <= ' ' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *textColumn) loadPlain(col *array.String) {
+	n := col.Len()
+	c.texts = grow(c.texts, n)
+	for i := range n {
+		c.texts[i] = nil
+		if col.IsValid(i) {
+			c.texts[i] = clean(view(col.Value(i)))
+		}
+	}
+}
+
+func (c *textColumn) judgePlain(col *array.String) {
+	n := col.Len()
 	c.results = grow(c.results, n)
 	for i := range n {
 		c.results[i] = null
@@ -89,14 +159,18 @@ func (c *textColumn) loadDictionary(col *array.Dictionary, indexes *array.Int32,
 		c.release()
 		c.dictionary = data
 		c.entries, c.numbers = grow(c.entries, entries.Len()), grow(c.numbers, entries.Len())
+		c.tainted = false
 		for i := range entries.Len() {
 			c.entries[i] = clean(view(entries.Value(i)))
+			c.tainted = c.tainted || len(c.entries[i]) == 0 || isBroken(c.entries[i])
 			if c.judge != nil {
 				c.numbers[i] = c.number(c.entries[i])
+				c.tainted = c.tainted || c.numbers[i] == notAllowed
 			}
 		}
 	}
 	n := col.Len()
+	c.doubtful = c.tainted || col.NullN() > 0
 	if c.judge == nil {
 		c.texts = grow(c.texts, n)
 		for i, at := range indexes.Int32Values() {
@@ -142,25 +216,13 @@ func (c *textColumn) release() {
 
 // clean trims, and marks what is not UTF-8.
 func clean(b []byte) []byte {
-	// Nearly every id is printable ASCII from end to end.
-	if len(b) > 0 && plainByte(b[0]) && plainByte(b[len(b)-1]) && isASCII(b) {
+	if printable(b) {
 		return b
 	}
 	if !utf8.Valid(b) {
 		return broken
 	}
 	return view(schemas.TrimSpace(string(b)))
-}
-
-func plainByte(c byte) bool { return c > ' ' && c < 0x7f }
-
-func isASCII(b []byte) bool {
-	for _, c := range b {
-		if c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }
 
 func isBroken(text []byte) bool { return len(text) == 1 && text[0] == broken[0] }

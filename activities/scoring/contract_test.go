@@ -154,10 +154,11 @@ func TestTiesOverTheCut(t *testing.T) {
 		}
 	}
 	s := score(t, rows)
-	if c := s.Cut; !c.InsideTie || c.Stack != 100 || c.TiedIn != 5 || c.TiedOut != 4 || c.Score != 18_250_000_000 {
+	all := rankingOf(t, s)
+	stack, _ := cutOff(t, s, all)
+	if c := stack.Cut; !c.InsideTie || c.Stack != 100 || c.TiedIn != 5 || c.TiedOut != 4 || c.Score != 18_250_000_000 {
 		t.Errorf("cut %+v", c)
 	}
-	all := rankingOf(t, s)
 	for i, r := range all {
 		rank, ties := int64(1), int64(95)
 		if i >= 95 {

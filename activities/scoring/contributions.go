@@ -8,7 +8,7 @@ import (
 )
 
 // contributions says what each row adds to a suspect's score, the largest first, then by allegation.
-func (e *Engine) contributions(position int64, rows []allegation) []schemas.Contribution {
+func (e *Engine) contributions(rows []allegation) []schemas.Contribution {
 	list := make([]schemas.Contribution, len(rows))
 	total := int64(0)
 	for i := range rows {
@@ -16,7 +16,7 @@ func (e *Engine) contributions(position int64, rows []allegation) []schemas.Cont
 		offence := e.vocabulary.offence(a.offence)
 		weight := offence.weight(a.sex)
 		c := schemas.Contribution{
-			Position: position, SuspectID: string(a.suspect), AllegationID: string(a.id), ReportID: string(a.report),
+			SuspectID: string(a.suspect), AllegationID: string(a.id), ReportID: string(a.report),
 			VictimID: orNil(string(a.victim)), ReportedAt: a.reported, Borough: orNil(e.vocabulary.borough(a.borough).name),
 			OffenceCode: offence.code, OffenceClass: orNil(offence.class), OffenceURN: orNil(offence.urn),
 			Offence: weight.Title, WeightRule: weight.Rule, HarmDays: float64(weight.Tenths) / schemas.TenthsPerDay,

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -106,6 +107,7 @@ type layout struct {
 	dict               func(column int) bool
 	memory             int64
 	shuffle            uint64
+	scouts             bool
 }
 
 var plain = layout{threads: 1, batchRows: 1000, dict: func(int) bool { return false }}
@@ -125,12 +127,35 @@ func feed(t *testing.T, o Options, rows []schemas.Offence, l layout) (*Scores, e
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if l.scouts {
+		inBatches(t, mem, rows, l, func() sink { return e.NewScout() })
+		if err := e.FindRepeats(t.Context(), int64(len(rows)), l.threads); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inBatches(t, mem, rows, l, func() sink { return e.NewFeeder() })
+	return e.Finish(t.Context(), l.threads)
+}
+
+type sink interface {
+	Add(batch arrow.Record, firstRow int64) error
+	Close() error
+}
+
+// inBatches gives every row to one of the sinks, which run at once.
+func inBatches(t *testing.T, mem memory.Allocator, rows []schemas.Offence, l layout, newSink func() sink) {
+	t.Helper()
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	next := 0
 	for range l.threads {
 		wg.Go(func() {
-			f := e.NewFeeder()
+			f := newSink()
 			defer func() {
 				if err := f.Close(); err != nil {
 					t.Error(err)
@@ -156,7 +181,6 @@ func feed(t *testing.T, o Options, rows []schemas.Offence, l layout) (*Scores, e
 		})
 	}
 	wg.Wait()
-	return e.Finish(t.Context(), l.threads)
 }
 
 // folder lends named temporary files, enough for a test.
@@ -293,7 +317,10 @@ func TestEngineAgreesWithTheSlowReading(t *testing.T) {
 		"dictionaries":        {threads: 2, batchRows: 100, dict: func(int) bool { return true }},
 		"mixed, four threads": {threads: 4, batchRows: 37, dict: func(c int) bool { return c%2 == 0 }, shuffle: 7},
 		"spilling":            {threads: 3, batchRows: 64, dict: func(c int) bool { return c%3 == 0 }, memory: 1, shuffle: 9},
+		"with scouts":         {threads: 3, batchRows: 50, dict: func(c int) bool { return c%2 == 1 }, shuffle: 11, scouts: true},
+		"scouts, spilling":    {threads: 2, batchRows: 200, dict: func(int) bool { return false }, memory: 1, scouts: true},
 	}
+	smallRanges(t)
 	for seed := range uint64(12) {
 		rows := random(seed, 1500)
 		want, counts, conflicting := slow(asOf, rows)
@@ -316,11 +343,29 @@ func TestEngineAgreesWithTheSlowReading(t *testing.T) {
 	}
 }
 
+// smallRanges makes the order cut its ranges small enough that a few suspects fill several.
+func smallRanges(t *testing.T) {
+	before := rangeSuspects
+	rangeSuspects = 8
+	t.Cleanup(func() { rangeSuspects = before })
+}
+
+// cutOff is the stack of a ranking, with its contributions.
+func cutOff(t *testing.T, s *Scores, ranking []schemas.Ranked) (*Stack, []schemas.Contribution) {
+	t.Helper()
+	stack := NewStack(model(t))
+	for from := 0; from < len(ranking); from += 7 {
+		stack.Add(ranking[from:min(from+7, len(ranking))])
+	}
+	return stack, stack.Contributions(s.Candidates)
+}
+
 // checkContributions: the bases of each suspect of the stack give the score, the shares sum to one.
 func checkContributions(t *testing.T, s *Scores, want []schemas.Ranked) {
 	t.Helper()
 	base, count, share := map[int64]int64{}, map[int64]int64{}, map[int64]float64{}
-	for _, c := range s.Contributions {
+	_, contributions := cutOff(t, s, want)
+	for _, c := range contributions {
 		if c.SuspectID != want[c.Position-1].SuspectID {
 			t.Fatalf("position %d: another suspect", c.Position)
 		}
@@ -339,26 +384,62 @@ func checkContributions(t *testing.T, s *Scores, want []schemas.Ranked) {
 	}
 }
 
-// The rank stage alone orders the suspects of the score stage as the engine does.
-func TestRankerAgreesWithTheEngine(t *testing.T) {
+// reader gives suspects some at a time, and spoils what it gave before.
+type reader struct {
+	rows []schemas.Suspect
+	last []schemas.Suspect
+	err  error
+}
+
+func (r *reader) Read() ([]schemas.Suspect, error) {
+	for i := range r.last {
+		r.last[i] = schemas.Suspect{}
+	}
+	if len(r.rows) == 0 {
+		return nil, r.err
+	}
+	n := min(7, len(r.rows))
+	r.last, r.rows = slices.Clone(r.rows[:n]), r.rows[n:]
+	return r.last, nil
+}
+
+// The rank stage merges the suspects of any number of shards into the order of the engine.
+func TestRankAgreesWithTheEngine(t *testing.T) {
+	smallRanges(t)
 	s := score(t, random(3, 3000))
-	r := NewRanker(reference.Default(), model(t))
-	err := s.SuspectRows(t.Context(), func(rows []schemas.Suspect) error {
-		r.Add(rows)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+	want := rankingOf(t, s)
+	for _, n := range []int{1, 2, 9} {
+		shards := make([]SuspectReader, n)
+		for i := range shards {
+			shards[i] = &reader{err: io.EOF}
+		}
+		i := 0
+		err := s.SuspectRows(t.Context(), func(rows []schemas.Suspect) error {
+			for _, row := range rows {
+				r := shards[i*i%n].(*reader)
+				r.rows = append(r.rows, row)
+				i++
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []schemas.Ranked
+		err = Rank(t.Context(), reference.Default(), s.Sums(), shards, func(rows []schemas.Ranked) error {
+			got = append(got, rows...)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, got, want)
 	}
-	var got []schemas.Ranked
-	err = r.Ranking(t.Context(), func(rows []schemas.Ranked) error {
-		got = append(got, rows...)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+	broken := errors.New("a damaged file")
+	err := Rank(t.Context(), reference.Default(), s.Sums(), []SuspectReader{&reader{err: io.EOF}, &reader{rows: make([]schemas.Suspect, 3), err: broken}}, func([]schemas.Ranked) error { return nil })
+	if !errors.Is(err, broken) {
+		t.Errorf("error %v", err)
 	}
-	same(t, got, rankingOf(t, s))
 }
 
 func TestFinishIsCancelled(t *testing.T) {

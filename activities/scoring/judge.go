@@ -7,7 +7,6 @@ import (
 	"github.com/apache/arrow/go/v16/arrow/array"
 
 	"harmstack/schemas"
-	"harmstack/schemas/reference"
 )
 
 // Quarantined is one row of a batch that takes no part, and why. The reason names column and rule,
@@ -26,13 +25,23 @@ type judge struct {
 	times      [schemas.OffenceColumns]*array.Timestamp
 	abuse      *array.Boolean
 	faults     []string // of every row; empty: none
+	faulty     bool     // some row of the batch has one
 
-	offences map[[3]uint32]uint32 // numbers of (code, class, urn) by the numbers of the parts
-	parts    *interner            // numbers of codes, classes and urns
+	offences map[offenceParts]uint32 // numbers of (code, class, urn)
+	recent   [1 << 10]recentOffence  // in front of offences
+	parts    *interner               // numbers of codes, classes and urns
 
 	rows           int64
 	agesOutOfRange int64
 	quarantined    map[string]int64
+}
+
+// offenceParts are the numbers of a code, a class and a urn.
+type offenceParts struct{ code, class, urn uint32 }
+
+type recentOffence struct {
+	offenceParts
+	number uint32 // + 1
 }
 
 // interner numbers the texts that one judge meets, from 1.
@@ -54,7 +63,7 @@ func (p *interner) of(s string) uint32 {
 func newJudge(v *vocabulary) *judge {
 	j := &judge{
 		vocabulary:  v,
-		offences:    map[[3]uint32]uint32{},
+		offences:    map[offenceParts]uint32{},
 		parts:       &interner{texts: []string{""}, number: map[string]uint32{"": null}},
 		quarantined: map[string]int64{},
 	}
@@ -89,8 +98,14 @@ func (j *judge) load(batch arrow.Record) error {
 		return fmt.Errorf("a batch has %d columns, the contract %d", n, schemas.OffenceColumns)
 	}
 	n := int(batch.NumRows())
-	j.faults = grow(j.faults, n)
-	clear(j.faults)
+	if cap(j.faults) < n {
+		j.faults = make([]string, n)
+	}
+	if j.faulty {
+		clear(j.faults[:cap(j.faults)])
+		j.faulty = false
+	}
+	j.faults = j.faults[:n]
 	j.rows += int64(n)
 	for i, c := range schemas.Offences {
 		ok := true
@@ -123,6 +138,7 @@ func (j *judge) load(batch arrow.Record) error {
 func (j *judge) fault(row int, c *schemas.Column, rule string) {
 	if j.faults[row] == "" {
 		j.faults[row] = c.Name + ": " + rule
+		j.faulty = true
 	}
 }
 
@@ -137,9 +153,12 @@ const (
 
 func (j *judge) textFaults(i int, c schemas.Column) {
 	t := j.text[i]
+	if !t.doubtful {
+		return
+	}
 	if t.judge == nil {
 		for row := range j.faults {
-			switch text := t.texts[row]; {
+			switch text := t.text(row); {
 			case len(text) == 0 && c.NotNull:
 				j.fault(row, &c, ruleMissing)
 			case isBroken(text):
@@ -163,6 +182,9 @@ func (j *judge) textFaults(i int, c schemas.Column) {
 }
 
 func (j *judge) timeFaults(col *array.Timestamp, c schemas.Column) {
+	if (col.NullN() == 0 || !c.NotNull) && within(col.TimestampValues(), arrow.Timestamp(schemas.MinTimestamp), arrow.Timestamp(schemas.EndTimestamp-1)) {
+		return
+	}
 	for row, t := range col.TimestampValues() {
 		switch {
 		case col.IsNull(row):
@@ -175,7 +197,22 @@ func (j *judge) timeFaults(col *array.Timestamp, c schemas.Column) {
 	}
 }
 
+// within tells whether every value is from low to high, those of nulls too.
+func within[T int32 | arrow.Timestamp](values []T, low, high T) bool {
+	if len(values) == 0 {
+		return true
+	}
+	least, most := values[0], values[0]
+	for _, v := range values {
+		least, most = min(least, v), max(most, v)
+	}
+	return least >= low && most <= high
+}
+
 func (j *judge) countAges(col *array.Int32) {
+	if within(col.Int32Values(), 0, schemas.MaxAge) {
+		return
+	}
 	for row, age := range col.Int32Values() {
 		if col.IsValid(row) && (age < 0 || age > schemas.MaxAge) {
 			j.agesOutOfRange++
@@ -185,6 +222,9 @@ func (j *judge) countAges(col *array.Int32) {
 
 // report hands the batch's quarantined rows on and counts them.
 func (j *judge) report(batch arrow.Record, firstRow int64, to func(arrow.Record, int64, []Quarantined) error) error {
+	if !j.faulty {
+		return nil
+	}
 	var rows []Quarantined
 	for i, reason := range j.faults {
 		if reason != "" {
@@ -192,26 +232,33 @@ func (j *judge) report(batch arrow.Record, firstRow int64, to func(arrow.Record,
 			j.quarantined[reason]++
 		}
 	}
-	if rows == nil || to == nil {
+	if to == nil {
 		return nil
 	}
 	return to(batch, firstRow, rows)
 }
 
-// read fills in the row's values as normalised; the texts are views that live as long as the batch.
-func (j *judge) read(row int, a *allegation) {
-	a.id, a.report = j.text[schemas.AllegationID].texts[row], j.text[schemas.ReportID].texts[row]
-	a.suspect, a.victim = j.text[schemas.SuspectID].texts[row], j.text[schemas.VictimID].texts[row]
-	a.suspectAge, a.victimAge = j.age(schemas.SuspectAge, row), j.age(schemas.VictimAge, row)
-	a.status, a.sex = j.enum(schemas.SuspectStatus, row), j.enum(schemas.VictimSex, row)
-	a.source, a.outcome = j.enum(schemas.Source, row), j.enum(schemas.Outcome, row)
-	a.reported, a.updated = int64(j.times[schemas.ReportedAt].Value(row)), int64(j.times[schemas.UpdatedAt].Value(row))
+// readFirst fills in what decides the row's disposition, normalised; the texts are views that live as
+// long as the batch.
+func (j *judge) readFirst(row int, a *allegation) {
+	a.reported = int64(j.times[schemas.ReportedAt].Value(row))
+	a.suspect, a.victim = j.text[schemas.SuspectID].text(row), j.text[schemas.VictimID].text(row)
+	a.source, a.outcome, a.sex = j.enum(schemas.Source, row), j.enum(schemas.Outcome, row), j.enum(schemas.VictimSex, row)
+	a.suspectAge = j.age(schemas.SuspectAge, row)
+	a.offence = j.offence(offenceParts{j.text[schemas.OffenceCode].results[row], j.text[schemas.OffenceClass].results[row], j.text[schemas.OffenceURN].results[row]})
+}
+
+// readRest fills in all the other values.
+func (j *judge) readRest(row int, a *allegation) {
+	a.id, a.report = j.text[schemas.AllegationID].text(row), j.text[schemas.ReportID].text(row)
+	a.victimAge = j.age(schemas.VictimAge, row)
+	a.status = j.enum(schemas.SuspectStatus, row)
+	a.updated = int64(j.times[schemas.UpdatedAt].Value(row))
 	a.committed = noTime
 	if c := j.times[schemas.CommittedAt]; c.IsValid(row) {
 		a.committed = int64(c.Value(row))
 	}
 	a.borough = j.text[schemas.BoroughName].results[row]
-	a.offence = j.offence(j.text[schemas.OffenceCode].results[row], j.text[schemas.OffenceClass].results[row], j.text[schemas.OffenceURN].results[row])
 	a.domesticAbuse = 0
 	if j.abuse.IsValid(row) {
 		a.domesticAbuse = 1
@@ -232,13 +279,17 @@ func (j *judge) age(column, row int) uint8 {
 
 func (j *judge) enum(column, row int) uint8 { return uint8(j.text[column].results[row]) }
 
-func (j *judge) offence(code, class, urn uint32) uint32 {
-	key := [3]uint32{code, class, urn}
-	n, ok := j.offences[key]
-	if !ok {
-		n = j.vocabulary.offenceNumber(offenceKey{j.parts.texts[code], j.parts.texts[class], j.parts.texts[urn]})
-		j.offences[key] = n
+func (j *judge) offence(p offenceParts) uint32 {
+	recent := &j.recent[(p.code*31+p.class*7+p.urn)%uint32(len(j.recent))]
+	if recent.number != 0 && recent.offenceParts == p {
+		return recent.number - 1
 	}
+	n, ok := j.offences[p]
+	if !ok {
+		n = j.vocabulary.offenceNumber(offenceKey{j.parts.texts[p.code], j.parts.texts[p.class], j.parts.texts[p.urn]})
+		j.offences[p] = n
+	}
+	*recent = recentOffence{p, n + 1}
 	return n
 }
 
@@ -248,92 +299,4 @@ func (j *judge) release() {
 			t.release()
 		}
 	}
-}
-
-// rules are the dispositions that one row decides alone, from rule 3 on.
-type rules struct {
-	window     window
-	vocabulary *vocabulary
-}
-
-// Positions of the enum values that the rules name.
-var (
-	statusDeceased       = uint8(enumPosition(schemas.SuspectStatus, schemas.StatusDeceased))
-	sourceIntelligence   = uint8(enumPosition(schemas.Source, schemas.SourceIntelligence))
-	sourcePoliceDetected = uint8(enumPosition(schemas.Source, schemas.SourcePoliceDetected))
-	outcomeNoCrime       = uint8(enumPosition(schemas.Outcome, schemas.OutcomeNoCrime))
-	outcomeAcquitted     = uint8(enumPosition(schemas.Outcome, schemas.OutcomeAcquitted))
-)
-
-// decide gives the row the disposition it has if it stays and its suspect is alive.
-func (r *rules) decide(a *allegation) schemas.Disposition {
-	age, d := r.window.age(a.reported)
-	a.age = uint32(age)
-	switch {
-	case d != schemas.Scored:
-		return d
-	case len(a.suspect) == 0 || len(a.suspect) <= longestPlaceholder && schemas.IsPlaceholder(string(a.suspect)):
-		return schemas.NoNamedSuspect
-	case a.source == sourceIntelligence:
-		return schemas.IntelligenceOnly
-	case a.source == sourcePoliceDetected:
-		return schemas.PoliceDetected
-	case a.outcome == outcomeNoCrime || a.outcome == outcomeAcquitted:
-		return schemas.Cleared
-	}
-	switch r.vocabulary.offence(a.offence).weight(a.sex).Verdict {
-	case reference.NotVAWG:
-		return schemas.NotVAWG
-	case reference.Unscored:
-		return schemas.UnscoredOffence
-	}
-	if a.suspectAge < uint8(schemas.AdultAge) {
-		return schemas.SuspectUnder18
-	}
-	return schemas.Scored
-}
-
-// longestPlaceholder spares long ids the look-up; a letter's other case may take more bytes.
-const longestPlaceholder = 16
-
-// Feeder takes the batches of one goroutine into the engine.
-type Feeder struct {
-	engine  *Engine
-	judge   *judge
-	scatter *scatterer
-	row     allegation
-}
-
-// NewFeeder returns a feeder for one goroutine. It must be closed.
-func (e *Engine) NewFeeder() *Feeder {
-	return &Feeder{engine: e, judge: newJudge(e.vocabulary), scatter: &scatterer{to: e.versions}}
-}
-
-// Add takes in one batch of schemas.OffenceArrow, whose string columns may be dictionaries. It keeps
-// nothing of the batch. firstRow is the ordinal of the batch's first row in the extract.
-func (f *Feeder) Add(batch arrow.Record, firstRow int64) error {
-	if err := f.judge.load(batch); err != nil {
-		return err
-	}
-	if err := f.judge.report(batch, firstRow, f.engine.options.Quarantine); err != nil {
-		return err
-	}
-	for i, fault := range f.judge.faults {
-		if fault != "" {
-			continue
-		}
-		f.judge.read(i, &f.row)
-		f.row.disposition = f.engine.rules.decide(&f.row)
-		if err := put(f.scatter, f.engine.seed, f.row.id, &f.row); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Close hands over what the feeder still holds.
-func (f *Feeder) Close() error {
-	f.judge.release()
-	f.engine.count(f.judge)
-	return f.scatter.close()
 }

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"hash/maphash"
 	"math"
 	"strings"
+
+	"github.com/cespare/xxhash/v2"
 
 	"harmstack/schemas"
 )
@@ -31,91 +32,144 @@ const (
 
 	// Offsets in an encoded allegation, after its length.
 	atHash     = lengthBytes
-	atUpdated  = atHash + 8
-	atReported = atUpdated + 8
-	atCommit   = atReported + 8
+	atReported = atHash + 4
+	atUpdated  = atReported + 8
+	atCommit   = atUpdated + 8
 	atOffence  = atCommit + 8
 	atBorough  = atOffence + 4
-	atSmall    = atBorough + 4 // eight single bytes
-	atAge      = atSmall + 8
-	atLengths  = atAge + 4 // four lengths of four bytes
-	headBytes  = atLengths + 16
+	atAge      = atBorough + 4
+	atSmall    = atAge + 4   // eight single bytes
+	atTexts    = atSmall + 8 // the lengths of four texts as varints, then the texts
 )
 
-// put encodes a into bucket by the hash of key.
-func put(w *scatterer, seed maphash.Seed, key []byte, a *allegation) error {
-	hash := maphash.Bytes(seed, key)
-	n := headBytes + len(a.id) + len(a.report) + len(a.suspect) + len(a.victim)
-	rec, err := w.record(int(hash%bucketCount), n)
+// hash spreads keys over buckets. It is the same in every process, so that buckets of several workers
+// fit together. The low bits choose the bucket, the high ones stand in the record.
+func hash(key []byte) uint64 { return xxhash.Sum64(key) }
+
+func bucketOf(hash uint64) int { return int(hash % bucketCount) }
+
+func putHash(rec []byte, hash uint64) {
+	binary.LittleEndian.PutUint32(rec[atHash:], uint32(hash>>32))
+}
+
+func hashOf(rec []byte) uint32 { return binary.LittleEndian.Uint32(rec[atHash:]) }
+
+// put encodes a into the bucket of key.
+func put(w *scatterer, key []byte, a *allegation) error {
+	h := hash(key)
+	texts := [4][]byte{a.id, a.suspect, a.report, a.victim}
+	n := atTexts
+	for _, t := range texts {
+		n += lengthSize(len(t)) + len(t)
+	}
+	rec, err := w.record(bucketOf(h), n)
 	if err != nil {
 		return err
 	}
 	le := binary.LittleEndian
-	le.PutUint64(rec[atHash:], hash)
-	le.PutUint64(rec[atUpdated:], uint64(a.updated))
+	le.PutUint32(rec, uint32(n))
+	putHash(rec, h)
 	le.PutUint64(rec[atReported:], uint64(a.reported))
+	le.PutUint64(rec[atUpdated:], uint64(a.updated))
 	le.PutUint64(rec[atCommit:], uint64(a.committed))
 	le.PutUint32(rec[atOffence:], a.offence)
 	le.PutUint32(rec[atBorough:], a.borough)
+	le.PutUint32(rec[atAge:], a.age)
 	small := rec[atSmall : atSmall+8 : atSmall+8]
 	small[0], small[1], small[2], small[3] = a.suspectAge, a.victimAge, a.status, a.sex
 	small[4], small[5], small[6], small[7] = a.source, a.outcome, a.domesticAbuse, uint8(a.disposition)
-	le.PutUint32(rec[atAge:], a.age)
-	at := headBytes
-	for i, s := range [4][]byte{a.id, a.report, a.suspect, a.victim} {
-		le.PutUint32(rec[atLengths+4*i:], uint32(len(s)))
-		at += copy(rec[at:], s)
+	at := atTexts
+	for _, t := range texts {
+		at += putLength(rec[at:], len(t))
+	}
+	for _, t := range texts {
+		at += copy(rec[at:], t)
 	}
 	return nil
+}
+
+// A length takes one byte below 128, as nearly all do.
+func lengthSize(n int) int {
+	size := 1
+	for ; n >= 0x80; n >>= 7 {
+		size++
+	}
+	return size
+}
+
+func putLength(b []byte, n int) int {
+	if n < 0x80 {
+		b[0] = byte(n)
+		return 1
+	}
+	return binary.PutUvarint(b, uint64(n))
+}
+
+func getLength(b []byte, at int) (n, after int) {
+	if b[at] < 0x80 {
+		return int(b[at]), at + 1
+	}
+	long, size := binary.Uvarint(b[at:])
+	return int(long), at + size
 }
 
 // decode reads the record at the start of rec; the texts are views of it.
 func (a *allegation) decode(rec []byte) {
 	le := binary.LittleEndian
-	a.updated = int64(le.Uint64(rec[atUpdated:]))
 	a.reported = int64(le.Uint64(rec[atReported:]))
+	a.updated = int64(le.Uint64(rec[atUpdated:]))
 	a.committed = int64(le.Uint64(rec[atCommit:]))
 	a.offence = le.Uint32(rec[atOffence:])
 	a.borough = le.Uint32(rec[atBorough:])
+	a.age = le.Uint32(rec[atAge:])
 	small := rec[atSmall : atSmall+8 : atSmall+8]
 	a.suspectAge, a.victimAge, a.status, a.sex = small[0], small[1], small[2], small[3]
 	a.source, a.outcome, a.domesticAbuse, a.disposition = small[4], small[5], small[6], schemas.Disposition(small[7])
-	a.age = le.Uint32(rec[atAge:])
-	at := headBytes
-	for i, s := range [4]*[]byte{&a.id, &a.report, &a.suspect, &a.victim} {
-		end := at + int(le.Uint32(rec[atLengths+4*i:]))
-		*s = rec[at:end:end]
-		at = end
+	id, at := getLength(rec, atTexts)
+	suspect, at := getLength(rec, at)
+	report, at := getLength(rec, at)
+	victim, at := getLength(rec, at)
+	cut := func(n int) []byte {
+		at += n
+		return rec[at-n : at : at]
 	}
+	a.id, a.suspect, a.report, a.victim = cut(id), cut(suspect), cut(report), cut(victim)
 }
-
-// putVictim notes that somebody is the victim of a row in the window: the hash, then the id.
-func putVictim(w *scatterer, seed maphash.Seed, id []byte) error {
-	hash := maphash.Bytes(seed, id)
-	rec, err := w.record(int(hash%bucketCount), victimHead+len(id))
-	if err != nil {
-		return err
-	}
-	binary.LittleEndian.PutUint64(rec[atHash:], hash)
-	copy(rec[victimHead:], id)
-	return nil
-}
-
-const victimHead = atHash + 8
 
 // idOf is the allegation's id in an encoded record.
 func idOf(rec []byte) []byte {
-	return rec[headBytes : headBytes+int(binary.LittleEndian.Uint32(rec[atLengths:]))]
+	id, at := getLength(rec, atTexts)
+	for range 3 {
+		_, at = getLength(rec, at)
+	}
+	return rec[at : at+id]
 }
 
 // suspectOf is the suspect's id in an encoded record.
 func suspectOf(rec []byte) []byte {
-	le := binary.LittleEndian
-	at := headBytes + int(le.Uint32(rec[atLengths:])) + int(le.Uint32(rec[atLengths+4:]))
-	return rec[at : at+int(le.Uint32(rec[atLengths+8:]))]
+	id, at := getLength(rec, atTexts)
+	suspect, at := getLength(rec, at)
+	for range 2 {
+		_, at = getLength(rec, at)
+	}
+	return rec[at+id : at+id+suspect]
 }
 
-func hashOf(rec []byte) uint64 { return binary.LittleEndian.Uint64(rec[atHash:]) }
+// putVictim notes that somebody is the victim of a row in the window.
+func putVictim(w *scatterer, id []byte) error {
+	h := hash(id)
+	n := victimHead + len(id)
+	rec, err := w.record(bucketOf(h), n)
+	if err != nil {
+		return err
+	}
+	binary.LittleEndian.PutUint32(rec, uint32(n))
+	putHash(rec, h)
+	copy(rec[victimHead:], id)
+	return nil
+}
+
+const victimHead = atHash + 4
 
 // compare orders two versions of a row by their values as normalised, in the order of the contract's
 // columns: null lowest, strings by bytes, false before true (section 4, rule 2).

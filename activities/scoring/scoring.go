@@ -11,13 +11,15 @@
 package scoring
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"maps"
 	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/apache/arrow/go/v16/arrow"
 	"golang.org/x/sync/errgroup"
@@ -41,22 +43,29 @@ type Options struct {
 	Memory int64
 	// Quarantine is handed the rows that take no part, by feeders at once; nil: they are only counted.
 	Quarantine func(batch arrow.Record, firstRow int64, rows []Quarantined) error
+	// Unique: no allegation comes twice, so that rule 2 need not be tried.
+	Unique bool
 }
 
-// Engine scores one extract: feed it, close the feeders, finish.
+// Engine scores one extract: let scouts see it first, if it can be read twice; feed it; close the
+// feeders; finish. It must be closed when the scores are no longer needed.
 type Engine struct {
 	options    Options
 	vocabulary *vocabulary
 	rules      rules
-	seed       maphash.Seed
 	storage    *storage
-	versions   *buckets // by allegation
+	ids        *buckets // of rows by allegation, for scouts
+	versions   *buckets // of rows that may share their allegation with another, by allegation
 	suspects   *buckets // by suspect
 	victims    *buckets // of rows in the window, as suspects are
 	recency    []int64
 
-	mu     sync.Mutex
-	counts Counts
+	scouted  bool
+	repeated rowSet
+
+	mu           sync.Mutex
+	counts       Counts
+	dispositions schemas.Dispositions // that feeders could settle
 }
 
 // Counts are what the rows alone decide.
@@ -103,115 +112,152 @@ func New(o Options) (*Engine, error) {
 		options:    o,
 		vocabulary: v,
 		rules:      rules{newWindow(o.AsOf, o.Model.WindowDays), v},
-		seed:       maphash.MakeSeed(),
 		storage:    s,
-		versions:   &buckets{storage: s},
-		suspects:   &buckets{storage: s},
-		victims:    &buckets{storage: s},
+		ids:        newBuckets(s, bucketCount),
+		versions:   newBuckets(s, bucketCount),
+		suspects:   newBuckets(s, bucketCount),
+		victims:    newBuckets(s, bucketCount),
 		recency:    o.Model.Recency(),
 	}, nil
 }
 
-func (e *Engine) count(j *judge) {
+// Close gives the lent storage back.
+func (e *Engine) Close() error { return e.storage.close() }
+
+func (e *Engine) count(j *judge, p *passer) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.counts.add(j)
+	e.dispositions.Add(p.dispositions)
 }
 
-// Scores are the suspects of one extract, scored and counted.
+// Scores are the suspects of one extract, scored and counted. They are the engine's, and gone when it is
+// closed.
 type Scores struct {
 	Counts
 	Dispositions schemas.Dispositions
 	Facts        schemas.Facts
 	Suspects     int64
-	Cut          schemas.Cut
-	// Contributions are the scored rows of the stack's suspects: by position, the largest first.
-	Contributions []schemas.Contribution
+	// Candidates are the scored rows of those who may be on the stack: by suspect in the order of the
+	// ranking, then the largest first. The stack gives them their positions.
+	Candidates []schemas.Contribution
 
-	ranking *ranking
+	tables *reference.Tables
+	order  *order
 }
 
 // Finish scores what the feeders brought, with so many goroutines. Every feeder must be closed.
-func (e *Engine) Finish(ctx context.Context, threads int) (_ *Scores, err error) {
-	defer func() { err = errors.Join(err, e.storage.close()) }()
+func (e *Engine) Finish(ctx context.Context, threads int) (*Scores, error) {
 	tallies := make([]tally, max(threads, 1))
-	err = e.eachBucket(ctx, tallies, func(t *tally, i int) error { return e.keepLatest(t, i) })
-	if err != nil {
+	for i := range tallies {
+		tallies[i].pass = e.newPasser()
+	}
+	if err := eachBucket(ctx, tallies, e.keepLatest); err != nil {
 		return nil, err
 	}
 	for i := range tallies {
-		if err := errors.Join(tallies[i].scatter.close(), tallies[i].victims.close()); err != nil {
+		if err := tallies[i].pass.close(); err != nil {
 			return nil, err
 		}
 	}
-	ranking := newRanking(e.vocabulary, e.options.Model)
-	err = e.eachBucket(ctx, tallies, func(t *tally, i int) error { return e.aggregate(t, ranking, i) })
+	order, err := e.aggregateAll(ctx, tallies)
 	if err != nil {
 		return nil, err
 	}
-	s := &Scores{Counts: e.counts, ranking: ranking}
+	s := &Scores{Counts: e.counts, Dispositions: e.dispositions, Suspects: order.suspects(), tables: e.options.Tables, order: order}
 	s.Dispositions[schemas.Quarantined] = e.counts.Quarantined()
+	var tops tops
 	for i := range tallies {
 		t := &tallies[i]
-		for d, n := range t.dispositions {
-			s.Dispositions[d] += n
-		}
+		s.Dispositions.Add(t.pass.dispositions)
 		s.Facts.Conflicting += t.conflicting
 		s.Facts.Lowest += t.lowest
 		s.Facts.Supplement += t.supplement
-		ranking.take(&t.ranked)
+		tops = append(tops, t.tops...)
 	}
 	s.Facts.AgesOutOfRange = e.counts.AgesOutOfRange
 	s.Facts.QuarantineReasons = maps.Clone(e.counts.QuarantineReasons)
 	if sum := s.Dispositions.Sum(); sum != e.counts.RowsRead {
 		return nil, fmt.Errorf("the dispositions account for %d of %d rows read", sum, e.counts.RowsRead)
 	}
-	s.Suspects = ranking.suspects()
-	stack, cut := ranking.stack()
-	s.Cut = cut
-	for _, t := range stack {
-		s.Contributions = append(s.Contributions, e.contributions(t.position, t.rows)...)
+	slices.SortFunc(tops, func(a, b top) int { return a.compare(&b.standing) })
+	for _, t := range tops[:min(int64(len(tops)), e.options.Model.Depth)] {
+		s.Candidates = append(s.Candidates, e.contributions(t.rows)...)
 	}
 	return s, nil
 }
 
-// tally is what one goroutine of Finish counts.
-type tally struct {
-	scatter      *scatterer
-	victims      *scatterer
-	records      []byte
-	marks        []byte
-	dispositions schemas.Dispositions
-	conflicting  int64
-	lowest       int64
-	supplement   int64
-	ranked       ranked
-	work         aggregation
+// aggregateAll scores all suspects and puts them in order. Those of the first bucket are a sample of all,
+// since a hash chose them.
+func (e *Engine) aggregateAll(ctx context.Context, tallies []tally) (*order, error) {
+	minimum, depth := e.options.Model.MinimumAllegations, int(e.options.Model.Depth)
+	var sample []suspect
+	err := e.aggregate(&tallies[0], 0, func(s *suspect, rows []allegation) error {
+		if s.allegations >= minimum {
+			tallies[0].tops.offer(depth, s, rows)
+		}
+		kept := *s
+		kept.id, kept.boroughs = bytes.Clone(s.id), slices.Clone(s.boroughs)
+		sample = append(sample, kept)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	order := newOrder(e.vocabulary, e.storage, sample, int64(len(sample))*bucketCount)
+	for i := range tallies {
+		tallies[i].sorter = order.newSorter()
+	}
+	for i := range sample {
+		if err := tallies[0].sorter.add(&sample[i]); err != nil {
+			return nil, err
+		}
+	}
+	err = eachBucket(ctx, tallies, func(t *tally, bucket int) error {
+		return e.aggregate(t, bucket, func(s *suspect, rows []allegation) error {
+			if s.allegations >= minimum {
+				t.tops.offer(depth, s, rows)
+			}
+			return t.sorter.add(s)
+		})
+	})
+	for i := range tallies {
+		err = errors.Join(err, tallies[i].sorter.close())
+	}
+	return order, err
 }
 
-// eachBucket runs do over all buckets, a tally a goroutine.
-func (e *Engine) eachBucket(ctx context.Context, tallies []tally, do func(*tally, int) error) error {
+// tally is what one goroutine of Finish counts and works with.
+type tally struct {
+	pass        passer
+	sorter      *sorter
+	tops        tops
+	records     []byte
+	marks       []byte
+	conflicting int64
+	lowest      int64
+	supplement  int64
+	work        aggregation
+}
+
+// eachBucket runs do over all buckets, one of the workers a goroutine.
+func eachBucket[W any](ctx context.Context, workers []W, do func(*W, int) error) error {
 	g, ctx := errgroup.WithContext(ctx)
-	todo := make(chan int, bucketCount)
-	for i := range bucketCount {
-		todo <- i
-	}
-	close(todo)
-	for i := range tallies {
-		t := &tallies[i]
-		if t.scatter == nil {
-			t.scatter, t.victims = &scatterer{to: e.suspects}, &scatterer{to: e.victims}
-		}
+	var bucket atomic.Int64
+	for i := range workers {
 		g.Go(func() error {
-			for bucket := range todo {
+			for {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				if err := do(t, bucket); err != nil {
+				b := int(bucket.Add(1)) - 1
+				if b >= bucketCount {
+					return nil
+				}
+				if err := do(&workers[i], b); err != nil {
 					return err
 				}
 			}
-			return nil
 		})
 	}
 	return g.Wait()

@@ -2,7 +2,6 @@ package scoring
 
 import (
 	"bytes"
-	"cmp"
 	"container/heap"
 )
 
@@ -12,17 +11,11 @@ type top struct {
 	rows []allegation
 }
 
-// before is the order of the ranking.
-func (t *top) before(s *suspect) int {
-	return cmp.Or(cmp.Compare(s.score, t.score), cmp.Compare(s.victims, t.victims), cmp.Compare(s.allegations, t.allegations),
-		cmp.Compare(s.lastReported, t.lastReported), bytes.Compare(t.id, s.id))
-}
-
 // tops keeps the first so many suspects that it was offered: a heap with the last of them in front.
 type tops []top
 
 func (t tops) Len() int           { return len(t) }
-func (t tops) Less(i, j int) bool { return t[i].before(&t[j].suspect) > 0 }
+func (t tops) Less(i, j int) bool { return t[i].compare(&t[j].standing) > 0 }
 func (t tops) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
 func (t *tops) Push(x any)        { *t = append(*t, x.(top)) }
 func (t *tops) Pop() any {
@@ -33,7 +26,7 @@ func (t *tops) Pop() any {
 
 // offer keeps a copy of s and its rows if it is among the first depth so far.
 func (t *tops) offer(depth int, s *suspect, rows []allegation) {
-	if len(*t) == depth && (*t)[0].before(s) <= 0 {
+	if len(*t) == depth && (*t)[0].compare(&s.standing) <= 0 {
 		return
 	}
 	kept := *s

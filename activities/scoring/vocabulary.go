@@ -31,18 +31,18 @@ type offence struct {
 	female, other reference.Weight
 }
 
-func (o *offence) weight(sex uint8) reference.Weight {
+func (o *offence) weight(sex uint8) *reference.Weight {
 	if sex == sexFemale {
-		return o.female
+		return &o.female
 	}
-	return o.other
+	return &o.other
 }
 
 // borough is a place as given, or one of the 32 in its own spelling.
 type borough struct {
 	name  string
-	known bool // one of the 32: it can own a suspect
-	bcu   string
+	known bool     // one of the 32: it can own a suspect
+	alone []string // name, for the many suspects of one borough
 }
 
 // sexFemale is the position of F in the enum.
@@ -69,10 +69,10 @@ func (v *vocabulary) offenceNumber(k offenceKey) uint32 {
 
 // boroughNumber numbers a trimmed borough as given.
 func (v *vocabulary) boroughNumber(given string) uint32 {
-	b := borough{name: given}
+	b := borough{name: given, alone: []string{given}}
 	if i, ok := v.tables.FindBorough(given); ok {
 		known := v.tables.Boroughs()[i]
-		b = borough{known.Name, true, known.BCU}
+		b = borough{known.Name, true, []string{known.Name}}
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()

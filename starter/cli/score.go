@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -34,6 +33,7 @@ type scoreRequest struct {
 	asOf                schemas.Date
 	threads             int
 	memory              int64
+	unique              bool
 	keepExtract         bool
 }
 
@@ -81,6 +81,7 @@ report.html and, last, manifest.json.`,
 	f.StringVar(&r.model, "model", schemas.DefaultModel, "a built-in model ("+strings.Join(schemas.ModelNames(), ", ")+") or a YAML `file`")
 	f.IntVar(&r.threads, "threads", scoring.Threads(), "how many goroutines")
 	f.StringVar(&memory, "memory", "", "spill what exceeds this `amount`, such as 256MiB (default: all in memory)")
+	f.BoolVar(&r.unique, "unique", false, "every allegation_id comes once: do not look for other versions")
 	f.BoolVar(&r.keepExtract, "keep-extract", false, "keep the rows as read, typed, in DIR/extract")
 	required(cmd, "extract", "as-of", "out")
 	return cmd
@@ -114,7 +115,7 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	}
 	defer source.Close()
 	var bad extract.Quarantine
-	engine, err := scoring.New(scoring.Options{AsOf: r.asOf, Tables: reference.Default(), Model: model, Spill: spill.Folder(""), Memory: r.memory,
+	engine, err := scoring.New(scoring.Options{AsOf: r.asOf, Tables: reference.Default(), Model: model, Spill: spill.Folder(""), Memory: r.memory, Unique: r.unique,
 		Quarantine: func(batch arrow.Record, firstRow int64, rows []scoring.Quarantined) error {
 			for _, q := range rows {
 				bad.Add(batch, q.Index, firstRow+int64(q.Index), q.Reason)
@@ -124,7 +125,12 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	if err != nil {
 		return m, err
 	}
-	if err := source.Scan(ctx, r.threads, 0, func() extract.Sink { return engine.NewFeeder() }, tell(progress, "read", source.Rows())); err != nil {
+	defer func() {
+		if closing := engine.Close(); err == nil {
+			err = closing
+		}
+	}()
+	if err := feed(ctx, engine, source, r, progress); err != nil {
 		return m, fmt.Errorf("%s: %w", r.extract, err)
 	}
 	scores, err := engine.Finish(ctx, r.threads)
@@ -143,7 +149,9 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	if err := st.Delete(ctx, schemas.ManifestFile); err != nil {
 		return m, err
 	}
-	m = manifest(r, model, source, scores)
+	if m, err = manifest(r, model, source, scores); err != nil {
+		return m, err
+	}
 	if err := writeNight(ctx, st, &m, model, scores, &bad); err != nil {
 		return m, err
 	}
@@ -159,6 +167,20 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 		return m, err
 	}
 	return m, st.Replace(ctx, schemas.ManifestFile, data)
+}
+
+// feed reads the extract: the ids first, to learn which allegations come more than once, then all of it.
+func feed(ctx context.Context, engine *scoring.Engine, source *extract.Source, r scoreRequest, progress io.Writer) error {
+	if !r.unique {
+		err := source.ScanColumn(ctx, schemas.AllegationID, r.threads, 0, func() extract.Sink { return engine.NewScout() }, nil)
+		if err != nil {
+			return err
+		}
+		if err := engine.FindRepeats(ctx, source.Rows(), r.threads); err != nil {
+			return err
+		}
+	}
+	return source.Scan(ctx, r.threads, 0, func() extract.Sink { return engine.NewFeeder() }, tell(progress, "read", source.Rows()))
 }
 
 // rankable refuses an extract from which no stack can be made.
@@ -183,13 +205,14 @@ func largest(d schemas.Dispositions) (most schemas.Disposition) {
 	return most
 }
 
-func manifest(r scoreRequest, model schemas.Model, source *extract.Source, s *scoring.Scores) schemas.Manifest {
+func manifest(r scoreRequest, model schemas.Model, source *extract.Source, s *scoring.Scores) (schemas.Manifest, error) {
+	ref, err := source.Ref()
 	tables := reference.Default()
 	m := schemas.Manifest{NightID: schemas.NightID{AsOf: r.asOf, Revision: 1}, RowsRead: s.RowsRead, Dispositions: s.Dispositions, Suspects: s.Suspects,
-		Facts: s.Facts, Cut: s.Cut, Edition: tables.Edition, Rules: tables.Rules, Supplement: tables.Supplement, Resolutions: tables.Resolutions,
-		Model: model.Named(), Inputs: []schemas.ArtifactRef{source.Ref}, Code: service.Build()}
+		Facts: s.Facts, Edition: tables.Edition, Rules: tables.Rules, Supplement: tables.Supplement, Resolutions: tables.Resolutions,
+		Model: model.Named(), Inputs: []schemas.ArtifactRef{ref}, Code: service.Build()}
 	m.Facts.ExtraColumns = int64(source.ExtraColumns())
-	return m
+	return m, err
 }
 
 // writeNight writes the night's files and names them in the manifest.
@@ -199,34 +222,33 @@ func writeNight(ctx context.Context, st *store.Store, m *schemas.Manifest, model
 		m.Outputs = append(m.Outputs, ref)
 		return err
 	}
-	var stack []schemas.Ranked
-	page := report.Page{Model: model, Contributions: s.Contributions}
+	stack := scoring.NewStack(model)
+	all := report.NewCollector(m.AsOf, m.Suspects, model.Depth)
+	page := report.Page{Model: model}
 	steps := []func() error{
 		func() error { return write(schemas.QuarantineFile, schemas.QuarantineSchema, bad.Write) },
 		func() error {
 			return write(schemas.RankingFile, schemas.RankingSchema, func(w io.Writer) (int64, error) {
 				return ranking.WriteAll(w, func(yield func([]schemas.Ranked) error) error {
 					return s.Ranking(ctx, func(rows []schemas.Ranked) error {
-						for _, row := range rows {
-							if int64(len(stack)) < model.Depth && row.Allegations >= model.MinimumAllegations {
-								stack = append(stack, row)
-							}
-						}
-						return yield(rows)
+						stack.Add(rows)
+						return errors.Join(all.Add(rows), yield(rows))
 					})
 				})
 			})
 		},
-		func() error { return write(schemas.StackFile, schemas.RankingSchema, rowsOf(stack)) },
+		func() error { return write(schemas.StackFile, schemas.RankingSchema, rowsOf(stack.Rows)) },
 		func() error {
-			return write(schemas.StackCSVFile, schemas.RankingSchema, func(w io.Writer) (int64, error) { return ranking.WriteCSV(w, stack) })
+			return write(schemas.StackCSVFile, schemas.RankingSchema, func(w io.Writer) (int64, error) { return ranking.WriteCSV(w, stack.Rows) })
 		},
 		func() error {
-			return write(schemas.ContributionsFile, schemas.ContributionSchema, rowsOf(s.Contributions))
+			m.Cut = stack.Cut
+			page.Contributions = stack.Contributions(s.Candidates)
+			return write(schemas.ContributionsFile, schemas.ContributionSchema, rowsOf(page.Contributions))
 		},
 		func() (err error) {
-			page.Manifest, page.Stack = *m, stack
-			page.Distribution, err = report.Collect(m.AsOf, m.Suspects, model.Depth, everybody(ctx, s))
+			page.Manifest, page.Stack = *m, stack.Rows
+			page.Distribution, err = all.Distribution()
 			return err
 		},
 		func() error {
@@ -245,24 +267,6 @@ func writeNight(ctx context.Context, st *store.Store, m *schemas.Manifest, model
 func rowsOf[T any](rows []T) func(io.Writer) (int64, error) {
 	return func(w io.Writer) (int64, error) {
 		return ranking.WriteAll(w, func(yield func([]T) error) error { return yield(rows) })
-	}
-}
-
-// everybody yields the ranking row by row.
-func everybody(ctx context.Context, s *scoring.Scores) iter.Seq2[schemas.Ranked, error] {
-	return func(yield func(schemas.Ranked, error) bool) {
-		enough := errors.New("enough")
-		err := s.Ranking(ctx, func(rows []schemas.Ranked) error {
-			for _, r := range rows {
-				if !yield(r, nil) {
-					return enough
-				}
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, enough) {
-			yield(schemas.Ranked{}, err)
-		}
 	}
 }
 

@@ -1,0 +1,245 @@
+package scoring
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"unsafe"
+
+	"golang.org/x/sync/errgroup"
+
+	"harmstack/schemas"
+)
+
+// order holds scored suspects by ranges of the ranking, each small enough to be sorted alone. Where the
+// ranges are cut follows from a sample, and what is written does not depend on it.
+type order struct {
+	vocabulary *vocabulary
+	cuts       []standing // the first of each range but the first
+	ranges     *buckets
+	counts     []int64         // suspects by range
+	ties       map[int64]int64 // suspects by score, of the scores at the cuts: a tie may cross them
+	sums       map[int64]int64 // suspects by plain sum
+}
+
+const maxRanges = 1 << 10
+
+// rangeSuspects is about how many suspects a range holds; tests make it small.
+var rangeSuspects int64 = 32 << 10
+
+// newOrder returns an order for about so many suspects, of whom some are given as a sample.
+func newOrder(v *vocabulary, s *storage, sample []suspect, suspects int64) *order {
+	o := &order{vocabulary: v, ties: map[int64]int64{}, sums: map[int64]int64{}}
+	slices.SortFunc(sample, func(a, b suspect) int { return a.compare(&b.standing) })
+	n := int(min(suspects/rangeSuspects, maxRanges-1, int64(len(sample))))
+	for i := 1; i <= n; i++ {
+		o.cuts = append(o.cuts, sample[i*len(sample)/(n+1)].standing)
+	}
+	for _, c := range o.cuts {
+		o.ties[c.score] = 0
+	}
+	o.ranges = newBuckets(s, n+1)
+	o.counts = make([]int64, n+1)
+	return o
+}
+
+// sorter puts suspects into the ranges of an order, for one goroutine.
+type sorter struct {
+	order   *order
+	scatter *scatterer
+	counts  []int64
+	ties    map[int64]int64
+	sums    map[int64]int64
+	scratch []byte
+}
+
+func (o *order) newSorter() *sorter {
+	return &sorter{order: o, scatter: newScatterer(o.ranges), counts: make([]int64, len(o.counts)), ties: maps.Clone(o.ties), sums: map[int64]int64{}}
+}
+
+// add copies s into its range.
+func (w *sorter) add(s *suspect) error {
+	cuts := w.order.cuts
+	low, high := 0, len(cuts)
+	for low < high {
+		if mid := (low + high) / 2; cuts[mid].compare(&s.standing) <= 0 {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	w.counts[low]++
+	if n, ok := w.ties[s.score]; ok {
+		w.ties[s.score] = n + 1
+	}
+	w.sums[s.sum]++
+	w.scratch = s.encode(w.scratch[:0])
+	rec, err := w.scatter.record(low, len(w.scratch))
+	if err != nil {
+		return err
+	}
+	copy(rec, w.scratch)
+	return nil
+}
+
+// close adds what the sorter counted to the order. Sorters are closed one after the other.
+func (w *sorter) close() error {
+	for i, n := range w.counts {
+		w.order.counts[i] += n
+	}
+	for score, n := range w.ties {
+		w.order.ties[score] += n
+	}
+	for sum, n := range w.sums {
+		w.order.sums[sum] += n
+	}
+	return w.scatter.close()
+}
+
+func (o *order) suspects() (n int64) {
+	for _, c := range o.counts {
+		n += c
+	}
+	return n
+}
+
+// entry is a suspect in its range, without pointers: what the order needs, and where the rest stands.
+type entry struct {
+	score, victims, allegations, lastReported int64
+	at, id, end                               int32
+}
+
+// sorted is a range in order.
+type sorted struct {
+	records []byte
+	entries []entry
+}
+
+func (o *order) sort(i int) (r sorted, err error) {
+	if r.records, err = o.ranges.read(i, nil); err != nil {
+		return r, err
+	}
+	r.entries = make([]entry, 0, o.counts[i])
+	var s suspect
+	for at := 0; at < len(r.records); {
+		end := next(r.records, at)
+		s.decode(r.records[at:end])
+		r.entries = append(r.entries, entry{s.score, s.victims, s.allegations, s.lastReported, int32(at), int32(end - len(s.id)), int32(end)})
+		at = end
+	}
+	slices.SortFunc(r.entries, func(a, b entry) int {
+		if a.score != b.score {
+			return cmp.Compare(b.score, a.score)
+		}
+		x := standing{a.score, a.victims, a.allegations, a.lastReported, r.records[a.id:a.end]}
+		y := standing{b.score, b.victims, b.allegations, b.lastReported, r.records[b.id:b.end]}
+		return x.compare(&y)
+	})
+	return r, nil
+}
+
+// each hands over the ranges in order; the next few are sorted meanwhile.
+func (o *order) each(ctx context.Context, do func(r sorted) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	ahead := make(chan chan sorted, Threads())
+	g.Go(func() error {
+		defer close(ahead)
+		for i := range o.counts {
+			ready := make(chan sorted, 1)
+			select {
+			case ahead <- ready:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			g.Go(func() error {
+				r, err := o.sort(i)
+				if err == nil {
+					ready <- r
+				}
+				return err
+			})
+		}
+		return nil
+	})
+	g.Go(func() error {
+		for ready := range ahead {
+			select {
+			case r := <-ready:
+				if err := do(r); err != nil {
+					return err
+				}
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// batchRows is how many rows a yield hands over at most.
+const batchRows = 8 << 10
+
+// Ranking yields all suspects by position, some thousands at a time. The slice is used again after the
+// call; the texts in it stay.
+func (s *Scores) Ranking(ctx context.Context, yield func([]schemas.Ranked) error) error {
+	o := s.order
+	p := newPlacer(s.tables, o.sums)
+	return rows(ctx, o, yield, func(r *sorted, i int, s *schemas.Suspect, row *schemas.Ranked) {
+		p.place(s, row, func() int64 {
+			if n, ok := o.ties[s.Score]; ok {
+				return n
+			}
+			n := i
+			for n < len(r.entries) && r.entries[n].score == s.Score {
+				n++
+			}
+			return int64(n - i)
+		})
+	})
+}
+
+// SuspectRows yields all suspects in the same order for a rank stage of its own. The slice is used again
+// after the call; the texts in it stay.
+func (s *Scores) SuspectRows(ctx context.Context, yield func([]schemas.Suspect) error) error {
+	return rows(ctx, s.order, yield, func(_ *sorted, _ int, s, row *schemas.Suspect) { *row = *s })
+}
+
+// rows decodes the suspects in order, turns each into a row and yields the rows in batches.
+func rows[T any](ctx context.Context, o *order, yield func([]T) error, fill func(r *sorted, i int, s *schemas.Suspect, row *T)) error {
+	batch := make([]T, 0, min(batchRows, o.suspects()))
+	var names []string
+	flush := func() error {
+		err := ctx.Err()
+		if err == nil && len(batch) > 0 {
+			err = yield(batch)
+		}
+		batch = batch[:0]
+		return err
+	}
+	var s suspect
+	var row schemas.Suspect
+	err := o.each(ctx, func(r sorted) error {
+		for i := range r.entries {
+			e := &r.entries[i]
+			s.decode(r.records[e.at:e.end])
+			names = o.vocabulary.row(&s, names, &row)
+			batch = batch[:len(batch)+1]
+			fill(&r, i, &row, &batch[len(batch)-1])
+			if len(batch) == cap(batch) {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
+}
+
+// text looks at bytes as a string without copying them.
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -1,0 +1,53 @@
+package scoring
+
+import (
+	"maps"
+	"math"
+	"slices"
+
+	"harmstack/schemas"
+	"harmstack/schemas/reference"
+)
+
+// placer gives suspects that come in order their positions and ranks (section 6, rank).
+type placer struct {
+	tables                *reference.Tables
+	bcus                  map[string]*string // by borough
+	sumRanks              map[int64]int64
+	position, rank, score int64
+	tie                   int64
+}
+
+// newPlacer returns a placer for suspects of whom so many have each plain sum.
+func newPlacer(t *reference.Tables, sums map[int64]int64) *placer {
+	p := &placer{tables: t, bcus: map[string]*string{}, sumRanks: make(map[int64]int64, len(sums)), score: math.MinInt64}
+	for _, b := range t.Boroughs() {
+		p.bcus[b.Name] = &b.BCU
+	}
+	rank := int64(1)
+	for _, sum := range slices.Backward(slices.Sorted(maps.Keys(sums))) {
+		p.sumRanks[sum] = rank
+		rank += sums[sum]
+	}
+	return p
+}
+
+// place fills in the next suspect's row. tieSize is asked how many share its score, when it is the first
+// that does.
+func (p *placer) place(s *schemas.Suspect, row *schemas.Ranked, tieSize func() int64) {
+	p.position++
+	if s.Score != p.score {
+		p.score, p.rank, p.tie = s.Score, p.position, tieSize()
+	}
+	*row = schemas.Ranked{
+		Position: p.position, Rank: p.rank, TieSize: p.tie, SuspectID: s.SuspectID, Score: s.Score,
+		ScoreDays: float64(s.Score) / schemas.ScorePerDay, SumDays: float64(s.SumTenths) / schemas.TenthsPerDay,
+		MaxDays: float64(s.MaxTenths) / schemas.TenthsPerDay, SumRank: p.sumRanks[s.SumTenths],
+		Allegations: s.Allegations, Reports: s.Reports, Victims: s.Victims,
+		FirstReported: s.FirstReported, LastReported: s.LastReported, OwnerBorough: s.OwnerBorough, Boroughs: s.Boroughs,
+		DomesticAbuse: s.DomesticAbuse, NonRecent: s.NonRecent, AlsoVictim: s.AlsoVictim, SuspectStatus: s.SuspectStatus,
+	}
+	if s.OwnerBorough != nil {
+		row.OwnerBCU = p.bcus[*s.OwnerBorough]
+	}
+}
