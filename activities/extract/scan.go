@@ -107,15 +107,14 @@ func (f *File) split(threads int) []task {
 func (f *File) scan(ctx context.Context, t task, only *int, add func(arrow.Record, int64) error) (err error) {
 	defer recovered(&err, ErrDamaged)
 	whole := t.to == f.starts[t.group+1]-f.starts[t.group]
-	chunks := f.parquet.RowGroups()[t.group].ColumnChunks()
 	var readers [schemas.OffenceColumns]*reader
 	for i, c := range f.columns {
 		if c.leaf < 0 || only != nil && i != *only {
 			continue
 		}
-		r, err := newReader(chunks[c.leaf], c.kind, t.from)
+		r, err := f.open(t.group, i, t.from)
 		if err != nil {
-			return fmt.Errorf("%w: column %s, row group %d: %w", ErrDamaged, schemas.Offences[i].Name, t.group, plain(err))
+			return err
 		}
 		defer r.close()
 		readers[i] = r
@@ -165,11 +164,31 @@ func (f *File) scan(ctx context.Context, t task, only *int, add func(arrow.Recor
 		if r == nil {
 			continue
 		}
-		if _, err := r.left(); err == nil {
-			return fmt.Errorf("%w: column %s of row group %d holds more than the %d rows promised", ErrRowsMismatch, schemas.Offences[i].Name, t.group, t.to)
-		} else if !errors.Is(err, io.EOF) {
-			return f.pageError(err, i, t.group, f.starts[t.group+1])
+		if err := f.exhausted(r, i, t.group); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// open reads a column of a row group from one of its rows on.
+func (f *File) open(group, column int, from int64) (*reader, error) {
+	c := f.columns[column]
+	r, err := newReader(f.parquet.RowGroups()[group].ColumnChunks()[c.leaf], c.kind, from)
+	if err != nil {
+		return nil, fmt.Errorf("%w: column %s, row group %d: %w", ErrDamaged, schemas.Offences[column].Name, group, plain(err))
+	}
+	return r, nil
+}
+
+// exhausted makes sure that a column of a row group, read to its last row, holds no more.
+func (f *File) exhausted(r *reader, column, group int) error {
+	_, err := r.left()
+	if err == nil {
+		return fmt.Errorf("%w: column %s of row group %d holds more than the %d rows promised", ErrRowsMismatch, schemas.Offences[column].Name, group, f.starts[group+1]-f.starts[group])
+	}
+	if !errors.Is(err, io.EOF) {
+		return f.pageError(err, column, group, f.starts[group+1])
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ import (
 )
 
 // RowGroupRows is how many rows a row group of every file holds, but for the last.
-const RowGroupRows = 64 << 10
+const RowGroupRows = 32 << 10
 
 // options are the same for every file. The version of the library is left out of created_by: a
 // new release must not change the bytes of an old night.

@@ -86,6 +86,13 @@ func (s *storage) put(b []byte) {
 	s.free = append(s.free, b)
 }
 
+// trim gives slabs up that nobody will fill.
+func (s *storage) trim() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free = nil
+}
+
 // keep takes a full slab over, and decides where it stays.
 func (s *storage) keep(data []byte) (slab, error) {
 	n := len(data)

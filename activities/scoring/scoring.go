@@ -106,8 +106,8 @@ func New(o Options) (*Engine, error) {
 		return nil, err
 	}
 	v := newVocabulary(o.Tables)
-	// A part of the budget is for the buckets being worked on and the batches being read.
-	s := &storage{spill: o.Spill, limit: o.Memory / 2}
+	// The rest of the budget is for slabs that are being filled, buckets being worked on and batches being read.
+	s := &storage{spill: o.Spill, limit: o.Memory / 8}
 	return &Engine{
 		options:    o,
 		vocabulary: v,
@@ -224,6 +224,7 @@ func (e *Engine) aggregateAll(ctx context.Context, tallies []tally) (*order, err
 	for i := range tallies {
 		err = errors.Join(err, tallies[i].sorter.close())
 	}
+	e.storage.trim()
 	return order, err
 }
 

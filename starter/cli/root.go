@@ -36,7 +36,7 @@ New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`
 		&cobra.Group{ID: groupLook, Title: "Look at what is published:"},
 	)
 	root.AddCommand(
-		demoCommand(), generateCommand(), scoreCommand(),
+		demoCommand(), generateCommand(), scoreCommand(), extractCommand(),
 		runCommand(), backfillCommand(), scheduleCommand(), decisionCommand(approve), decisionCommand(hold), doctorCommand(),
 		stackCommand(), explainCommand(), diffCommand(), statusCommand(),
 	)

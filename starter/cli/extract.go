@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"harmstack/activities/extract"
+	"harmstack/activities/scoring"
+	"harmstack/activities/store"
+)
+
+func extractCommand() *cobra.Command {
+	var source, out string
+	var threads int
+	cmd := &cobra.Command{
+		Use:     "extract --extract FILE --out DIR",
+		GroupID: groupTry,
+		Short:   "Copy an extract into typed parts, as the first stage of a night does",
+		Example: `  starter extract --extract extract.parquet --out parts`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			start := time.Now()
+			file, err := extract.OpenSource(cmd.Context(), source)
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			st, err := store.Open(cmd.Context(), out)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, st.Close()) }()
+			parts, err := extract.Snapshot(cmd.Context(), file.File, st, ".", threads, tell(cmd.ErrOrStderr(), "kept", file.Rows()))
+			if err != nil {
+				return fmt.Errorf("%s: %w", source, err)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s rows in %d parts, in %s\n", out, thousands(file.Rows()), len(parts), time.Since(start).Round(10*time.Millisecond))
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&source, "extract", "", "the Parquet `file` to copy")
+	f.StringVar(&out, "out", "", "the `folder` to write to")
+	f.IntVar(&threads, "threads", scoring.Threads(), "how many goroutines")
+	required(cmd, "extract", "out")
+	return cmd
+}
