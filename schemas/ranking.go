@@ -24,25 +24,25 @@ const (
 // Ranked is one row of ranking.parquet and stack.parquet: one suspect, by position. All measures are
 // over the suspect's scored rows (contract, section 6). A nil is a null.
 type Ranked struct {
-	Position      int64    `parquet:"position" json:"position"`
-	Rank          int64    `parquet:"rank" json:"rank"`
-	TieSize       int64    `parquet:"tie_size" json:"tie_size"`
+	Position      int64    `parquet:"position,delta" json:"position"`
+	Rank          int64    `parquet:"rank,delta" json:"rank"`
+	TieSize       int64    `parquet:"tie_size,delta" json:"tie_size"`
 	SuspectID     string   `parquet:"suspect_id" json:"suspect_id"`
-	Score         int64    `parquet:"score" json:"score"`
+	Score         int64    `parquet:"score,delta" json:"score"`
 	ScoreDays     float64  `parquet:"score_days" json:"score_days"`
 	SumDays       float64  `parquet:"sum_days" json:"sum_days"`
 	MaxDays       float64  `parquet:"max_days" json:"max_days"`
-	SumRank       int64    `parquet:"sum_rank" json:"sum_rank"`
-	Allegations   int64    `parquet:"allegations" json:"allegations"`
-	Reports       int64    `parquet:"reports" json:"reports"`
-	Victims       int64    `parquet:"victims" json:"victims"`
-	FirstReported int64    `parquet:"first_reported,timestamp(microsecond)" json:"first_reported"`
-	LastReported  int64    `parquet:"last_reported,timestamp(microsecond)" json:"last_reported"`
+	SumRank       int64    `parquet:"sum_rank,delta" json:"sum_rank"`
+	Allegations   int64    `parquet:"allegations,delta" json:"allegations"`
+	Reports       int64    `parquet:"reports,delta" json:"reports"`
+	Victims       int64    `parquet:"victims,delta" json:"victims"`
+	FirstReported int64    `parquet:"first_reported,timestamp(microsecond),delta" json:"first_reported"`
+	LastReported  int64    `parquet:"last_reported,timestamp(microsecond),delta" json:"last_reported"`
 	OwnerBorough  *string  `parquet:"owner_borough,optional" json:"owner_borough"`
 	OwnerBCU      *string  `parquet:"owner_bcu,optional" json:"owner_bcu"`
 	Boroughs      []string `parquet:"boroughs,list" json:"boroughs"`
-	DomesticAbuse int64    `parquet:"domestic_abuse" json:"domestic_abuse"`
-	NonRecent     int64    `parquet:"non_recent" json:"non_recent"`
+	DomesticAbuse int64    `parquet:"domestic_abuse,delta" json:"domestic_abuse"`
+	NonRecent     int64    `parquet:"non_recent,delta" json:"non_recent"`
 	AlsoVictim    bool     `parquet:"also_victim" json:"also_victim"`
 	SuspectStatus *string  `parquet:"suspect_status,optional" json:"suspect_status"`
 }
@@ -135,18 +135,18 @@ type Quarantine struct {
 // stage. Harm is in tenths of a day.
 type Suspect struct {
 	SuspectID     string   `parquet:"suspect_id"`
-	Score         int64    `parquet:"score"`
-	SumTenths     int64    `parquet:"sum_tenths"`
-	MaxTenths     int64    `parquet:"max_tenths"`
-	Allegations   int64    `parquet:"allegations"`
-	Reports       int64    `parquet:"reports"`
-	Victims       int64    `parquet:"victims"`
-	FirstReported int64    `parquet:"first_reported,timestamp(microsecond)"`
-	LastReported  int64    `parquet:"last_reported,timestamp(microsecond)"`
+	Score         int64    `parquet:"score,delta"`
+	SumTenths     int64    `parquet:"sum_tenths,delta"`
+	MaxTenths     int64    `parquet:"max_tenths,delta"`
+	Allegations   int64    `parquet:"allegations,delta"`
+	Reports       int64    `parquet:"reports,delta"`
+	Victims       int64    `parquet:"victims,delta"`
+	FirstReported int64    `parquet:"first_reported,timestamp(microsecond),delta"`
+	LastReported  int64    `parquet:"last_reported,timestamp(microsecond),delta"`
 	OwnerBorough  *string  `parquet:"owner_borough,optional"`
 	Boroughs      []string `parquet:"boroughs,list"`
-	DomesticAbuse int64    `parquet:"domestic_abuse"`
-	NonRecent     int64    `parquet:"non_recent"`
+	DomesticAbuse int64    `parquet:"domestic_abuse,delta"`
+	NonRecent     int64    `parquet:"non_recent,delta"`
 	AlsoVictim    bool     `parquet:"also_victim"`
 	SuspectStatus *string  `parquet:"suspect_status,optional"`
 }

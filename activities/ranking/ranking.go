@@ -33,8 +33,9 @@ func options() []parquet.WriterOption {
 	return []parquet.WriterOption{
 		parquet.CreatedBy("harmstack", "1", ""),
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
-		// Bounds of ids are of no use to anybody.
-		parquet.SkipPageBounds("suspect_id"),
+		// Nobody looks for a row by the bounds of these.
+		parquet.SkipPageBounds("suspect_id"), parquet.SkipPageBounds("boroughs", "list", "element"),
+		parquet.SkipPageBounds("owner_borough"), parquet.SkipPageBounds("owner_bcu"), parquet.SkipPageBounds("suspect_status"),
 	}
 }
 

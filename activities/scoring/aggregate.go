@@ -22,6 +22,7 @@ type aggregation struct {
 	last    []int32 // the suspect's last record, by its first
 	victims []bool  // the suspect is a victim too, by its first record
 	rows    []allegation
+	suspect suspect
 	texts   [][]byte
 	places  []place
 	at      map[uint32]int // of the places by borough, when they are many
@@ -82,16 +83,16 @@ func (e *Engine) aggregate(t *tally, bucket int, emit func(*suspect, []allegatio
 			deceased = deceased || a.status == statusDeceased
 		}
 		if deceased {
-			t.pass.dispositions[schemas.SuspectDeceased] += int64(len(w.rows))
+			t.deceased += int64(len(w.rows))
 			continue
 		}
-		t.pass.dispositions[schemas.Scored] += int64(len(w.rows))
-		s, err := e.score(t, w.rows)
-		if err != nil {
+		t.scored += int64(len(w.rows))
+		s := &w.suspect
+		if err := e.score(t, w.rows, s); err != nil {
 			return err
 		}
 		s.alsoVictim = w.victims[first]
-		if err := emit(&s, w.rows); err != nil {
+		if err := emit(s, w.rows); err != nil {
 			return err
 		}
 	}
@@ -102,9 +103,9 @@ func (e *Engine) aggregate(t *tally, bucket int, emit func(*suspect, []allegatio
 const nonRecent = 365 * 24 * 3_600_000_000
 
 // score sums a suspect's rows up (section 6).
-func (e *Engine) score(t *tally, rows []allegation) (suspect, error) {
+func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 	w := &t.work
-	s := suspect{standing: standing{id: rows[0].suspect, allegations: int64(len(rows)), lastReported: math.MinInt64}, firstReported: math.MaxInt64}
+	*s = suspect{standing: standing{id: rows[0].suspect, allegations: int64(len(rows)), lastReported: math.MinInt64}, firstReported: math.MaxInt64}
 	w.places = w.places[:0]
 	var base int64
 	latest := &rows[0]
@@ -119,7 +120,7 @@ func (e *Engine) score(t *tally, rows []allegation) (suspect, error) {
 		}
 		part := weight.Tenths * e.recency[a.age]
 		if base > math.MaxInt64-part {
-			return s, ErrOverflow
+			return ErrOverflow
 		}
 		base += part
 		s.sum += weight.Tenths
@@ -143,14 +144,14 @@ func (e *Engine) score(t *tally, rows []allegation) (suspect, error) {
 	s.boroughs = w.names
 	hi, lo := bits.Mul64(uint64(base), uint64(e.options.Model.Frequency(s.allegations)))
 	if hi >= schemas.PPM {
-		return s, ErrOverflow
+		return ErrOverflow
 	}
 	score, _ := bits.Div64(hi, lo, schemas.PPM)
 	if score > math.MaxInt64 {
-		return s, ErrOverflow
+		return ErrOverflow
 	}
 	s.score = int64(score)
-	return s, nil
+	return nil
 }
 
 // few is up to how many things a look at each beats a table or a sort.

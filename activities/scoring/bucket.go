@@ -185,24 +185,44 @@ func (w *scatterer) close() error {
 }
 
 // read copies a bucket's records into one run of bytes, reusing buf.
-func (b *buckets) read(i int, buf []byte) ([]byte, error) {
-	src := &b.all[i]
+func (b *buckets) read(i int, buf []byte) ([]byte, error) { return b.storage.read(&b.all[i], buf) }
+
+func (s *storage) read(src *bucket, buf []byte) ([]byte, error) {
 	if cap(buf) < src.bytes {
 		buf = make([]byte, 0, src.bytes+src.bytes/8)
 	}
 	buf = buf[:src.bytes]
 	at := 0
-	for _, s := range src.slabs {
-		if s.data == nil {
-			if _, err := b.storage.file.ReadAt(buf[at:at+s.length], s.offset); err != nil {
-				return nil, fmt.Errorf("read %d spilled bytes back: %w", s.length, err)
+	for _, slab := range src.slabs {
+		if slab.data == nil {
+			if _, err := s.file.ReadAt(buf[at:at+slab.length], slab.offset); err != nil {
+				return nil, fmt.Errorf("read %d spilled bytes back: %w", slab.length, err)
 			}
 		} else {
-			copy(buf[at:], s.data)
+			copy(buf[at:], slab.data)
 		}
-		at += s.length
+		at += slab.length
 	}
 	return buf, nil
+}
+
+// runs are a bucket's records in runs: slabs as they lie in memory, and what was spilled as one.
+func (b *buckets) runs(i int) (runs [][]byte, err error) {
+	src := &b.all[i]
+	spilled := bucket{}
+	for _, s := range src.slabs {
+		if s.data != nil {
+			runs = append(runs, s.data)
+		} else {
+			spilled.slabs = append(spilled.slabs, s)
+			spilled.bytes += s.length
+		}
+	}
+	if spilled.bytes == 0 {
+		return runs, nil
+	}
+	back, err := b.storage.read(&spilled, nil)
+	return append(runs, back), err
 }
 
 // take is read, and gives the bucket's memory back.

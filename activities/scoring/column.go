@@ -23,15 +23,15 @@ type textColumn struct {
 	dictionary arrow.ArrayData // the one that entries and numbers were made of
 	entries    [][]byte
 	numbers    []uint32
-	tainted    bool // some entry is blank or bad
+	blank, bad bool // some entry is
 
 	// What load leaves behind, a value a row.
 	results []uint32 // of a column with a judge
 	offsets []int32  // of texts that are clean as they stand in bytes
 	bytes   []byte
 	texts   [][]byte // of other texts
-	// doubtful: some value may be null, blank or bad.
-	doubtful bool
+	// Some value may be null or blank, or no value of the column at all.
+	mayLack, mayFail bool
 }
 
 // Results of judging that are no number of a vocabulary.
@@ -54,7 +54,7 @@ func (c *textColumn) text(row int) []byte {
 
 // load reads the column for every row of the batch.
 func (c *textColumn) load(col arrow.Array) error {
-	c.offsets, c.doubtful = nil, true
+	c.offsets, c.mayLack, c.mayFail = nil, true, true
 	switch col := col.(type) {
 	case *array.String:
 		if c.judge != nil {
@@ -95,10 +95,10 @@ func (c *textColumn) view(col *array.String) bool {
 			}
 		}
 	}
-	c.doubtful = false
+	c.mayLack, c.mayFail = false, false
 	for i := range col.Len() {
 		if offsets[i] == offsets[i+1] {
-			c.doubtful = true
+			c.mayLack = true
 			break
 		}
 	}
@@ -159,18 +159,19 @@ func (c *textColumn) loadDictionary(col *array.Dictionary, indexes *array.Int32,
 		c.release()
 		c.dictionary = data
 		c.entries, c.numbers = grow(c.entries, entries.Len()), grow(c.numbers, entries.Len())
-		c.tainted = false
+		c.blank, c.bad = false, false
 		for i := range entries.Len() {
 			c.entries[i] = clean(view(entries.Value(i)))
-			c.tainted = c.tainted || len(c.entries[i]) == 0 || isBroken(c.entries[i])
+			c.blank = c.blank || len(c.entries[i]) == 0
+			c.bad = c.bad || isBroken(c.entries[i])
 			if c.judge != nil {
 				c.numbers[i] = c.number(c.entries[i])
-				c.tainted = c.tainted || c.numbers[i] == notAllowed
+				c.bad = c.bad || c.numbers[i] == notAllowed
 			}
 		}
 	}
 	n := col.Len()
-	c.doubtful = c.tainted || col.NullN() > 0
+	c.mayLack, c.mayFail = c.blank || col.NullN() > 0, c.bad
 	if c.judge == nil {
 		c.texts = grow(c.texts, n)
 		for i, at := range indexes.Int32Values() {

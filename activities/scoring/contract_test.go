@@ -255,10 +255,11 @@ func TestOverflowIsAnError(t *testing.T) {
 		rows[i] = big
 	}
 	// 400,000 murders: a base of 2.19e16, times 1,001 past 2^63.
-	if _, err := e.score(&tally{}, rows); !errors.Is(err, ErrOverflow) {
+	var s suspect
+	if err := e.score(&tally{}, rows, &s); !errors.Is(err, ErrOverflow) {
 		t.Errorf("error %v", err)
 	}
-	if s, err := e.score(&tally{}, rows[:4]); err != nil || s.score != 4*54_750*1_000_000*4 {
+	if err := e.score(&tally{}, rows[:4], &s); err != nil || s.score != 4*54_750*1_000_000*4 {
 		t.Errorf("%d, %v", s.score, err)
 	}
 	if math.MaxInt64/1001 > 400_000*54_750*1_000_000 {

@@ -122,7 +122,8 @@ func (f *Feeder) Close() error {
 // are, who may be suspects.
 type passer struct {
 	suspects, victims *scatterer
-	dispositions      schemas.Dispositions
+	dispositions      schemas.Dispositions // of the rows that have one
+	passed            int64                // the others: their suspect decides
 }
 
 func (e *Engine) newPasser() passer {
@@ -131,6 +132,7 @@ func (e *Engine) newPasser() passer {
 
 func (p *passer) pass(a *allegation) error {
 	if a.disposition == schemas.Scored {
+		p.passed++
 		if err := put(p.suspects, a.suspect, a); err != nil {
 			return err
 		}

@@ -153,7 +153,7 @@ const (
 
 func (j *judge) textFaults(i int, c schemas.Column) {
 	t := j.text[i]
-	if !t.doubtful {
+	if !t.mayFail && !(t.mayLack && c.NotNull) {
 		return
 	}
 	if t.judge == nil {

@@ -3,7 +3,9 @@ package scoring
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"maps"
+	"math"
 	"slices"
 	"unsafe"
 
@@ -51,8 +53,11 @@ type sorter struct {
 	counts  []int64
 	ties    map[int64]int64
 	sums    map[int64]int64
+	recent  [1 << 10]recentSum // in front of sums
 	scratch []byte
 }
+
+type recentSum struct{ sum, suspects int64 }
 
 func (o *order) newSorter() *sorter {
 	return &sorter{order: o, scatter: newScatterer(o.ranges), counts: make([]int64, len(o.counts)), ties: maps.Clone(o.ties), sums: map[int64]int64{}}
@@ -70,10 +75,16 @@ func (w *sorter) add(s *suspect) error {
 		}
 	}
 	w.counts[low]++
-	if n, ok := w.ties[s.score]; ok {
-		w.ties[s.score] = n + 1
+	if low > 0 && cuts[low-1].score == s.score || low < len(cuts) && cuts[low].score == s.score {
+		w.ties[s.score]++
 	}
-	w.sums[s.sum]++
+	// Half of the suspects share a few sums.
+	if recent := &w.recent[uint64(s.sum)%uint64(len(w.recent))]; recent.sum == s.sum {
+		recent.suspects++
+	} else {
+		w.sums[recent.sum] += recent.suspects
+		*recent = recentSum{s.sum, 1}
+	}
 	w.scratch = s.encode(w.scratch[:0])
 	rec, err := w.scatter.record(low, len(w.scratch))
 	if err != nil {
@@ -91,8 +102,13 @@ func (w *sorter) close() error {
 	for score, n := range w.ties {
 		w.order.ties[score] += n
 	}
+	for _, r := range w.recent {
+		w.sums[r.sum] += r.suspects
+	}
 	for sum, n := range w.sums {
-		w.order.sums[sum] += n
+		if n > 0 {
+			w.order.sums[sum] += n
+		}
 	}
 	return w.scatter.close()
 }
@@ -104,37 +120,62 @@ func (o *order) suspects() (n int64) {
 	return n
 }
 
-// entry is a suspect in its range, without pointers: what the order needs, and where the rest stands.
+// entry is a suspect in its range: what nearly always decides, without pointers, and where the rest stands.
 type entry struct {
-	score, victims, allegations, lastReported int64
-	at, id, end                               int32
+	score, last int64
+	counts      uint32 // victims, then allegations; many when one of them is large
+	run, at     uint32
+}
+
+const many = math.MaxUint32
+
+func newEntry(run, at int, rec []byte) entry {
+	le := binary.LittleEndian
+	e := entry{score: int64(le.Uint64(rec[atScore:])), last: int64(le.Uint64(rec[atLast:])), counts: many, run: uint32(run), at: uint32(at)}
+	victims, after := getLength(rec, atSuspectCount)
+	allegations, _ := getLength(rec, after)
+	if victims < 1<<15 && allegations < 1<<15 {
+		e.counts = uint32(victims)<<16 | uint32(allegations)
+	}
+	return e
 }
 
 // sorted is a range in order.
 type sorted struct {
-	records []byte
+	runs    [][]byte // of encoded suspects
 	entries []entry
 }
 
+// decode reads the suspect of an entry.
+func (r *sorted) decode(e *entry, s *suspect) {
+	rec := r.runs[e.run][e.at:]
+	s.decode(rec[:next(rec, 0)])
+}
+
 func (o *order) sort(i int) (r sorted, err error) {
-	if r.records, err = o.ranges.read(i, nil); err != nil {
+	if r.runs, err = o.ranges.runs(i); err != nil {
 		return r, err
 	}
 	r.entries = make([]entry, 0, o.counts[i])
-	var s suspect
-	for at := 0; at < len(r.records); {
-		end := next(r.records, at)
-		s.decode(r.records[at:end])
-		r.entries = append(r.entries, entry{s.score, s.victims, s.allegations, s.lastReported, int32(at), int32(end - len(s.id)), int32(end)})
-		at = end
-	}
-	slices.SortFunc(r.entries, func(a, b entry) int {
-		if a.score != b.score {
-			return cmp.Compare(b.score, a.score)
+	for run, records := range r.runs {
+		for at := 0; at < len(records); at = next(records, at) {
+			r.entries = append(r.entries, newEntry(run, at, records[at:]))
 		}
-		x := standing{a.score, a.victims, a.allegations, a.lastReported, r.records[a.id:a.end]}
-		y := standing{b.score, b.victims, b.allegations, b.lastReported, r.records[b.id:b.end]}
-		return x.compare(&y)
+	}
+	var x, y suspect
+	slices.SortFunc(r.entries, func(a, b entry) int {
+		switch {
+		case a.score != b.score:
+			return cmp.Compare(b.score, a.score)
+		case a.counts == many || b.counts == many:
+		case a.counts != b.counts:
+			return cmp.Compare(b.counts, a.counts)
+		case a.last != b.last:
+			return cmp.Compare(b.last, a.last)
+		}
+		r.decode(&a, &x)
+		r.decode(&b, &y)
+		return x.compare(&y.standing)
 	})
 	return r, nil
 }
@@ -222,8 +263,7 @@ func rows[T any](ctx context.Context, o *order, yield func([]T) error, fill func
 	var row schemas.Suspect
 	err := o.each(ctx, func(r sorted) error {
 		for i := range r.entries {
-			e := &r.entries[i]
-			s.decode(r.records[e.at:e.end])
+			r.decode(&r.entries[i], &s)
 			names = o.vocabulary.row(&s, names, &row)
 			batch = batch[:len(batch)+1]
 			fill(&r, i, &row, &batch[len(batch)-1])

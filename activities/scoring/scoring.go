@@ -65,12 +65,14 @@ type Engine struct {
 
 	mu           sync.Mutex
 	counts       Counts
-	dispositions schemas.Dispositions // that feeders could settle
+	dispositions schemas.Dispositions // of rows that are settled
+	passed       int64                // rows that are their suspects'
+	conflicting  int64
 }
 
 // Counts are what the rows alone decide.
 type Counts struct {
-	RowsRead          int64
+	RowsRead          int64 // or received
 	AgesOutOfRange    int64
 	QuarantineReasons map[string]int64
 }
@@ -129,6 +131,7 @@ func (e *Engine) count(j *judge, p *passer) {
 	defer e.mu.Unlock()
 	e.counts.add(j)
 	e.dispositions.Add(p.dispositions)
+	e.passed += p.passed
 }
 
 // Scores are the suspects of one extract, scored and counted. They are the engine's, and gone when it is
@@ -146,39 +149,72 @@ type Scores struct {
 	order  *order
 }
 
-// Finish scores what the feeders brought, with so many goroutines. Every feeder must be closed.
-func (e *Engine) Finish(ctx context.Context, threads int) (*Scores, error) {
+// Settled is what rule 2 and the rules of single rows make of the rows.
+type Settled struct {
+	Counts
+	Dispositions schemas.Dispositions
+	Conflicting  int64
+	// Passed rows stay, and are a suspect's.
+	Passed int64
+}
+
+// Settle decides which version of each allegation stays, with so many goroutines, and sends the rows that
+// count to their suspects. Every feeder must be closed.
+func (e *Engine) Settle(ctx context.Context, threads int) (s Settled, err error) {
 	tallies := make([]tally, max(threads, 1))
 	for i := range tallies {
 		tallies[i].pass = e.newPasser()
 	}
 	if err := eachBucket(ctx, tallies, e.keepLatest); err != nil {
-		return nil, err
+		return s, err
 	}
 	for i := range tallies {
-		if err := tallies[i].pass.close(); err != nil {
-			return nil, err
+		t := &tallies[i]
+		if err := t.pass.close(); err != nil {
+			return s, err
 		}
+		e.dispositions.Add(t.pass.dispositions)
+		e.passed += t.pass.passed
+		e.conflicting += t.conflicting
 	}
+	s = Settled{e.counts, e.dispositions, e.conflicting, e.passed}
+	s.Dispositions[schemas.Quarantined] = e.counts.Quarantined()
+	if n := s.Dispositions.Sum() + s.Passed; n != s.RowsRead {
+		return s, fmt.Errorf("%d of %d rows read are accounted for", n, s.RowsRead)
+	}
+	return s, nil
+}
+
+// Finish settles the rows, if that is still to do, and scores the suspects, with so many goroutines.
+// Every feeder must be closed.
+func (e *Engine) Finish(ctx context.Context, threads int) (*Scores, error) {
+	settled, err := e.Settle(ctx, threads)
+	if err != nil {
+		return nil, err
+	}
+	return e.Score(ctx, settled, threads)
+}
+
+// Score scores the suspects of settled rows, with so many goroutines.
+func (e *Engine) Score(ctx context.Context, settled Settled, threads int) (*Scores, error) {
+	tallies := make([]tally, max(threads, 1))
 	order, err := e.aggregateAll(ctx, tallies)
 	if err != nil {
 		return nil, err
 	}
-	s := &Scores{Counts: e.counts, Dispositions: e.dispositions, Suspects: order.suspects(), tables: e.options.Tables, order: order}
-	s.Dispositions[schemas.Quarantined] = e.counts.Quarantined()
+	s := &Scores{Counts: settled.Counts, Dispositions: settled.Dispositions, Suspects: order.suspects(), tables: e.options.Tables, order: order}
+	s.Facts = schemas.Facts{AgesOutOfRange: settled.AgesOutOfRange, Conflicting: settled.Conflicting, QuarantineReasons: maps.Clone(settled.QuarantineReasons)}
 	var tops tops
 	for i := range tallies {
 		t := &tallies[i]
-		s.Dispositions.Add(t.pass.dispositions)
-		s.Facts.Conflicting += t.conflicting
+		s.Dispositions[schemas.SuspectDeceased] += t.deceased
+		s.Dispositions[schemas.Scored] += t.scored
 		s.Facts.Lowest += t.lowest
 		s.Facts.Supplement += t.supplement
 		tops = append(tops, t.tops...)
 	}
-	s.Facts.AgesOutOfRange = e.counts.AgesOutOfRange
-	s.Facts.QuarantineReasons = maps.Clone(e.counts.QuarantineReasons)
-	if sum := s.Dispositions.Sum(); sum != e.counts.RowsRead {
-		return nil, fmt.Errorf("the dispositions account for %d of %d rows read", sum, e.counts.RowsRead)
+	if sum := s.Dispositions.Sum(); sum != s.RowsRead {
+		return nil, fmt.Errorf("the dispositions account for %d of %d rows read", sum, s.RowsRead)
 	}
 	slices.SortFunc(tops, func(a, b top) int { return a.compare(&b.standing) })
 	for _, t := range tops[:min(int64(len(tops)), e.options.Model.Depth)] {
@@ -236,6 +272,8 @@ type tally struct {
 	records     []byte
 	marks       []byte
 	conflicting int64
+	deceased    int64 // rows
+	scored      int64
 	lowest      int64
 	supplement  int64
 	work        aggregation

@@ -111,7 +111,11 @@ func (v *vocabulary) row(s *suspect, names []string, row *schemas.Suspect) []str
 	if s.owner != 0 {
 		row.OwnerBorough = &v.borough(s.owner).name
 	}
-	if len(s.boroughs) == 1 {
+	switch len(s.boroughs) {
+	case 0:
+		row.Boroughs = []string{}
+		return names
+	case 1:
 		row.Boroughs = v.borough(s.boroughs[0]).alone
 		return names
 	}

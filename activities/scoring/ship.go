@@ -1,0 +1,202 @@
+package scoring
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"harmstack/schemas"
+)
+
+// Many machines share a scoring by ranges of buckets: one reads some of the rows and ships them by
+// allegation, another settles the allegations of a range and ships what stays by suspect, a third
+// scores the suspects of a range. What is shipped is the buckets as they are, with the texts behind
+// the numbers of the engine that filled them.
+
+// shipMagic begins whatever is shipped; another layout gets another number.
+const shipMagic = "HARMSTACK ROWS 1\n"
+
+// cargo are the buckets that are shipped, in this order.
+func (e *Engine) cargo() [3]*buckets { return [...]*buckets{e.versions, e.suspects, e.victims} }
+
+// words are the texts behind the numbers in shipped rows.
+type words struct {
+	Offences [][3]string `json:"offences"`
+	Boroughs []string    `json:"boroughs"`
+}
+
+// Ship writes the rows of one of so many ranges of buckets and returns how many there are. Feeders must
+// be closed.
+func (e *Engine) Ship(w io.Writer, shard, shards int) (rows int64, err error) {
+	var known words
+	for _, o := range *e.vocabulary.offences.Load() {
+		known.Offences = append(known.Offences, [3]string{o.code, o.class, o.urn})
+	}
+	for _, b := range *e.vocabulary.boroughs.Load() {
+		known.Boroughs = append(known.Boroughs, b.name)
+	}
+	head, err := json.Marshal(known)
+	if err != nil {
+		return 0, err
+	}
+	out := bufio.NewWriterSize(w, 1<<20)
+	// What fails here fails again in Flush.
+	_, _ = out.WriteString(shipMagic)
+	_ = binary.Write(out, binary.LittleEndian, uint64(len(head)))
+	_, _ = out.Write(head)
+	var buf []byte
+	for kind, b := range e.cargo() {
+		for i := bucketCount * shard / shards; i < bucketCount*(shard+1)/shards; i++ {
+			if buf, err = b.read(i, buf); err != nil {
+				return 0, err
+			}
+			_ = binary.Write(out, binary.LittleEndian, [3]uint64{uint64(kind), uint64(i), uint64(len(buf))})
+			_, _ = out.Write(buf)
+			if kind != marks {
+				for at := 0; at < len(buf); at = next(buf, at) {
+					rows++
+				}
+			}
+		}
+	}
+	return rows, out.Flush()
+}
+
+// Places in the cargo.
+const (
+	settled = 1 // rows that their suspects decide
+	marks   = 2 // people who are victims, which are no rows
+)
+
+var errCargo = errors.New("the shipped rows cannot be read")
+
+// Receive takes in what another engine has shipped.
+func (e *Engine) Receive(r io.Reader) error {
+	in := bufio.NewReaderSize(r, 1<<20)
+	magic := make([]byte, len(shipMagic))
+	if _, err := io.ReadFull(in, magic); err != nil || string(magic) != shipMagic {
+		return fmt.Errorf("%w: they are of another build", errCargo)
+	}
+	var size uint64
+	if err := binary.Read(in, binary.LittleEndian, &size); err != nil {
+		return fmt.Errorf("%w: %w", errCargo, err)
+	}
+	text, err := io.ReadAll(io.LimitReader(in, int64(size)))
+	if err != nil {
+		return fmt.Errorf("%w: %w", errCargo, err)
+	}
+	var known words
+	if err := json.Unmarshal(text, &known); err != nil {
+		return fmt.Errorf("%w: %w", errCargo, err)
+	}
+	offences, boroughs := make([]uint32, len(known.Offences)), make([]uint32, len(known.Boroughs))
+	for i, o := range known.Offences {
+		offences[i] = e.vocabulary.offenceNumber(offenceKey{o[0], o[1], o[2]})
+	}
+	for i, b := range known.Boroughs {
+		if b != "" {
+			boroughs[i] = e.vocabulary.boroughNumber(b)
+		}
+	}
+	cargo := e.cargo()
+	var scatter [len(cargo)]*scatterer
+	for i, b := range cargo {
+		scatter[i] = newScatterer(b)
+	}
+	for {
+		var head struct{ Kind, Bucket, Bytes uint64 }
+		err := binary.Read(in, binary.LittleEndian, &head)
+		if err == io.EOF {
+			break
+		}
+		if err == nil && (head.Kind >= uint64(len(cargo)) || head.Bucket >= bucketCount) {
+			err = errors.New("a bucket has a number that none has")
+		}
+		if err == nil {
+			err = e.unload(in, scatter[head.Kind], int(head.Bucket), int64(head.Bytes), int(head.Kind), offences, boroughs)
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", errCargo, err)
+		}
+	}
+	for _, s := range scatter {
+		if err := s.close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unload copies the records of one bucket.
+func (e *Engine) unload(in io.Reader, to *scatterer, bucket int, size int64, kind int, offences, boroughs []uint32) error {
+	var length [lengthBytes]byte
+	le := binary.LittleEndian
+	rows := int64(0)
+	for size > 0 {
+		if _, err := io.ReadFull(in, length[:]); err != nil {
+			return err
+		}
+		n := int64(le.Uint32(length[:]))
+		least := int64(atTexts)
+		if kind == marks {
+			least = victimHead
+		}
+		if n < least || n > size {
+			return errors.New("a record is longer or shorter than it can be")
+		}
+		rec, err := to.record(bucket, int(n))
+		if err != nil {
+			return err
+		}
+		copy(rec, length[:])
+		if _, err := io.ReadFull(in, rec[lengthBytes:]); err != nil {
+			return err
+		}
+		if kind != marks {
+			offence, borough := le.Uint32(rec[atOffence:]), le.Uint32(rec[atBorough:])
+			if int(offence) >= len(offences) || int(borough) >= len(boroughs) || !sound(rec, len(e.recency)) {
+				return errors.New("a record holds what it cannot")
+			}
+			le.PutUint32(rec[atOffence:], offences[offence])
+			le.PutUint32(rec[atBorough:], boroughs[borough])
+			rows++
+		}
+		size -= n
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.counts.RowsRead += rows
+	if kind == settled {
+		e.passed += rows
+	}
+	return nil
+}
+
+// sound tells whether the numbers of a record are such that nothing outside it, and no table, is read
+// beyond its end.
+func sound(rec []byte, windowDays int) bool {
+	at, sum := atTexts, 0
+	for range 4 {
+		n, size := binary.Uvarint(rec[at:])
+		if size <= 0 || n > uint64(len(rec)) {
+			return false
+		}
+		at, sum = at+size, sum+int(n)
+	}
+	var a allegation
+	if at+sum != len(rec) {
+		return false
+	}
+	a.decode(rec)
+	for _, e := range [...]struct{ column, position int }{
+		{schemas.SuspectStatus, int(a.status)}, {schemas.VictimSex, int(a.sex)}, {schemas.Source, int(a.source)}, {schemas.Outcome, int(a.outcome)},
+	} {
+		if e.position > len(schemas.Offences[e.column].Enum) {
+			return false
+		}
+	}
+	return a.disposition < schemas.DispositionCount && int(a.age) < windowDays
+}

@@ -1,0 +1,155 @@
+package scoring
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"testing"
+
+	"github.com/apache/arrow/go/v16/arrow/memory"
+
+	"harmstack/schemas"
+	"harmstack/schemas/reference"
+)
+
+// engine is a new engine that is closed when the test ends.
+func newEngine(t *testing.T) *Engine {
+	t.Helper()
+	e, err := New(options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+// inShards scores rows as several machines would, and returns the scores of each range of suspects and
+// what became of all rows.
+func inShards(t *testing.T, rows []schemas.Offence, shards int) (all []*Scores, d schemas.Dispositions, conflicting int64) {
+	t.Helper()
+	byAllegation := make([][]io.Reader, shards)
+	for m := range shards {
+		e := newEngine(t)
+		part := rows[len(rows)*m/shards : len(rows)*(m+1)/shards]
+		inBatches(t, memory.NewGoAllocator(), part, layout{threads: 2, batchRows: 64, dict: func(c int) bool { return c%2 == 0 }}, func() sink { return e.NewFeeder() })
+		for r := range shards {
+			byAllegation[r] = append(byAllegation[r], shipped(t, e, r, shards))
+		}
+		d[schemas.Quarantined] += e.counts.Quarantined()
+	}
+	bySuspect := make([][]io.Reader, shards)
+	for r := range shards {
+		e := newEngine(t)
+		receive(t, e, byAllegation[r])
+		s, err := e.Settle(t.Context(), 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Add(s.Dispositions)
+		conflicting += s.Conflicting
+		for to := range shards {
+			bySuspect[to] = append(bySuspect[to], shipped(t, e, to, shards))
+		}
+	}
+	for r := range shards {
+		e := newEngine(t)
+		receive(t, e, bySuspect[r])
+		s, err := e.Finish(t.Context(), 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Add(s.Dispositions)
+		all = append(all, s)
+	}
+	return all, d, conflicting
+}
+
+func shipped(t *testing.T, e *Engine, shard, shards int) io.Reader {
+	t.Helper()
+	var b bytes.Buffer
+	if _, err := e.Ship(&b, shard, shards); err != nil {
+		t.Fatal(err)
+	}
+	return &b
+}
+
+func receive(t *testing.T, e *Engine, from []io.Reader) {
+	t.Helper()
+	for _, r := range from {
+		if err := e.Receive(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Any number of machines gives what one gives.
+func TestShardsAgreeWithTheSlowReading(t *testing.T) {
+	smallRanges(t)
+	for seed, shards := range map[uint64]int{1: 1, 2: 3, 3: 8} {
+		t.Run(fmt.Sprintf("%d shards", shards), func(t *testing.T) {
+			rows := random(seed, 1500)
+			want, counts, conflicting := slow(asOf, rows)
+			all, d, c := inShards(t, rows, shards)
+			if d != counts || c != conflicting {
+				t.Errorf("dispositions\n got %v, %d conflicting\nwant %v, %d", d, c, counts, conflicting)
+			}
+			sums := map[int64]int64{}
+			var readers []SuspectReader
+			var candidates []schemas.Contribution
+			for _, s := range all {
+				for sum, n := range s.Sums() {
+					sums[sum] += n
+				}
+				r := &reader{err: io.EOF}
+				err := s.SuspectRows(t.Context(), func(rows []schemas.Suspect) error {
+					r.rows = append(r.rows, slices.Clone(rows)...)
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				readers, candidates = append(readers, r), append(candidates, s.Candidates...)
+			}
+			var got []schemas.Ranked
+			err := Rank(t.Context(), reference.Default(), sums, readers, func(rows []schemas.Ranked) error {
+				got = append(got, rows...)
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, got, want)
+			checkContributions(t, &Scores{Candidates: candidates}, want)
+		})
+	}
+}
+
+// What was shipped and damaged, or cut short, is an error, and no panic.
+func TestReceiveRefusesDamage(t *testing.T) {
+	e := newEngine(t)
+	inBatches(t, memory.NewGoAllocator(), random(1, 200), plain, func() sink { return e.NewFeeder() })
+	whole, err := io.ReadAll(shipped(t, e, 0, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 5, len(shipMagic) + 4, len(shipMagic) + 40, len(whole) / 2, len(whole) - 1} {
+		if err := newEngine(t).Receive(bytes.NewReader(whole[:n])); !errors.Is(err, errCargo) {
+			t.Errorf("cut to %d bytes: %v", n, err)
+		}
+	}
+	for at := range whole {
+		damaged := slices.Clone(whole)
+		damaged[at] ^= 0x55
+		e := newEngine(t)
+		if e.Receive(bytes.NewReader(damaged)) == nil {
+			// A text or a number that is another one: sums find that, where whole files are read.
+			_, _ = e.Settle(context.Background(), 1)
+		}
+		if at > 4000 {
+			break
+		}
+	}
+}
