@@ -24,25 +24,25 @@ const (
 // Ranked is one row of ranking.parquet and stack.parquet: one suspect, by position. All measures are
 // over the suspect's scored rows (contract, section 6). A nil is a null.
 type Ranked struct {
-	Position      int64    `parquet:"position,delta" json:"position"`
-	Rank          int64    `parquet:"rank,delta" json:"rank"`
-	TieSize       int64    `parquet:"tie_size,delta" json:"tie_size"`
-	SuspectID     string   `parquet:"suspect_id" json:"suspect_id"`
-	Score         int64    `parquet:"score,delta" json:"score"`
+	Position      int64    `parquet:"position,delta,uncompressed" json:"position"`
+	Rank          int64    `parquet:"rank,delta,uncompressed" json:"rank"`
+	TieSize       int64    `parquet:"tie_size,delta,uncompressed" json:"tie_size"`
+	SuspectID     string   `parquet:"suspect_id,uncompressed" json:"suspect_id"`
+	Score         int64    `parquet:"score,delta,uncompressed" json:"score"`
 	ScoreDays     float64  `parquet:"score_days" json:"score_days"`
 	SumDays       float64  `parquet:"sum_days" json:"sum_days"`
 	MaxDays       float64  `parquet:"max_days" json:"max_days"`
-	SumRank       int64    `parquet:"sum_rank,delta" json:"sum_rank"`
-	Allegations   int64    `parquet:"allegations,delta" json:"allegations"`
-	Reports       int64    `parquet:"reports,delta" json:"reports"`
-	Victims       int64    `parquet:"victims,delta" json:"victims"`
-	FirstReported int64    `parquet:"first_reported,timestamp(microsecond),delta" json:"first_reported"`
-	LastReported  int64    `parquet:"last_reported,timestamp(microsecond),delta" json:"last_reported"`
+	SumRank       int64    `parquet:"sum_rank,delta,uncompressed" json:"sum_rank"`
+	Allegations   int64    `parquet:"allegations,delta,uncompressed" json:"allegations"`
+	Reports       int64    `parquet:"reports,delta,uncompressed" json:"reports"`
+	Victims       int64    `parquet:"victims,delta,uncompressed" json:"victims"`
+	FirstReported int64    `parquet:"first_reported,timestamp(microsecond),delta,uncompressed" json:"first_reported"`
+	LastReported  int64    `parquet:"last_reported,timestamp(microsecond),delta,uncompressed" json:"last_reported"`
 	OwnerBorough  *string  `parquet:"owner_borough,optional" json:"owner_borough"`
 	OwnerBCU      *string  `parquet:"owner_bcu,optional" json:"owner_bcu"`
 	Boroughs      []string `parquet:"boroughs,list" json:"boroughs"`
-	DomesticAbuse int64    `parquet:"domestic_abuse,delta" json:"domestic_abuse"`
-	NonRecent     int64    `parquet:"non_recent,delta" json:"non_recent"`
+	DomesticAbuse int64    `parquet:"domestic_abuse,delta,uncompressed" json:"domestic_abuse"`
+	NonRecent     int64    `parquet:"non_recent,delta,uncompressed" json:"non_recent"`
 	AlsoVictim    bool     `parquet:"also_victim" json:"also_victim"`
 	SuspectStatus *string  `parquet:"suspect_status,optional" json:"suspect_status"`
 }
@@ -134,19 +134,19 @@ type Quarantine struct {
 // Suspect is one scored suspect before the ranking: what passes from the score stage to the rank
 // stage. Harm is in tenths of a day.
 type Suspect struct {
-	SuspectID     string   `parquet:"suspect_id"`
-	Score         int64    `parquet:"score,delta"`
-	SumTenths     int64    `parquet:"sum_tenths,delta"`
-	MaxTenths     int64    `parquet:"max_tenths,delta"`
-	Allegations   int64    `parquet:"allegations,delta"`
-	Reports       int64    `parquet:"reports,delta"`
-	Victims       int64    `parquet:"victims,delta"`
-	FirstReported int64    `parquet:"first_reported,timestamp(microsecond),delta"`
-	LastReported  int64    `parquet:"last_reported,timestamp(microsecond),delta"`
+	SuspectID     string   `parquet:"suspect_id,uncompressed"`
+	Score         int64    `parquet:"score,delta,uncompressed"`
+	SumTenths     int64    `parquet:"sum_tenths,delta,uncompressed"`
+	MaxTenths     int64    `parquet:"max_tenths,delta,uncompressed"`
+	Allegations   int64    `parquet:"allegations,delta,uncompressed"`
+	Reports       int64    `parquet:"reports,delta,uncompressed"`
+	Victims       int64    `parquet:"victims,delta,uncompressed"`
+	FirstReported int64    `parquet:"first_reported,timestamp(microsecond),delta,uncompressed"`
+	LastReported  int64    `parquet:"last_reported,timestamp(microsecond),delta,uncompressed"`
 	OwnerBorough  *string  `parquet:"owner_borough,optional"`
 	Boroughs      []string `parquet:"boroughs,list"`
-	DomesticAbuse int64    `parquet:"domestic_abuse,delta"`
-	NonRecent     int64    `parquet:"non_recent,delta"`
+	DomesticAbuse int64    `parquet:"domestic_abuse,delta,uncompressed"`
+	NonRecent     int64    `parquet:"non_recent,delta,uncompressed"`
 	AlsoVictim    bool     `parquet:"also_victim"`
 	SuspectStatus *string  `parquet:"suspect_status,optional"`
 }

@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/bits"
@@ -22,9 +23,10 @@ var allocator = memory.NewGoAllocator()
 // reader turns the pages of one column chunk into Arrow arrays: views of the page where its layout
 // is Arrow's, spread over the nulls where it is not (Parquet stores only the values that are there).
 type reader struct {
-	kind  kind
-	pages parquet.Pages
-	page  parquet.Page // nil before the first
+	kind   kind
+	pages  parquet.Pages
+	sought bool         // the next page may begin in its middle
+	page   parquet.Page // nil before the first
 
 	levels []byte // 1 where a value is there; nil when all are
 	rows   int    // of the page
@@ -38,7 +40,7 @@ type reader struct {
 	int32s []int32
 	int64s []int64
 	int96s []deprecated.Int96
-	truths []parquet.Value
+	bits   []byte
 
 	validity []byte
 	wide     []int64
@@ -48,6 +50,7 @@ type reader struct {
 func newReader(chunk parquet.ColumnChunk, k kind, from int64) (*reader, error) {
 	r := &reader{kind: k, pages: chunk.Pages()}
 	if from > 0 {
+		r.sought = true
 		// Loaded, the index lets the seek skip pages; a file without one is decoded from its start.
 		_, _ = chunk.OffsetIndex()
 		if err := r.pages.SeekToRow(from); err != nil {
@@ -184,7 +187,7 @@ func (r *reader) take(n int) (arrow.Array, error) {
 		}
 		return stringArray(r.spreadOffsets(offsets[first:first+values+1], validity, n), bytes, validity, nulls), nil
 	case boolean:
-		return r.booleans(validity, n, nulls), nil
+		return r.booleans(validity, first, n, nulls)
 	case int32s:
 		return fixed(arrow.PrimitiveTypes.Int32, spread(&r.narrow, r.int32s[first:first+values], validity, n, func(v int32) int32 { return v }), validity, nulls), nil
 	case int64s:
@@ -204,8 +207,14 @@ func (r *reader) valid(n int) (bitmap []byte, values int) {
 	size := int(bitutil.BytesForBits(int64(n)))
 	r.validity = grow(r.validity, size)
 	clear(r.validity)
-	for i, level := range r.levels[r.row : r.row+n] {
-		r.validity[i/8] |= (level & 1) << (i % 8)
+	levels := r.levels[r.row : r.row+n]
+	i := 0
+	for ; i+8 <= n; i += 8 {
+		// Eight bytes of 0 or 1 become eight bits: the product moves byte k to bit k of the highest byte.
+		r.validity[i/8] = byte(binary.LittleEndian.Uint64(levels[i:]) & 0x0101010101010101 * 0x0102040810204080 >> 56)
+	}
+	for ; i < n; i++ {
+		r.validity[i/8] |= levels[i] & 1 << (i % 8)
 	}
 	for _, b := range r.validity {
 		values += bits.OnesCount8(b)
@@ -268,28 +277,49 @@ func (r *reader) dictionaryArray(indexes []int32, validity []byte, nulls int) ar
 	return array.NewDictionaryData(d)
 }
 
-// loadBooleans reads the page's values one by one: after a seek its packed bits begin anywhere in their
-// first byte, and only the page knows where.
+// loadBooleans takes the page's packed bits. After a seek they begin anywhere in their first byte, and
+// only the page knows where: such a page is read value by value.
 func (r *reader) loadBooleans() error {
-	r.truths = grow(r.truths, r.rows)
-	n, err := r.page.Values().ReadValues(r.truths)
+	if !r.sought {
+		data := r.page.Data()
+		r.bits = data.Boolean()
+		return nil
+	}
+	r.sought = false
+	truths := make([]parquet.Value, r.rows)
+	n, err := r.page.Values().ReadValues(truths)
 	if n != r.rows {
 		return fmt.Errorf("a page of %d rows has %d values: %w", r.rows, n, err)
+	}
+	r.bits = make([]byte, bitutil.BytesForBits(int64(n)))
+	there := 0
+	for _, v := range truths {
+		if !v.IsNull() {
+			bitutil.SetBitTo(r.bits, there, v.Boolean())
+			there++
+		}
 	}
 	return nil
 }
 
-// booleans packs the n rows just taken.
-func (r *reader) booleans(validity []byte, n, nulls int) arrow.Array {
+// booleans spreads the n rows just taken over their nulls.
+func (r *reader) booleans(validity []byte, first, n, nulls int) (arrow.Array, error) {
+	if values := n - nulls; first+values > 8*len(r.bits) {
+		return nil, fmt.Errorf("a page holds %d bits, %d are needed", 8*len(r.bits), first+values)
+	}
 	out := make([]byte, bitutil.BytesForBits(int64(n)))
-	for i, v := range r.truths[r.row-n : r.row] {
-		if !v.IsNull() && v.Boolean() {
+	for i := range n {
+		if validity != nil && !bitutil.BitIsSet(validity, i) {
+			continue
+		}
+		if bitutil.BitIsSet(r.bits, first) {
 			bitutil.SetBit(out, i)
 		}
+		first++
 	}
 	d := array.NewData(arrow.FixedWidthTypes.Boolean, n, []*memory.Buffer{buffer(validity), memory.NewBufferBytes(out)}, nil, nulls, 0)
 	defer d.Release()
-	return array.NewBooleanData(d)
+	return array.NewBooleanData(d), nil
 }
 
 func fixed[T int32 | int64](t arrow.DataType, values []T, validity []byte, nulls int) arrow.Array {

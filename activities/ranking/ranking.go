@@ -33,6 +33,7 @@ func options() []parquet.WriterOption {
 	return []parquet.WriterOption{
 		parquet.CreatedBy("harmstack", "1", ""),
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
+		parquet.DataPageStatistics(false),
 		// Nobody looks for a row by the bounds of these.
 		parquet.SkipPageBounds("suspect_id"), parquet.SkipPageBounds("boroughs", "list", "element"),
 		parquet.SkipPageBounds("owner_borough"), parquet.SkipPageBounds("owner_bcu"), parquet.SkipPageBounds("suspect_status"),
@@ -41,7 +42,7 @@ func options() []parquet.WriterOption {
 
 // pieceRows is how many values of a column go to the library at once. It ends a page only between two
 // pieces, so pieces of one size are what makes equal rows equal bytes.
-const pieceRows = 8 << 10
+const pieceRows = 1 << 10
 
 // Writer writes one Parquet file of rows of type T. Row groups are encoded at the same time and follow
 // each other in the order of their rows.
@@ -129,10 +130,13 @@ func (w *Writer[T]) flush() error {
 func (e *encoder[T]) encode(columns []column) error {
 	var row T
 	stride := unsafe.Sizeof(row)
-	for i, out := range e.group.ColumnWriters() {
-		for at := 0; at < len(e.rows); at += pieceRows {
-			n := min(pieceRows, len(e.rows)-at)
-			e.values = columns[i].fill(e.values[:0], unsafe.Add(unsafe.Pointer(&e.rows[at]), columns[i].offset), stride, n)
+	writers := e.group.ColumnWriters()
+	// All columns of a few rows, while these are in the processor's cache, then the next few.
+	for at := 0; at < len(e.rows); at += pieceRows {
+		n := min(pieceRows, len(e.rows)-at)
+		first := unsafe.Pointer(&e.rows[at])
+		for i, out := range writers {
+			e.values = columns[i].fill(e.values[:0], unsafe.Add(first, columns[i].offset), stride, n)
 			if _, err := out.WriteRowValues(e.values); err != nil {
 				return err
 			}

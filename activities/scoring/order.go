@@ -28,7 +28,7 @@ type order struct {
 const maxRanges = 1 << 10
 
 // rangeSuspects is about how many suspects a range holds; tests make it small.
-var rangeSuspects int64 = 32 << 10
+var rangeSuspects int64 = 8 << 10
 
 // newOrder returns an order for about so many suspects, of whom some are given as a sample.
 func newOrder(v *vocabulary, s *storage, sample []suspect, suspects int64) *order {
@@ -68,7 +68,8 @@ func (w *sorter) add(s *suspect) error {
 	cuts := w.order.cuts
 	low, high := 0, len(cuts)
 	for low < high {
-		if mid := (low + high) / 2; cuts[mid].compare(&s.standing) <= 0 {
+		mid := (low + high) / 2
+		if cut := &cuts[mid]; cut.score > s.score || cut.score == s.score && cut.compare(&s.standing) <= 0 {
 			low = mid + 1
 		} else {
 			high = mid
