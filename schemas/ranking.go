@@ -5,6 +5,7 @@ const (
 	RankingSchema      = "ranking-v1"
 	SuspectSchema      = "suspect-v1"
 	SumSchema          = "sum-v1"
+	RowsSchema         = "rows-v1" // rows on their way between the workers that score a night
 	ContributionSchema = "contribution-v1"
 	ChangeSchema       = "change-v1"
 	QuarantineSchema   = "quarantine-v1"

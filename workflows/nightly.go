@@ -61,10 +61,7 @@ func (n *night) run(ctx workflow.Context) (result NightResult, err error) {
 	if err != nil {
 		return result, err
 	}
-	scored, err := stage(ctx, n, "score", acts.Score, func(id schemas.NightID) nightly.ScoreParams {
-		return nightly.ScoreParams{Night: id, Model: request.Model, Parts: extracted.Parts,
-			ExtraColumns: extracted.ExtraColumns, Quarantined: checked.Quarantine.Rows}
-	})
+	scored, err := n.score(ctx, extracted, checked)
 	if err != nil {
 		return result, err
 	}
@@ -98,6 +95,51 @@ func (n *night) run(ctx workflow.Context) (result NightResult, err error) {
 		return result, err
 	}
 	return result, tellSuperseded(ctx, published)
+}
+
+// score scores the night: by one worker, or by as many as there are when it is large.
+func (n *night) score(ctx workflow.Context, extracted nightly.ExtractResult, checked nightly.CheckResult) (r nightly.ScoreResult, err error) {
+	var acts *nightly.Activities
+	params := func(id schemas.NightID) nightly.ScoreParams {
+		return nightly.ScoreParams{Night: id, Model: n.request.Model, Parts: extracted.Parts,
+			ExtraColumns: extracted.ExtraColumns, Quarantined: checked.Quarantine.Rows}
+	}
+	if extracted.Shards <= 1 {
+		return stage(ctx, n, "score", acts.Score, params)
+	}
+	shards := extracted.Shards
+	scattered, err := fanOut(ctx, n, "scatter", acts.Scatter, min(shards, len(extracted.Parts)), func(id schemas.NightID, i, of int) nightly.ScatterParams {
+		return nightly.ScatterParams{Night: id, Model: n.request.Model, Shard: i, Shards: shards,
+			Parts: extracted.Parts[len(extracted.Parts)*i/of : len(extracted.Parts)*(i+1)/of]}
+	})
+	if err != nil {
+		return r, err
+	}
+	settled, err := fanOut(ctx, n, "settle", acts.Settle, shards, func(id schemas.NightID, i, _ int) nightly.SettleParams {
+		p := nightly.SettleParams{Night: id, Model: n.request.Model, Shard: i, Shards: shards}
+		for _, s := range scattered {
+			p.Inputs = append(p.Inputs, s.Ranges[i])
+		}
+		return p
+	})
+	if err != nil {
+		return r, err
+	}
+	scored, err := fanOut(ctx, n, "score", acts.ScoreShard, shards, func(id schemas.NightID, i, _ int) nightly.SettleParams {
+		p := nightly.SettleParams{Night: id, Model: n.request.Model, Shard: i, Shards: shards}
+		for _, s := range settled {
+			p.Inputs = append(p.Inputs, s.Ranges[i])
+		}
+		return p
+	})
+	if err != nil {
+		return r, err
+	}
+	r, err = nightly.Combine(params(n.progress.Night), scattered, settled, scored)
+	if err != nil {
+		n.failLast(ctx, err)
+	}
+	return r, err
 }
 
 // businessDate is the night's date (contract, section 2): as requested; else the day before the one for

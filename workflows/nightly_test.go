@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
 	"harmstack/activities/failure"
@@ -118,6 +119,92 @@ func TestNight(t *testing.T) {
 	}
 	if d.current(t) != "" || d.mails(t) != 0 {
 		t.Error("a night that nobody approved became current or tasked somebody")
+	}
+}
+
+// A night that is shared by several workers leaves the very bytes of one that is not.
+func TestSharedNight(t *testing.T) {
+	rows := append(threeSuspects(), rape("S-4", "Brent", "2026-06-30", 1), rape("unknown", "Hackney", "2026-06-30", 1))
+	older := rape("S-4", "Brent", "2026-06-30", 1)
+	older.UpdatedAt, older.SuspectID = new(*older.UpdatedAt-1), new("S-2")
+	broken := rape("S-5", "Brent", "2026-06-30", 1)
+	broken.Source = nil
+	rows = append(rows, older, rape("S-3", "Barnet", "2026-06-28", 1), broken)
+	alone, shared := newDeployment(t, rows...), newDeployment(t, rows...)
+	shared.acts.Nightly.ShardRows = 3
+	want := alone.night(t, "night", schemas.NightRequest{AsOf: asOf})
+
+	env := shared.env(t, "night")
+	stopAtDecision(env)
+	env.ExecuteWorkflow(NightlyRun, schemas.NightRequest{AsOf: asOf})
+	var got NightResult
+	if err := errors.Join(env.GetWorkflowError(), env.GetWorkflowResult(&got)); err != nil {
+		t.Fatal(err)
+	}
+	if got.Ranking.SHA256 != want.Ranking.SHA256 || got.Dispositions != want.Dispositions || got.Cut != want.Cut || got.Suspects != 4 {
+		t.Errorf("\n got %+v\nwant %+v", got, want)
+	}
+	if fmt.Sprint(got.Facts) != fmt.Sprint(want.Facts) || got.Facts.QuarantineReasons["source: missing"] != 1 {
+		t.Errorf("facts\n got %+v\nwant %+v", got.Facts, want.Facts)
+	}
+	for _, file := range []string{schemas.StackFile, schemas.StackCSVFile, schemas.ContributionsFile, schemas.QuarantineFile} {
+		path := got.Night.Path() + "/" + file
+		if !bytes.Equal(read(t, shared.store, path), read(t, alone.store, path)) {
+			t.Errorf("%s differs", file)
+		}
+	}
+	value, err := env.QueryWorkflow(Progress.Name)
+	var progress NightProgress
+	if err := errors.Join(err, value.Get(&progress)); err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, s := range progress.Stages[3:6] {
+		lines = append(lines, fmt.Sprintf("%s %s %d %s", s.Name, s.State, s.Rows, s.Notes))
+	}
+	if want := []string{"scatter done 9 by one worker", "settle done 8 3 of 3", "score done 5 3 of 3"}; strings.Join(lines, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s", strings.Join(lines, "\n"))
+	}
+}
+
+// One shard that cannot be scored ends the night; the others are not waited for longer than they need.
+func TestSharedNightFails(t *testing.T) {
+	for _, c := range []struct {
+		scenario string
+		breakIt  func(*deployment, *testsuite.TestWorkflowEnvironment)
+		want     string
+	}{
+		{"a shard is damaged", func(_ *deployment, env *testsuite.TestWorkflowEnvironment) {
+			env.OnActivity(stages.Settle, mock.Anything, mock.MatchedBy(func(p nightly.SettleParams) bool { return p.Shard == 1 })).
+				Return(nightly.SettleResult{}, failure.Permanent(failure.DamagedArtifact, errors.New("broken")))
+			env.OnActivity(stages.Settle, mock.Anything, mock.Anything).Return(nightly.SettleResult{}, nil)
+		}, failure.DamagedArtifact},
+		{"a row is lost on the way", func(d *deployment, env *testsuite.TestWorkflowEnvironment) {
+			env.OnActivity(stages.Settle, mock.Anything, mock.Anything).Return(func(ctx context.Context, p nightly.SettleParams) (nightly.SettleResult, error) {
+				r, err := d.acts.Nightly.Settle(ctx, p)
+				r.RowsRead++
+				return r, err
+			})
+		}, failure.CountsDoNotReconcile},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			d := newDeployment(t, threeSuspects()...)
+			d.acts.Nightly.ShardRows = 1
+			env := d.env(t, "night")
+			c.breakIt(d, env)
+			env.ExecuteWorkflow(NightlyRun, schemas.NightRequest{AsOf: asOf})
+			if err := env.GetWorkflowError(); !failure.Is(err, c.want) {
+				t.Fatal(err)
+			}
+			value, err := env.QueryWorkflow(Progress.Name)
+			var progress NightProgress
+			if err := errors.Join(err, value.Get(&progress)); err != nil {
+				t.Fatal(err)
+			}
+			if s := progress.Stages[len(progress.Stages)-1]; s.State != StageFailed || s.Notes == "" {
+				t.Errorf("%+v", s)
+			}
+		})
 	}
 }
 

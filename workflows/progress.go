@@ -60,12 +60,12 @@ func begin(ctx workflow.Context, request schemas.NightRequest) (*night, error) {
 // published the one it had.
 func (n *night) claim(ctx workflow.Context) error {
 	var acts *nightly.Activities
-	claimed, err := once(ctx, n, "claim", acts.Claim, nightly.ClaimParams{AsOf: n.progress.Night.AsOf, Request: n.request})
+	claimed, err := once(ctx, n, "claim", acts.Claim, []nightly.ClaimParams{{AsOf: n.progress.Night.AsOf, Request: n.request}})
 	if err != nil {
 		return err
 	}
-	n.progress.Night = claimed.Night
-	return label(ctx, claimed.Night)
+	n.progress.Night = claimed[0].Night
+	return label(ctx, n.progress.Night)
 }
 
 // count shows what became of the rows.
@@ -81,38 +81,76 @@ type done interface {
 
 // stage runs one stage. If the revision it works on is published already, by the run of which this one
 // is a Reset, the stage runs again in the next revision, on what the stages before it left.
-func stage[P any, R done](ctx workflow.Context, n *night, name string, activity func(context.Context, P) (R, error), params func(schemas.NightID) P) (R, error) {
+func stage[P any, R done](ctx workflow.Context, n *night, name string, activity func(context.Context, P) (R, error), params func(schemas.NightID) P) (result R, err error) {
+	results, err := fanOut(ctx, n, name, activity, 1, func(id schemas.NightID, _, _ int) P { return params(id) })
+	if err == nil {
+		result = results[0]
+	}
+	return result, err
+}
+
+// fanOut is stage for work that is shared: count activities at once, with one line of the table.
+func fanOut[P any, R done](ctx workflow.Context, n *night, name string, activity func(context.Context, P) (R, error), count int, params func(id schemas.NightID, i, of int) P) ([]R, error) {
 	for {
-		result, err := once(ctx, n, name, activity, params(n.progress.Night))
+		list := make([]P, count)
+		for i := range list {
+			list[i] = params(n.progress.Night, i, count)
+		}
+		results, err := once(ctx, n, name, activity, list)
 		if !sealed(err) {
-			return result, err
+			return results, err
 		}
 		had := n.progress.Night
 		if claimErr := n.claim(ctx); claimErr != nil {
-			return result, claimErr
+			return results, claimErr
 		}
 		if n.progress.Night == had {
-			return result, err // the claim disagrees with the stage: a person must look
+			return results, err // the claim disagrees with the stage: a person must look
 		}
 	}
 }
 
-// once runs one activity and keeps its line of the table.
-func once[P any, R done](ctx workflow.Context, n *night, name string, activity func(context.Context, P) (R, error), params P) (result R, err error) {
+// once runs the activities of one stage and keeps its line of the table. When one fails the others are
+// cancelled, and waited for.
+func once[P any, R done](ctx workflow.Context, n *night, name string, activity func(context.Context, P) (R, error), params []P) (results []R, err error) {
 	n.progress.Stages = append(n.progress.Stages, Stage{Name: name, State: StageRunning})
 	line := &n.progress.Stages[len(n.progress.Stages)-1]
 	if err := workflow.UpsertTypedSearchAttributes(ctx, AttributeStage.ValueSet(name)); err != nil {
-		return result, err
+		return nil, err
 	}
 	n.show(ctx)
 	start := workflow.Now(ctx)
-	summary := fmt.Sprintf("%s the night of %s", name, n.progress.Night.AsOf)
-	err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(stageOptions, summary)), activity, params).Get(ctx, &result)
+	ctx, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	futures := make([]workflow.Future, len(params))
+	for i, p := range params {
+		summary := fmt.Sprintf("%s the night of %s", name, n.progress.Night.AsOf)
+		if len(params) > 1 {
+			summary += fmt.Sprintf(", %d of %d", i+1, len(params))
+		}
+		futures[i] = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(stageOptions, summary)), activity, p)
+	}
+	for i, f := range futures {
+		var result R
+		if failed := f.Get(ctx, &result); failed != nil {
+			if err == nil {
+				err = failed
+			}
+			cancel()
+			continue
+		}
+		results = append(results, result)
+		rows, notes := result.Done()
+		line.Rows, line.Notes = line.Rows+rows, notes
+		if len(params) > 1 {
+			line.Notes = fmt.Sprintf("%d of %d", i+1, len(params))
+			n.show(ctx)
+		}
+	}
 	line.Took = workflow.Now(ctx).Sub(start)
 	switch {
 	case err == nil:
 		line.State = StageDone
-		line.Rows, line.Notes = result.Done()
 	case sealed(err):
 		line.State, line.Notes = StageDone, "the revision is published already: on with the next"
 	case temporal.IsCanceledError(err):
@@ -121,7 +159,14 @@ func once[P any, R done](ctx workflow.Context, n *night, name string, activity f
 		line.State, line.Notes = StageFailed, reason(err)
 	}
 	n.show(ctx)
-	return result, err
+	return results, err
+}
+
+// failLast says that what the last stage left is no good.
+func (n *night) failLast(ctx workflow.Context, err error) {
+	line := &n.progress.Stages[len(n.progress.Stages)-1]
+	line.State, line.Notes = StageFailed, reason(err)
+	n.show(ctx)
 }
 
 // finish marks the end for those who search.

@@ -31,6 +31,8 @@ type Activities struct {
 	// Memory is how many bytes a scoring holds before it spills into TempDir; 0: it never does.
 	Memory  int64
 	TempDir string
+	// ShardRows is how many rows one worker scores alone; a larger night is shared. 0: DefaultShardRows.
+	ShardRows int64
 	// Code names the build, for the manifest.
 	Code string
 }

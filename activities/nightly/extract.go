@@ -1,6 +1,7 @@
 package nightly
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ type ExtractResult struct {
 	Source       schemas.ArtifactRef   `json:"source"`
 	Parts        []schemas.ArtifactRef `json:"parts"`
 	ExtraColumns int                   `json:"extra_columns"`
+	// Shards is in how many ranges the night is to be scored; up to 1: by one worker alone.
+	Shards int `json:"shards,omitempty"`
 }
 
 // Rows is how many rows the parts hold.
@@ -32,6 +35,19 @@ func (r ExtractResult) Rows() (n int64) {
 	}
 	return n
 }
+
+// shards is how many ranges a night of so many rows is scored in: one, unless it is larger than a shard.
+func (a *Activities) shards(rows int64) int {
+	of := cmp.Or(a.ShardRows, DefaultShardRows)
+	return int(min((rows+of-1)/of, maxShards))
+}
+
+const (
+	// DefaultShardRows is how many rows one worker scores alone when nobody says otherwise: about a minute.
+	DefaultShardRows = 50_000_000
+	// Every shard sends to every other: their files are as many as the square of this.
+	maxShards = 32
+)
 
 // Done is the line of the stage table.
 func (r ExtractResult) Done() (int64, string) {
@@ -78,7 +94,7 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (ExtractResul
 		if err != nil {
 			return none, err
 		}
-		r := ExtractResult{Source: ref, Parts: parts, ExtraColumns: f.ExtraColumns()}
+		r := ExtractResult{Shards: a.shards(f.Rows()), Source: ref, Parts: parts, ExtraColumns: f.ExtraColumns()}
 		if r.Rows() != f.Rows() {
 			return none, failure.Permanent(failure.CountsDoNotReconcile,
 				fmt.Errorf("the extract's footer promises %d rows, %d were read", f.Rows(), r.Rows()))

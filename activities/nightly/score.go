@@ -64,15 +64,11 @@ func (r ScoreResult) Done() (int64, string) {
 // Score accounts for every row, scores every suspect, and writes the suspects for the rank stage.
 func (a *Activities) Score(ctx context.Context, p ScoreParams) (ScoreResult, error) {
 	return stage(ctx, a, p.Night, func(rows *atomic.Int64) (r ScoreResult, err error) {
-		engine, err := a.engine(p)
+		engine, err := a.engine(p.Night, p.Model)
 		if err != nil {
 			return r, err
 		}
-		defer func() {
-			if closing := engine.Close(); err == nil {
-				err = closing
-			}
-		}()
+		defer closing(engine, &err)
 		err = a.eachPart(ctx, p.Parts, func(f *extract.File, first int64) error {
 			return f.ScanColumn(ctx, schemas.AllegationID, a.threads(), first, func() extract.Sink { return engine.NewScout() }, nil)
 		})
@@ -100,12 +96,12 @@ func (a *Activities) Score(ctx context.Context, p ScoreParams) (ScoreResult, err
 	})
 }
 
-func (a *Activities) engine(p ScoreParams) (*scoring.Engine, error) {
-	model, err := loadModel(p.Model)
+func (a *Activities) engine(night schemas.NightID, name string) (*scoring.Engine, error) {
+	model, err := loadModel(name)
 	if err != nil {
 		return nil, err
 	}
-	engine, err := scoring.New(scoring.Options{AsOf: p.Night.AsOf, Tables: reference.Default(), Model: model,
+	engine, err := scoring.New(scoring.Options{AsOf: night.AsOf, Tables: reference.Default(), Model: model,
 		Spill: spill.Folder(a.TempDir), Memory: a.Memory})
 	if err != nil {
 		return nil, failure.Permanent(failure.BadRequest, err)

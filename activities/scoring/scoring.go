@@ -123,6 +123,9 @@ func New(o Options) (*Engine, error) {
 	}, nil
 }
 
+// Counts are the counts of all closed feeders.
+func (e *Engine) Counts() Counts { return e.counts }
+
 // Close gives the lent storage back.
 func (e *Engine) Close() error { return e.storage.close() }
 

@@ -40,6 +40,7 @@ type Config struct {
 	PayloadKeys []plugin.Key
 	Threads     int   // of one stage; 0: one a processor
 	Memory      int64 // bytes of one scoring before it spills
+	ShardRows   int64 // rows that one worker scores alone; 0: the default
 	TempDir     string
 	TaskQueue   string
 }
@@ -119,6 +120,7 @@ func Load(env func(string) string) (Config, error) {
 	c.TempDir = cmp.Or(env("HARMSTACK_TEMP"), os.TempDir())
 	c.Threads = int(l.number("HARMSTACK_THREADS", parseCount))
 	c.Memory = l.number("HARMSTACK_MEMORY", ParseBytes)
+	c.ShardRows = l.number("HARMSTACK_SHARD_ROWS", parseCount)
 	var err error
 	if c.PseudonymKey, err = base64.StdEncoding.DecodeString(strings.TrimSpace(l.secret("HARMSTACK_PSEUDONYM_KEY"))); err != nil || len(c.PseudonymKey) < pseudonym.KeyBytes {
 		l.fault("HARMSTACK_PSEUDONYM_KEY", fmt.Errorf("give at least %d random bytes in base64 (openssl rand -base64 %d)", pseudonym.KeyBytes, pseudonym.KeyBytes))

@@ -56,7 +56,7 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 		OnFatalError:      func(err error) { s.failed <- err },
 	})
 	workflows.Register(s.worker, workflows.Activities{
-		Nightly: &nightly.Activities{Store: st, Sources: cfg.Sources, Threads: cfg.Threads, Memory: cfg.Memory,
+		Nightly: &nightly.Activities{Store: st, Sources: cfg.Sources, Threads: cfg.Threads, Memory: cfg.Memory, ShardRows: cfg.ShardRows,
 			TempDir: cfg.TempDir, Code: Build()},
 		Decision: &decision.Activities{Store: st},
 		Tasking:  &tasking.Activities{Store: st, Mailer: mailer, Pseudonym: hide, Addresses: cfg.Teams},

@@ -1,0 +1,228 @@
+package nightly
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync/atomic"
+
+	"go.temporal.io/sdk/activity"
+
+	"harmstack/activities/extract"
+	"harmstack/activities/failure"
+	"harmstack/activities/scoring"
+	"harmstack/schemas"
+)
+
+// A large night is scored by many workers at once: Scatter reads some of the parts and sorts their rows
+// by allegation, Settle decides the allegations of a range and sorts what stays by suspect, ScoreShard
+// scores the suspects of a range. What passes between them stays in the store.
+
+// ScatterParams names the parts that one worker reads.
+type ScatterParams struct {
+	Night schemas.NightID       `json:"night"`
+	Model string                `json:"model,omitempty"`
+	Parts []schemas.ArtifactRef `json:"parts"`
+	// Shard is which of the Shards this is.
+	Shard  int `json:"shard"`
+	Shards int `json:"shards"`
+}
+
+// ScatterResult is the rows of some parts, by ranges of allegations.
+type ScatterResult struct {
+	RowsRead    int64 `json:"rows_read"`
+	Quarantined int64 `json:"quarantined"`
+	// AgesOutOfRange and Reasons are parts of the facts. A list: a workflow must not go through a map.
+	AgesOutOfRange int64                 `json:"ages_out_of_range"`
+	Reasons        []ReasonCount         `json:"reasons,omitempty"`
+	Ranges         []schemas.ArtifactRef `json:"ranges"`
+}
+
+// ReasonCount counts the rows that are quarantined for one reason.
+type ReasonCount struct {
+	Reason string `json:"reason"`
+	Rows   int64  `json:"rows"`
+}
+
+// Done is the line of the stage table.
+func (r ScatterResult) Done() (int64, string) { return r.RowsRead, "by one worker" }
+
+// SettleParams names the rows of one range of allegations.
+type SettleParams struct {
+	Night  schemas.NightID       `json:"night"`
+	Model  string                `json:"model,omitempty"`
+	Inputs []schemas.ArtifactRef `json:"inputs"`
+	Shard  int                   `json:"shard"`
+	Shards int                   `json:"shards"`
+}
+
+// SettleResult is the rows that count, by ranges of suspects, and what became of the others.
+type SettleResult struct {
+	RowsRead     int64                 `json:"rows_read"`
+	Dispositions schemas.Dispositions  `json:"dispositions"`
+	Conflicting  int64                 `json:"conflicting"`
+	Ranges       []schemas.ArtifactRef `json:"ranges"`
+}
+
+// Done is the line of the stage table.
+func (r SettleResult) Done() (int64, string) { return r.RowsRead, "" }
+
+// ShardResult is the suspects of one range, scored.
+type ShardResult struct {
+	RowsRead     int64                `json:"rows_read"`
+	Dispositions schemas.Dispositions `json:"dispositions"`
+	Facts        schemas.Facts        `json:"facts"`
+	Shard        Shard                `json:"shard"`
+}
+
+// Done is the line of the stage table.
+func (r ShardResult) Done() (int64, string) { return r.RowsRead, "" }
+
+// Scatter reads its parts once.
+func (a *Activities) Scatter(ctx context.Context, p ScatterParams) (ScatterResult, error) {
+	return stage(ctx, a, p.Night, func(rows *atomic.Int64) (r ScatterResult, err error) {
+		engine, err := a.engine(p.Night, p.Model)
+		if err != nil {
+			return r, err
+		}
+		defer closing(engine, &err)
+		if err := a.scan(ctx, p.Parts, func() extract.Sink { return engine.NewFeeder() }, rows); err != nil {
+			return r, err
+		}
+		counts := engine.Counts()
+		r = ScatterResult{RowsRead: counts.RowsRead, Quarantined: counts.Quarantined(), AgesOutOfRange: counts.AgesOutOfRange}
+		for _, reason := range slices.Sorted(maps.Keys(counts.QuarantineReasons)) {
+			r.Reasons = append(r.Reasons, ReasonCount{reason, counts.QuarantineReasons[reason]})
+		}
+		r.Ranges, err = a.ship(ctx, engine, p.Night, "scatter", p.Shard, p.Shards)
+		return r, err
+	})
+}
+
+// Settle decides which version of each allegation stays.
+func (a *Activities) Settle(ctx context.Context, p SettleParams) (SettleResult, error) {
+	return stage(ctx, a, p.Night, func(rows *atomic.Int64) (r SettleResult, err error) {
+		engine, err := a.engine(p.Night, p.Model)
+		if err != nil {
+			return r, err
+		}
+		defer closing(engine, &err)
+		if err := a.receive(ctx, engine, p.Inputs, rows); err != nil {
+			return r, err
+		}
+		settled, err := engine.Settle(ctx, a.threads())
+		if err != nil {
+			return r, err
+		}
+		r = SettleResult{RowsRead: settled.RowsRead, Dispositions: settled.Dispositions, Conflicting: settled.Conflicting}
+		r.Ranges, err = a.ship(ctx, engine, p.Night, "settle", p.Shard, p.Shards)
+		return r, err
+	})
+}
+
+// ScoreShard scores the suspects of a range.
+func (a *Activities) ScoreShard(ctx context.Context, p SettleParams) (ShardResult, error) {
+	return stage(ctx, a, p.Night, func(rows *atomic.Int64) (r ShardResult, err error) {
+		engine, err := a.engine(p.Night, p.Model)
+		if err != nil {
+			return r, err
+		}
+		defer closing(engine, &err)
+		if err := a.receive(ctx, engine, p.Inputs, rows); err != nil {
+			return r, err
+		}
+		scores, err := engine.Finish(ctx, a.threads())
+		if err != nil {
+			return r, err
+		}
+		r = ShardResult{RowsRead: scores.RowsRead, Dispositions: scores.Dispositions, Facts: scores.Facts}
+		r.Shard, err = a.writeShard(ctx, fmt.Sprintf("%s/score-%03d", p.Night.WorkPath(), p.Shard), scores)
+		return r, err
+	})
+}
+
+// ship writes what an engine holds, a file a range. An attempt has a folder of its own: one that was
+// given up but is still writing must not touch the files of the next.
+func (a *Activities) ship(ctx context.Context, e *scoring.Engine, night schemas.NightID, stage string, shard, shards int) (refs []schemas.ArtifactRef, err error) {
+	folder := fmt.Sprintf("%s/%s-%03d-attempt-%d", night.WorkPath(), stage, shard, activity.GetInfo(ctx).Attempt)
+	for to := range shards {
+		ref, err := a.Store.Write(ctx, fmt.Sprintf("%s/range-%03d.rows", folder, to), schemas.RowsSchema, func(w io.Writer) (int64, error) {
+			return e.Ship(w, to, shards)
+		})
+		if err != nil {
+			return nil, err
+		}
+		refs = append(refs, ref)
+	}
+	return refs, nil
+}
+
+func (a *Activities) receive(ctx context.Context, e *scoring.Engine, inputs []schemas.ArtifactRef, rows *atomic.Int64) error {
+	for _, ref := range inputs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		artifact, err := a.Store.Open(ctx, ref)
+		if err != nil {
+			return err
+		}
+		err = e.Receive(io.NewSectionReader(artifact, 0, artifact.Size()))
+		artifact.Close()
+		if err != nil {
+			return failure.Permanent(failure.DamagedArtifact, fmt.Errorf("%s: %w", ref.URI, err))
+		}
+		rows.Add(ref.Rows)
+	}
+	return nil
+}
+
+// closing closes an engine at the end of what used it.
+func closing(e *scoring.Engine, err *error) {
+	if closing := e.Close(); *err == nil {
+		*err = closing
+	}
+}
+
+// Combine adds up what the shards of a night found, and makes sure that no row was lost on the way. It
+// only computes: a workflow may call it.
+func Combine(p ScoreParams, scattered []ScatterResult, settled []SettleResult, scored []ShardResult) (r ScoreResult, err error) {
+	var shipped, received, passed, taken int64
+	r.Facts.ExtraColumns = int64(p.ExtraColumns)
+	r.Facts.QuarantineReasons = map[string]int64{}
+	for _, s := range scattered {
+		r.RowsRead += s.RowsRead
+		r.Dispositions[schemas.Quarantined] += s.Quarantined
+		r.Facts.AgesOutOfRange += s.AgesOutOfRange
+		for _, c := range s.Reasons {
+			r.Facts.QuarantineReasons[c.Reason] += c.Rows
+		}
+		shipped += rowsIn(s.Ranges)
+	}
+	for _, s := range settled {
+		r.Dispositions.Add(s.Dispositions)
+		r.Facts.Conflicting += s.Conflicting
+		received += s.RowsRead
+		passed += rowsIn(s.Ranges)
+	}
+	for _, s := range scored {
+		r.Dispositions.Add(s.Dispositions)
+		r.Facts.Lowest += s.Facts.Lowest
+		r.Facts.Supplement += s.Facts.Supplement
+		r.Shards = append(r.Shards, s.Shard)
+		taken += s.RowsRead
+	}
+	if shipped != received || passed != taken {
+		return r, failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf(
+			"%d rows were sorted by allegation and %d were settled, %d were sorted by suspect and %d were scored", shipped, received, passed, taken))
+	}
+	return r, r.reconcile(p, r.Suspects())
+}
+
+func rowsIn(refs []schemas.ArtifactRef) (n int64) {
+	for _, r := range refs {
+		n += r.Rows
+	}
+	return n
+}
