@@ -201,6 +201,10 @@ func deploy(t *testing.T, rows []schemas.Offence, deaths string, more ...string)
 	}
 	t.Cleanup(d.client.Close)
 	d.startWorker(env)
+	if slices.Contains(env, threeWorkers) {
+		d.startWorker(env)
+		d.startWorker(env)
+	}
 	t.Cleanup(func() {
 		left, err := os.ReadDir(died)
 		if want := len(strings.Fields(deaths)) - strings.Count(deaths, ":stuck"); err != nil || len(left) != want {
@@ -209,6 +213,9 @@ func deploy(t *testing.T, rows []schemas.Offence, deaths string, more ...string)
 	})
 	return d
 }
+
+// threeWorkers makes deploy start as many.
+const threeWorkers = "E2E_WORKERS=3"
 
 // startWorker keeps one worker process alive until the test ends.
 func (d *deployment) startWorker(env []string) {

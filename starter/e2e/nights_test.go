@@ -46,6 +46,17 @@ func TestKilledWorker(t *testing.T) {
 		var wg sync.WaitGroup
 		defer wg.Wait()
 		wg.Go(func() { t.Run("cancelled", testCancel) })
+		for _, deaths := range []string{"", "Scatter:during Settle:after", "Settle:during ScoreShard:after", "ScoreShard:during Scatter:after"} {
+			wg.Go(func() {
+				t.Run("three workers, "+deaths, func(t *testing.T) {
+					d := deploy(t, rows, deaths, "HARMSTACK_SHARD_ROWS=2000", threeWorkers)
+					_, n := d.night(schemas.NightRequest{AsOf: asOf})
+					if n.Night.Revision != 1 || !bytes.Equal(ranking, d.read("nights/2026-06-30/r1/ranking.parquet")) {
+						t.Errorf("night %s, and the ranking is another", n.Night)
+					}
+				})
+			})
+		}
 		for _, activities := range []string{"Claim Decide", "Extract Swap", "Check Plan", "Score Deliver", "Rank", "Publish"} {
 			for _, moment := range []string{":during", ":after"} {
 				deaths := strings.Join(strings.Fields(activities), moment+" ") + moment
