@@ -255,19 +255,28 @@ func TestRecordHistories(t *testing.T) {
 	if err := broken.Get(t.Context(), nil); !failure.Is(err, failure.SourceNotFound) {
 		t.Fatal(err)
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, run := range map[string][2]string{
+	d.record(folder, map[string][2]string{
 		"night-first": {held.GetID(), held.GetRunID()}, "night-supersedes-another": {third.GetID(), third.GetRunID()},
 		"night-dry": {dry.GetID(), dry.GetRunID()}, "night-without-extract": {broken.GetID(), broken.GetRunID()},
 		"decision-held": {first.Decision, ""}, "decision-superseded": {second.Decision, ""}, "decision-approved": {last.Decision, ""},
 		"borough": {workflows.BoroughWorkflowID(last.Night, "Hackney"), ""},
-	} {
-		data := bytes.ReplaceAll(marshal(t, d.history(run[0], run[1]), nil), []byte(host), []byte("host"))
+	})
+	sharing := deploy(t, extract(40), "", "HARMSTACK_SHARD_ROWS=40")
+	shared, _ := sharing.night(schemas.NightRequest{AsOf: asOf})
+	sharing.record(folder, map[string][2]string{"night-shared": {shared.GetID(), shared.GetRunID()}})
+}
+
+// record writes the histories of runs as files of those names.
+func (d *deployment) record(folder string, runs map[string][2]string) {
+	d.t.Helper()
+	host, err := os.Hostname()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for name, run := range runs {
+		data := bytes.ReplaceAll(marshal(d.t, d.history(run[0], run[1]), nil), []byte(host), []byte("host"))
 		if err := os.WriteFile(filepath.Join(folder, name+".json"), data, 0o644); err != nil {
-			t.Fatal(err)
+			d.t.Fatal(err)
 		}
 	}
 }
