@@ -57,34 +57,43 @@ func hashOf(rec []byte) uint32 { return binary.LittleEndian.Uint32(rec[atHash:])
 // put encodes a into the bucket of key.
 func put(w *scatterer, key []byte, a *allegation) error {
 	h := hash(key)
-	texts := [4][]byte{a.id, a.suspect, a.report, a.victim}
-	n := atTexts
-	for _, t := range texts {
-		n += lengthSize(len(t)) + len(t)
+	id, suspect, report, victim := len(a.id), len(a.suspect), len(a.report), len(a.victim)
+	n := atTexts + id + suspect + report + victim
+	short := id|suspect|report|victim < 0x80
+	if short {
+		n += 4
+	} else {
+		n += lengthSize(id) + lengthSize(suspect) + lengthSize(report) + lengthSize(victim)
 	}
 	rec, err := w.record(bucketOf(h), n)
 	if err != nil {
 		return err
 	}
 	le := binary.LittleEndian
-	le.PutUint32(rec, uint32(n))
-	putHash(rec, h)
-	le.PutUint64(rec[atReported:], uint64(a.reported))
-	le.PutUint64(rec[atUpdated:], uint64(a.updated))
-	le.PutUint64(rec[atCommit:], uint64(a.committed))
-	le.PutUint32(rec[atOffence:], a.offence)
-	le.PutUint32(rec[atBorough:], a.borough)
-	le.PutUint32(rec[atAge:], a.age)
-	small := rec[atSmall : atSmall+8 : atSmall+8]
-	small[0], small[1], small[2], small[3] = a.suspectAge, a.victimAge, a.status, a.sex
-	small[4], small[5], small[6], small[7] = a.source, a.outcome, a.domesticAbuse, uint8(a.disposition)
+	head := rec[:atTexts:atTexts]
+	le.PutUint32(head, uint32(n))
+	putHash(head, h)
+	le.PutUint64(head[atReported:], uint64(a.reported))
+	le.PutUint64(head[atUpdated:], uint64(a.updated))
+	le.PutUint64(head[atCommit:], uint64(a.committed))
+	le.PutUint32(head[atOffence:], a.offence)
+	le.PutUint32(head[atBorough:], a.borough)
+	le.PutUint32(head[atAge:], a.age)
+	le.PutUint64(head[atSmall:], uint64(a.suspectAge)|uint64(a.victimAge)<<8|uint64(a.status)<<16|uint64(a.sex)<<24|
+		uint64(a.source)<<32|uint64(a.outcome)<<40|uint64(a.domesticAbuse)<<48|uint64(a.disposition)<<56)
 	at := atTexts
-	for _, t := range texts {
-		at += putLength(rec[at:], len(t))
+	if short {
+		le.PutUint32(rec[at:], uint32(id)|uint32(suspect)<<8|uint32(report)<<16|uint32(victim)<<24)
+		at += 4
+	} else {
+		for _, n := range [...]int{id, suspect, report, victim} {
+			at += putLength(rec[at:], n)
+		}
 	}
-	for _, t := range texts {
-		at += copy(rec[at:], t)
-	}
+	at += copy(rec[at:], a.id)
+	at += copy(rec[at:], a.suspect)
+	at += copy(rec[at:], a.report)
+	copy(rec[at:], a.victim)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,6 +66,57 @@ func TestScoreIsTheSameToTheByte(t *testing.T) {
 				t.Errorf("%s has other bytes than the manifest says", o.URI)
 			}
 		}
+	}
+}
+
+// The typed parts score as the extract that they were made of, and an extract without repeats as if nobody
+// had looked for them.
+func TestExtractAndUnique(t *testing.T) {
+	source, dir := generate(t), t.TempDir()
+	if out, err := run(t, "extract", "--extract", source, "--out", filepath.Join(dir, "parts")); err != nil || !strings.Contains(out, "in 1 parts") {
+		t.Fatalf("%q, %v", out, err)
+	}
+	rows, err := parquet.ReadFile[schemas.Offence](source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	rows = slices.DeleteFunc(rows, func(r schemas.Offence) bool {
+		id := ""
+		if r.AllegationID != nil {
+			id = schemas.TrimSpace(*r.AllegationID)
+		}
+		again := seen[id]
+		seen[id] = true
+		return again
+	})
+	once := filepath.Join(dir, "once.parquet")
+	if err := parquet.WriteFile(once, rows); err != nil {
+		t.Fatal(err)
+	}
+	score := func(extract string, flags ...string) (schemas.Manifest, []byte) {
+		out := t.TempDir()
+		if _, err := run(t, append([]string{"score", "--extract", extract, "--as-of", "2026-06-30", "--out", out}, flags...)...); err != nil {
+			t.Fatal(err)
+		}
+		var m schemas.Manifest
+		if err := json.Unmarshal(read(t, out, schemas.ManifestFile), &m); err != nil {
+			t.Fatal(err)
+		}
+		return m, read(t, out, schemas.RankingFile)
+	}
+	for _, c := range []struct{ a, b []string }{
+		{[]string{source}, []string{filepath.Join(dir, "parts", "part-00000.parquet")}},
+		{[]string{once}, []string{once, "--unique"}},
+	} {
+		m, want := score(c.a[0], c.a[1:]...)
+		n, got := score(c.b[0], c.b[1:]...)
+		if !bytes.Equal(got, want) || m.Dispositions != n.Dispositions {
+			t.Errorf("%v and %v rank otherwise:\n%v\n%v", c.a, c.b, m.Dispositions, n.Dispositions)
+		}
+	}
+	if m, _ := score(source, "--unique"); m.Dispositions[schemas.Superseded]+m.Dispositions[schemas.Duplicate] != 0 || m.Dispositions.Sum() != m.RowsRead {
+		t.Errorf("%v", m.Dispositions)
 	}
 }
 

@@ -53,7 +53,7 @@ report.html and, last, manifest.json.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// What a scoring holds has no pointers: to collect often costs little, and saves memory.
-			debug.SetGCPercent(40)
+			defer debug.SetGCPercent(debug.SetGCPercent(40))
 			if memory != "" {
 				var err error
 				if r.memory, err = config.ParseBytes(memory); err != nil {
@@ -61,7 +61,7 @@ report.html and, last, manifest.json.`,
 				}
 				// The budget is the whole process's, of which the program itself takes some: the collector works
 				// harder as the rest is neared.
-				debug.SetMemoryLimit(r.memory * 3 / 4)
+				defer debug.SetMemoryLimit(debug.SetMemoryLimit(r.memory * 3 / 4))
 			}
 			start := time.Now()
 			m, err := scoreExtract(cmd.Context(), r, cmd.ErrOrStderr())
