@@ -160,7 +160,7 @@ var placeholders = []string{"unknown", "not known", "n/k", "nk", "n/a", "none", 
 
 // IsPlaceholder tells whether a trimmed suspect id names nobody, in any letter case.
 func IsPlaceholder(id string) bool {
-	return len(id) <= len("not known")+2 && slices.Contains(placeholders, strings.ToLower(id))
+	return len(id) <= len("not known")+2 && slices.ContainsFunc(placeholders, func(p string) bool { return strings.EqualFold(p, id) })
 }
 
 // NormaliseOffenceCode turns the three accepted forms of a Home Office code (`019/08`, `19/8`,

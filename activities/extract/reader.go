@@ -36,15 +36,17 @@ type reader struct {
 	dictionary arrow.Array // of the current page, when it has one
 	of         parquet.Dictionary
 
-	// The values of the current page that are there, by kind.
-	int32s []int32
+	// The values of the current page that are there, by kind, as the contract has them.
+	int32s []int32 // numbers, and places in the dictionary
 	int64s []int64
-	int96s []deprecated.Int96
 	bits   []byte
 
-	validity []byte
-	wide     []int64
-	narrow   []int32
+	// Scratch space: of converted values, and of rows spread over their nulls.
+	converted []int64
+	narrowed  []int32
+	validity  []byte
+	wide      []int64
+	narrow    []int32
 }
 
 func newReader(chunk parquet.ColumnChunk, k kind, from int64) (*reader, error) {
@@ -102,25 +104,42 @@ func (r *reader) load() (err error) {
 	data := r.page.Data()
 	dictionary := r.page.Dictionary()
 	if dictionary != nil {
-		for _, i := range data.Int32() {
-			if uint32(i) >= uint32(dictionary.Len()) {
-				return fmt.Errorf("a page points to entry %d of a dictionary of %d", i, dictionary.Len())
+		for entries, indexes := uint32(dictionary.Len()), data.Int32(); len(indexes) > 0; indexes = indexes[1:] {
+			if i := uint32(indexes[0]); i >= entries {
+				return fmt.Errorf("a page points to entry %d of a dictionary of %d", i, entries)
 			}
 		}
 	}
 	switch r.kind {
 	case text:
 		r.loadText(dictionary)
+		if dictionary != nil {
+			r.int32s = data.Int32()
+		}
 	case boolean:
 		return r.loadBooleans()
 	case int32s:
 		r.int32s = plainValues(data, dictionary, (*encoding.Values).Int32)
-	case timeInt96:
-		r.int96s = plainValues(data, dictionary, (*encoding.Values).Int96)
-	default:
+	case int64s:
+		r.int32s = convert(&r.narrowed, plainValues(data, dictionary, (*encoding.Values).Int64), saturate32)
+	case timeMillis:
+		r.int64s = convert(&r.converted, plainValues(data, dictionary, (*encoding.Values).Int64), millisToMicros)
+	case timeMicros:
 		r.int64s = plainValues(data, dictionary, (*encoding.Values).Int64)
+	case timeNanos:
+		r.int64s = convert(&r.converted, plainValues(data, dictionary, (*encoding.Values).Int64), nanosToMicros)
+	case timeInt96:
+		r.int64s = convert(&r.converted, plainValues(data, dictionary, (*encoding.Values).Int96), int96Micros)
 	}
 	return nil
+}
+
+func convert[T, U any](scratch *[]U, values []T, to func(T) U) []U {
+	*scratch = grow(*scratch, len(values))
+	for i, v := range values {
+		(*scratch)[i] = to(v)
+	}
+	return *scratch
 }
 
 // plainValues are a page's numbers, looked up when the writer made a dictionary of them.
@@ -171,6 +190,10 @@ func buffer(b []byte) *memory.Buffer {
 func (r *reader) take(n int) (arrow.Array, error) {
 	validity, values := r.valid(n)
 	first := r.value
+	var levels []byte
+	if validity != nil {
+		levels = r.levels[r.row : r.row+n]
+	}
 	r.row += n
 	r.value += values
 	nulls := n - values
@@ -178,8 +201,7 @@ func (r *reader) take(n int) (arrow.Array, error) {
 	switch r.kind {
 	case text:
 		if r.dictionary != nil {
-			indexes := spread(&r.narrow, data.Int32()[first:first+values], validity, n, func(v int32) int32 { return v })
-			return r.dictionaryArray(indexes, validity, nulls), nil
+			return r.dictionaryArray(spread(&r.narrow, r.int32s[first:first+values], levels), validity, nulls), nil
 		}
 		bytes, offsets := data.ByteArray()
 		if len(bytes) > math.MaxInt32 {
@@ -188,15 +210,10 @@ func (r *reader) take(n int) (arrow.Array, error) {
 		return stringArray(r.spreadOffsets(offsets[first:first+values+1], validity, n), bytes, validity, nulls), nil
 	case boolean:
 		return r.booleans(validity, first, n, nulls)
-	case int32s:
-		return fixed(arrow.PrimitiveTypes.Int32, spread(&r.narrow, r.int32s[first:first+values], validity, n, func(v int32) int32 { return v }), validity, nulls), nil
-	case int64s:
-		return fixed(arrow.PrimitiveTypes.Int32, spread(&r.narrow, r.int64s[first:first+values], validity, n, saturate32), validity, nulls), nil
-	case timeInt96:
-		return fixed(schemas.ArrowTimestamp, spread(&r.wide, r.int96s[first:first+values], validity, n, int96Micros), validity, nulls), nil
+	case int32s, int64s:
+		return fixed(arrow.PrimitiveTypes.Int32, spread(&r.narrow, r.int32s[first:first+values], levels), validity, nulls), nil
 	}
-	convert := map[kind]func(int64) int64{timeMillis: millisToMicros, timeMicros: same, timeNanos: nanosToMicros}[r.kind]
-	return fixed(schemas.ArrowTimestamp, spread(&r.wide, r.int64s[first:first+values], validity, n, convert), validity, nulls), nil
+	return fixed(schemas.ArrowTimestamp, spread(&r.wide, r.int64s[first:first+values], levels), validity, nulls), nil
 }
 
 // valid builds the bitmap of the next n rows and counts their values; nil when all are there.
@@ -229,25 +246,23 @@ func grow[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// spread copies the values that are there to the rows they belong to, converted.
-func spread[T, U any](scratch *[]U, values []T, validity []byte, n int, convert func(T) U) []U {
-	out := grow(*scratch, n)
+// spread copies the values that are there to the rows they belong to, where a level is 1, and zero to
+// the others. Without nulls the values stay where they are.
+func spread[T int32 | int64](scratch *[]T, values []T, levels []byte) []T {
+	if levels == nil {
+		return values
+	}
+	out := grow(*scratch, len(levels))
 	*scratch = out
-	if validity == nil {
-		for i, v := range values {
-			out[i] = convert(v)
-		}
+	if len(values) == 0 {
+		clear(out)
 		return out
 	}
-	next := 0
-	var zero U
-	for i := range out {
-		if bitutil.BitIsSet(validity, i) {
-			out[i] = convert(values[next])
-			next++
-		} else {
-			out[i] = zero
-		}
+	// Without a branch: nobody can foretell which rows are null.
+	next, last := 0, len(values)-1
+	for i, level := range levels {
+		out[i] = values[min(next, last)] & -T(level)
+		next += int(level)
 	}
 	return out
 }
@@ -334,8 +349,6 @@ func fixed[T int32 | int64](t arrow.DataType, values []T, validity []byte, nulls
 	defer d.Release()
 	return array.MakeFromData(d)
 }
-
-func same(v int64) int64 { return v }
 
 // saturate32 keeps a wide age out of range rather than let it wrap into one.
 func saturate32(v int64) int32 { return int32(max(math.MinInt32, min(math.MaxInt32, v))) }

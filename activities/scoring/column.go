@@ -223,7 +223,7 @@ func clean(b []byte) []byte {
 	if !utf8.Valid(b) {
 		return broken
 	}
-	return view(schemas.TrimSpace(string(b)))
+	return view(schemas.TrimSpace(text(b)))
 }
 
 func isBroken(text []byte) bool { return len(text) == 1 && text[0] == broken[0] }
