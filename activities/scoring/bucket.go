@@ -24,6 +24,7 @@ type SpillFile interface {
 const (
 	bucketCount = 512     // by hash, so that a bucket of ten million rows fits a processor's cache
 	slabBytes   = 8 << 10 // what a goroutine gathers for one bucket before it hands it over
+	slabsAtOnce = 64      // are asked of the system
 	lengthBytes = 4       // in front of every record: its length, these bytes included
 )
 
@@ -68,10 +69,13 @@ func (s *storage) get(n int) []byte {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	last := len(s.free) - 1
-	if last < 0 {
-		return make([]byte, 0, slabBytes)
+	if len(s.free) == 0 {
+		chunk := make([]byte, slabsAtOnce*slabBytes)
+		for at := 0; at < len(chunk); at += slabBytes {
+			s.free = append(s.free, chunk[at:at:at+slabBytes])
+		}
 	}
+	last := len(s.free) - 1
 	b := s.free[last]
 	s.free = s.free[:last]
 	return b[:0]

@@ -2,43 +2,13 @@
 //
 //   node check.mjs --extract extract.parquet --as-of 2026-06-30 --out night
 //   node check.mjs --self        makes extracts, scores them and checks each
-import { DuckDBInstance } from '@duckdb/node-api';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-
-const here = dirname(fileURLToPath(import.meta.url));
-const root = join(here, '..', '..');
-const types = {
-  allegation_id: 'VARCHAR', report_id: 'VARCHAR', suspect_id: 'VARCHAR', suspect_age: 'INTEGER', suspect_status: 'VARCHAR',
-  offence_code: 'VARCHAR', offence_class: 'VARCHAR', offence_urn: 'VARCHAR', reported_at: 'TIMESTAMP', committed_at: 'TIMESTAMP',
-  borough: 'VARCHAR', victim_id: 'VARCHAR', victim_sex: 'VARCHAR', victim_age: 'INTEGER', domestic_abuse: 'BOOLEAN',
-  source: 'VARCHAR', outcome: 'VARCHAR', updated_at: 'TIMESTAMP',
-};
-const quote = (s) => `'${s.replaceAll("'", "''")}'`;
-
-export async function connect(threads) {
-  const db = await (await DuckDBInstance.create(':memory:', threads ? { threads: String(threads) } : {})).connect();
-  const rows = async (sql) => (await db.runAndReadAll(sql)).getRowObjectsJson();
-  return { run: (sql) => db.run(sql), rows };
-}
-
-// load makes the view and the tables that contract.sql reads.
-export async function load(db, extract, asOf) {
-  const reference = (file) => `read_csv(${quote(join(root, 'schemas', 'reference', file))}, header = true, all_varchar = true)`;
-  await db.run(`SET VARIABLE as_of = ${quote(asOf)}`);
-  for (const [table, file] of [['cchi', 'cchi-2020.csv'], ['vawg', 'vawg-offences.csv'], ['supplement', 'vawg-supplement.csv'], ['resolutions', 'resolutions.csv'], ['boroughs', 'boroughs.csv']])
-    await db.run(`CREATE OR REPLACE TABLE ${table} AS SELECT * FROM ${reference(file)}`);
-  const there = new Set((await db.rows(`DESCRIBE SELECT * FROM read_parquet(${quote(extract)})`)).map((r) => r.column_name));
-  const columns = Object.entries(types).map(([name, type]) => (there.has(name) ? name : `CAST(NULL AS ${type}) AS ${name}`));
-  await db.run(`CREATE OR REPLACE VIEW extract AS SELECT ${columns.join(', ')} FROM read_parquet(${quote(extract)})`);
-}
-
-const columns = ['position', 'rank', 'tie_size', 'suspect_id', 'score', 'score_days', 'sum_days', 'max_days', 'sum_rank', 'allegations', 'reports', 'victims',
-  'first_reported', 'last_reported', 'owner_borough', 'owner_bcu', 'boroughs', 'domestic_abuse', 'non_recent', 'also_victim', 'suspect_status'];
+import { columns, connect, differences, here, load, quote, root } from './lib.mjs';
 
 export async function check(extract, asOf, out) {
   const db = await connect();
@@ -60,11 +30,7 @@ export async function check(extract, asOf, out) {
   const made = `(SELECT * REPLACE (epoch_us(first_reported) AS first_reported, epoch_us(last_reported) AS last_reported) FROM ${ranking})`;
   const [{ theirs, ours }] = await db.rows(`SELECT (SELECT count(*) FROM ${ranking}) AS theirs, (SELECT count(*) FROM ranking) AS ours`);
   say('suspects', theirs, theirs === ours && Number(theirs) === manifest.suspects ? 0 : 1, `SQL ranks ${ours}, the manifest says ${manifest.suspects}`);
-  for (const c of columns) {
-    const wrong = await db.rows(`SELECT coalesce(r.position, m.position) AS position, count(*) OVER () AS n FROM ranking r FULL JOIN ${made} m ON r.position = m.position
-      WHERE r.${c} IS DISTINCT FROM m.${c} ORDER BY 1 LIMIT 1`);
-    say(c, theirs, wrong.length ? Number(wrong[0].n) : 0, wrong.length ? `position ${wrong[0].position}` : '');
-  }
+  for (const { column, n, first } of await differences(db, 'ranking', made, 'position', columns)) say(column, theirs, n, `position ${first}`);
   const stack = await db.rows(`SELECT count(*) AS n FROM (SELECT * FROM read_parquet(${quote(join(out, 'stack.parquet'))}) EXCEPT SELECT * FROM ${ranking} WHERE position <= 100)`);
   const [{ size }] = await db.rows(`SELECT count(*) AS size FROM read_parquet(${quote(join(out, 'stack.parquet'))})`);
   say('stack', size, Number(stack[0].n) || Number(size) !== Math.min(100, Number(theirs)) ? 1 : 0, 'it is not the first of the ranking');
@@ -106,11 +72,15 @@ async function self() {
   return faults;
 }
 
-const { values: args } = parseArgs({ options: { self: { type: 'boolean' }, extract: { type: 'string' }, 'as-of': { type: 'string' }, out: { type: 'string' } } });
-if (!args.self && !(args.extract && args['as-of'] && args.out && existsSync(args.out))) {
-  console.error('usage: node check.mjs --self | --extract FILE --as-of DATE --out DIR');
-  process.exit(2);
+async function main() {
+  const { values: args } = parseArgs({ options: { self: { type: 'boolean' }, extract: { type: 'string' }, 'as-of': { type: 'string' }, out: { type: 'string' } } });
+  if (!args.self && !(args.extract && args['as-of'] && args.out && existsSync(args.out))) {
+    console.error('usage: node check.mjs --self | --extract FILE --as-of DATE --out DIR');
+    process.exit(2);
+  }
+  const faults = args.self ? await self() : await check(args.extract, args['as-of'], args.out);
+  console.log(faults ? `${faults} faults` : 'all agree');
+  process.exit(faults ? 1 : 0);
 }
-const faults = args.self ? await self() : await check(args.extract, args['as-of'], args.out);
-console.log(faults ? `${faults} faults` : 'all agree');
-process.exit(faults ? 1 : 0);
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main();
