@@ -3,9 +3,12 @@ package scoring
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
+
+	"harmstack/activities/spill"
 )
 
 // Spill lends storage for what does not fit the memory budget. The storage is the engine's alone and
@@ -15,11 +18,7 @@ type Spill interface {
 }
 
 // SpillFile is one piece of lent storage.
-type SpillFile interface {
-	io.ReaderAt
-	io.WriterAt
-	io.Closer
-}
+type SpillFile = spill.File
 
 const (
 	bucketCount = 512     // by hash, so that a bucket of ten million rows fits a processor's cache
@@ -50,17 +49,17 @@ type buckets struct {
 
 func newBuckets(s *storage, n int) *buckets { return &buckets{s, make([]bucket, n)} }
 
+// bucket is runs of whole records: in memory, and in the spill file.
 type bucket struct {
-	mu    sync.Mutex
-	slabs []slab
-	bytes int
+	mu      sync.Mutex
+	slabs   [][]byte
+	spilled []piece
+	bytes   int
 }
 
-// slab is a run of whole records, in memory or at an offset of the spill file.
-type slab struct {
-	data   []byte // nil: spilled
+type piece struct {
 	offset int64
-	length int
+	length int32
 }
 
 func (s *storage) get(n int) []byte {
@@ -97,22 +96,36 @@ func (s *storage) trim() {
 	s.free = nil
 }
 
-// keep takes a full slab over, and decides where it stays.
-func (s *storage) keep(data []byte) (slab, error) {
+// keep takes a full slab over for a bucket, and decides where it stays.
+func (s *storage) keep(data []byte, to *bucket) error {
 	n := len(data)
 	if s.spill == nil || s.limit == 0 || s.held.Add(int64(cap(data))) <= s.limit {
-		return slab{data: data, length: n}, nil
+		to.mu.Lock()
+		defer to.mu.Unlock()
+		to.slabs = append(to.slabs, data)
+		to.bytes += n
+		return nil
 	}
 	s.held.Add(-int64(cap(data)))
-	file, offset, err := s.reserve(n)
-	if err == nil {
-		_, err = file.WriteAt(data, offset)
-	}
-	if err != nil {
-		return slab{}, fmt.Errorf("spill %d bytes: %w", n, err)
+	var at []piece
+	for rest := data; len(rest) > 0; {
+		part := rest[:min(len(rest), math.MaxInt32)]
+		file, offset, err := s.reserve(len(part))
+		if err == nil {
+			_, err = file.WriteAt(part, offset)
+		}
+		if err != nil {
+			return fmt.Errorf("spill %d bytes: %w", n, err)
+		}
+		at = append(at, piece{offset, int32(len(part))})
+		rest = rest[len(part):]
 	}
 	s.put(data)
-	return slab{offset: offset, length: n}, nil
+	to.mu.Lock()
+	defer to.mu.Unlock()
+	to.spilled = append(to.spilled, at...)
+	to.bytes += n
+	return nil
 }
 
 func (s *storage) reserve(n int) (SpillFile, int64, error) {
@@ -166,16 +179,7 @@ func (w *scatterer) flush(b int) error {
 	if len(data) == 0 {
 		return nil
 	}
-	kept, err := w.to.storage.keep(data)
-	if err != nil {
-		return err
-	}
-	dst := &w.to.all[b]
-	dst.mu.Lock()
-	dst.slabs = append(dst.slabs, kept)
-	dst.bytes += kept.length
-	dst.mu.Unlock()
-	return nil
+	return w.to.storage.keep(data, &w.to.all[b])
 }
 
 // close hands over what is gathered.
@@ -189,57 +193,52 @@ func (w *scatterer) close() error {
 }
 
 // read copies a bucket's records into one run of bytes, reusing buf.
-func (b *buckets) read(i int, buf []byte) ([]byte, error) { return b.storage.read(&b.all[i], buf) }
-
-func (s *storage) read(src *bucket, buf []byte) ([]byte, error) {
+func (b *buckets) read(i int, buf []byte) ([]byte, error) {
+	src := &b.all[i]
 	if cap(buf) < src.bytes {
 		buf = make([]byte, 0, src.bytes+src.bytes/8)
 	}
 	buf = buf[:src.bytes]
 	at := 0
-	for _, slab := range src.slabs {
-		if slab.data == nil {
-			if _, err := s.file.ReadAt(buf[at:at+slab.length], slab.offset); err != nil {
-				return nil, fmt.Errorf("read %d spilled bytes back: %w", slab.length, err)
-			}
-		} else {
-			copy(buf[at:], slab.data)
-		}
-		at += slab.length
+	for _, data := range src.slabs {
+		at += copy(buf[at:], data)
 	}
-	return buf, nil
+	return buf, b.storage.readBack(src.spilled, buf[at:])
+}
+
+func (s *storage) readBack(spilled []piece, to []byte) error {
+	for _, p := range spilled {
+		if _, err := s.file.ReadAt(to[:p.length], p.offset); err != nil {
+			return fmt.Errorf("read %d spilled bytes back: %w", p.length, err)
+		}
+		to = to[p.length:]
+	}
+	return nil
 }
 
 // runs are a bucket's records in runs: slabs as they lie in memory, and what was spilled as one.
 func (b *buckets) runs(i int) (runs [][]byte, err error) {
 	src := &b.all[i]
-	spilled := bucket{}
-	for _, s := range src.slabs {
-		if s.data != nil {
-			runs = append(runs, s.data)
-		} else {
-			spilled.slabs = append(spilled.slabs, s)
-			spilled.bytes += s.length
-		}
+	n := src.bytes
+	for _, data := range src.slabs {
+		n -= len(data)
 	}
-	if spilled.bytes == 0 {
-		return runs, nil
+	if n == 0 {
+		return src.slabs, nil
 	}
-	back, err := b.storage.read(&spilled, nil)
-	return append(runs, back), err
+	back := make([]byte, n)
+	return append(slices.Clone(src.slabs), back), b.storage.readBack(src.spilled, back)
 }
 
 // take is read, and gives the bucket's memory back.
 func (b *buckets) take(i int, buf []byte) ([]byte, error) {
 	buf, err := b.read(i, buf)
 	src := &b.all[i]
-	for _, s := range src.slabs {
-		if s.data != nil {
-			b.storage.held.Add(-int64(cap(s.data)))
-			b.storage.put(s.data)
-		}
+	for _, data := range src.slabs {
+		b.storage.held.Add(-int64(cap(data)))
+		b.storage.put(data)
 	}
-	src.slabs, src.bytes = nil, 0
+	src.slabs, src.spilled, src.bytes = nil, nil, 0
 	return buf, err
 }
 

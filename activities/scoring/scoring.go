@@ -109,7 +109,7 @@ func New(o Options) (*Engine, error) {
 	}
 	v := newVocabulary(o.Tables)
 	// The rest of the budget is for slabs that are being filled, buckets being worked on and batches being read.
-	s := &storage{spill: o.Spill, limit: o.Memory / 8}
+	s := &storage{spill: o.Spill, limit: o.Memory / 16}
 	return &Engine{
 		options:    o,
 		vocabulary: v,

@@ -4,17 +4,23 @@ package spill
 
 import (
 	"fmt"
+	"io"
 	"os"
-
-	"harmstack/activities/scoring"
 )
+
+// File is one temporary file.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+}
 
 // Folder lends files in one folder; empty means the system's folder for temporary files.
 type Folder string
 
 // Create returns a file that has no name any more: nobody else can open it, and it is gone when it is
 // closed or the process ends.
-func (f Folder) Create() (scoring.SpillFile, error) {
+func (f Folder) Create() (File, error) {
 	file, err := os.CreateTemp(string(f), "harmstack-spill-*")
 	if err != nil {
 		return nil, fmt.Errorf("spill: %w", err)
