@@ -3,6 +3,8 @@ package extract
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -10,22 +12,37 @@ import (
 
 	"github.com/apache/arrow/go/v16/arrow"
 	"github.com/apache/arrow/go/v16/arrow/array"
-	"github.com/parquet-go/parquet-go"
 
+	"harmstack/activities/ranking"
+	"harmstack/activities/spill"
 	"harmstack/schemas"
 )
 
 // view looks at a string's bytes without copying them.
 func view(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
-// Quarantine gathers the rows that take no part, from many goroutines, as they were read.
+// Quarantine gathers the rows that take no part, from many goroutines, as they were read. A whole extract
+// may end up here: most of it waits in a temporary file. It must be closed.
 type Quarantine struct {
+	Temp spill.Folder
+
 	mu   sync.Mutex
-	rows []schemas.Quarantine
+	rows []schemas.Quarantine // the last ones
+	file spill.File
+	kept []keptRow // where the others stand in the file
+	end  int64
 }
 
+type keptRow struct {
+	row, offset int64
+	length      int32
+}
+
+// heldRows is how many rows wait in memory.
+const heldRows = 8 << 10
+
 // Add copies one row of a batch.
-func (q *Quarantine) Add(batch arrow.Record, index int, row int64, reason string) {
+func (q *Quarantine) Add(batch arrow.Record, index int, row int64, reason string) error {
 	r := schemas.Quarantine{Row: row, Reason: reason}
 	for i, to := range []**int32{schemas.SuspectAge: &r.SuspectAge, schemas.VictimAge: &r.VictimAge} {
 		if to != nil {
@@ -50,7 +67,45 @@ func (q *Quarantine) Add(batch arrow.Record, index int, row int64, reason string
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if len(q.rows) == heldRows {
+		if err := q.spill(); err != nil {
+			return err
+		}
+	}
 	q.rows = append(q.rows, r)
+	return nil
+}
+
+// spill moves the rows in memory to the file.
+func (q *Quarantine) spill() (err error) {
+	if q.file == nil {
+		if q.file, err = q.Temp.Create(); err != nil {
+			return err
+		}
+	}
+	var all []byte
+	for i := range q.rows {
+		text, err := json.Marshal(&q.rows[i])
+		if err != nil {
+			return err
+		}
+		q.kept = append(q.kept, keptRow{q.rows[i].Row, q.end + int64(len(all)), int32(len(text))})
+		all = append(all, text...)
+	}
+	if _, err := q.file.WriteAt(all, q.end); err != nil {
+		return fmt.Errorf("spill quarantined rows: %w", err)
+	}
+	q.end += int64(len(all))
+	q.rows = q.rows[:0]
+	return nil
+}
+
+// Close gives the temporary file back.
+func (q *Quarantine) Close() error {
+	if q.file == nil {
+		return nil
+	}
+	return q.file.Close()
 }
 
 func valueOf[A arrow.Array, T any](col A, i int, value func(A, int) T) *T {
@@ -73,10 +128,43 @@ func textOf(col arrow.Array, i int) []byte {
 
 // Write writes quarantine.parquet: the rows gathered, in the order of the extract.
 func (q *Quarantine) Write(w io.Writer) (int64, error) {
-	slices.SortFunc(q.rows, func(a, b schemas.Quarantine) int { return cmp.Compare(a.Row, b.Row) })
-	out := parquet.NewGenericWriter[schemas.Quarantine](w, parquet.CreatedBy("harmstack", "1", ""), parquet.Compression(&parquet.Snappy))
-	if _, err := out.Write(q.rows); err != nil {
-		return 0, err
+	total := int64(len(q.rows) + len(q.kept))
+	if q.file != nil {
+		if err := q.spill(); err != nil {
+			return 0, err
+		}
 	}
-	return int64(len(q.rows)), out.Close()
+	slices.SortFunc(q.rows, func(a, b schemas.Quarantine) int { return cmp.Compare(a.Row, b.Row) })
+	slices.SortFunc(q.kept, func(a, b keptRow) int { return cmp.Compare(a.row, b.row) })
+	return ranking.WriteAll(w, func(yield func([]schemas.Quarantine) error) error {
+		for from := int64(0); from < total; from += BatchRows {
+			rows, err := q.between(from, min(from+BatchRows, total))
+			if err == nil {
+				err = yield(rows)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// between are the rows at those places in the order of the extract.
+func (q *Quarantine) between(from, to int64) ([]schemas.Quarantine, error) {
+	if q.file == nil {
+		return q.rows[from:to], nil
+	}
+	rows := make([]schemas.Quarantine, to-from)
+	var text []byte
+	for i, k := range q.kept[from:to] {
+		text = grow(text, int(k.length))
+		if _, err := q.file.ReadAt(text, k.offset); err != nil {
+			return nil, fmt.Errorf("read quarantined rows back: %w", err)
+		}
+		if err := json.Unmarshal(text, &rows[i]); err != nil {
+			return nil, fmt.Errorf("read quarantined rows back: %w", err)
+		}
+	}
+	return rows, nil
 }

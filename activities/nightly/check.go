@@ -11,6 +11,7 @@ import (
 	"harmstack/activities/extract"
 	"harmstack/activities/failure"
 	"harmstack/activities/scoring"
+	"harmstack/activities/spill"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 )
@@ -36,10 +37,13 @@ func (r CheckResult) Done() (int64, string) {
 // rules of a single row and writes quarantine.parquet.
 func (a *Activities) Check(ctx context.Context, p CheckParams) (CheckResult, error) {
 	return stage(ctx, a, p.Night, func(rows *atomic.Int64) (r CheckResult, err error) {
-		var bad extract.Quarantine
+		bad := extract.Quarantine{Temp: spill.Folder(a.TempDir)}
+		defer bad.Close()
 		checker := scoring.NewChecker(reference.Default(), func(batch arrow.Record, firstRow int64, found []scoring.Quarantined) error {
 			for _, q := range found {
-				bad.Add(batch, q.Index, firstRow+int64(q.Index), q.Reason)
+				if err := bad.Add(batch, q.Index, firstRow+int64(q.Index), q.Reason); err != nil {
+					return err
+				}
 			}
 			return nil
 		})

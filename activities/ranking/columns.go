@@ -70,6 +70,8 @@ var fillers = map[reflect.Type]filler{
 	reflect.TypeFor[*int64]():   optional(parquet.Int64Value),
 	reflect.TypeFor[*float64](): optional(parquet.DoubleValue),
 	reflect.TypeFor[*bool]():    optional(parquet.BooleanValue),
+	reflect.TypeFor[*int32]():   optional(parquet.Int32Value),
+	reflect.TypeFor[[]byte]():   raw,
 	reflect.TypeFor[*string]():  optional(textValue),
 	reflect.TypeFor[[]string](): list,
 }
@@ -91,6 +93,20 @@ func optional[V any](value func(V) parquet.Value) filler {
 		}
 		return values
 	}
+}
+
+// raw is optional bytes: nil is null, which the library's own writer tells from empty only mostly.
+func raw(values []parquet.Value, field unsafe.Pointer, stride uintptr, n int) []parquet.Value {
+	values = values[:n]
+	for i := range values {
+		if b := *(*[]byte)(field); b != nil {
+			values[i] = parquet.ByteArrayValue(b).Level(0, 1, 0)
+		} else {
+			values[i] = parquet.Value{}
+		}
+		field = unsafe.Add(field, stride)
+	}
+	return values
 }
 
 func list(values []parquet.Value, field unsafe.Pointer, stride uintptr, n int) []parquet.Value {

@@ -118,10 +118,13 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	}
 	defer source.Close()
 	var bad extract.Quarantine
+	defer bad.Close()
 	engine, err := scoring.New(scoring.Options{AsOf: r.asOf, Tables: reference.Default(), Model: model, Spill: spill.Folder(""), Memory: r.memory, Unique: r.unique,
 		Quarantine: func(batch arrow.Record, firstRow int64, rows []scoring.Quarantined) error {
 			for _, q := range rows {
-				bad.Add(batch, q.Index, firstRow+int64(q.Index), q.Reason)
+				if err := bad.Add(batch, q.Index, firstRow+int64(q.Index), q.Reason); err != nil {
+					return err
+				}
 			}
 			return nil
 		}})

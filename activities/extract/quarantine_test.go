@@ -1,0 +1,69 @@
+package extract
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+
+	"github.com/apache/arrow/go/v16/arrow"
+	"github.com/parquet-go/parquet-go"
+
+	"harmstack/activities/spill"
+	"harmstack/schemas"
+)
+
+// More rows than wait in memory come back whole, in the order of the extract, whatever the order in which
+// they were found; and the same rows give the same bytes.
+func TestQuarantineOfAWholeExtract(t *testing.T) {
+	rows := sample(3*heldRows + 5)
+	data := encode(t, rows)
+	f, err := Open(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files [][]byte
+	for _, threads := range []int{1, 3} {
+		q := Quarantine{Temp: spill.Folder(t.TempDir())}
+		err = f.Scan(t.Context(), threads, 0, func() Sink {
+			return sinkFunc(func(batch arrow.Record, first int64) error {
+				for i := int(batch.NumRows()) - 1; i >= 0; i-- {
+					if err := q.Add(batch, i, first+int64(i), "because"); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if n, err := q.Write(&out); err != nil || n != int64(len(rows)) {
+			t.Fatalf("%d rows, %v", n, err)
+		}
+		if err := q.Close(); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, out.Bytes())
+	}
+	if !bytes.Equal(files[0], files[1]) {
+		t.Error("other bytes with other threads")
+	}
+	back, err := parquet.Read[schemas.Quarantine](bytes.NewReader(files[0]), int64(len(files[0])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[int64]string{}
+	for i, r := range back {
+		if r.Row != int64(i) || r.Reason != "because" {
+			t.Fatalf("place %d: row %d, %q", i, r.Row, r.Reason)
+		}
+		r.Reason = ""
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[r.Row] = string(text)
+	}
+	compare(t, got, expected(rows))
+}
