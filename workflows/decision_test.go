@@ -75,12 +75,12 @@ func TestApprove(t *testing.T) {
 	if result.Decision.Decision != schemas.Approved || result.Decision.By != "DCI Example" || result.Decision.Manifest != *n.Manifest {
 		t.Errorf("%+v", result.Decision)
 	}
-	// 32 boroughs; the central desk owns nobody.
-	if result.Tasking != (TaskingCount{Sent: 32}) || d.mails(t) != 32 || d.current(t) != "2026-06-30-r1" {
+	// 32 boroughs and the team for rape; the central desk owns nobody.
+	if result.Tasking != (TaskingCount{Sent: 33}) || d.mails(t) != 33 || d.current(t) != "2026-06-30-r1" {
 		t.Errorf("%+v, %d mails, current %s", result.Tasking, d.mails(t), d.current(t))
 	}
 	log, err := audit.Read(t.Context(), d.store)
-	if err != nil || len(log) != 33 || log[0].Did != schemas.Approved || log[0].Who != "DCI Example" {
+	if err != nil || len(log) != 34 || log[0].Did != schemas.Approved || log[0].Who != "DCI Example" {
 		t.Errorf("%v, %d entries", err, len(log))
 	}
 }
@@ -258,18 +258,18 @@ func TestDecisionWhileTheStoreIsAway(t *testing.T) {
 // A later revision writes only to the teams whose rows changed.
 func TestLaterRevisionWritesOnlyToWhomItConcerns(t *testing.T) {
 	d := newDeployment(t, threeSuspects()...)
-	if got := d.approve(t, d.night(t, "night-1", schemas.NightRequest{AsOf: asOf})).Tasking; got != (TaskingCount{Sent: 32}) {
+	if got := d.approve(t, d.night(t, "night-1", schemas.NightRequest{AsOf: asOf})).Tasking; got != (TaskingCount{Sent: 33}) {
 		t.Fatalf("%+v", got)
 	}
-	if got := d.approve(t, d.night(t, "night-2", schemas.NightRequest{AsOf: asOf})).Tasking; got != (TaskingCount{Unchanged: 32}) {
+	if got := d.approve(t, d.night(t, "night-2", schemas.NightRequest{AsOf: asOf})).Tasking; got != (TaskingCount{Unchanged: 33}) {
 		t.Errorf("the same again: %+v", got)
 	}
-	// S-4 of nowhere ranks last: only the central desk's rows change.
+	// S-4 of nowhere ranks last: only the rows of the central desk and of the team for rape change.
 	d.write(t, append(threeSuspects(), rape("S-4", "Kent", "2026-06-01", 1))...)
-	if got := d.approve(t, d.night(t, "night-3", schemas.NightRequest{AsOf: asOf})).Tasking; got != (TaskingCount{Sent: 1, Unchanged: 32}) {
+	if got := d.approve(t, d.night(t, "night-3", schemas.NightRequest{AsOf: asOf})).Tasking; got != (TaskingCount{Sent: 2, Unchanged: 32}) {
 		t.Errorf("one more: %+v", got)
 	}
-	if d.mails(t) != 33 {
+	if d.mails(t) != 35 {
 		t.Errorf("%d mails", d.mails(t))
 	}
 }
@@ -283,10 +283,10 @@ func TestRevisionThatGoesBackIsSent(t *testing.T) {
 		rows     []schemas.Offence
 		want     TaskingCount
 	}{
-		{"nobody in Camden", threeSuspects(), TaskingCount{Sent: 32}},
-		{"S-4 in Camden", append(threeSuspects(), rape("S-4", "Camden", "2026-06-01", 1)), TaskingCount{Sent: 1, Unchanged: 31}},
-		{"nobody again", threeSuspects(), TaskingCount{Sent: 1, Unchanged: 31}},
-		{"S-4 again", append(threeSuspects(), rape("S-4", "Camden", "2026-06-01", 1)), TaskingCount{Sent: 1, Unchanged: 31}},
+		{"nobody in Camden", threeSuspects(), TaskingCount{Sent: 33}},
+		{"S-4 in Camden", append(threeSuspects(), rape("S-4", "Camden", "2026-06-01", 1)), TaskingCount{Sent: 2, Unchanged: 31}},
+		{"nobody again", threeSuspects(), TaskingCount{Sent: 2, Unchanged: 31}},
+		{"S-4 again", append(threeSuspects(), rape("S-4", "Camden", "2026-06-01", 1)), TaskingCount{Sent: 2, Unchanged: 31}},
 	} {
 		d.write(t, c.rows...)
 		n := d.night(t, fmt.Sprint("night-", i), schemas.NightRequest{AsOf: asOf})
@@ -294,7 +294,7 @@ func TestRevisionThatGoesBackIsSent(t *testing.T) {
 			t.Errorf("%s: %+v", c.scenario, got)
 		}
 	}
-	if d.mails(t) != 35 {
+	if d.mails(t) != 39 {
 		t.Errorf("%d mails", d.mails(t))
 	}
 }

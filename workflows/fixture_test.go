@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -21,8 +22,9 @@ import (
 	"harmstack/activities/publish"
 	"harmstack/activities/store"
 	"harmstack/activities/tasking"
+	"harmstack/activities/teams"
+	"harmstack/activities/webhook"
 	"harmstack/schemas"
-	"harmstack/schemas/reference"
 )
 
 var asOf = schemas.MustDate("2026-06-30")
@@ -55,14 +57,16 @@ func newDeployment(t *testing.T, rows ...schemas.Offence) *deployment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addresses := map[string][]string{digest.CentralDesk: {"desk@example.police.uk"}}
-	for _, b := range reference.Default().Boroughs() {
-		addresses[b.Name] = []string{tasking.Slug(b.Name) + "@example.police.uk"}
-	}
 	d.acts = Activities{
 		Nightly:  &nightly.Activities{Store: d.store, Sources: map[string]string{nightly.DefaultSource: d.extract}, Threads: 2, TempDir: dir, Code: "test"},
 		Decision: &decision.Activities{Store: d.store},
-		Tasking:  &tasking.Activities{Store: d.store, Mailer: mailer, Pseudonym: hide, Addresses: addresses},
+		Tasking: &tasking.Activities{Store: d.store, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,
+			Teams: func() (*teams.Teams, error) { return teams.Nowhere(), nil }},
+	}
+	// Without a server there is no workflow to hand an order to: the tasking itself is the real one.
+	d.acts.Tasking.SendOrder = func(ctx context.Context, o schemas.TaskingOrder) error {
+		_, err := d.acts.Tasking.Apply(ctx, tasking.ApplyParams{Reference: o.Reference, Order: &o})
+		return err
 	}
 	return d
 }

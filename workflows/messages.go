@@ -7,7 +7,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/workflow"
 
-	"harmstack/activities/tasking"
+	"harmstack/activities/teams"
 	"harmstack/schemas"
 )
 
@@ -19,6 +19,16 @@ var (
 	Hold    = Update[schemas.DecisionRequest, schemas.Decision]{"hold"}
 	// Supersede tells a pending decision which newer night has taken its place.
 	Supersede = Signal[schemas.NightID]{"supersede"}
+	// Acknowledge, Report, Close and Transfer are what a person of a team says of a tasking. The answer is the
+	// tasking as it stands then.
+	Acknowledge = Update[schemas.TaskingRequest, schemas.Tasking]{schemas.DoAcknowledge}
+	Report      = Update[schemas.TaskingRequest, schemas.Tasking]{schemas.DoProgress}
+	Close       = Update[schemas.TaskingRequest, schemas.Tasking]{schemas.DoClose}
+	Transfer    = Update[schemas.TaskingRequest, schemas.Tasking]{schemas.DoTransfer}
+	// orderUpdate is what an approved night wants of a tasking.
+	orderUpdate = Update[schemas.TaskingOrder, schemas.Tasking]{"order"}
+	// TaskingState asks a tasking where it stands.
+	TaskingState = Query[schemas.Tasking]{"tasking"}
 	// Progress asks a night how far it is.
 	Progress = Query[NightProgress]{"night"}
 )
@@ -31,7 +41,15 @@ func NightWorkflowID(asOf schemas.Date) string { return ScheduledNightID + "-" +
 
 // BoroughWorkflowID names the workflow that tells one team of an approved stack.
 func BoroughWorkflowID(night schemas.NightID, team string) string {
-	return fmt.Sprintf("borough-%s-%s", night, tasking.Slug(team))
+	return fmt.Sprintf("borough-%s-%s", night, teams.Slug(team))
+}
+
+// TaskingWorkflowID names the workflow of a tasking by its pseudonym.
+func TaskingWorkflowID(reference string) string { return "tasking-" + reference }
+
+// teamUpdates are the updates of the teams, always in the same order.
+func teamUpdates() []Update[schemas.TaskingRequest, schemas.Tasking] {
+	return []Update[schemas.TaskingRequest, schemas.Tasking]{Acknowledge, Report, Close, Transfer}
 }
 
 // Update is a request of type P that is answered with an R.

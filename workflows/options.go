@@ -51,6 +51,28 @@ var deliveryOptions = workflow.ActivityOptions{
 	},
 }
 
+// ordersOptions suit the comparison of a stack with its taskings, and the orders to those of one team.
+var ordersOptions = workflow.ActivityOptions{
+	StartToCloseTimeout: time.Hour, // thousands of taskings, a few dozen a second
+	HeartbeatTimeout:    deadWorker,
+	// As for a delivery: the store, or the file of the teams, may be away over a weekend.
+	ScheduleToCloseTimeout: 72 * time.Hour,
+	RetryPolicy: &temporal.RetryPolicy{
+		InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute,
+	},
+}
+
+// applyOptions suit one step of a tasking: it reads and writes one small file, thousands of times a night,
+// and needs no place in the queue behind the stages of a night.
+var applyOptions = workflow.LocalActivityOptions{
+	StartToCloseTimeout: 20 * time.Second,
+	// Then the person is told, and may try again: nothing is lost by that.
+	ScheduleToCloseTimeout: time.Minute,
+	RetryPolicy: &temporal.RetryPolicy{
+		InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second,
+	},
+}
+
 // childOptions name a child and let it outlive its parent: a decision waits for months, and a digest is
 // due even when somebody ends the workflow that asked for it.
 func childOptions(id, summary string) workflow.ChildWorkflowOptions {

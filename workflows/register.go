@@ -23,6 +23,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(NightlyRun)
 	r.RegisterWorkflow(Decision)
 	r.RegisterWorkflow(BoroughTasking)
+	r.RegisterWorkflow(Tasking)
 }
 
 // Register registers everything that a worker runs.

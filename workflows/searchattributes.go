@@ -15,6 +15,9 @@ var (
 	AttributeStage    = temporal.NewSearchAttributeKeyKeyword("HarmstackStage")
 	AttributeDecision = temporal.NewSearchAttributeKeyKeyword("HarmstackDecision")
 	AttributeBorough  = temporal.NewSearchAttributeKeyKeyword("HarmstackBorough")
+	AttributeBCU      = temporal.NewSearchAttributeKeyKeyword("HarmstackBCU")
+	AttributeTasking  = temporal.NewSearchAttributeKeyKeyword("HarmstackTasking") // the tasking's state
+	AttributeDue      = temporal.NewSearchAttributeKeyTime("HarmstackDue")        // to be acknowledged by
 
 	// scheduledStart is Temporal's own: when a schedule meant the workflow to start.
 	scheduledStart = temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime")
@@ -22,7 +25,8 @@ var (
 
 // SearchAttributes are the keys that a namespace must have.
 func SearchAttributes() []temporal.SearchAttributeKey {
-	return []temporal.SearchAttributeKey{AttributeAsOf, AttributeRevision, AttributeStage, AttributeDecision, AttributeBorough}
+	return []temporal.SearchAttributeKey{AttributeAsOf, AttributeRevision, AttributeStage, AttributeDecision, AttributeBorough,
+		AttributeBCU, AttributeTasking, AttributeDue}
 }
 
 // label makes a workflow findable by its night.

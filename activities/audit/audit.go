@@ -35,17 +35,17 @@ type Entry struct {
 // create-only write, and whoever comes second takes the next.
 func Append(ctx context.Context, st *store.Store, e Entry) error {
 	for {
-		keys, err := st.List(ctx, folder)
+		last, err := length(ctx, st)
 		if err != nil {
 			return err
 		}
-		e.Number, e.Previous = len(keys)+1, ""
-		if len(keys) > 0 {
-			last, err := st.Read(ctx, keys[len(keys)-1])
+		e.Number, e.Previous = last+1, ""
+		if last > 0 {
+			data, err := st.Read(ctx, key(last))
 			if err != nil {
 				return err
 			}
-			e.Previous = hash(last)
+			e.Previous = hash(data)
 		}
 		data, err := json.Marshal(e)
 		if err != nil {
@@ -56,6 +56,41 @@ func Append(ctx context.Context, st *store.Store, e Entry) error {
 			return err
 		}
 	}
+}
+
+// length finds the last number by doubling and halving: a year's log is long, and each entry would list it.
+func length(ctx context.Context, st *store.Store) (int, error) {
+	have := func(n int) (bool, error) {
+		_, err := st.Size(ctx, key(n))
+		if errors.Is(err, store.ErrNotFound) {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	low, high := 0, 1 // low is there, high may not be
+	for {
+		there, err := have(high)
+		if err != nil {
+			return 0, err
+		}
+		if !there {
+			break
+		}
+		low, high = high, 2*high
+	}
+	for high-low > 1 {
+		middle := (low + high) / 2
+		there, err := have(middle)
+		if err != nil {
+			return 0, err
+		}
+		if there {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return low, nil
 }
 
 // Read returns the whole log, oldest first. An entry that is missing, out of order or changed since it

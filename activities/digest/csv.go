@@ -20,7 +20,7 @@ func stackCSV(in Input) []byte {
 	w := csv.NewWriter(&b)
 	w.UseCRLF = true
 	rows := [][]string{csvHeader}
-	for _, r := range in.Stack {
+	for _, r := range in.Suspects {
 		rows = append(rows, []string{
 			in.Pseudonym(r.SuspectID), whole(r.Position), whole(r.Rank), whole(r.TieSize), cell(r.SuspectID),
 			decimal(r.ScoreDays), decimal(r.SumDays), decimal(r.MaxDays), whole(r.Allegations), whole(r.Reports), whole(r.Victims),

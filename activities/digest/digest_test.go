@@ -55,24 +55,18 @@ func hackney(t *testing.T) digest.Input {
 	transferred := fresh
 	transferred.SuspectID, transferred.Position, transferred.Victims, transferred.TieSize, transferred.Score = "P-100003", 12, 1, 1, 6_000_000_000
 	transferred.OwnerBorough, transferred.Boroughs = ref("Camden"), []string{"Camden"}
-	gone, elsewhere := fresh, fresh
-	gone.SuspectID, gone.Position = "P-100004", 57
-	elsewhere.SuspectID, elsewhere.Position = "P-100005", 20
-	earlier := kept
-	earlier.Position = 7
+	of := names(t)
 	return digest.Input{
 		Night: schemas.NightID{AsOf: schemas.MustDate("2026-06-30"), Revision: 1}, Approved: time.Date(2026, 7, 1, 8, 12, 0, 0, time.UTC),
-		Borough: "Hackney", To: []string{"Hackney VAWG <vawg@hackney.example>", "desk@hackney.example"},
-		Stack: []schemas.Ranked{fresh, kept, transferred}, Previous: []schemas.Ranked{earlier, elsewhere, gone},
-		Changes: []schemas.Change{
-			{SuspectID: "P-100001", Kind: schemas.ChangeMoved, Position: ref(int64(4)), Previous: ref(int64(7))},
-			{SuspectID: "P-100002", Kind: schemas.ChangeEntered, Position: ref(int64(99))},
-			{SuspectID: "P-100003", Kind: schemas.ChangeStayed, Position: ref(int64(12)), Previous: ref(int64(12))},
-			{SuspectID: "P-100004", Kind: schemas.ChangeLeft, Reason: ref(schemas.LeftOutranked), Previous: ref(int64(57))},
-			{SuspectID: "P-100005", Kind: schemas.ChangeStayed, Position: ref(int64(20)), Previous: ref(int64(20))},
+		Team: "Hackney", To: []string{"Hackney VAWG <vawg@hackney.example>", "desk@hackney.example"},
+		Suspects: []digest.Suspect{
+			{Ranked: fresh, Arrival: "new", With: "Hackney", State: "Issued: acknowledge by Wednesday 1 July 2026, 17:12"},
+			{Ranked: kept, Previous: ref(int64(7)), With: "Hackney", State: "Acknowledged since Monday 29 June 2026, 11:00", News: []string{"one new allegation", "now also alleged in Islington"}},
+			{Ranked: transferred, Previous: ref(int64(12)), Arrival: "new to you, from Camden", With: "Hackney", State: "Transferred: acknowledge by Wednesday 1 July 2026, 17:12"},
 		},
+		Left:      []digest.Left{{of("P-100005"), 20, "still on the stack, now with Camden"}, {of("P-100004"), 57, "left the stack: others rank higher now"}},
 		Cut:       schemas.Cut{Depth: 100, Stack: 100, Score: 5_475_000_000, InsideTie: true, TiedIn: 3, TiedOut: 1},
-		Pseudonym: names(t),
+		Pseudonym: of,
 	}
 }
 
@@ -98,6 +92,9 @@ Revision 1, approved 1 July 2026 at 09:12.
 3 suspects, 2 new, 2 gone.
 
 4. ` + one + `  (up from 7)
+   Acknowledged since Monday 29 June 2026, 11:00
+   ! one new allegation
+   ! now also alleged in Islington
    3 allegations in 2 crime reports, against 2 victims; 2 flagged as domestic abuse
    1,460 harm days alleged, 730 for the gravest; 1,204.5 after recency and frequency
    last reported 13 June 2026, first 3 March 2026
@@ -106,13 +103,15 @@ Revision 1, approved 1 July 2026 at 09:12.
    * One allegation is non-recent: more than a year before it was reported.
    * Also alleged in Islington.
 
-12. ` + three + `  (new to you, from another team)
+12. ` + three + `  (new to you, from Camden)
+   Transferred: acknowledge by Wednesday 1 July 2026, 17:12
    1 allegation in 1 crime report, against 1 victim
    547.5 harm days alleged; 547.5 after recency and frequency
    reported 30 June 2026
    * Transferred to you; most of the alleged harm is in Camden.
 
 99. ` + two + `  (new)
+   Issued: acknowledge by Wednesday 1 July 2026, 17:12
    1 allegation in 1 crime report, no victim recorded
    547.5 harm days alleged; 547.5 after recency and frequency
    reported 30 June 2026
@@ -120,7 +119,7 @@ Revision 1, approved 1 July 2026 at 09:12.
    * The edge of the stack falls inside this tie: 1 suspect with this score did not make it.
 
 No longer with you
-   ` + in.Pseudonym("P-100005") + ` (was 20): still on the stack, now with another team
+   ` + in.Pseudonym("P-100005") + ` (was 20): still on the stack, now with Camden
    ` + in.Pseudonym("P-100004") + ` (was 57): left the stack: others rank higher now
 
 --
@@ -129,14 +128,14 @@ No longer with you
 	if body+"--\n" != want {
 		t.Errorf("text:\n%s\nwant:\n%s", body, want)
 	}
-	for _, s := range []string{"suspect, from allegations", "Nobody\nis on the stack on police intelligence alone", "stack-hackney.csv"} {
+	for _, s := range []string{"suspect, from allegations", "Nobody\nis on the stack on police intelligence alone", "attachments only"} {
 		if !strings.Contains(footer, s) {
 			t.Errorf("the footer does not say %q", s)
 		}
 	}
 	page := strings.NewReplacer("&#43;", "+", "&#39;", "'").Replace(m.HTML)
 	for _, line := range strings.Split(body, "\n")[5:] {
-		line = strings.Trim(line, " *")
+		line = strings.Trim(line, " *!")
 		if _, after, numbered := strings.Cut(line, ". "); numbered && strings.HasSuffix(line, ")") {
 			line, _, _ = strings.Cut(after, "  (")
 		}
@@ -153,12 +152,12 @@ No longer with you
 func TestNoIDOutsideTheAttachment(t *testing.T) {
 	in := hackney(t)
 	m := build(t, in)
-	m.CSV = nil
+	m.Attachments = nil
 	data, err := m.Bytes(&mail.Address{Address: "harmstack@police.example"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []string{string(data), m.Text, m.HTML, m.Subject, m.Key, m.CSVName} {
+	for _, s := range []string{string(data), m.Text, m.HTML, m.Subject, m.Key} {
 		if strings.Contains(s, "P-10000") {
 			t.Errorf("a suspect id stands in %.200s", s)
 		}
@@ -167,9 +166,9 @@ func TestNoIDOutsideTheAttachment(t *testing.T) {
 
 func TestAttachment(t *testing.T) {
 	in := hackney(t)
-	in.Stack[1].SuspectID = `=cmd|' /C calc'!A0`
-	in.Stack[1].OwnerBorough, in.Stack[1].SuspectStatus = nil, nil
-	rows, err := csv.NewReader(bytes.NewReader(build(t, in).CSV)).ReadAll()
+	in.Suspects[1].SuspectID = `=cmd|' /C calc'!A0`
+	in.Suspects[1].OwnerBorough, in.Suspects[1].SuspectStatus = nil, nil
+	rows, err := csv.NewReader(bytes.NewReader(build(t, in).Attachments[0].Data)).ReadAll()
 	if err != nil || len(rows) != 4 {
 		t.Fatalf("%d rows, %v", len(rows), err)
 	}
@@ -191,15 +190,15 @@ func TestKey(t *testing.T) {
 	}{
 		{"a later revision", func(in *digest.Input) { in.Night.Revision = 2 }, true},
 		{"approved later", func(in *digest.Input) { in.Approved = in.Approved.Add(time.Hour) }, true},
-		{"compared with another stack", func(in *digest.Input) { in.Previous, in.Changes = in.Stack, nil }, true},
+		{"another state of a tasking", func(in *digest.Input) { in.Suspects[0].State, in.Suspects[0].News, in.Left = "Closed", nil, nil }, true},
 		{"another address", func(in *digest.Input) { in.To = []string{"new@hackney.example"} }, true},
-		{"rows in another order", func(in *digest.Input) { in.Stack[0], in.Stack[1] = in.Stack[1], in.Stack[0] }, true},
+		{"rows in another order", func(in *digest.Input) { in.Suspects[0], in.Suspects[1] = in.Suspects[1], in.Suspects[0] }, true},
 		{"another night", func(in *digest.Input) { in.Night.AsOf = schemas.MustDate("2026-07-01") }, false},
-		{"another team", func(in *digest.Input) { in.Borough = "" }, false},
-		{"a position", func(in *digest.Input) { in.Stack[0].Position = 100 }, false},
-		{"a suspect", func(in *digest.Input) { in.Stack[0].SuspectID = "P-100009" }, false},
-		{"a status", func(in *digest.Input) { in.Stack[0].SuspectStatus = ref("on_bail") }, false},
-		{"one fewer", func(in *digest.Input) { in.Stack = in.Stack[:2] }, false},
+		{"another team", func(in *digest.Input) { in.Team = "Central desk" }, false},
+		{"a position", func(in *digest.Input) { in.Suspects[0].Position = 100 }, false},
+		{"a suspect", func(in *digest.Input) { in.Suspects[0].SuspectID = "P-100009" }, false},
+		{"a status", func(in *digest.Input) { in.Suspects[0].SuspectStatus = ref("on_bail") }, false},
+		{"one fewer", func(in *digest.Input) { in.Suspects = in.Suspects[:2] }, false},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			in := hackney(t)
@@ -213,10 +212,10 @@ func TestKey(t *testing.T) {
 
 func TestQuietNight(t *testing.T) {
 	in := hackney(t)
-	in.Borough, in.Stack, in.Previous = "", nil, nil
+	in.Team, in.Suspects, in.Left = "Central desk", nil, nil
 	m := build(t, in)
-	if m.Subject != "VAWG stack of 30 June 2026, Central desk: 0 suspects, 0 new, 0 gone" || m.CSVName != "stack-central-desk.csv" {
-		t.Errorf("%s, %s", m.Subject, m.CSVName)
+	if m.Subject != "VAWG stack of 30 June 2026, Central desk: 0 suspects, 0 new, 0 gone" || m.Attachments[0].Name != "stack-central-desk.csv" {
+		t.Errorf("%s, %s", m.Subject, m.Attachments[0].Name)
 	}
 	for _, s := range []string{m.Text, m.HTML} {
 		if !strings.Contains(s, "None of the suspects on the stack is yours.") || strings.Contains(s, "No longer with you") {
@@ -225,22 +224,65 @@ func TestQuietNight(t *testing.T) {
 	}
 }
 
-func TestStatusAndLeavingInWords(t *testing.T) {
+func TestStatusInWords(t *testing.T) {
 	in := hackney(t)
-	in.Stack[1].SuspectStatus, in.Stack[1].NonRecent = ref("on_bail"), 2
-	in.Stack[2].OwnerBorough = nil
-	in.Stack[0].Score, in.Changes[0].Previous = in.Cut.Score+1, ref(int64(1))
-	for reason, want := range map[string]string{schemas.LeftAgedOut: "older than a year", schemas.LeftNoScore: "no longer count"} {
-		in.Changes[3].Reason = &reason
-		text := build(t, in).Text
-		for _, s := range []string{want, "(down from 1)", "* On bail.", "2 allegations are non-recent", "from the central desk", "Also alleged in Camden"} {
-			if !strings.Contains(text, s) {
-				t.Errorf("%s: the text does not say %q", reason, s)
+	in.Suspects[1].SuspectStatus, in.Suspects[1].NonRecent = ref("on_bail"), 2
+	in.Suspects[2].OwnerBorough = nil
+	in.Suspects[0].Score, in.Suspects[0].Previous, in.Suspects[0].Arrival = in.Cut.Score+1, ref(int64(1)), ""
+	text := build(t, in).Text
+	for _, s := range []string{"(down from 1)", "* On bail.", "2 allegations are non-recent", "from the central desk", "Also alleged in Camden"} {
+		if !strings.Contains(text, s) {
+			t.Errorf("the text does not say %q", s)
+		}
+	}
+	if strings.Contains(text, "edge of the stack") {
+		t.Error("the edge is no matter of a suspect above it")
+	}
+	in.Team = "Domestic abuse"
+	if text := build(t, in).Text; !strings.Contains(text, "* The tasking is with Hackney.") || strings.Contains(text, "Transferred to you") {
+		t.Errorf("a specialist team reads\n%s", text)
+	}
+}
+
+// notice is one about a tasking that Hackney has not acknowledged.
+func notice(kind, from, party string) digest.Notice {
+	at := time.Date(2026, 7, 1, 8, 12, 0, 0, time.UTC)
+	return digest.Notice{Key: "0123456789abcdef0123456789abcdef", Party: party, To: []string{"a@b.example"},
+		Tasking: &schemas.Tasking{Reference: "k7qd-2m4x-9w3t-c5hn", Team: "Hackney", State: schemas.TaskingIssued, Since: at,
+			Chase: schemas.TaskingDeadlines{Remind: at.Add(time.Hour), Lead: at.Add(2 * time.Hour), Desk: at.Add(3 * time.Hour)},
+			Facts: schemas.TaskingFacts{Allegations: 2, Reports: 1, Victims: 1, HarmDays: 1825, Status: "at_large"}},
+		Event: schemas.TaskingEvent{Kind: kind, Team: "Hackney", From: from, At: at.Add(time.Hour), Reason: "<moved> & gone"}}
+}
+
+func TestNotices(t *testing.T) {
+	for _, c := range []struct {
+		kind, from, party string
+		subject, says     string
+	}{
+		{schemas.EventReminded, "", "Hackney", "nobody has acknowledged it yet", `starter ack k7qd-2m4x-9w3t-c5hn --team "Hackney"`},
+		{schemas.EventLead, "", "Central East lead", "not acknowledged in time", `You lead the command that Hackney belongs to`},
+		{schemas.EventDesk, "", "Specialist desk", "still not acknowledged", `--team "Specialist desk"`},
+		{schemas.EventTransferred, "Barnet", "Hackney", "transferred to you from Barnet", `--team "Hackney"`},
+		{schemas.EventTransferred, "Barnet", "Barnet", "transferred to Hackney", "nothing more to do"},
+	} {
+		t.Run(c.kind+" to "+c.party, func(t *testing.T) {
+			m, err := notice(c.kind, c.from, c.party).Build()
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-		if strings.Contains(text, "edge of the stack") {
-			t.Error("the edge is no matter of a suspect above it")
-		}
+			if m.Subject != "Tasking k7qd-2m4x-9w3t-c5hn, Hackney: "+c.subject {
+				t.Errorf("subject %q", m.Subject)
+			}
+			html := strings.ReplaceAll(m.HTML, "&#34;", `"`)
+			for _, want := range []string{c.says, "Issued: acknowledge by Wednesday 1 July 2026, 11:12", "2 allegations in 1 crime report against 1 victim, 1,825 harm days; at large"} {
+				if !strings.Contains(m.Text, want) || !strings.Contains(html, want) {
+					t.Errorf("%q stands not in\n%s", want, m.Text)
+				}
+			}
+			if strings.Contains(m.HTML, "<moved>") || !strings.Contains(m.Text, "<moved> & gone") {
+				t.Error("the reason is not as it was given, or not escaped")
+			}
+		})
 	}
 }
 
@@ -296,9 +338,9 @@ func checkReceived(t *testing.T, m digest.Message, data []byte) {
 	t.Helper()
 	header, found := parts(t, data)
 	if want := map[string]string{
-		"multipart/alternative text/plain ":     m.Text,
-		"multipart/alternative text/html ":      m.HTML,
-		"multipart/mixed text/csv " + m.CSVName: strings.ReplaceAll(string(m.CSV), "\r\n", "\n"),
+		"multipart/alternative text/plain ":                 m.Text,
+		"multipart/alternative text/html ":                  m.HTML,
+		"multipart/mixed text/csv " + m.Attachments[0].Name: strings.ReplaceAll(string(m.Attachments[0].Data), "\r\n", "\n"),
 	}; !reflect.DeepEqual(found, want) {
 		t.Errorf("parts %q", found)
 	}

@@ -49,7 +49,9 @@ func (m Message) Bytes(from *mail.Address) ([]byte, error) {
 	alternative.Close()
 	nested, _ := mixed.CreatePart(textproto.MIMEHeader{"Content-Type": {"multipart/alternative; boundary=" + alternative.Boundary()}})
 	alternatives.WriteTo(nested)
-	part(mixed, "text/csv; charset=utf-8; header=present", mime.FormatMediaType("attachment", map[string]string{"filename": m.CSVName}), string(m.CSV))
+	for _, a := range m.Attachments {
+		part(mixed, a.Type, mime.FormatMediaType("attachment", map[string]string{"filename": a.Name}), string(a.Data))
+	}
 	mixed.Close()
 	return b.Bytes(), nil
 }

@@ -1,6 +1,7 @@
 package digest
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	htmltemplate "html/template"
@@ -10,6 +11,7 @@ import (
 	texttemplate "text/template"
 	"time"
 
+	"harmstack/activities/teams"
 	"harmstack/schemas"
 )
 
@@ -27,7 +29,7 @@ var (
 type page struct {
 	Team, Date, Revision, Approved, Summary, CSVName string
 	Entries                                          []entry
-	Left                                             []departure
+	Left                                             []Left
 }
 
 // entry is one suspect of the team's, in plain words.
@@ -35,49 +37,29 @@ type entry struct {
 	Reference, Change    string
 	Position             int64
 	New                  bool
+	State                string
 	Counts, Harm, Report string
-	Notes                []string
+	News, Notes          []string
 }
 
-// departure is one suspect who was the team's and is no longer.
-type departure struct {
-	Reference, Why string
-	Position       int64
-}
-
-func newPage(team string, in Input) page {
+func newPage(in Input) page {
 	p := page{
-		Team: team, Date: longDate(in.Night.AsOf.Start()), Revision: strconv.Itoa(in.Night.Revision),
+		Team: in.Team, Date: longDate(in.Night.AsOf.Start()), Revision: strconv.Itoa(in.Night.Revision),
 		Approved: longDate(in.Approved) + " at " + in.Approved.In(schemas.London).Format("15:04"),
-		CSVName:  "stack-" + slug(team) + ".csv",
-	}
-	changes := map[string]schemas.Change{}
-	for _, c := range in.Changes {
-		changes[c.SuspectID] = c
-	}
-	was, is := map[string]bool{}, map[string]bool{}
-	for _, r := range in.Previous {
-		was[r.SuspectID] = true
+		CSVName:  "stack-" + teams.Slug(in.Team) + ".csv", Left: in.Left,
 	}
 	fresh := 0
-	for _, r := range in.Stack {
-		is[r.SuspectID] = true
+	for _, s := range in.Suspects {
 		e := entry{
-			Reference: in.Pseudonym(r.SuspectID), Position: r.Position, New: !was[r.SuspectID],
-			Change: changeText(changes[r.SuspectID], was[r.SuspectID]),
-			Counts: countsText(r), Harm: harmText(r), Report: reportText(r), Notes: notes(in, r),
+			Reference: in.Pseudonym(s.SuspectID), Position: s.Position, New: s.Arrival != "", Change: cmp.Or(s.Arrival, movedText(s)),
+			State: s.State, Counts: countsText(s.Ranked), Harm: harmText(s.Ranked), Report: reportText(s.Ranked), News: s.News, Notes: notes(in, s),
 		}
 		if e.New {
 			fresh++
 		}
 		p.Entries = append(p.Entries, e)
 	}
-	for _, r := range in.Previous {
-		if !is[r.SuspectID] {
-			p.Left = append(p.Left, departure{in.Pseudonym(r.SuspectID), leftText(changes[r.SuspectID]), r.Position})
-		}
-	}
-	p.Summary = fmt.Sprintf("%s, %d new, %d gone", number(int64(len(in.Stack)), "suspect"), fresh, len(p.Left))
+	p.Summary = fmt.Sprintf("%s, %d new, %d gone", number(int64(len(in.Suspects)), "suspect"), fresh, len(p.Left))
 	return p
 }
 
@@ -92,32 +74,14 @@ func (p page) render() (text, html string, err error) {
 	return t.String(), h.String(), nil
 }
 
-func changeText(c schemas.Change, known bool) string {
+func movedText(s Suspect) string {
 	switch {
-	case !known && c.Previous != nil:
-		return "new to you, from another team"
-	case !known:
-		return "new"
-	case c.Previous == nil || c.Position == nil || *c.Previous == *c.Position:
+	case s.Previous == nil || *s.Previous == s.Position:
 		return "unchanged"
-	case *c.Previous > *c.Position:
-		return fmt.Sprintf("up from %d", *c.Previous)
+	case *s.Previous > s.Position:
+		return fmt.Sprintf("up from %d", *s.Previous)
 	default:
-		return fmt.Sprintf("down from %d", *c.Previous)
-	}
-}
-
-func leftText(c schemas.Change) string {
-	if c.Kind != schemas.ChangeLeft || c.Reason == nil {
-		return "still on the stack, now with another team"
-	}
-	switch *c.Reason {
-	case schemas.LeftOutranked:
-		return "left the stack: others rank higher now"
-	case schemas.LeftAgedOut:
-		return "left the stack: the allegations are older than a year"
-	default:
-		return "left the stack: the allegations no longer count (cleared, reclassified, or the suspect has died)"
+		return fmt.Sprintf("down from %d", *s.Previous)
 	}
 }
 
@@ -151,7 +115,7 @@ func reportText(r schemas.Ranked) string {
 	return "reported " + last
 }
 
-func notes(in Input, r schemas.Ranked) (lines []string) {
+func notes(in Input, r Suspect) (lines []string) {
 	add := func(when bool, format string, args ...any) {
 		if when {
 			lines = append(lines, fmt.Sprintf(format, args...))
@@ -168,20 +132,13 @@ func notes(in Input, r schemas.Ranked) (lines []string) {
 	add(r.NonRecent > 1, "%d allegations are non-recent: more than a year before they were reported.", r.NonRecent)
 	add(r.TieSize > 1, "Same score as %s; victims, allegations and the last report settle the order.", number(r.TieSize-1, "other suspect"))
 	add(in.Cut.InsideTie && r.Score == in.Cut.Score, "The edge of the stack falls inside this tie: %s with this score did not make it.", number(in.Cut.TiedOut, "suspect"))
-	owner := ""
-	if r.OwnerBorough != nil {
-		owner = *r.OwnerBorough
-	}
-	switch {
-	case owner == in.Borough:
-	case owner == "":
-		add(true, "Transferred to you from the central desk.")
-	default:
-		add(true, "Transferred to you; most of the alleged harm is in %s.", owner)
-	}
+	owner := cmp.Or(text(r.OwnerBorough), teams.CentralDesk)
+	add(r.With != in.Team, "The tasking is with %s.", r.With)
+	add(r.With == in.Team && owner == teams.CentralDesk && in.Team != owner, "Transferred to you from the central desk.")
+	add(r.With == in.Team && owner != teams.CentralDesk && in.Team != owner, "Transferred to you; most of the alleged harm is in %s.", owner)
 	var others []string
 	for _, b := range r.Boroughs {
-		if b != in.Borough && b != owner {
+		if b != in.Team && b != owner {
 			others = append(others, b)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"harmstack/activities/publish"
 	"harmstack/activities/scoring"
 	"harmstack/activities/store"
+	"harmstack/activities/webhook"
 )
 
 // The types of the permanent failures, as a client or a person in the UI sees them.
@@ -33,7 +34,10 @@ const (
 	StaleNight           = "StaleNight"           // another stack was approved since the night was compared
 	Overtaken            = "Overtaken"            // a newer approved night is current
 	NotRecorded          = "NotRecorded"          // a decision could not be recorded in time
-	DeliveryRefused      = "DeliveryRefused"      // the mail server refuses the message for good
+	DeliveryRefused      = "DeliveryRefused"      // the other side refuses the message for good
+	OtherTeam            = "OtherTeam"            // the tasking is another team's
+	WrongState           = "WrongState"           // the tasking is in no state for that; somebody else may have come first
+	NoSuchTasking        = "NoSuchTasking"        // nobody has that pseudonym
 )
 
 // Permanent makes a failure that is not retried. Its text is the error's, which holds nothing personal.
@@ -52,13 +56,14 @@ func Is(err error, kind string) bool {
 func Of(err error) error {
 	var mismatch *extract.SchemaMismatch
 	var refused *digest.SendError
+	var hooked *webhook.SendError
 	var known *temporal.ApplicationError
 	switch {
 	case err == nil, errors.As(err, &known), errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &mismatch):
 		return Permanent(SchemaMismatch, err)
-	case errors.As(err, &refused) && refused.Permanent:
+	case errors.As(err, &refused) && refused.Permanent, errors.As(err, &hooked) && hooked.Permanent:
 		return Permanent(DeliveryRefused, err)
 	}
 	for _, p := range []struct {

@@ -186,7 +186,6 @@ func demoConfig(r demoRequest) (config.Config, error) {
 		Store:        filepath.Join(dir, "store"),
 		Sources:      map[string]string{nightly.DefaultSource: filepath.Join(dir, "extract.parquet")},
 		Mail:         config.OutboxMail(filepath.Join(dir, "outbox")),
-		Teams:        config.NowhereTeams(),
 		PseudonymKey: key,
 		TempDir:      os.TempDir(),
 		TaskQueue:    "harmstack-demo",

@@ -15,6 +15,7 @@ import (
 	"harmstack/activities/publish"
 	"harmstack/activities/ranking"
 	"harmstack/activities/store"
+	"harmstack/activities/teams"
 	"harmstack/schemas"
 	"harmstack/worker/config"
 )
@@ -44,6 +45,11 @@ func dial() (client.Client, config.Config, error) {
 	}
 	c, err := cfg.Dial(quiet{})
 	return c, cfg, err
+}
+
+// loadTeams reads the teams as the environment says.
+func loadTeams() (*teams.Teams, error) {
+	return config.Config{TeamsFile: os.Getenv("HARMSTACK_TEAMS")}.LoadTeams()
 }
 
 // quiet keeps the Temporal client's log off the terminal: what matters comes back as an error.

@@ -83,6 +83,15 @@ func examine(ctx context.Context) (checks []check) {
 		found, err := examineStore(ctx, cfg.Store)
 		add("store", found, err)
 	}
+	if who, err := cfg.LoadTeams(); err != nil {
+		add("teams", "", err)
+	} else {
+		found := fmt.Sprintf("%d boroughs and desks, %d specialist teams", len(who.Owners()), len(who.Specialists()))
+		if cfg.TeamsFile == "" {
+			found = "no file: every message leads nowhere"
+		}
+		add("teams", found, nil)
+	}
 	source, ok := cfg.Sources[nightly.DefaultSource]
 	if !ok {
 		err = errors.New("none: set HARMSTACK_EXTRACT, or name an extract in every request")

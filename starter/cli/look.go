@@ -4,12 +4,16 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"harmstack/activities/casework"
 	"harmstack/activities/publish"
+	"harmstack/activities/tasking"
 	"harmstack/schemas"
 )
 
@@ -286,7 +290,7 @@ func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "status",
 		GroupID: groupLook,
-		Short:   "List the published nights, which is approved and which wait for a decision",
+		Short:   "List the published nights and their decisions, and how the taskings stand",
 		Example: `  starter status`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -321,8 +325,15 @@ func statusCommand() *cobra.Command {
 				}
 				lines[i] = line{n.ID, n.Status, current != nil && current.Manifest.NightID == n.ID, m.RowsRead, m.Suspects, m.Changes, n.Decision}
 			}
+			measures, err := tasking.Measure(ctx, st, now())
+			if err != nil {
+				return err
+			}
 			if asJSON {
-				return printJSON(out, lines)
+				return printJSON(out, struct {
+					Nights   []line            `json:"nights"`
+					Taskings casework.Measures `json:"taskings"`
+				}{lines, measures})
 			}
 			if len(lines) == 0 {
 				fmt.Fprintln(out, "No night is published yet: `starter run` makes one.")
@@ -343,10 +354,51 @@ func statusCommand() *cobra.Command {
 				}
 				rows = append(rows, row)
 			}
-			return table(out, rows)
+			if err := table(out, rows); err != nil {
+				return err
+			}
+			return printMeasures(out, measures)
 		},
 	}
 	storeFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+func printMeasures(out io.Writer, m casework.Measures) error {
+	fmt.Fprintf(out, "\n%d of the %d on the approved stack were ever tasked. %s open taskings, %s overdue.\n", m.Tasked, m.Stack, thousands(int64(m.Open)), thousands(int64(m.Overdue)))
+	if m.Acknowledged > 0 {
+		fmt.Fprintf(out, "Acknowledged %s times: half of them within %s, nine in ten within %s.\n", thousands(int64(m.Acknowledged)), hours(m.AcknowledgeMedian), hours(m.AcknowledgeP90))
+	}
+	if len(m.Teams) > 0 {
+		rows := [][]string{{"TEAM", "OPEN", "UNANSWERED", "OVERDUE", "> 7 DAYS", "> 30 DAYS", "OLDEST"}}
+		for _, t := range m.Teams {
+			rows = append(rows, []string{t.Team, strconv.Itoa(t.Open), strconv.Itoa(t.Unanswered), strconv.Itoa(t.Overdue), strconv.Itoa(t.WeekOld), strconv.Itoa(t.MonthOld), hours(t.Oldest)})
+		}
+		fmt.Fprintln(out)
+		if err := table(out, rows); err != nil {
+			return err
+		}
+	}
+	if len(m.Outcomes) == 0 {
+		return nil
+	}
+	fmt.Fprintln(out)
+	rows := [][]string{{"MONTH", "OUTCOME", "TASKINGS"}}
+	for _, o := range m.Outcomes {
+		rows = append(rows, []string{o.Month, strings.ReplaceAll(o.Outcome, "_", " "), strconv.Itoa(o.Count)})
+	}
+	return table(out, rows)
+}
+
+// hours shows a time of hours or days.
+func hours(d time.Duration) string {
+	switch {
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%.1f h", d.Hours())
+	default:
+		return fmt.Sprintf("%.1f days", d.Hours()/24)
+	}
 }

@@ -34,12 +34,17 @@ New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`
 		&cobra.Group{ID: groupTry, Title: "Try it, without a server:"},
 		&cobra.Group{ID: groupNight, Title: "Run nights:"},
 		&cobra.Group{ID: groupLook, Title: "Look at what is published:"},
+		&cobra.Group{ID: groupTask, Title: "Work a tasking:"},
 	)
 	root.AddCommand(
 		demoCommand(), generateCommand(), scoreCommand(), extractCommand(),
 		runCommand(), backfillCommand(), scheduleCommand(), decisionCommand(approve), decisionCommand(hold), doctorCommand(),
 		stackCommand(), explainCommand(), diffCommand(), statusCommand(),
+		taskingCommand(), teamsCommand(),
 	)
+	for _, a := range answers {
+		root.AddCommand(answerCommand(a))
+	}
 	if err := root.ExecuteContext(ctx); err != nil {
 		// One line: an error of several faults is joined, not stacked.
 		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
@@ -52,4 +57,5 @@ const (
 	groupTry   = "try"
 	groupNight = "night"
 	groupLook  = "look"
+	groupTask  = "task"
 )

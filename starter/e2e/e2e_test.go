@@ -33,6 +33,7 @@ import (
 	"harmstack/activities/heartbeat"
 	"harmstack/activities/publish"
 	"harmstack/activities/store"
+	"harmstack/activities/teams"
 	"harmstack/schemas"
 	"harmstack/starter/devserver"
 	"harmstack/worker/config"
@@ -160,11 +161,7 @@ func deploy(t *testing.T, rows []schemas.Offence, deaths string, more ...string)
 	if err := parquet.WriteFile(filepath.Join(d.dir, "extract.parquet"), rows); err != nil {
 		t.Fatal(err)
 	}
-	var teams strings.Builder
-	for team, addresses := range config.NowhereTeams() {
-		fmt.Fprintf(&teams, "%s,%s\n", team, addresses[0])
-	}
-	if err := os.WriteFile(filepath.Join(d.dir, "teams.csv"), []byte(teams.String()), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(d.dir, "teams.yaml"), teams.Example(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	died := filepath.Join(d.dir, "died")
@@ -176,7 +173,7 @@ func deploy(t *testing.T, rows []schemas.Offence, deaths string, more ...string)
 		"HARMSTACK_STORE=" + filepath.Join(d.dir, "store"), "HARMSTACK_EXTRACT=./extract.parquet",
 		"HARMSTACK_PSEUDONYM_KEY=" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{1}, 32)),
 		"HARMSTACK_SMTP=" + d.mail.address, "HARMSTACK_SMTP_TLS=none", "HARMSTACK_MAIL_FROM=harmstack@example.police.uk",
-		"HARMSTACK_TEAMS=" + filepath.Join(d.dir, "teams.csv"), "HARMSTACK_THREADS=1", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),
+		"HARMSTACK_TEAMS=" + filepath.Join(d.dir, "teams.yaml"), "HARMSTACK_THREADS=1", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),
 	}, more...)
 	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "HARMSTACK_PAYLOAD_KEYS=") }) {
 		env = append(env, "HARMSTACK_PAYLOAD_KEYS="+config.NoKeys)

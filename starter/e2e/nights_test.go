@@ -57,7 +57,7 @@ func TestKilledWorker(t *testing.T) {
 				})
 			})
 		}
-		for _, activities := range []string{"Claim Decide", "Extract Swap", "Check Plan", "Score Deliver", "Rank", "Publish"} {
+		for _, activities := range []string{"Claim Decide", "Extract Swap", "Check Plan", "Score Deliver", "Rank Order", "Publish Apply"} {
 			for _, moment := range []string{":during", ":after"} {
 				deaths := strings.Join(strings.Fields(activities), moment+" ") + moment
 				wg.Go(func() {
@@ -70,11 +70,11 @@ func TestKilledWorker(t *testing.T) {
 						if !strings.Contains(activities, " ") {
 							return
 						}
-						if got := d.approve(n).Tasking; got.Sent+got.Unchanged != 33 || got.Failed != 0 {
+						if got := d.approve(n).Tasking; got.Sent+got.Unchanged != 34 || got.Failed != 0 {
 							t.Errorf("%+v", got)
 						}
 						messages := d.mail.messages()
-						if len(messages) != 33 {
+						if len(messages) != 34 {
 							t.Errorf("%d teams were written to", len(messages))
 						}
 						for to, ids := range messages {

@@ -5,12 +5,10 @@ package config
 import (
 	"cmp"
 	"encoding/base64"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -21,20 +19,17 @@ import (
 	"harmstack/activities/digest"
 	"harmstack/activities/nightly"
 	"harmstack/activities/pseudonym"
-	"harmstack/activities/tasking"
-	"harmstack/schemas"
-	"harmstack/schemas/reference"
+	"harmstack/activities/teams"
 	"harmstack/workflows"
 	"harmstack/workflows/plugin"
 )
 
 // Config is a deployment.
 type Config struct {
-	Store   string            // folder or URL of the artefact store
-	Sources map[string]string // extracts by name
-	Mail    Mail
-	// Teams are the e-mail addresses by borough, the central desk's by digest.CentralDesk.
-	Teams        map[string][]string
+	Store        string            // folder or URL of the artefact store
+	Sources      map[string]string // extracts by name
+	Mail         Mail
+	TeamsFile    string // YAML: who works where, and by when; empty: nobody, with an outbox
 	PseudonymKey []byte
 	// PayloadKeys encrypt what passes through Temporal; none: plain text.
 	PayloadKeys []plugin.Key
@@ -43,6 +38,8 @@ type Config struct {
 	ShardRows   int64 // rows that one worker scores alone; 0: the default
 	TempDir     string
 	TaskQueue   string
+
+	env func(string) string // where the teams' secrets are; nil: the process's
 }
 
 // Mail says where digests go: to a server, or into a folder when there is none.
@@ -68,8 +65,8 @@ const Usage = `Environment:
   HARMSTACK_SMTP_TLS            starttls (default), implicit or none
   HARMSTACK_SMTP_USER           with HARMSTACK_SMTP_PASSWORD, where the server wants a login
   HARMSTACK_MAIL_FROM           sender, "Harmstack <harmstack@example.police.uk>"
-  HARMSTACK_TEAMS               CSV file "team,address" (required with HARMSTACK_SMTP): all boroughs and
-                                "Central desk"; a team may have several lines
+  HARMSTACK_TEAMS               YAML file of the teams, their addresses, specialists and deadlines (required with
+                                HARMSTACK_SMTP): starter teams --example prints one
   HARMSTACK_THREADS             goroutines that read an extract (default: one a processor)
   HARMSTACK_MEMORY              what a scoring holds before it spills, such as 2GiB (default: all in memory)
   HARMSTACK_TEMP                folder for what spills (default: the system's)
@@ -90,7 +87,7 @@ func LoadClient(env func(string) string) (Config, error) {
 }
 
 func (l *loader) client() Config {
-	c := Config{Store: l.env("HARMSTACK_STORE"), TaskQueue: cmp.Or(l.env("HARMSTACK_TASK_QUEUE"), workflows.TaskQueue)}
+	c := Config{env: l.env, Store: l.env("HARMSTACK_STORE"), TaskQueue: cmp.Or(l.env("HARMSTACK_TASK_QUEUE"), workflows.TaskQueue)}
 	if c.Store == "" {
 		l.fault("HARMSTACK_STORE", errors.New("name the folder or URL of the artefact store"))
 	}
@@ -126,7 +123,9 @@ func Load(env func(string) string) (Config, error) {
 		l.fault("HARMSTACK_PSEUDONYM_KEY", fmt.Errorf("give at least %d random bytes in base64 (openssl rand -base64 %d)", pseudonym.KeyBytes, pseudonym.KeyBytes))
 	}
 	c.Mail = l.mail()
-	if c.Teams, err = teams(env("HARMSTACK_TEAMS"), c.Mail.SMTP.Host != ""); err != nil {
+	if c.TeamsFile = env("HARMSTACK_TEAMS"); c.TeamsFile == "" && c.Mail.SMTP.Host != "" {
+		l.fault("HARMSTACK_TEAMS", errors.New("name the YAML file of the teams: `starter teams --example` prints one"))
+	} else if _, err := c.LoadTeams(); err != nil {
 		l.fault("HARMSTACK_TEAMS", err)
 	}
 	return c, errors.Join(l.faults...)
@@ -236,61 +235,16 @@ func (m Mail) Mailer() (digest.Mailer, error) {
 	return digest.NewSMTP(m.SMTP)
 }
 
-// NowhereTeams gives every team an address that leads nowhere, for an outbox.
-func NowhereTeams() map[string][]string {
-	addresses := map[string][]string{}
-	for _, name := range teamNames() {
-		addresses[name] = []string{tasking.Slug(name) + "@localhost.invalid"}
+// LoadTeams reads who works where. Without a file, and so without a mail server, every message leads nowhere.
+func (c Config) LoadTeams() (*teams.Teams, error) {
+	if c.TeamsFile == "" {
+		return teams.Nowhere(), nil
 	}
-	return addresses
-}
-
-func teamNames() []string {
-	names := []string{digest.CentralDesk}
-	for _, b := range reference.Default().Boroughs() {
-		names = append(names, b.Name)
+	env := c.env
+	if env == nil {
+		env = os.Getenv
 	}
-	return names
-}
-
-// teams reads the teams' addresses. Without a mail server none are needed.
-func teams(path string, required bool) (map[string][]string, error) {
-	if path == "" && required {
-		return nil, errors.New("name the CSV file of the teams' addresses")
-	}
-	if path == "" {
-		return NowhereTeams(), nil
-	}
-	addresses := map[string][]string{}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	r := csv.NewReader(f)
-	r.FieldsPerRecord = 2
-	rows, err := r.ReadAll()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
-	}
-	for i, row := range rows {
-		name := schemas.TrimSpace(row[0])
-		if i == 0 && name == "team" {
-			continue
-		}
-		if b, ok := reference.Default().FindBorough(name); ok {
-			name = reference.Default().Boroughs()[b].Name
-		} else if name != digest.CentralDesk {
-			return nil, fmt.Errorf("line %d: %q is none of the 32 boroughs, nor %q", i+1, name, digest.CentralDesk)
-		}
-		addresses[name] = append(addresses[name], row[1])
-	}
-	for _, name := range teamNames() {
-		if len(addresses[name]) == 0 {
-			return nil, fmt.Errorf("the team %s has no address", name)
-		}
-	}
-	return addresses, nil
+	return teams.Load(c.TeamsFile, env)
 }
 
 // Dial connects to the Temporal that the TEMPORAL_ variables or its configuration file name.

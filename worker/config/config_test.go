@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"harmstack/activities/digest"
+	"harmstack/activities/teams"
 )
 
 var secret = base64.StdEncoding.EncodeToString([]byte("hunter2-hunter2-hunter2-hunter2-"))
@@ -38,17 +39,16 @@ func TestDefaults(t *testing.T) {
 	if c.TaskQueue != "harmstack" || c.Threads != 0 || c.Memory != 0 || len(c.PayloadKeys) != 0 || len(c.Sources) != 0 || c.TempDir == "" {
 		t.Errorf("%+v", c)
 	}
-	if len(c.Teams) != 33 || c.Teams[digest.CentralDesk] == nil || c.Teams["Hackney"][0] != "hackney@localhost.invalid" {
-		t.Errorf("%v", c.Teams)
+	who, err := c.LoadTeams()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, ok := who.Find("Hackney"); !ok || p.Mail[0] != "hackney@localhost.invalid" {
+		t.Errorf("%+v", p)
 	}
 }
 
 func TestEverything(t *testing.T) {
-	var teams strings.Builder
-	teams.WriteString("team,address\nhackney,second@example.police.uk\n")
-	for team := range NowhereTeams() {
-		teams.WriteString(team + ",team@example.police.uk\n")
-	}
 	env := good()
 	delete(env, "HARMSTACK_OUTBOX")
 	delete(env, "HARMSTACK_PSEUDONYM_KEY")
@@ -56,7 +56,7 @@ func TestEverything(t *testing.T) {
 		"HARMSTACK_EXTRACT": "/data/x.parquet", "HARMSTACK_SOURCES": "old=/data/old.parquet,\n new=file:///data/new.parquet",
 		"HARMSTACK_PSEUDONYM_KEY_FILE": file(t, secret+"\n"), "HARMSTACK_PAYLOAD_KEYS": "k2=" + secret + ",k1=" + secret,
 		"HARMSTACK_SMTP": "mail.example.police.uk:2525", "HARMSTACK_SMTP_TLS": "implicit", "HARMSTACK_SMTP_USER": "me",
-		"HARMSTACK_SMTP_PASSWORD_FILE": file(t, "pw\n"), "HARMSTACK_MAIL_FROM": "a@example.police.uk", "HARMSTACK_TEAMS": file(t, teams.String()),
+		"HARMSTACK_SMTP_PASSWORD_FILE": file(t, "pw\n"), "HARMSTACK_MAIL_FROM": "a@example.police.uk", "HARMSTACK_TEAMS": file(t, string(teams.Example())),
 		"HARMSTACK_THREADS": "3", "HARMSTACK_MEMORY": "2GiB", "HARMSTACK_TEMP": "/scratch", "HARMSTACK_TASK_QUEUE": "q",
 	} {
 		env[name] = value
@@ -71,8 +71,12 @@ func TestEverything(t *testing.T) {
 		len(c.PayloadKeys) != 2 || c.PayloadKeys[0].ID != "k2" || c.Threads != 3 || c.Memory != 2<<30 || c.TempDir != "/scratch" || c.TaskQueue != "q" {
 		t.Errorf("%+v", c)
 	}
-	if got := c.Teams["Hackney"]; len(got) != 2 || got[0] != "second@example.police.uk" {
-		t.Errorf("%v", got)
+	who, err := c.LoadTeams()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, ok := who.Find("Hackney"); !ok || p.Mail[0] != "Hackney VAWG <vawg.hackney@example.police.uk>" {
+		t.Errorf("%+v", p)
 	}
 }
 
@@ -93,8 +97,8 @@ func TestFaults(t *testing.T) {
 		{"a source twice", "HARMSTACK_SOURCES", "a=/x,a=/y", `HARMSTACK_SOURCES: the source "a" is there twice`},
 		{"no thread", "HARMSTACK_THREADS", "0", "HARMSTACK_THREADS: "},
 		{"memory without a unit known", "HARMSTACK_MEMORY", "2GB", `HARMSTACK_MEMORY: "2GB"`},
-		{"a team without an address", "HARMSTACK_TEAMS", "\nHackney,a@b\n", "HARMSTACK_TEAMS: the team"},
-		{"a team that is none", "HARMSTACK_TEAMS", "Kent,a@b\n", `HARMSTACK_TEAMS: line 1: "Kent"`},
+		{"teams of before", "HARMSTACK_TEAMS", "team,address\nHackney,a@b\n", "HARMSTACK_TEAMS: "},
+		{"teams that lack most", "HARMSTACK_TEAMS", "boroughs: {Hackney: {mail: [a@b.example]}}\n", "boroughs.Barnet"},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			env := good()

@@ -17,6 +17,7 @@ import (
 	"harmstack/activities/pseudonym"
 	"harmstack/activities/store"
 	"harmstack/activities/tasking"
+	"harmstack/activities/webhook"
 	"harmstack/worker/config"
 	"harmstack/workflows"
 )
@@ -59,7 +60,8 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 		Nightly: &nightly.Activities{Store: st, Sources: cfg.Sources, Threads: cfg.Threads, Memory: cfg.Memory, ShardRows: cfg.ShardRows,
 			TempDir: cfg.TempDir, Code: Build()},
 		Decision: &decision.Activities{Store: st},
-		Tasking:  &tasking.Activities{Store: st, Mailer: mailer, Pseudonym: hide, Addresses: cfg.Teams},
+		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,
+			Teams: cfg.LoadTeams, SendOrder: workflows.SendOrder(c, cfg.TaskQueue)},
 	})
 	return s, nil
 }

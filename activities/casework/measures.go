@@ -1,0 +1,141 @@
+package casework
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"harmstack/schemas"
+)
+
+// Measures say how the force as a whole takes its taskings on. They count taskings, never people.
+type Measures struct {
+	// Teams are those that have an open tasking, by name.
+	Teams []TeamMeasure `json:"teams"`
+	// Open and Overdue count over all teams; overdue ones should have been acknowledged by now.
+	Open    int `json:"open"`
+	Overdue int `json:"overdue"`
+	// Acknowledged counts how often a tasking was taken on; the times are from its arrival at the team.
+	Acknowledged      int           `json:"acknowledged"`
+	AcknowledgeMedian time.Duration `json:"acknowledge_median_ns"`
+	AcknowledgeP90    time.Duration `json:"acknowledge_p90_ns"`
+	// Outcomes by month of London, oldest first.
+	Outcomes []MonthOutcome `json:"outcomes"`
+	// Stack is how many the approved stack holds, Tasked how many of them were ever tasked.
+	Stack  int `json:"stack"`
+	Tasked int `json:"tasked"`
+}
+
+// TeamMeasure is how one team stands.
+type TeamMeasure struct {
+	Team       string `json:"team"`
+	Open       int    `json:"open"`
+	Unanswered int    `json:"unanswered"`
+	Overdue    int    `json:"overdue"`
+	// WeekOld and MonthOld are open for more than 7 and 30 days since they last came to the team.
+	WeekOld  int           `json:"older_than_7_days"`
+	MonthOld int           `json:"older_than_30_days"`
+	Oldest   time.Duration `json:"oldest_ns"`
+}
+
+// MonthOutcome counts one outcome in one month.
+type MonthOutcome struct {
+	Month   string `json:"month"` // 2026-06
+	Outcome string `json:"outcome"`
+	Count   int    `json:"count"`
+}
+
+// Collector adds up measures over taskings.
+type Collector struct {
+	now      time.Time
+	teams    map[string]*TeamMeasure
+	outcomes map[MonthOutcome]int
+	times    []time.Duration
+	tasked   map[string]bool
+	m        Measures
+}
+
+// Measure starts a collection as of now; stack are the references on the approved stack.
+func Measure(now time.Time, stack []string) *Collector {
+	c := &Collector{now: now, teams: map[string]*TeamMeasure{}, outcomes: map[MonthOutcome]int{}, tasked: map[string]bool{}}
+	for _, reference := range stack {
+		c.tasked[reference] = false
+	}
+	c.m.Stack = len(stack)
+	return c
+}
+
+// Add counts one tasking.
+func (c *Collector) Add(t *schemas.Tasking) {
+	if _, ok := c.tasked[t.Reference]; ok {
+		c.tasked[t.Reference] = true
+	}
+	var arrived time.Time
+	for _, e := range t.Events {
+		switch e.Kind {
+		case schemas.EventIssued, schemas.EventReopened, schemas.EventTransferred:
+			arrived = e.At
+		case schemas.EventAcknowledged:
+			c.times = append(c.times, e.At.Sub(arrived))
+		case schemas.EventClosed:
+			c.outcomes[MonthOutcome{Month: e.At.In(schemas.London).Format("2006-01"), Outcome: e.Outcome}]++
+		}
+	}
+	if !t.State.Open() {
+		return
+	}
+	team := c.teams[t.Team]
+	if team == nil {
+		team = &TeamMeasure{Team: t.Team}
+		c.teams[t.Team] = team
+	}
+	age := c.now.Sub(arrived)
+	team.Open++
+	team.Oldest = max(team.Oldest, age)
+	if t.State.Unanswered() {
+		team.Unanswered++
+	}
+	if Overdue(t, c.now) {
+		team.Overdue++
+	}
+	if age > 7*24*time.Hour {
+		team.WeekOld++
+	}
+	if age > 30*24*time.Hour {
+		team.MonthOld++
+	}
+}
+
+// Overdue tells whether a tasking should have been acknowledged by now.
+func Overdue(t *schemas.Tasking, now time.Time) bool {
+	due, ok := t.Due()
+	return ok && now.After(due)
+}
+
+// Measures are those of all that was added.
+func (c *Collector) Measures() Measures {
+	for _, name := range slices.Sorted(maps.Keys(c.teams)) {
+		team := c.teams[name]
+		c.m.Teams = append(c.m.Teams, *team)
+		c.m.Open += team.Open
+		c.m.Overdue += team.Overdue
+	}
+	for o, n := range c.outcomes {
+		o.Count = n
+		c.m.Outcomes = append(c.m.Outcomes, o)
+	}
+	slices.SortFunc(c.m.Outcomes, func(a, b MonthOutcome) int {
+		return cmp.Or(cmp.Compare(a.Month, b.Month), cmp.Compare(a.Outcome, b.Outcome))
+	})
+	for _, tasked := range c.tasked {
+		if tasked {
+			c.m.Tasked++
+		}
+	}
+	slices.Sort(c.times)
+	if n := len(c.times); n > 0 {
+		c.m.Acknowledged, c.m.AcknowledgeMedian, c.m.AcknowledgeP90 = n, c.times[(n-1)/2], c.times[(9*n-1)/10]
+	}
+	return c.m
+}

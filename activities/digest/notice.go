@@ -1,0 +1,107 @@
+package digest
+
+import (
+	_ "embed"
+	"fmt"
+	htmltemplate "html/template"
+	"strings"
+	texttemplate "text/template"
+	"time"
+
+	"harmstack/schemas"
+)
+
+var (
+	//go:embed notice.txt.tmpl
+	noticeText string
+	//go:embed notice.html.tmpl
+	noticeHTML string
+
+	textNotice = texttemplate.Must(texttemplate.New("text").Parse(noticeText))
+	htmlNotice = htmltemplate.Must(htmltemplate.New("html").Parse(noticeHTML))
+)
+
+// Notice is a message about one event of one tasking that cannot wait for the digest.
+type Notice struct {
+	Key     string // names the message, as Message.Key does
+	Party   string // who is told
+	To      []string
+	Tasking *schemas.Tasking
+	Event   schemas.TaskingEvent
+}
+
+// Build writes the notice. It has no attachment and no id: the pseudonym leads to both.
+func (n Notice) Build() (Message, error) {
+	to, err := addresses(n.Party, n.To)
+	if err != nil {
+		return Message{}, err
+	}
+	t := n.Tasking
+	what, ask := n.words()
+	page := struct {
+		Title, Reference, Team, Party, Facts, State, Ask, Reason string
+		News                                                     []string
+	}{what, t.Reference, t.Team, n.Party, factsText(t.Facts), StateText(t), ask, n.Event.Reason, n.Event.News}
+	var text, html strings.Builder
+	if err := textNotice.Execute(&text, page); err != nil {
+		return Message{}, fmt.Errorf("notice: %w", err)
+	}
+	if err := htmlNotice.Execute(&html, page); err != nil {
+		return Message{}, fmt.Errorf("notice: %w", err)
+	}
+	return Message{Key: n.Key, Date: n.Event.At, To: to, Subject: fmt.Sprintf("Tasking %s, %s: %s", t.Reference, t.Team, what),
+		Text: text.String(), HTML: html.String()}, nil
+}
+
+// words says what happened and what the reader is to do about it.
+func (n Notice) words() (what, ask string) {
+	answer := fmt.Sprintf("Acknowledge it: starter ack %s --team %q --by YOUR-NAME, or by the update acknowledge of the workflow tasking-%s.",
+		n.Tasking.Reference, n.Tasking.Team, n.Tasking.Reference)
+	switch n.Event.Kind {
+	case schemas.EventReminded:
+		return "nobody has acknowledged it yet", answer
+	case schemas.EventLead:
+		return "not acknowledged in time", "You lead the command that " + n.Tasking.Team + " belongs to: see that somebody takes it on. " + answer
+	case schemas.EventDesk:
+		return "still not acknowledged", "Neither the team nor its lead has answered: take it on for them, or find out why. " +
+			strings.Replace(answer, fmt.Sprintf("%q", n.Tasking.Team), fmt.Sprintf("%q", n.Party), 1)
+	case schemas.EventTransferred:
+		if n.Party == n.Event.From {
+			return "transferred to " + n.Event.Team, "There is nothing more to do for you."
+		}
+		return "transferred to you from " + n.Event.From, answer
+	}
+	return strings.ReplaceAll(n.Event.Kind, "_", " "), ""
+}
+
+// StateText says where a tasking stands, and what it waits for.
+func StateText(t *schemas.Tasking) string {
+	wait := ""
+	if due, ok := t.Due(); ok {
+		wait = ": acknowledge by " + minute(due)
+	}
+	switch t.State {
+	case schemas.TaskingEscalated:
+		return "Escalated: nobody had acknowledged it by " + minute(t.Chase.Lead)
+	case schemas.TaskingClosed:
+		return "Closed on " + longDate(t.Since) + ": " + strings.ReplaceAll(t.Outcome, "_", " ")
+	case schemas.TaskingAcknowledged, schemas.TaskingInProgress, schemas.TaskingStoodDown:
+		name := strings.ReplaceAll(string(t.State), "_", " ")
+		return strings.ToUpper(name[:1]) + name[1:] + " since " + minute(t.Since)
+	case schemas.TaskingTransferred:
+		return "Transferred" + wait
+	default:
+		return "Issued" + wait
+	}
+}
+
+func minute(t time.Time) string { return t.In(schemas.London).Format("Monday 2 January 2006, 15:04") }
+
+func factsText(f schemas.TaskingFacts) string {
+	s := number(f.Allegations, "allegation") + " in " + number(f.Reports, "crime report") + " against " + number(f.Victims, "victim") +
+		", " + days(f.HarmDays) + " harm days"
+	if f.Status != "" {
+		s += "; " + strings.ReplaceAll(f.Status, "_", " ")
+	}
+	return s
+}

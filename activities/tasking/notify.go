@@ -1,0 +1,151 @@
+package tasking
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"harmstack/activities/casework"
+	"harmstack/activities/digest"
+	"harmstack/activities/failure"
+	"harmstack/activities/heartbeat"
+	"harmstack/activities/ledger"
+	"harmstack/activities/teams"
+	"harmstack/activities/webhook"
+	"harmstack/schemas"
+)
+
+// NotifyParams names an event of a tasking.
+type NotifyParams struct {
+	Reference string `json:"reference"`
+	Number    int    `json:"number"`
+}
+
+// NotifyResult is how many messages went out, and how many were out already.
+type NotifyResult struct {
+	Sent    int `json:"sent"`
+	Already int `json:"already"`
+}
+
+// recipient is one party that is told of an event, in one way.
+type recipient struct {
+	teams.Party
+	channel string
+}
+
+// audience is who is told of an event at once. Mail goes out when nobody answers and when a person
+// transfers a tasking; the digest tells the rest. A webhook gets every event of its team.
+func audience(t *schemas.Tasking, e schemas.TaskingEvent, who *teams.Teams) (to []recipient) {
+	var concerned []teams.Party
+	for _, name := range []string{e.Team, e.From} {
+		if p, ok := who.Find(name); ok && name != "" {
+			concerned = append(concerned, p)
+		}
+	}
+	var mailed []teams.Party
+	switch {
+	case e.Kind == schemas.EventReminded:
+		mailed = concerned
+	case e.Kind == schemas.EventLead:
+		mailed = []teams.Party{who.Lead(t.BCU)}
+	case e.Kind == schemas.EventDesk:
+		mailed = []teams.Party{who.Desk()}
+	case e.Kind == schemas.EventTransferred && e.By != "":
+		mailed = concerned
+	}
+	for _, p := range mailed {
+		to = append(to, recipient{p, ledger.Mail})
+	}
+	for _, p := range concerned {
+		if p.Webhook != nil {
+			to = append(to, recipient{p, ledger.Webhook})
+		}
+	}
+	return to
+}
+
+// Notify tells everybody who is to know of an event at once. One party's trouble is no other's.
+func (a *Activities) Notify(ctx context.Context, p NotifyParams) (NotifyResult, error) {
+	_, stop := heartbeat.Start(ctx)
+	defer stop()
+	r, err := a.notify(ctx, p)
+	return r, failure.Of(err)
+}
+
+func (a *Activities) notify(ctx context.Context, p NotifyParams) (result NotifyResult, err error) {
+	who, err := a.who()
+	if err != nil {
+		return result, err
+	}
+	// As it was after the event, so that a message that is sent again says the same.
+	t, err := casework.LoadVersion(ctx, a.Store, p.Reference, p.Number)
+	if err != nil {
+		return result, err
+	}
+	e := t.Events[p.Number-1]
+	var passing, final []error
+	for _, to := range audience(t, e, who) {
+		sent, err := a.tell(ctx, t, e, to)
+		switch {
+		case err == nil && sent:
+			result.Sent++
+		case err == nil:
+			result.Already++
+		case refused(err):
+			final = append(final, fmt.Errorf("%s: %w", to.Name, err))
+		default:
+			passing = append(passing, fmt.Errorf("%s: %w", to.Name, err))
+		}
+	}
+	if len(passing) > 0 {
+		return result, errors.Join(passing...)
+	}
+	if len(final) > 0 {
+		return result, failure.Permanent(failure.DeliveryRefused, errors.Join(final...))
+	}
+	return result, nil
+}
+
+// tell sends one message about an event.
+func (a *Activities) tell(ctx context.Context, t *schemas.Tasking, e schemas.TaskingEvent, to recipient) (bool, error) {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s %s", t.Reference, e.Number, to.channel, to.Name))
+	id := hex.EncodeToString(sum[:16])
+	entry := ledger.Entry{ID: id, Channel: to.channel, Team: to.Name, Kind: e.Kind, Subject: t.Reference}
+	return a.deliver(ctx, entry, "the tasking's event "+e.Kind, func() error {
+		if to.channel == ledger.Webhook {
+			return a.Hooks.Send(ctx, to.Webhook.URL, to.Webhook.Secret, webhook.Event{ID: id, Source: "harmstack", Type: "harmstack.tasking." + e.Kind,
+				Subject: t.Reference, Time: e.At, Data: eventData(t, e)})
+		}
+		m, err := digest.Notice{Key: id, Party: to.Name, To: to.Mail, Tasking: t, Event: e}.Build()
+		if err != nil {
+			return err
+		}
+		return a.Mailer.Send(ctx, m)
+	})
+}
+
+// hooked is what a webhook is told: no id, no name, no free text.
+type hooked struct {
+	Reference   string               `json:"reference"`
+	Event       int                  `json:"event"`
+	Team        string               `json:"team"`
+	From        string               `json:"from,omitempty"`
+	BCU         string               `json:"bcu,omitempty"`
+	State       schemas.TaskingState `json:"state"`
+	Outcome     string               `json:"outcome,omitempty"`
+	Due         string               `json:"due,omitempty"`
+	Facts       schemas.TaskingFacts `json:"facts"`
+	Specialists []string             `json:"specialists"`
+	News        []string             `json:"news"`
+}
+
+func eventData(t *schemas.Tasking, e schemas.TaskingEvent) hooked {
+	h := hooked{Reference: t.Reference, Event: e.Number, Team: e.Team, From: e.From, BCU: t.BCU, State: t.State, Outcome: e.Outcome,
+		Facts: t.Facts, Specialists: append([]string{}, t.Specialists...), News: append([]string{}, e.News...)}
+	if due, ok := t.Due(); ok {
+		h.Due = due.Format("2006-01-02T15:04:05Z07:00")
+	}
+	return h
+}

@@ -1,0 +1,160 @@
+package tasking
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"harmstack/activities/audit"
+	"harmstack/activities/casework"
+	"harmstack/activities/failure"
+	"harmstack/activities/heartbeat"
+	"harmstack/activities/store"
+	"harmstack/activities/teams"
+	"harmstack/schemas"
+)
+
+// OrderParams names the approved stack and the team whose orders are to be carried out.
+type OrderParams struct {
+	Manifest schemas.ManifestRef `json:"manifest"`
+	Team     string              `json:"team"`
+}
+
+// OrderResult is how many orders the night has for the team. Outdated: a newer stack is current.
+type OrderResult struct {
+	Orders   int  `json:"orders"`
+	Outdated bool `json:"outdated,omitempty"`
+}
+
+// Order hands a night's orders to the team's taskings, one after the other. An order that is carried out
+// already changes nothing, so that an attempt that died is simply made again.
+func (a *Activities) Order(ctx context.Context, p OrderParams) (OrderResult, error) {
+	_, stop := heartbeat.Start(ctx)
+	defer stop()
+	outdated, err := a.outdated(ctx, p.Manifest.NightID)
+	if err != nil || outdated {
+		return OrderResult{Outdated: outdated}, failure.Of(err)
+	}
+	if _, err := loadNight(ctx, a.Store, p.Manifest); err != nil {
+		return OrderResult{}, failure.Of(err)
+	}
+	plan, err := loadPlan(ctx, a.Store, p.Manifest.NightID, p.Team)
+	if err != nil {
+		return OrderResult{}, failure.Of(err)
+	}
+	for _, o := range plan.Orders {
+		if err := a.SendOrder(ctx, schemas.TaskingOrder{Night: p.Manifest.NightID, Team: p.Team, Reference: o.Reference}); err != nil {
+			return OrderResult{}, fmt.Errorf("tasking %s: %w", o.Reference, err)
+		}
+	}
+	return OrderResult{Orders: len(plan.Orders)}, nil
+}
+
+// ApplyParams is one thing that is asked of a tasking: exactly one of Order, Request and Chase.
+type ApplyParams struct {
+	Reference string                  `json:"reference"`
+	Key       string                  `json:"key"` // names the request; the same again changes nothing
+	At        time.Time               `json:"at"`
+	Order     *schemas.TaskingOrder   `json:"order,omitempty"`
+	Do        string                  `json:"do,omitempty"` // what the request asks for
+	Request   *schemas.TaskingRequest `json:"request,omitempty"`
+	Chase     bool                    `json:"chase,omitempty"`
+}
+
+// ApplyResult is the tasking as it stands now, nil when there is none.
+type ApplyResult struct {
+	Tasking *schemas.Tasking `json:"tasking,omitempty"`
+	// Notify are the numbers of the events that somebody is to be told of at once.
+	Notify []int `json:"notify,omitempty"`
+}
+
+// Apply does one thing to a tasking and writes its next version. With nothing asked, it looks the tasking up.
+func (a *Activities) Apply(ctx context.Context, p ApplyParams) (ApplyResult, error) {
+	r, err := a.apply(ctx, p)
+	for _, kind := range []struct {
+		is   error
+		name string
+	}{{casework.ErrOtherTeam, failure.OtherTeam}, {casework.ErrWrongState, failure.WrongState}, {casework.ErrBadRequest, failure.BadRequest}, {casework.ErrNone, failure.NoSuchTasking}} {
+		if errors.Is(err, kind.is) {
+			return r, failure.Permanent(kind.name, fmt.Errorf("tasking %s: %w", p.Reference, err))
+		}
+	}
+	return r, failure.Of(err)
+}
+
+func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, error) {
+	before, err := casework.Load(ctx, a.Store, p.Reference)
+	if err != nil || p.Order == nil && p.Request == nil && !p.Chase {
+		return ApplyResult{Tasking: brief(before)}, err
+	}
+	who, err := a.who()
+	if err != nil {
+		return ApplyResult{}, err
+	}
+	command := casework.Command{Key: p.Key, At: p.At, Do: p.Do, Request: p.Request, Chase: p.Chase}
+	if p.Order != nil {
+		plan, err := loadPlan(ctx, a.Store, p.Order.Night, p.Order.Team)
+		if err != nil {
+			return ApplyResult{}, err
+		}
+		i := slices.IndexFunc(plan.Orders, func(o casework.Order) bool { return o.Reference == p.Reference })
+		if i < 0 {
+			return ApplyResult{Tasking: brief(before)}, nil // planned anew since, with nothing to do
+		}
+		// What the digest says is what happens, deadlines included.
+		command.Order, command.At, command.Key = &plan.Orders[i], plan.At, orderKey(p.Order.Night)
+	}
+	after, err := casework.Apply(before, command, who)
+	if err != nil {
+		return ApplyResult{}, err
+	}
+	if after == nil || before != nil && after.Version == before.Version {
+		// An attempt that died may have written the version and not taken the mark away, nor told anybody.
+		if after != nil {
+			err = casework.Settle(ctx, a.Store, after)
+		}
+		return ApplyResult{Tasking: brief(after), Notify: toTell(after, command.Key, who)}, err
+	}
+	if p.Request != nil {
+		err = audit.Append(ctx, a.Store, audit.Entry{At: p.At, Who: p.Request.By, Did: p.Do + " for " + p.Request.Team, On: p.Reference, Why: p.Request.Note})
+		if err != nil {
+			return ApplyResult{}, err
+		}
+	}
+	if err := casework.Save(ctx, a.Store, after); err != nil {
+		if errors.Is(err, store.ErrExists) {
+			err = fmt.Errorf("tasking %s was changed at the same time: %w", p.Reference, err)
+		}
+		return ApplyResult{}, err
+	}
+	return ApplyResult{Tasking: brief(after), Notify: toTell(after, command.Key, who)}, nil
+}
+
+// toTell are the events of one request that somebody must be told of before the next digest.
+func toTell(t *schemas.Tasking, key string, who *teams.Teams) (numbers []int) {
+	if t == nil {
+		return nil
+	}
+	for _, e := range t.Events {
+		if e.Key == key && len(audience(t, e, who)) > 0 {
+			numbers = append(numbers, e.Number)
+		}
+	}
+	return numbers
+}
+
+// viewEvents is how many events travel through Temporal; the store has all.
+const viewEvents = 10
+
+// brief is a tasking as it travels through Temporal.
+func brief(t *schemas.Tasking) *schemas.Tasking {
+	if t == nil {
+		return nil
+	}
+	view := *t
+	view.Seen = nil
+	view.Events = view.Events[max(0, len(view.Events)-viewEvents):]
+	return &view
+}

@@ -1,0 +1,327 @@
+package tasking
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"harmstack/activities/casework"
+	"harmstack/activities/digest"
+	"harmstack/activities/failure"
+	"harmstack/activities/heartbeat"
+	"harmstack/activities/store"
+	"harmstack/activities/teams"
+	"harmstack/schemas"
+)
+
+// PlanParams names the approved stack.
+type PlanParams struct {
+	Manifest schemas.ManifestRef `json:"manifest"`
+}
+
+// PlanResult is the teams that are to be told.
+type PlanResult struct {
+	Teams []Team `json:"teams"`
+}
+
+// Team is one team, how many of the stack's suspects it has and how many orders the night has for it.
+type Team struct {
+	Name     string `json:"name"`
+	Suspects int    `json:"suspects"`
+	Orders   int    `json:"orders"`
+}
+
+// plan is what a night means for one team: taskings/plans/<night>/<team>.json. Orders are those that
+// change something; the rest is for the digest, which must say the same however often it is built.
+type plan struct {
+	At       time.Time        `json:"at"`
+	Orders   []casework.Order `json:"orders"`
+	Suspects []planned        `json:"suspects"` // whom the team has after the orders
+	Left     []digest.Left    `json:"left"`     // whom it had before
+}
+
+// planned is one suspect of the team.
+type planned struct {
+	Reference string   `json:"reference"`
+	Position  int64    `json:"position"` // on the night's stack, which has the rest
+	With      string   `json:"with"`
+	State     string   `json:"state"`
+	Arrival   string   `json:"arrival,omitempty"`
+	News      []string `json:"news,omitempty"`
+	Added     []string `json:"specialists,omitempty"`
+}
+
+func plansFolder(n schemas.NightID) string { return fmt.Sprintf("taskings/plans/%s/", n) }
+
+func planKey(n schemas.NightID, team string) string {
+	return plansFolder(n) + teams.Slug(team) + ".json"
+}
+
+func loadPlan(ctx context.Context, st *store.Store, n schemas.NightID, team string) (p plan, err error) {
+	return readPlan(ctx, st, planKey(n, team))
+}
+
+func readPlan(ctx context.Context, st *store.Store, key string) (p plan, err error) {
+	data, err := st.Read(ctx, key)
+	if err == nil {
+		err = json.Unmarshal(data, &p)
+	}
+	return p, err
+}
+
+// allPlanned are all suspects of a night's plans, by reference.
+func allPlanned(ctx context.Context, st *store.Store, n schemas.NightID) (map[string]planned, error) {
+	keys, err := st.List(ctx, plansFolder(n))
+	suspects := map[string]planned{}
+	for _, key := range keys {
+		p, err := readPlan(ctx, st, key)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range p.Suspects {
+			suspects[s.Reference] = s
+		}
+	}
+	return suspects, err
+}
+
+// Plan compares an approved stack with the taskings there are and writes down what each team is to do and
+// to know: the 32 boroughs, also those that have nobody (silence would look like a failure), the central desk and the specialist
+// teams when they have somebody or had.
+func (a *Activities) Plan(ctx context.Context, p PlanParams) (PlanResult, error) {
+	_, stop := heartbeat.Start(ctx)
+	defer stop()
+	r, err := a.plan(ctx, p.Manifest)
+	return r, failure.Of(err)
+}
+
+func (a *Activities) plan(ctx context.Context, ref schemas.ManifestRef) (result PlanResult, err error) {
+	who, err := a.who()
+	if err != nil {
+		return result, err
+	}
+	n, err := loadNight(ctx, a.Store, ref)
+	if err != nil {
+		return result, err
+	}
+	b := &planner{a: a, who: who, night: n, at: now(), plans: map[string]*plan{}, onStack: map[string]bool{}}
+	parties := append(who.Owners(), who.Specialists()...)
+	for _, party := range parties {
+		b.plans[party.Name] = &plan{At: b.at, Orders: []casework.Order{}, Suspects: []planned{}, Left: []digest.Left{}}
+	}
+	if err := b.stack(ctx); err != nil {
+		return result, err
+	}
+	if err := b.leavers(ctx); err != nil {
+		return result, err
+	}
+	for i, party := range parties {
+		p := b.plans[party.Name]
+		data, err := json.Marshal(p)
+		if err == nil {
+			err = a.Store.Replace(ctx, planKey(ref.NightID, party.Name), data)
+		}
+		if err != nil {
+			return result, err
+		}
+		if i >= len(who.Owners())-1 && len(p.Suspects)+len(p.Left)+len(p.Orders) == 0 {
+			if told, err := a.lastTold(ctx, party.Name); err != nil || told == nil || told.Suspects == 0 {
+				if err != nil {
+					return result, err
+				}
+				continue
+			}
+		}
+		result.Teams = append(result.Teams, Team{party.Name, len(p.Suspects), len(p.Orders)})
+	}
+	return result, nil
+}
+
+// planner works out the plans of all teams of one night.
+type planner struct {
+	a       *Activities
+	who     *teams.Teams
+	night   night
+	at      time.Time
+	plans   map[string]*plan
+	onStack map[string]bool // by reference
+}
+
+// of is the plan of a team; what belongs to a team that is no longer configured is the central desk's.
+func (b *planner) of(team string) *plan {
+	if p, ok := b.plans[team]; ok {
+		return p
+	}
+	return b.plans[teams.CentralDesk]
+}
+
+// stack plans for those on the stack.
+func (b *planner) stack(ctx context.Context) error {
+	contributions, err := read[schemas.Contribution](ctx, b.a.Store, b.night.manifest, schemas.ContributionsFile)
+	if err != nil {
+		return err
+	}
+	own := map[int64][]schemas.Contribution{}
+	for _, c := range contributions {
+		own[c.Position] = append(own[c.Position], c)
+	}
+	for _, row := range b.night.rows {
+		o := b.order(row, own[row.Position])
+		b.onStack[o.Reference] = true
+		before, err := casework.Load(ctx, b.a.Store, o.Reference)
+		if err != nil {
+			return err
+		}
+		after, err := b.apply(before, o)
+		if err != nil {
+			return err
+		}
+		p := b.of(after.Team)
+		if before == nil || after.Version != before.Version {
+			p.Orders = append(p.Orders, o)
+		}
+		suspect := planned{Reference: o.Reference, Position: row.Position, With: after.Team, State: digest.StateText(after), Added: after.Specialists}
+		for _, e := range b.tonight(after) {
+			suspect.News = append(suspect.News, e.News...)
+			switch e.Kind {
+			case schemas.EventIssued:
+				suspect.Arrival = "new"
+			case schemas.EventReopened:
+				suspect.Arrival = "reopened"
+			case schemas.EventReturned:
+				suspect.Arrival = "back on the stack"
+			case schemas.EventTransferred:
+				suspect.Arrival = "new to you, from " + e.From
+				from := b.of(e.From)
+				from.Left = append(from.Left, digest.Left{Reference: o.Reference, Position: row.Position, Why: "still on the stack, now with " + e.Team})
+			}
+		}
+		p.Suspects = append(p.Suspects, suspect)
+		for _, name := range after.Specialists {
+			if s, ok := b.plans[name]; ok {
+				s.Suspects = append(s.Suspects, suspect)
+			}
+		}
+	}
+	return nil
+}
+
+// apply tells what a tasking would be after an order.
+func (b *planner) apply(t *schemas.Tasking, o casework.Order) (*schemas.Tasking, error) {
+	return casework.Apply(t, casework.Command{Key: orderKey(o.Night), At: b.at, Order: &o}, b.who)
+}
+
+func orderKey(n schemas.NightID) string { return "night-" + n.String() }
+
+// tonight are the events that a night of this date brought about, be it this revision or one before.
+func (b *planner) tonight(t *schemas.Tasking) (events []schemas.TaskingEvent) {
+	for _, e := range t.Events {
+		if e.Night != nil && e.Night.AsOf == b.night.manifest.AsOf {
+			events = append(events, e)
+		}
+	}
+	return events
+}
+
+// order is what the night wants of a suspect on its stack.
+func (b *planner) order(row schemas.Ranked, own []schemas.Contribution) casework.Order {
+	o := casework.Order{Reference: b.a.Pseudonym(row.SuspectID), Night: b.night.manifest.NightID, OnStack: true, Owner: teams.CentralDesk, Position: row.Position,
+		Facts: schemas.TaskingFacts{Allegations: row.Allegations, Reports: row.Reports, Victims: row.Victims, HarmDays: row.SumDays,
+			DomesticAbuse: row.DomesticAbuse, NonRecent: row.NonRecent, AlsoVictim: row.AlsoVictim, Boroughs: row.Boroughs}}
+	if row.OwnerBorough != nil {
+		o.Owner = *row.OwnerBorough
+	}
+	if row.SuspectStatus != nil {
+		o.Facts.Status = *row.SuspectStatus
+	}
+	added := map[string]bool{}
+	for _, c := range own {
+		if c.Outcome == "charged" || c.Outcome == "convicted" {
+			o.Facts.Charged++
+		}
+		for _, s := range b.who.Route(c.OffenceCode, c.DomesticAbuse != nil && *c.DomesticAbuse) {
+			added[s] = true
+		}
+		// Keyed as a suspect's pseudonym is, under words that no id begins with.
+		o.Allegations = append(o.Allegations, strings.ReplaceAll(b.a.Pseudonym("allegation\x00"+c.AllegationID), "-", ""))
+	}
+	slices.Sort(o.Allegations)
+	for _, s := range b.who.Specialists() {
+		if added[s.Name] {
+			o.Specialists = append(o.Specialists, s.Name)
+		}
+	}
+	return o
+}
+
+// leavers plans for those who have a tasking and are no longer on the stack, whichever night they left.
+func (b *planner) leavers(ctx context.Context) error {
+	changes, err := read[schemas.Change](ctx, b.a.Store, b.night.manifest, schemas.ChangesFile)
+	if err != nil {
+		return err
+	}
+	why := map[string]string{}
+	for _, c := range changes {
+		if c.Kind == schemas.ChangeLeft && c.Reason != nil {
+			why[b.a.Pseudonym(c.SuspectID)] = *c.Reason
+		}
+	}
+	marked, err := casework.Marked(ctx, b.a.Store)
+	if err != nil {
+		return err
+	}
+	for _, reference := range marked {
+		if b.onStack[reference] {
+			continue
+		}
+		before, err := casework.Load(ctx, b.a.Store, reference)
+		if err != nil {
+			return err
+		}
+		if before == nil || !before.OnStack {
+			// The writer died before it could take the mark away, or before it wrote the tasking.
+			if before != nil {
+				err = casework.Settle(ctx, b.a.Store, before)
+			}
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		o := casework.Order{Reference: reference, Night: b.night.manifest.NightID, Reason: leftText(why[reference])}
+		after, err := b.apply(before, o)
+		if err != nil {
+			return err
+		}
+		if after.Version == before.Version {
+			continue
+		}
+		p := b.of(before.Team)
+		p.Orders = append(p.Orders, o)
+		left := digest.Left{Reference: reference, Position: before.Position, Why: "left the stack: " + o.Reason}
+		p.Left = append(p.Left, left)
+		for _, name := range before.Specialists {
+			if s, ok := b.plans[name]; ok {
+				s.Left = append(s.Left, left)
+			}
+		}
+	}
+	return nil
+}
+
+// leftText says why somebody left the stack.
+func leftText(reason string) string {
+	switch reason {
+	case schemas.LeftOutranked:
+		return "others rank higher now"
+	case schemas.LeftAgedOut:
+		return "the allegations are older than a year"
+	case schemas.LeftNoScore:
+		return "the allegations no longer count (cleared, withdrawn, reclassified, or the suspect has died)"
+	default:
+		return "not on the approved stack any more"
+	}
+}

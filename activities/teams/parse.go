@@ -1,0 +1,335 @@
+package teams
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/base64"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/mail"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/rickar/cal/v2"
+	"github.com/rickar/cal/v2/gb"
+
+	"harmstack/schemas"
+	"harmstack/schemas/reference"
+)
+
+//go:embed example.yaml
+var example []byte
+
+// Example is a complete, valid file with a comment on every part, to be filled in.
+func Example() []byte { return bytes.Clone(example) }
+
+// Nowhere has the hours, deadlines and routing of Example, and every party at <slug>@localhost.invalid:
+// for a machine without a mail server.
+func Nowhere() *Teams {
+	f, err := decode(example)
+	if err != nil {
+		panic(err) // the example is compiled in; only a broken build gets here
+	}
+	nowhere := func(name string) contact { return contact{Mail: []string{Slug(name) + "@localhost.invalid"}} }
+	for name := range f.Boroughs {
+		f.Boroughs[name] = nowhere(name)
+	}
+	for name := range f.BCUs {
+		f.BCUs[name] = nowhere(leadName(name))
+	}
+	f.CentralDesk, f.SpecialistDesk = nowhere(CentralDesk), nowhere(SpecialistDesk)
+	for i := range f.Specialists {
+		f.Specialists[i].Contact = nowhere(f.Specialists[i].Name)
+	}
+	t, err := f.teams(nil) // nobody has a webhook, so nothing is looked up
+	if err != nil {
+		panic(err) // as above
+	}
+	return t
+}
+
+// Load is Parse of a file.
+func Load(path string, env func(string) string) (*Teams, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	t, err := Parse(data, env)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
+	}
+	return t, nil
+}
+
+// Parse reads and validates the teams; env looks the webhooks' secrets up. The error has one line for
+// every fault, each with its place in the file; a file that is no YAML, or has a field that is not
+// known, stops at the first. No line holds an address, a URL or a secret.
+func Parse(data []byte, env func(string) string) (*Teams, error) {
+	f, err := decode(data)
+	if err != nil {
+		return nil, err
+	}
+	return f.teams(env)
+}
+
+type file struct {
+	Hours struct {
+		From      string `yaml:"from"`
+		To        string `yaml:"to"`
+		EveryHour bool   `yaml:"every_hour"`
+	} `yaml:"hours"`
+	Deadlines struct {
+		Remind string `yaml:"remind"`
+		Lead   string `yaml:"lead"`
+		Desk   string `yaml:"desk"`
+	} `yaml:"deadlines"`
+	Boroughs       map[string]contact `yaml:"boroughs"`
+	BCUs           map[string]contact `yaml:"bcus"`
+	CentralDesk    contact            `yaml:"central_desk"`
+	SpecialistDesk contact            `yaml:"specialist_desk"`
+	Specialists    []struct {
+		Name          string   `yaml:"name"`
+		Contact       contact  `yaml:",inline"`
+		Offences      []string `yaml:"offences"`
+		DomesticAbuse bool     `yaml:"domestic_abuse"`
+	} `yaml:"specialists"`
+}
+
+type contact struct {
+	Mail    []string `yaml:"mail"`
+	Webhook *webhook `yaml:"webhook"`
+}
+
+type webhook struct {
+	URL        string `yaml:"url"`
+	SecretEnv  string `yaml:"secret_env"`
+	SecretFile string `yaml:"secret_file"`
+}
+
+func decode(data []byte) (f file, err error) {
+	err = yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(&f)
+	if err == io.EOF {
+		return f, errors.New("the file of the teams is empty")
+	}
+	// The library's own text quotes the lines around a fault, with the addresses in them.
+	if at := yaml.Error(nil); errors.As(err, &at) && at.GetToken() != nil {
+		message := at.GetMessage()
+		if wrong := (*yaml.TypeError)(nil); errors.As(err, &wrong) {
+			message = fmt.Sprintf("a value of type %s is needed here", wrong.DstType)
+		}
+		return f, fmt.Errorf("line %d: %s", at.GetToken().Position.Line, discreet(message))
+	}
+	if err != nil {
+		return f, errors.New(discreet(yaml.FormatError(err, false, false)))
+	}
+	return f, nil
+}
+
+var addressOrURL = regexp.MustCompile(`\S*(@|://)\S*`)
+
+// discreet hides the addresses and URLs in a text of the file.
+func discreet(text string) string { return addressOrURL.ReplaceAllString(text, "(hidden)") }
+
+type loader struct {
+	env    func(string) string
+	faults []error
+	teams  *Teams
+}
+
+func (l *loader) fault(path, format string, args ...any) {
+	for i, arg := range args {
+		if text, ok := arg.(string); ok {
+			args[i] = discreet(text)
+		}
+	}
+	l.faults = append(l.faults, errors.New(path+": "+fmt.Sprintf(format, args...)))
+}
+
+func (f file) teams(env func(string) string) (*Teams, error) {
+	l := &loader{env: env, teams: &Teams{bySlug: map[string]Party{}}}
+	l.time(f)
+	boroughs := reference.Default().Boroughs()
+	var names, bcus []string
+	for _, b := range boroughs {
+		names = append(names, b.Name)
+		if !slices.Contains(bcus, b.BCU) {
+			bcus = append(bcus, b.BCU)
+		}
+	}
+	t := l.teams
+	contacts := l.section("boroughs", f.Boroughs, names)
+	for _, b := range boroughs {
+		t.owners = append(t.owners, l.party("boroughs."+b.Name, Party{Name: b.Name, BCU: b.BCU}, contacts[b.Name]))
+	}
+	contacts = l.section("bcus", f.BCUs, bcus)
+	for _, bcu := range bcus {
+		l.party("bcus."+bcu, Party{Name: leadName(bcu)}, contacts[bcu])
+	}
+	t.owners = append(t.owners, l.party("central_desk", Party{Name: CentralDesk}, f.CentralDesk))
+	t.desk = l.party("specialist_desk", Party{Name: SpecialistDesk}, f.SpecialistDesk)
+	for i, s := range f.Specialists {
+		path := "specialists." + discreet(s.Name)
+		if s.Name == "" {
+			path = fmt.Sprintf("specialists[%d]", i)
+		}
+		if Slug(s.Name) == "" {
+			l.fault(path+".name", "give the team a name with a letter or digit from A to Z or 0 to 9")
+		} else if taken, ok := t.Find(s.Name); ok {
+			l.fault(path+".name", "%s has this name already: choose another", taken.Name)
+		}
+		for _, o := range s.Offences {
+			if !codes()[o] {
+				l.fault(path+".offences", `%q is no class or code of the offence tables: write it in quotes, like "019" or "020/03"`, o)
+			}
+		}
+		t.specialists = append(t.specialists, specialist{l.party(path, Party{Name: s.Name}, s.Contact), s.Offences, s.DomesticAbuse})
+	}
+	if err := errors.Join(l.faults...); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (l *loader) time(f file) {
+	duration := func(path, text string) time.Duration {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			l.fault("deadlines."+path, "%q is no length of time: write it like 4h or 90m", text)
+		}
+		return d
+	}
+	before, t := len(l.faults), l.teams
+	t.remind, t.lead, t.tell = duration("remind", f.Deadlines.Remind), duration("lead", f.Deadlines.Lead), duration("desk", f.Deadlines.Desk)
+	if len(l.faults) == before && !(0 < t.remind && t.remind < t.lead && t.lead < t.tell) {
+		l.fault("deadlines", "each must be later than the one before: 0 < remind < lead < desk")
+	}
+
+	h := f.Hours
+	if h.EveryHour {
+		if h.From != "" || h.To != "" {
+			l.fault("hours", "every_hour counts them all: remove from and to, or every_hour")
+		}
+		return
+	}
+	clock := func(path, text string) time.Duration {
+		at, err := time.Parse("15:04", text)
+		if err != nil {
+			l.fault("hours."+path, `%q is no time of day: write it like "08:00"`, text)
+		}
+		return time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute
+	}
+	before = len(l.faults)
+	from, to := clock("from", h.From), clock("to", h.To)
+	// The calendar compares hours before minutes, and gets a day within one hour of the clock wrong.
+	if len(l.faults) == before && to < from+time.Hour {
+		l.fault("hours.to", "must be an hour or more after hours.from, on the same day")
+	}
+	// It counts from midnight by duration, which is right because the clocks change on Sundays only. Its
+	// cache of holidays, off by default, is not safe for concurrent use.
+	t.calendar = cal.NewBusinessCalendar()
+	t.calendar.SetWorkHours(from, to)
+	t.calendar.AddHoliday(gb.Holidays...)
+}
+
+// section finds the names that a section must have, in any letter case.
+func (l *loader) section(section string, given map[string]contact, names []string) map[string]contact {
+	found := map[string]contact{}
+	var unknown []string
+	for _, key := range slices.Sorted(maps.Keys(given)) {
+		i := slices.IndexFunc(names, func(name string) bool { return strings.EqualFold(name, key) })
+		if i < 0 {
+			unknown = append(unknown, discreet(key))
+		} else if _, twice := found[names[i]]; twice {
+			l.fault(section+"."+key, "is there twice, in another letter case: keep one")
+		} else {
+			found[names[i]] = given[key]
+		}
+	}
+	hint := "remove it"
+	missing := slices.DeleteFunc(slices.Clone(names), func(name string) bool { _, ok := found[name]; return ok })
+	if len(missing) > 0 {
+		hint = "is it " + strings.Join(missing, " or ") + "?"
+	}
+	for _, key := range unknown {
+		l.fault(section+"."+key, "is none of the %d %s: %s", len(names), section, hint)
+	}
+	return found
+}
+
+// party makes p complete and known by its name.
+func (l *loader) party(path string, p Party, c contact) Party {
+	if len(c.Mail) == 0 {
+		l.fault(path+".mail", "give at least one address")
+	}
+	for i, address := range c.Mail {
+		if _, err := mail.ParseAddress(address); err != nil {
+			l.fault(path+".mail", "address %d of %d cannot be read: write name@host or Name <name@host>", i+1, len(c.Mail))
+		}
+	}
+	p.Slug, p.Mail = Slug(p.Name), c.Mail
+	if c.Webhook != nil {
+		p.Webhook = l.webhook(path+".webhook", *c.Webhook)
+	}
+	l.teams.bySlug[p.Slug] = p
+	return p
+}
+
+func (l *loader) webhook(path string, w webhook) *Webhook {
+	u, err := url.Parse(w.URL)
+	switch {
+	case err == nil && u.User != nil:
+		l.fault(path+".url", "must hold no user or password: the secret goes into secret_env or secret_file")
+	case err != nil || u.Hostname() == "" || u.Scheme != "https" && !(u.Scheme == "http" && slices.Contains([]string{"localhost", "127.0.0.1"}, u.Hostname())):
+		l.fault(path+".url", "give a URL that begins with https (http only for localhost and 127.0.0.1)")
+	}
+	// Neither the variable nor the file is named in a fault: somebody may have put the secret itself there.
+	var text, source string
+	switch {
+	case (w.SecretEnv == "") == (w.SecretFile == ""):
+		l.fault(path, "give either secret_env or secret_file")
+		return nil
+	case w.SecretEnv != "":
+		text, source = l.env(w.SecretEnv), path+".secret_env"
+	default:
+		source = path + ".secret_file"
+		data, err := os.ReadFile(w.SecretFile)
+		if err != nil {
+			l.fault(source, "the file cannot be read: %v", errors.Unwrap(err))
+			return nil
+		}
+		text = string(data)
+	}
+	encoded, prefixed := strings.CutPrefix(schemas.TrimSpace(text), "whsec_")
+	secret, err := base64.StdEncoding.DecodeString(encoded)
+	switch {
+	case schemas.TrimSpace(text) == "":
+		l.fault(source, "there is no secret: give whsec_ and 24 to 64 random bytes in base64")
+	case !prefixed || err != nil || len(secret) < 24 || len(secret) > 64:
+		l.fault(source, "the secret is not whsec_ and 24 to 64 bytes in base64")
+	}
+	return &Webhook{w.URL, secret}
+}
+
+// codes are the classes and codes of the index and its supplement.
+var codes = sync.OnceValue(func() map[string]bool {
+	known := map[string]bool{}
+	for name, column := range map[string]int{reference.EditionFile: 1, reference.SupplementFile: 0} {
+		data, _ := reference.Files.ReadFile(name) // reference.Default has read both, or panicked
+		rows, _ := csv.NewReader(bytes.NewReader(data)).ReadAll()
+		for _, row := range rows[1:] {
+			class, _, _ := strings.Cut(row[column], "/")
+			known[class], known[row[column]] = true, true
+		}
+	}
+	return known
+})

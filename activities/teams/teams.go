@@ -1,0 +1,125 @@
+// Package teams declares who works where and by when: the borough teams, the BCU leads, the two desks,
+// the specialist teams and the offences that go to them, the deadlines and the hours in which these
+// count. All of it stands in one YAML file; Example is one, with a comment on every part.
+//
+// It must know neither Temporal nor the store, and not how a message is sent.
+package teams
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rickar/cal/v2"
+
+	"harmstack/schemas"
+)
+
+// The two desks. The central desk owns the suspects no borough owns; the specialist desk is told last
+// when nobody acknowledges a tasking.
+const (
+	CentralDesk    = "Central desk"
+	SpecialistDesk = "Specialist desk"
+)
+
+// Party is somebody who can be told something: a borough team, a BCU lead, a desk or a specialist team.
+type Party struct {
+	Name string
+	// Slug is the name for ids and paths. No two parties share one.
+	Slug string
+	// BCU is the command unit of a borough; empty for every other party.
+	BCU string
+	// Mail are one or more addresses that net/mail can read, such as "Hackney VAWG <vawg@example.police.uk>".
+	Mail    []string
+	Webhook *Webhook // nil: mail only
+}
+
+// Webhook is where a party's own system listens.
+type Webhook struct {
+	URL string
+	// Secret is the key that signs what is sent (Standard Webhooks), 24 to 64 bytes.
+	Secret []byte
+}
+
+// Teams is one validated file. It does not change and may be shared between goroutines.
+type Teams struct {
+	owners      []Party
+	specialists []specialist
+	desk        Party
+	bySlug      map[string]Party
+
+	remind, lead, tell time.Duration
+	calendar           *cal.BusinessCalendar // nil: every hour counts
+}
+
+type specialist struct {
+	Party
+	offences      []string // classes such as 019 and codes such as 020/03
+	domesticAbuse bool
+}
+
+// Slug keeps the letters and digits of a name, in lower case: kensington-and-chelsea.
+func Slug(name string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToLower(name), func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	}), "-")
+}
+
+// Owners are the 32 boroughs in the order of the reference table, then the central desk.
+func (t *Teams) Owners() []Party { return t.owners }
+
+// Specialists are the specialist teams, in the order of the file.
+func (t *Teams) Specialists() (list []Party) {
+	for _, s := range t.specialists {
+		list = append(list, s.Party)
+	}
+	return list
+}
+
+// Find finds an owner, a specialist team, the specialist desk or a BCU lead ("Central East lead") by its
+// name in any letter case, or by its slug.
+func (t *Teams) Find(name string) (Party, bool) {
+	p, ok := t.bySlug[Slug(name)]
+	return p, ok
+}
+
+// Lead is the lead of a BCU. Who has none, as the central desk, gets the specialist desk.
+func (t *Teams) Lead(bcu string) Party {
+	if p, ok := t.Find(leadName(bcu)); ok && bcu != "" {
+		return p
+	}
+	return t.desk
+}
+
+func leadName(bcu string) string { return bcu + " lead" }
+
+// Desk is the specialist desk.
+func (t *Teams) Desk() Party { return t.desk }
+
+// Route names the specialist teams that an allegation concerns, in the order of the file; often none.
+// code is a Home Office code in the form 019/08.
+func (t *Teams) Route(code string, domesticAbuse bool) (names []string) {
+	class, _, _ := strings.Cut(code, "/")
+	for _, s := range t.specialists {
+		if domesticAbuse && s.domesticAbuse || slices.Contains(s.offences, class) || slices.Contains(s.offences, code) {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// Deadlines are the instants, in UTC, of what follows when nobody acknowledges a tasking: its team is
+// reminded, the BCU lead is told, the specialist desk is told.
+type Deadlines struct{ Remind, Lead, Desk time.Time }
+
+// Deadlines counts from the instant at which a tasking is issued. Outside working hours the count begins
+// at the next opening; one that runs out exactly at closing time is due then, not the next morning.
+func (t *Teams) Deadlines(from time.Time) Deadlines {
+	after := func(d time.Duration) time.Time {
+		if t.calendar == nil {
+			return from.Add(d).UTC()
+		}
+		return t.calendar.AddWorkHours(from.In(schemas.London), d).UTC()
+	}
+	return Deadlines{after(t.remind), after(t.lead), after(t.tell)}
+}

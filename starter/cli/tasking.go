@@ -1,0 +1,387 @@
+package cli
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/temporal"
+
+	"harmstack/activities/audit"
+	"harmstack/activities/casework"
+	"harmstack/activities/digest"
+	"harmstack/activities/ledger"
+	"harmstack/activities/pack"
+	"harmstack/activities/store"
+	"harmstack/activities/tasking"
+	"harmstack/activities/teams"
+	"harmstack/schemas"
+	"harmstack/workflows"
+)
+
+func taskingCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "tasking",
+		GroupID: groupTask,
+		Short:   "Look at the taskings: who has which, since when, who has not answered",
+		Args:    cobra.NoArgs,
+	}
+	cmd.AddCommand(taskingListCommand(), taskingShowCommand(), deliveriesCommand(), resumeCommand())
+	return cmd
+}
+
+func taskingListCommand() *cobra.Command {
+	var team, state string
+	var overdue, unanswered, all, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the open taskings",
+		Example: `  starter tasking list --team Hackney
+  starter tasking list --overdue
+  starter tasking list --all --state closed --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, out := cmd.Context(), cmd.OutOrStdout()
+			st, err := openStore(cmd)
+			if err != nil {
+				return err
+			}
+			defer st.Close()
+			at := now()
+			found := []*schemas.Tasking{}
+			err = casework.All(ctx, st, func(t *schemas.Tasking) error {
+				if (all || state != "" || t.State.Open()) && (team == "" || teams.Slug(team) == teams.Slug(t.Team) || slices.ContainsFunc(t.Specialists, func(s string) bool { return teams.Slug(s) == teams.Slug(team) })) &&
+					(state == "" || state == string(t.State)) && (!overdue || casework.Overdue(t, at)) && (!unanswered || t.State.Unanswered()) {
+					t.Seen = nil
+					found = append(found, t)
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(out, found)
+			}
+			if len(found) == 0 {
+				fmt.Fprintln(out, "No tasking is like that.")
+				return nil
+			}
+			rows := [][]string{{"TASKING", "TEAM", "STATE", "SINCE", "ACKNOWLEDGE BY", "POSITION", "ALLEGATIONS", "VICTIMS", "SPECIALISTS"}}
+			for _, t := range found {
+				due := ""
+				if d, ok := t.Due(); ok {
+					due = londonMinute(d)
+					if casework.Overdue(t, at) {
+						due += " OVERDUE"
+					}
+				}
+				rows = append(rows, []string{t.Reference, t.Team, strings.TrimSpace(string(t.State) + " " + t.Outcome), londonMinute(t.Since), due, fmt.Sprint(t.Position),
+					fmt.Sprint(t.Facts.Allegations), fmt.Sprint(t.Facts.Victims), strings.Join(t.Specialists, ", ")})
+			}
+			return table(out, rows)
+		},
+	}
+	storeFlag(cmd)
+	f := cmd.Flags()
+	f.StringVar(&team, "team", "", "those of one `team`, or those that a specialist team was added to")
+	f.StringVar(&state, "state", "", "those in one `state`: issued, transferred, escalated, acknowledged, in_progress, closed, stood_down")
+	f.BoolVar(&overdue, "overdue", false, "those that should have been acknowledged by now")
+	f.BoolVar(&unanswered, "unanswered", false, "those that nobody has acknowledged")
+	f.BoolVar(&all, "all", false, "also those that are closed or stood down")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func londonMinute(t time.Time) string { return t.In(schemas.London).Format("2006-01-02 15:04") }
+
+func taskingShowCommand() *cobra.Command {
+	var asJSON bool
+	var format string
+	cmd := &cobra.Command{
+		Use:   "show TASKING",
+		Short: "Show one tasking: where it stands and all that happened, or its pack",
+		Long: `Show one tasking: where it stands and all that happened to it. With --pack, everything about the
+suspect and each allegation, ids included: handle it as you handle crime reports. Looking at a pack is noted
+in the audit log.`,
+		Example: `  starter tasking show k7qd-2m4x-9w3t-c5hn
+  starter tasking show k7qd-2m4x-9w3t-c5hn --pack html > pack.html`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, out := cmd.Context(), cmd.OutOrStdout()
+			st, err := openStore(cmd)
+			if err != nil {
+				return err
+			}
+			defer st.Close()
+			t, err := casework.Load(ctx, st, taskingReference(args[0]))
+			if err == nil && t == nil {
+				err = fmt.Errorf("there is no tasking %s: `starter tasking list --all` lists them", taskingReference(args[0]))
+			}
+			if err != nil {
+				return err
+			}
+			t.Seen = nil
+			switch {
+			case format != "":
+				return printPack(cmd, st, t, format)
+			case asJSON:
+				return printJSON(out, t)
+			}
+			fmt.Fprintf(out, "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(t))
+			fmt.Fprintf(out, "Position %d on the stack of %s. %d allegations in %d reports, %d victims, %s harm days.\n\n", t.Position, t.Night.AsOf,
+				t.Facts.Allegations, t.Facts.Reports, t.Facts.Victims, days(t.Facts.HarmDays))
+			rows := [][]string{{"#", "WHEN", "WHAT", "TEAM", "BY", "WHY"}}
+			for _, e := range t.Events {
+				by := e.By
+				if by == "" && e.Night != nil {
+					by = "night " + e.Night.String()
+				}
+				why := append(slices.Clone(e.News), e.Reason)
+				rows = append(rows, []string{fmt.Sprint(e.Number), londonMinute(e.At), strings.TrimSpace(e.Kind + " " + e.Outcome), e.Team, by,
+					strings.Join(slices.DeleteFunc(why, func(s string) bool { return s == "" }), "; ")})
+			}
+			return table(out, rows)
+		},
+	}
+	storeFlag(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().StringVar(&format, "pack", "", "print the pack instead, as `text or html`")
+	cmd.MarkFlagsMutuallyExclusive("json", "pack")
+	return cmd
+}
+
+// taskingReference takes a tasking's pseudonym also as its workflow's id.
+func taskingReference(arg string) string {
+	return strings.TrimPrefix(strings.TrimSpace(arg), "tasking-")
+}
+
+func printPack(cmd *cobra.Command, st *store.Store, t *schemas.Tasking, format string) error {
+	write, ok := map[string]func(pack.Input) ([]byte, error){"text": pack.Text, "html": pack.HTML}[format]
+	if !ok {
+		return fmt.Errorf("--pack %s: give text or html", format)
+	}
+	in, err := tasking.Pack(cmd.Context(), st, t)
+	if errors.Is(err, casework.ErrNone) {
+		return fmt.Errorf("tasking %s is not on the approved stack: packs are made of that alone", t.Reference)
+	}
+	if err != nil {
+		return err
+	}
+	data, err := write(in)
+	if err == nil {
+		err = audit.Append(cmd.Context(), st, audit.Entry{At: now(), Who: whoami(), Did: "looked at the pack", On: t.Reference})
+	}
+	if err != nil {
+		return err
+	}
+	_, err = cmd.OutOrStdout().Write(data)
+	return err
+}
+
+func deliveriesCommand() *cobra.Command {
+	var team, state string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "deliveries",
+		Short: "List what was sent to whom, when, with which id",
+		Example: `  starter tasking deliveries --team Hackney
+  starter tasking deliveries --state refused`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			st, err := openStore(cmd)
+			if err != nil {
+				return err
+			}
+			defer st.Close()
+			entries, err := ledger.Read(cmd.Context(), st)
+			if err != nil {
+				return err
+			}
+			entries = slices.DeleteFunc(entries, func(e ledger.Entry) bool {
+				return team != "" && teams.Slug(team) != teams.Slug(e.Team) || state != "" && state != e.State
+			})
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), entries)
+			}
+			rows := [][]string{{"BEGUN", "STATE", "BY", "TO", "WHAT", "ABOUT", "MESSAGE", "WHY"}}
+			for _, e := range entries {
+				rows = append(rows, []string{londonMinute(e.Begun), e.State, e.Channel, e.Team, e.Kind, e.Subject, e.ID, e.Why})
+			}
+			return table(cmd.OutOrStdout(), rows)
+		},
+	}
+	storeFlag(cmd)
+	cmd.Flags().StringVar(&team, "team", "", "those to one `team`")
+	cmd.Flags().StringVar(&state, "state", "", "`sent`, begun or refused")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func resumeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "resume",
+		Short: "Start the workflows of all taskings on the stack that do not run, after a Temporal service was lost",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, cfg, err := dial()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			st, err := store.Open(cmd.Context(), cfg.Store)
+			if err != nil {
+				return err
+			}
+			defer st.Close()
+			references, err := casework.Marked(cmd.Context(), st)
+			if err != nil {
+				return err
+			}
+			for _, r := range references {
+				if err := workflows.ResumeTasking(cmd.Context(), c, cfg.TaskQueue, r); err != nil {
+					return fmt.Errorf("tasking %s: %w", r, err)
+				}
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%d taskings run.\n", len(references))
+			return nil
+		},
+	}
+}
+
+// answer is one of the things that a team says of a tasking.
+type answer struct {
+	name, short, example string
+	update               workflows.Update[schemas.TaskingRequest, schemas.Tasking]
+	flags                func(cmd *cobra.Command, r *schemas.TaskingRequest)
+}
+
+var answers = []answer{
+	{"ack", "Acknowledge a tasking: the team takes it on", `  starter ack k7qd-2m4x-9w3t-c5hn --team Hackney --by "PS B. Officer 4321"`, workflows.Acknowledge, nil},
+	{"progress", "Note what has been done about a tasking", `  starter progress k7qd-2m4x-9w3t-c5hn --team Hackney --by "PS B. Officer 4321" --note "Arrest planned for Tuesday"`, workflows.Report, nil},
+	{"outcome", "Close a tasking with its outcome", `  starter outcome k7qd-2m4x-9w3t-c5hn --team Hackney --by "PS B. Officer 4321" --outcome charged`, workflows.Close,
+		func(cmd *cobra.Command, r *schemas.TaskingRequest) {
+			cmd.Flags().StringVar(&r.Outcome, "outcome", "", "`one` of "+strings.Join(schemas.Outcomes, ", "))
+			required(cmd, "outcome")
+		}},
+	{"transfer", "Hand a tasking to another borough, or to the central desk", `  starter transfer k7qd-2m4x-9w3t-c5hn --team Hackney --by "PS B. Officer 4321" --to Barnet --note "Moved to Barnet in June"`, workflows.Transfer,
+		func(cmd *cobra.Command, r *schemas.TaskingRequest) {
+			cmd.Flags().StringVar(&r.To, "to", "", "the `borough` that takes it over")
+			required(cmd, "to")
+		}},
+}
+
+func answerCommand(a answer) *cobra.Command {
+	var r schemas.TaskingRequest
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     a.name + " TASKING",
+		GroupID: groupTask,
+		Short:   a.short,
+		Example: a.example,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, _, err := dial()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			name := taskingReference(args[0])
+			if err := r.Validate(a.update.Name); err != nil {
+				return err
+			}
+			t, err := sendAnswer(a, name, r, func(id string) (schemas.Tasking, error) {
+				return a.update.Call(cmd.Context(), c, workflows.TaskingWorkflowID(name), id, r)
+			})
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), t)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(&t))
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&r.Team, "team", "", "the `team` you speak for")
+	f.StringVar(&r.By, "by", "", "`who` you are: name and warrant number")
+	f.StringVar(&r.Note, "note", "", "what there is to say")
+	f.BoolVar(&asJSON, "json", false, "print the tasking as JSON")
+	required(cmd, "team", "by")
+	if a.flags != nil {
+		a.flags(cmd, &r)
+	}
+	return cmd
+}
+
+// sendAnswer sends a team's answer. The same within a minute is the same update, so that a double click does no harm.
+func sendAnswer(a answer, reference string, r schemas.TaskingRequest, call func(updateID string) (schemas.Tasking, error)) (schemas.Tasking, error) {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %q %s", a.name, reference, r, now().Truncate(time.Minute)))
+	t, err := call(a.name + "-" + hex.EncodeToString(sum[:8]))
+	var app *temporal.ApplicationError
+	var gone *serviceerror.NotFound
+	switch {
+	case errors.As(err, &app):
+		return t, errors.New(app.Message())
+	case errors.As(err, &gone):
+		return t, fmt.Errorf("tasking %s does not run: it was never issued, or it has left the stack (starter tasking show %s)", reference, reference)
+	case err != nil:
+		return t, fmt.Errorf("the answer did not get through: %w", err)
+	}
+	return t, nil
+}
+
+func teamsCommand() *cobra.Command {
+	var example, asJSON bool
+	cmd := &cobra.Command{
+		Use:     "teams",
+		GroupID: groupTask,
+		Short:   "Show who is told of what, or print a file to start from",
+		Example: `  starter teams --example > teams.yaml
+  HARMSTACK_TEAMS=teams.yaml starter teams`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if example {
+				_, err := cmd.OutOrStdout().Write(teams.Example())
+				return err
+			}
+			who, err := loadTeams()
+			if err != nil {
+				return err
+			}
+			all := append(append(who.Owners(), who.Specialists()...), who.Desk())
+			if asJSON {
+				type line struct {
+					Team    string   `json:"team"`
+					BCU     string   `json:"bcu,omitempty"`
+					Mail    []string `json:"mail"`
+					Webhook bool     `json:"webhook"`
+				}
+				lines := make([]line, len(all))
+				for i, p := range all {
+					lines[i] = line{p.Name, p.BCU, p.Mail, p.Webhook != nil}
+				}
+				return printJSON(cmd.OutOrStdout(), lines)
+			}
+			rows := [][]string{{"TEAM", "BCU", "MAIL", "WEBHOOK"}}
+			for _, p := range all {
+				hook := ""
+				if p.Webhook != nil {
+					hook = "yes"
+				}
+				rows = append(rows, []string{p.Name, p.BCU, strings.Join(p.Mail, ", "), hook})
+			}
+			return table(cmd.OutOrStdout(), rows)
+		},
+	}
+	cmd.Flags().BoolVar(&example, "example", false, "print a complete YAML file")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
