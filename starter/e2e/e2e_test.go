@@ -147,6 +147,25 @@ type deployment struct {
 	mail   *postbox
 	client client.Client
 	cfg    config.Config
+
+	mu      sync.Mutex
+	workers []*os.Process // that run now
+	kills   int
+}
+
+// kill kills one of the workers; another takes its place.
+func (d *deployment) kill() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.workers) > 0 && d.workers[0].Kill() == nil {
+		d.kills++
+	}
+}
+
+func (d *deployment) killed() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.kills
 }
 
 func deploy(t *testing.T, rows []schemas.Offence, deaths string, more ...string) *deployment {
@@ -231,9 +250,15 @@ func (d *deployment) startWorker(env []string) {
 				d.t.Error(err)
 				return
 			}
+			d.mu.Lock()
+			d.workers = append(d.workers, cmd.Process)
+			d.mu.Unlock()
 			release := context.AfterFunc(ctx, func() { in.Close() })
 			err = cmd.Wait()
 			release()
+			d.mu.Lock()
+			d.workers = slices.DeleteFunc(d.workers, func(p *os.Process) bool { return p == cmd.Process })
+			d.mu.Unlock()
 			var exit *exec.ExitError
 			if err != nil && !(errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL) {
 				d.t.Errorf("the worker ended: %v", err)
@@ -309,6 +334,7 @@ type postbox struct {
 	address string
 	mu      sync.Mutex
 	got     []*mail.Message
+	refuse  func(id string) error // asked for each message; nil takes them all
 }
 
 func newPostbox(t *testing.T) *postbox {
@@ -342,6 +368,11 @@ func (s *session) Data(r io.Reader) error {
 	}
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
+	if s.box.refuse != nil {
+		if err := s.box.refuse(m.Header.Get("Message-ID")); err != nil {
+			return err
+		}
+	}
 	s.box.got = append(s.box.got, m)
 	return nil
 }
