@@ -71,7 +71,9 @@ func (d *pending) run(ctx workflow.Context) (result DecisionResult, err error) {
 	if err := d.show(ctx, d.standing.Decision); err != nil || !d.current {
 		return result, err
 	}
-	result.Tasking, err = taskTeams(ctx, d.manifest)
+	// What was approved is done, whoever cancels the wait for it.
+	disconnected, _ := workflow.NewDisconnectedContext(ctx)
+	result.Tasking, err = taskTeams(disconnected, d.manifest)
 	return result, err
 }
 
@@ -104,6 +106,7 @@ func (d *pending) listen(ctx workflow.Context) error {
 			a := &ask{decision: schemas.Decision{Decision: kind, Manifest: d.manifest, At: workflow.Now(ctx).UTC(),
 				By: schemas.TrimSpace(r.By), Reason: schemas.TrimSpace(r.Reason)}}
 			d.asked = append(d.asked, a)
+			ctx, _ = workflow.NewDisconnectedContext(ctx) // every request gets its own answer
 			if err := workflow.Await(ctx, func() bool { return a.answered }); err != nil {
 				return schemas.Decision{}, err
 			}
@@ -144,6 +147,8 @@ func (d *pending) decided() error {
 func (d *pending) answerNext(ctx workflow.Context) error {
 	a := d.asked[0]
 	d.asked = d.asked[1:]
+	// A decision that is under way is recorded and made current whole, also when the wait for it is cancelled.
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	var acts *decision.Activities
 	var recorded decision.DecideResult
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(shortOptions, "record: "+a.decision.Decision)),
@@ -159,9 +164,6 @@ func (d *pending) answerNext(ctx workflow.Context) error {
 		}
 		a.reply(schemas.Decision{}, d.decided())
 		return nil
-	case temporal.IsCanceledError(err):
-		a.reply(schemas.Decision{}, err)
-		return err
 	case errors.As(err, &app) && app.NonRetryable():
 		a.reply(schemas.Decision{}, failure.Permanent(app.Type(), errors.New(app.Message())))
 		return nil

@@ -312,3 +312,22 @@ func TestSupersededBeforeTheWait(t *testing.T) {
 		t.Errorf("%+v, %v", result, err)
 	}
 }
+
+// Whoever cancels the wait while an approval is being recorded comes too late: no night is left approved
+// and not current, or current and nobody told.
+func TestCancelDuringAnApproval(t *testing.T) {
+	d := newDeployment(t, threeSuspects()...)
+	n := d.night(t, "night", schemas.NightRequest{AsOf: asOf})
+	a := &answer{}
+	result, err := d.decide(t, n, func(env *testsuite.TestWorkflowEnvironment) {
+		var acts *decision.Activities
+		env.OnActivity(acts.Decide, mock.Anything, mock.Anything).Return(func(ctx context.Context, p decision.DecideParams) (decision.DecideResult, error) {
+			env.CancelWorkflow()
+			return d.acts.Decision.Decide(ctx, p)
+		})
+		env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Approve.Name, "u1", a, request(n)) }, time.Hour)
+	})
+	if err != nil || a.err != nil || d.current(t) != n.Night.String() || result.Tasking.Sent != 33 {
+		t.Errorf("%+v, %v, %v, current %s", result, err, a.err, d.current(t))
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"harmstack/activities/digest"
 	"harmstack/activities/failure"
@@ -114,5 +115,15 @@ func TestDeliverOnlyTheCurrentStack(t *testing.T) {
 	}
 	if current, err := publish.LoadCurrent(t.Context(), d.store); err != nil || current.Manifest != *second.Manifest {
 		t.Errorf("%+v, %v", current, err)
+	}
+}
+
+// away is a mail server that answers nobody before a time.
+func away(now func() time.Time, until time.Time) func(digest.Message) error {
+	return func(digest.Message) error {
+		if now().Before(until) {
+			return &digest.SendError{Step: "connect"}
+		}
+		return nil
 	}
 }

@@ -1,0 +1,207 @@
+package workflows
+
+import (
+	"fmt"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.temporal.io/sdk/testsuite"
+
+	"harmstack/activities/casework"
+	"harmstack/activities/failure"
+	"harmstack/activities/ledger"
+	"harmstack/schemas"
+)
+
+const lifeReference = "k7qd-2m4x-9w3t-c5hn"
+
+// ordered writes a plan with one order, made at a time, as a night would.
+func (d *deployment) ordered(t *testing.T, at time.Time, night schemas.NightID, order string) schemas.TaskingOrder {
+	t.Helper()
+	plan := fmt.Sprintf(`{"at": %q, "orders": [{"reference": %q, "night": {"as_of": %q, "revision": %d}, %s}]}`,
+		at.Format(time.RFC3339), lifeReference, night.AsOf, night.Revision, order)
+	o := schemas.TaskingOrder{Night: night, Team: "Hackney", Reference: lifeReference}
+	if err := d.store.Replace(t.Context(), "taskings/plans/"+night.String()+"/hackney.json", []byte(plan)); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// reply is the answer to an update of a tasking.
+type reply struct {
+	done bool
+	err  error
+}
+
+func (r *reply) Accept()                 {}
+func (r *reply) Reject(err error)        { r.done, r.err = true, err }
+func (r *reply) Complete(_ any, e error) { r.done, r.err = true, e }
+
+// life runs a tasking that is issued on a Friday at 17:00 until it is stood down twelve days later, with what
+// the people do in between.
+func (d *deployment) life(t *testing.T, people func(env *testsuite.TestWorkflowEnvironment, at func(string, func()))) *schemas.Tasking {
+	t.Helper()
+	friday := time.Date(2026, 7, 3, 17, 0, 0, 0, schemas.London)
+	first := d.ordered(t, friday, schemas.NightID{AsOf: schemas.MustDate("2026-07-02"), Revision: 1},
+		`"on_stack": true, "owner": "Hackney", "position": 7, "facts": {"allegations": 1, "reports": 1, "victims": 1, "harm_days": 1825}, "allegations": ["a1"]`)
+	last := d.ordered(t, friday.AddDate(0, 0, 12), schemas.NightID{AsOf: schemas.MustDate("2026-07-14"), Revision: 1}, `"on_stack": false, "reason": "others rank higher now"`)
+	env := d.env(t, TaskingWorkflowID(lifeReference))
+	env.SetStartTime(friday)
+	at := func(when string, do func()) {
+		moment, err := time.ParseInLocation("2006-01-02 15:04", when, schemas.London)
+		if err != nil {
+			t.Fatal(err)
+		}
+		env.RegisterDelayedCallback(do, moment.Sub(friday))
+	}
+	issued, down := &reply{}, &reply{}
+	env.RegisterDelayedCallback(func() { env.UpdateWorkflow(orderUpdate.Name, "night-1", issued, first) }, 0)
+	people(env, at)
+	at("2026-07-15 17:00", func() { env.UpdateWorkflow(orderUpdate.Name, "night-2", down, last) })
+	env.ExecuteWorkflow(Tasking, TaskingParams{Reference: lifeReference})
+	if !env.IsWorkflowCompleted() || env.GetWorkflowError() != nil || issued.err != nil || down.err != nil {
+		t.Fatal(env.GetWorkflowError(), issued.err, down.err)
+	}
+	tasking, err := casework.Load(t.Context(), d.store, lifeReference)
+	if err != nil || tasking == nil {
+		t.Fatal(err)
+	}
+	return tasking
+}
+
+// story is what happened to a tasking and when, in London.
+func story(t *schemas.Tasking) (lines []string) {
+	for _, e := range t.Events {
+		lines = append(lines, e.At.In(schemas.London).Format("Mon 15:04 ")+e.Kind)
+	}
+	return lines
+}
+
+// addressees are the local parts of those who got a mail, in order.
+func (d *deployment) addressees(t *testing.T) (to []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(d.outbox, "*.eml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		f, err := os.Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := mail.ReadMessage(f)
+		f.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		local, _, _ := strings.Cut(strings.Trim(m.Header.Get("To"), "<>"), "@")
+		to = append(to, local)
+	}
+	slices.Sort(to)
+	return to
+}
+
+// Hours count from Monday to Friday, from 8 to 18: a tasking of Friday at 17:00 is reminded of on Monday.
+func TestNobodyAnswers(t *testing.T) {
+	d := newDeployment(t)
+	var states []string
+	early, late := &reply{}, &reply{}
+	tasking := d.life(t, func(env *testsuite.TestWorkflowEnvironment, at func(string, func())) {
+		for _, when := range []string{"2026-07-06 10:59", "2026-07-06 11:01", "2026-07-06 15:01", "2026-07-07 13:01"} {
+			at(when, func() {
+				value, err := env.QueryWorkflow(TaskingState.Name)
+				var now schemas.Tasking
+				if err == nil {
+					err = value.Get(&now)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				states = append(states, fmt.Sprintf("%s, %d steps", now.State, now.Chased))
+			})
+		}
+		desk := schemas.TaskingRequest{Team: "Specialist desk", By: "DS Example"}
+		at("2026-07-06 15:02", func() { env.UpdateWorkflow(Acknowledge.Name, "early", early, desk) })
+		at("2026-07-08 09:00", func() { env.UpdateWorkflow(Acknowledge.Name, "late", late, desk) })
+	})
+	if want := []string{"issued, 0 steps", "issued, 1 steps", "escalated, 2 steps", "escalated, 3 steps"}; !slices.Equal(states, want) {
+		t.Errorf("%q", states)
+	}
+	if want := []string{"Fri 17:00 issued", "Mon 11:00 reminded", "Mon 15:00 escalated_to_lead", "Tue 13:00 escalated_to_desk", "Wed 09:00 acknowledged", "Wed 17:00 stood_down"}; !slices.Equal(story(tasking), want) {
+		t.Errorf("%q", story(tasking))
+	}
+	if !failure.Is(early.err, failure.OtherTeam) || late.err != nil {
+		t.Errorf("the desk, before and after it was told: %v, %v", early.err, late.err)
+	}
+	if got := d.addressees(t); !slices.Equal(got, []string{"central-east-lead", "hackney", "specialist-desk"}) {
+		t.Errorf("%q were written to", got)
+	}
+	entries, err := ledger.Read(t.Context(), d.store)
+	if err != nil || len(entries) != 3 {
+		t.Errorf("%+v, %v", entries, err)
+	}
+}
+
+func TestTeamAnswers(t *testing.T) {
+	d := newDeployment(t)
+	replies := make([]*reply, 4)
+	tasking := d.life(t, func(env *testsuite.TestWorkflowEnvironment, at func(string, func())) {
+		for i, c := range []struct {
+			when   string
+			update Update[schemas.TaskingRequest, schemas.Tasking]
+			r      schemas.TaskingRequest
+		}{
+			{"2026-07-06 09:00", Transfer, schemas.TaskingRequest{Team: "Hackney", By: "PS Example", To: "Barnet", Note: "moved"}},
+			{"2026-07-06 10:00", Acknowledge, schemas.TaskingRequest{Team: "Barnet", By: "PS Other"}},
+			{"2026-07-07 10:00", Report, schemas.TaskingRequest{Team: "Barnet", By: "PS Other", Note: "arrest planned"}},
+			{"2026-07-09 10:00", Close, schemas.TaskingRequest{Team: "Barnet", By: "PS Other", Outcome: "remanded"}},
+		} {
+			replies[i] = &reply{}
+			at(c.when, func() { env.UpdateWorkflow(c.update.Name, fmt.Sprint("u", i), replies[i], c.r) })
+		}
+	})
+	for i, r := range replies {
+		if r.err != nil {
+			t.Errorf("answer %d: %v", i, r.err)
+		}
+	}
+	if want := []string{"Fri 17:00 issued", "Mon 09:00 transferred", "Mon 10:00 acknowledged", "Tue 10:00 progress", "Thu 10:00 closed", "Wed 17:00 left"}; !slices.Equal(story(tasking), want) {
+		t.Errorf("%q", story(tasking))
+	}
+	if tasking.State != schemas.TaskingClosed || tasking.Outcome != "remanded" || tasking.OnStack || tasking.Team != "Barnet" || tasking.BCU != "North West" {
+		t.Errorf("%+v", tasking)
+	}
+	if got := d.addressees(t); !slices.Equal(got, []string{"barnet", "hackney"}) {
+		t.Errorf("%q were written to", got)
+	}
+}
+
+// A mail server that is away keeps nobody from answering, and the message is sent when it is back.
+func TestAnswersWhileTheMailIsAway(t *testing.T) {
+	d := newDeployment(t)
+	mailer := &flaky{Mailer: d.acts.Tasking.Mailer}
+	d.acts.Tasking.Mailer = mailer
+	acknowledged := &reply{}
+	tasking := d.life(t, func(env *testsuite.TestWorkflowEnvironment, at func(string, func())) {
+		mailer.before = away(env.Now, time.Date(2026, 7, 6, 11, 15, 0, 0, schemas.London))
+		at("2026-07-06 11:05", func() {
+			env.UpdateWorkflow(Acknowledge.Name, "u1", acknowledged, schemas.TaskingRequest{Team: "Hackney", By: "PS Example"})
+		})
+		at("2026-07-06 11:06", func() {
+			if !acknowledged.done || len(d.addressees(t)) > 0 {
+				t.Error("the answer waits for the mail, or the mail was not away")
+			}
+		})
+	})
+	if acknowledged.err != nil || !slices.Contains(story(tasking), "Mon 11:05 acknowledged") {
+		t.Errorf("%v, %q", acknowledged.err, story(tasking))
+	}
+	if got := d.addressees(t); !slices.Equal(got, []string{"hackney"}) {
+		t.Errorf("%q were written to", got)
+	}
+}
