@@ -1,12 +1,18 @@
 package workflows
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"net/mail"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +21,7 @@ import (
 	"harmstack/activities/casework"
 	"harmstack/activities/failure"
 	"harmstack/activities/ledger"
+	"harmstack/activities/teams"
 	"harmstack/schemas"
 )
 
@@ -203,5 +210,52 @@ func TestAnswersWhileTheMailIsAway(t *testing.T) {
 	}
 	if got := d.addressees(t); !slices.Equal(got, []string{"hackney"}) {
 		t.Errorf("%q were written to", got)
+	}
+}
+
+// A team's own system is told of every event, signed, once each, however often it fails.
+func TestWebhookIsToldOfEverything(t *testing.T) {
+	var mu sync.Mutex
+	tries, got := map[string]int{}, map[string]string{}
+	system := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		id := r.Header.Get("webhook-id")
+		if tries[id]++; tries[id] == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		var body struct {
+			Type string `json:"type"`
+			Data struct {
+				State string `json:"state"`
+				Due   string `json:"due"`
+			} `json:"data"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			t.Error(err)
+		}
+		got[id] = strings.TrimSpace(strings.TrimPrefix(body.Type, "harmstack.tasking.") + ": " + body.Data.State + " " + body.Data.Due)
+	}))
+	defer system.Close()
+	d := newDeployment(t)
+	const hackney = `  Hackney: {mail: ["Hackney VAWG <vawg.hackney@example.police.uk>"]`
+	declared := strings.Replace(string(teams.Example()), hackney, hackney+`, webhook: {url: "`+system.URL+`", secret_env: HOOK}`, 1)
+	d.acts.Tasking.Teams = func() (*teams.Teams, error) {
+		return teams.Parse([]byte(declared), func(string) string { return "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32)) })
+	}
+	tasking := d.life(t, func(*testsuite.TestWorkflowEnvironment, func(string, func())) {})
+	if want := []string{"escalated_to_desk: escalated 2026-07-06T14:00:00Z", "escalated_to_lead: escalated 2026-07-06T14:00:00Z", "issued: issued 2026-07-06T14:00:00Z",
+		"reminded: issued 2026-07-06T14:00:00Z", "stood_down: stood_down"}; !slices.Equal(slices.Sorted(maps.Values(got)), want) {
+		t.Errorf("%q", slices.Sorted(maps.Values(got)))
+	}
+	entries, err := ledger.Read(t.Context(), d.store)
+	if err != nil || len(entries) != 3+len(tasking.Events) {
+		t.Errorf("%d entries, %v", len(entries), err)
+	}
+	for _, e := range entries {
+		if e.State != ledger.Sent || e.Channel == ledger.Webhook && tries[e.ID] != 2 {
+			t.Errorf("%+v after %d tries", e, tries[e.ID])
+		}
 	}
 }

@@ -141,7 +141,7 @@ func die(moment string) {
 
 // deployment is one Temporal server, store, mail server and a worker that is started again whenever it dies.
 type deployment struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	store  *store.Store
 	mail   *postbox
@@ -168,7 +168,7 @@ func (d *deployment) killed() int {
 	return d.kills
 }
 
-func deploy(t *testing.T, rows []schemas.Offence, deaths string, more ...string) *deployment {
+func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string) *deployment {
 	t.Helper()
 	// A server of its own: the names of a night's workflows do not say whose they are.
 	server, err := devserver.Start(t.Context(), devserver.Options{SearchAttributes: workflows.SearchAttributes()})
@@ -337,7 +337,7 @@ type postbox struct {
 	refuse  func(id string) error // asked for each message; nil takes them all
 }
 
-func newPostbox(t *testing.T) *postbox {
+func newPostbox(t testing.TB) *postbox {
 	t.Helper()
 	p := &postbox{}
 	s := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &session{p}, nil }))

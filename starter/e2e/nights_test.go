@@ -295,7 +295,7 @@ func (d *deployment) history(id, runID string) *historypb.History {
 }
 
 // marshal writes a history as JSON; with the metadata for it, payloads that are JSON stand in plain text.
-func marshal(t *testing.T, h *historypb.History, metadata map[string]any) []byte {
+func marshal(t testing.TB, h *historypb.History, metadata map[string]any) []byte {
 	t.Helper()
 	data, err := temporalproto.CustomJSONMarshalOptions{Indent: " ", Metadata: metadata}.Marshal(h)
 	if err != nil {
