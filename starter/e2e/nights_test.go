@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -259,8 +260,23 @@ func TestRecordHistories(t *testing.T) {
 		"night-first": {held.GetID(), held.GetRunID()}, "night-supersedes-another": {third.GetID(), third.GetRunID()},
 		"night-dry": {dry.GetID(), dry.GetRunID()}, "night-without-extract": {broken.GetID(), broken.GetRunID()},
 		"decision-held": {first.Decision, ""}, "decision-superseded": {second.Decision, ""}, "decision-approved": {last.Decision, ""},
-		"borough": {workflows.BoroughWorkflowID(last.Night, "Hackney"), ""},
+		"borough-with-orders": {workflows.BoroughWorkflowID(last.Night, "Hackney"), ""},
 	})
+	tasked := deploy(t, changing(0), "")
+	hasty(t, tasked)
+	tasked.wholeNight(0)
+	tasked.wholeNight(3)
+	lives := map[string][2]string{}
+	for reference, life := range tasked.taskings() {
+		name := fmt.Sprintf("tasking-%s-%d", life.State, life.Chased)
+		if _, ok := lives[name]; !ok {
+			lives[name] = [2]string{workflows.TaskingWorkflowID(reference), ""}
+		}
+	}
+	if len(lives) < 4 {
+		t.Errorf("%v", lives)
+	}
+	tasked.record(folder, lives)
 	sharing := deploy(t, extract(40), "", "HARMSTACK_SHARD_ROWS=40")
 	shared, _ := sharing.night(schemas.NightRequest{AsOf: asOf})
 	sharing.record(folder, map[string][2]string{"night-shared": {shared.GetID(), shared.GetRunID()}})
