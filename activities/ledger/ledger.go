@@ -116,3 +116,13 @@ func Read(ctx context.Context, st *store.Store) ([]Entry, error) {
 	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Or(a.Begun.Compare(b.Begun), cmp.Compare(a.ID, b.ID)) })
 	return entries, nil
 }
+
+// Open counts the messages that were begun and not sent: refused, on their way, or given up.
+func Open(ctx context.Context, st *store.Store) (int, error) {
+	begun, err := st.List(ctx, begunFolder)
+	if err != nil {
+		return 0, err
+	}
+	sent, err := st.List(ctx, sentFolder)
+	return len(begun) - len(sent), err
+}

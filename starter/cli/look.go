@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"harmstack/activities/casework"
+	"harmstack/activities/ledger"
 	"harmstack/activities/publish"
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
@@ -329,11 +330,16 @@ func statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			undelivered, err := ledger.Open(ctx, st)
+			if err != nil {
+				return err
+			}
 			if asJSON {
 				return printJSON(out, struct {
-					Nights   []line            `json:"nights"`
-					Taskings casework.Measures `json:"taskings"`
-				}{lines, measures})
+					Nights      []line            `json:"nights"`
+					Taskings    casework.Measures `json:"taskings"`
+					Undelivered int               `json:"messages_undelivered"`
+				}{lines, measures, undelivered})
 			}
 			if len(lines) == 0 {
 				fmt.Fprintln(out, "No night is published yet: `starter run` makes one.")
@@ -357,7 +363,7 @@ func statusCommand() *cobra.Command {
 			if err := table(out, rows); err != nil {
 				return err
 			}
-			return printMeasures(out, measures)
+			return printMeasures(out, measures, undelivered)
 		},
 	}
 	storeFlag(cmd)
@@ -365,10 +371,13 @@ func statusCommand() *cobra.Command {
 	return cmd
 }
 
-func printMeasures(out io.Writer, m casework.Measures) error {
+func printMeasures(out io.Writer, m casework.Measures, undelivered int) error {
 	fmt.Fprintf(out, "\n%d of the %d on the approved stack were ever tasked. %s open taskings, %s overdue.\n", m.Tasked, m.Stack, thousands(int64(m.Open)), thousands(int64(m.Overdue)))
 	if m.Acknowledged > 0 {
 		fmt.Fprintf(out, "Acknowledged %s times: half of them within %s, nine in ten within %s.\n", thousands(int64(m.Acknowledged)), hours(m.AcknowledgeMedian), hours(m.AcknowledgeP90))
+	}
+	if undelivered > 0 {
+		fmt.Fprintf(out, "%s messages were not delivered (yet): `starter tasking deliveries --state refused` and `--state begun` list them.\n", thousands(int64(undelivered)))
 	}
 	if len(m.Teams) > 0 {
 		rows := [][]string{{"TEAM", "OPEN", "UNANSWERED", "OVERDUE", "> 7 DAYS", "> 30 DAYS", "OLDEST"}}

@@ -38,6 +38,7 @@ type Config struct {
 	ShardRows   int64 // rows that one worker scores alone; 0: the default
 	TempDir     string
 	TaskQueue   string
+	Metrics     string // address on which Prometheus finds the measures; empty: none
 
 	env func(string) string // where the teams' secrets are; nil: the process's
 }
@@ -71,6 +72,7 @@ const Usage = `Environment:
   HARMSTACK_MEMORY              what a scoring holds before it spills, such as 2GiB (default: all in memory)
   HARMSTACK_TEMP                folder for what spills (default: the system's)
   HARMSTACK_TASK_QUEUE          default "harmstack"
+  HARMSTACK_METRICS             address for Prometheus, such as localhost:9090 (default: none); counts by team only
   TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_..., TEMPORAL_PROFILE
                                 where Temporal is, as for the Temporal CLI (default localhost:7233)
 
@@ -114,6 +116,7 @@ func Load(env func(string) string) (Config, error) {
 		l.fault("HARMSTACK_PAYLOAD_KEYS", fmt.Errorf("give id=key to encrypt what passes through Temporal, or %q where no real data is", NoKeys))
 	}
 	c.Sources = l.sources()
+	c.Metrics = env("HARMSTACK_METRICS")
 	c.TempDir = cmp.Or(env("HARMSTACK_TEMP"), os.TempDir())
 	c.Threads = int(l.number("HARMSTACK_THREADS", parseCount))
 	c.Memory = l.number("HARMSTACK_MEMORY", ParseBytes)

@@ -24,9 +24,10 @@ import (
 
 // Service is one worker and what it holds open.
 type Service struct {
-	worker worker.Worker
-	store  *store.Store
-	failed chan error
+	worker  worker.Worker
+	store   *store.Store
+	metrics string // address for Prometheus; empty: none
+	failed  chan error
 }
 
 // New opens the store and the mailer and makes the worker; it does not start it. The client stays the
@@ -44,7 +45,7 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{store: st, failed: make(chan error, 1)}
+	s := &Service{store: st, metrics: cfg.Metrics, failed: make(chan error, 1)}
 	s.worker = worker.New(c, cfg.TaskQueue, worker.Options{
 		// A scoring uses every processor and its share of the memory; a few at once let a night, a
 		// backfill and the small activities pass each other.
@@ -69,6 +70,13 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 // Run works until ctx ends, then stops gracefully. Its error is one that keeps the worker from working
 // at all.
 func (s *Service) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if s.metrics != "" {
+		if _, err := serveMetrics(ctx, s.metrics, s.store); err != nil {
+			return errors.Join(fmt.Errorf("HARMSTACK_METRICS: %w", err), s.store.Close())
+		}
+	}
 	if err := s.worker.Start(); err != nil {
 		return errors.Join(fmt.Errorf("the worker cannot start: %w", err), s.store.Close())
 	}

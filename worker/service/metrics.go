@@ -1,0 +1,115 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"harmstack/activities/casework"
+	"harmstack/activities/ledger"
+	"harmstack/activities/store"
+	"harmstack/activities/tasking"
+)
+
+// measureEvery is how old the measures may be: each reads every tasking there is.
+const measureEvery = time.Minute
+
+// The metrics, by team and outcome: never by tasking, which would be by person.
+var (
+	openTaskings    = prometheus.NewDesc("harmstack_taskings_open", "Taskings that a team has in hand.", []string{"team"}, nil)
+	unanswered      = prometheus.NewDesc("harmstack_taskings_unanswered", "Taskings that nobody has acknowledged.", []string{"team"}, nil)
+	overdue         = prometheus.NewDesc("harmstack_taskings_overdue", "Taskings that should have been acknowledged by now.", []string{"team"}, nil)
+	oldest          = prometheus.NewDesc("harmstack_tasking_oldest_seconds", "Age of the oldest open tasking since it came to the team.", []string{"team"}, nil)
+	acknowledged    = prometheus.NewDesc("harmstack_tasking_acknowledge_seconds", "Time from a tasking's arrival to its acknowledgement.", []string{"quantile"}, nil)
+	outcomes        = prometheus.NewDesc("harmstack_tasking_outcomes_total", "Taskings closed, by outcome.", []string{"outcome"}, nil)
+	stackSize       = prometheus.NewDesc("harmstack_stack_suspects", "Suspects on the approved stack.", nil, nil)
+	stackTasked     = prometheus.NewDesc("harmstack_stack_tasked", "Suspects on the approved stack who were ever tasked.", nil, nil)
+	undelivered     = prometheus.NewDesc("harmstack_messages_undelivered", "Messages that were begun and not sent.", nil, nil)
+	measuresOutDate = prometheus.NewDesc("harmstack_measures_failed", "1 when the store could not be read for the measures.", nil, nil)
+)
+
+// measures is a Prometheus collector over the store.
+type measures struct {
+	store *store.Store
+
+	mu          sync.Mutex
+	at          time.Time
+	last        casework.Measures
+	undelivered int
+	err         error
+}
+
+func (m *measures) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{openTaskings, unanswered, overdue, oldest, acknowledged, outcomes, stackSize, stackTasked, undelivered, measuresOutDate} {
+		ch <- d
+	}
+}
+
+func (m *measures) Collect(ch chan<- prometheus.Metric) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now := time.Now(); now.Sub(m.at) >= measureEvery {
+		ctx, stop := context.WithTimeout(context.Background(), measureEvery)
+		defer stop()
+		m.last, m.err = tasking.Measure(ctx, m.store, now)
+		if m.err == nil {
+			m.undelivered, m.err = ledger.Open(ctx, m.store)
+		}
+		m.at = now
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	if m.err != nil {
+		gauge(measuresOutDate, 1)
+		return
+	}
+	gauge(measuresOutDate, 0)
+	for _, t := range m.last.Teams {
+		gauge(openTaskings, float64(t.Open), t.Team)
+		gauge(unanswered, float64(t.Unanswered), t.Team)
+		gauge(overdue, float64(t.Overdue), t.Team)
+		gauge(oldest, t.Oldest.Seconds(), t.Team)
+	}
+	if m.last.Acknowledged > 0 {
+		gauge(acknowledged, m.last.AcknowledgeMedian.Seconds(), "0.5")
+		gauge(acknowledged, m.last.AcknowledgeP90.Seconds(), "0.9")
+	}
+	total := map[string]int{}
+	for _, o := range m.last.Outcomes {
+		total[o.Outcome] += o.Count
+	}
+	for outcome, n := range total {
+		ch <- prometheus.MustNewConstMetric(outcomes, prometheus.CounterValue, float64(n), outcome)
+	}
+	gauge(stackSize, float64(m.last.Stack))
+	gauge(stackTasked, float64(m.last.Tasked))
+	gauge(undelivered, float64(m.undelivered))
+}
+
+// serveMetrics listens for Prometheus until ctx ends.
+func serveMetrics(ctx context.Context, address string, st *store.Store) (net.Addr, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(&measures{store: st}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	go func() {
+		if err := server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			_ = listener.Close()
+		}
+	}()
+	return listener.Addr(), nil
+}
