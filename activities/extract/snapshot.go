@@ -2,7 +2,6 @@ package extract
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -31,17 +30,26 @@ const (
 func Snapshot(ctx context.Context, f *File, st *store.Store, folder string, threads int, progress func(rows int64)) ([]schemas.ArtifactRef, error) {
 	c := copier{file: f, threads: max(threads, 1), progress: progress}
 	defer c.close()
-	var parts []schemas.ArtifactRef
-	for from := int64(0); from == 0 || from < f.Rows(); from += partRows {
-		to := min(from+partRows, f.Rows())
-		key := fmt.Sprintf("%s/part-%05d.parquet", folder, len(parts))
-		ref, err := st.Write(ctx, key, schemas.OffenceSchema, func(w io.Writer) (int64, error) {
-			return to - from, c.part(ctx, w, from, to)
+	parts := make([]schemas.ArtifactRef, max(1, (f.Rows()+partRows-1)/partRows))
+	// While one part goes into the store the next is filled.
+	writing, ctx := errgroup.WithContext(ctx)
+	writing.SetLimit(2)
+	for i := range parts {
+		from := int64(i) * partRows
+		rows := min(partRows, f.Rows()-from)
+		empty, full := make(chan *parquet.ConcurrentRowGroupWriter, 2), make(chan *parquet.ConcurrentRowGroupWriter)
+		writing.Go(func() (err error) {
+			key := fmt.Sprintf("%s/part-%05d.parquet", folder, i)
+			parts[i], err = st.Write(ctx, key, schemas.OffenceSchema, func(w io.Writer) (int64, error) { return rows, commit(ctx, w, empty, full) })
+			return err
 		})
-		if err != nil {
-			return nil, err
+		if err := c.part(ctx, from, rows, empty, full); err != nil {
+			writing.Go(func() error { return err }) // so that what is under way is not taken for whole
+			return nil, writing.Wait()
 		}
-		parts = append(parts, ref)
+	}
+	if err := writing.Wait(); err != nil {
+		return nil, err
 	}
 	return parts, c.finish()
 }
@@ -68,39 +76,57 @@ type fastSnappy struct{ snappy.Codec }
 
 func (*fastSnappy) Encode(dst, src []byte) ([]byte, error) { return s2.EncodeSnappy(dst, src), nil }
 
-// part writes the rows from..to as one file. While a row group goes into the file the next is filled.
-func (c *copier) part(ctx context.Context, w io.Writer, from, to int64) error {
-	out := parquet.NewGenericWriter[schemas.Offence](w,
-		parquet.CreatedBy("harmstack", "1", ""),
-		parquet.Compression(&fastSnappy{}),
-		parquet.SkipPageBounds("allegation_id"), parquet.SkipPageBounds("report_id"), parquet.SkipPageBounds("suspect_id"), parquet.SkipPageBounds("victim_id"))
-	idle := make(chan *parquet.ConcurrentRowGroupWriter, 2)
-	idle <- out.BeginRowGroup()
-	idle <- out.BeginRowGroup()
-	var committing errgroup.Group
-	for start := from; start < to; start += groupRows {
-		group := <-idle
-		rows := min(groupRows, to-start)
-		if err := c.fill(ctx, group, rows); err != nil {
-			return errors.Join(err, committing.Wait())
+// part fills the row groups of one part.
+func (c *copier) part(ctx context.Context, from, rows int64, empty <-chan *parquet.ConcurrentRowGroupWriter, full chan<- *parquet.ConcurrentRowGroupWriter) error {
+	for done := int64(0); done < rows; done += groupRows {
+		var group *parquet.ConcurrentRowGroupWriter
+		select {
+		case group = <-empty:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		// One at a time, in order: the one before must be in the file.
-		if err := committing.Wait(); err != nil {
+		if err := c.fill(ctx, group, min(groupRows, rows-done)); err != nil {
 			return err
 		}
-		committing.Go(func() error {
-			_, err := group.Commit()
-			idle <- group
-			return err
-		})
+		select {
+		case full <- group:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 		if c.progress != nil {
-			c.progress(start + rows)
+			c.progress(from + min(done+groupRows, rows))
 		}
 	}
-	if err := committing.Wait(); err != nil {
-		return err
+	close(full)
+	return nil
+}
+
+// commit writes one part's row groups into a file, in order, until there are no more. Two go to and fro:
+// while one goes into the file the other is filled.
+func commit(ctx context.Context, w io.Writer, empty chan<- *parquet.ConcurrentRowGroupWriter, full <-chan *parquet.ConcurrentRowGroupWriter) error {
+	options := []parquet.WriterOption{parquet.CreatedBy("harmstack", "1", ""), parquet.Compression(&fastSnappy{})}
+	for _, c := range schemas.Offences {
+		if c.Type == schemas.String {
+			options = append(options, parquet.SkipPageBounds(c.Name)) // ids and boroughs lie in no order that bounds could help with
+		}
 	}
-	return out.Close()
+	out := parquet.NewGenericWriter[schemas.Offence](w, options...)
+	empty <- out.BeginRowGroup()
+	empty <- out.BeginRowGroup()
+	for {
+		select {
+		case group, more := <-full:
+			if !more {
+				return out.Close()
+			}
+			if _, err := group.Commit(); err != nil {
+				return err
+			}
+			empty <- group // there is room: no more than two
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // fill copies the next rows of every column into a row group.
