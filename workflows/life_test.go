@@ -3,6 +3,7 @@ package workflows
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -16,7 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"harmstack/activities/casework"
 	"harmstack/activities/failure"
@@ -257,5 +260,46 @@ func TestWebhookIsToldOfEverything(t *testing.T) {
 		if e.State != ledger.Sent || e.Channel == ledger.Webhook && tries[e.ID] != 2 {
 			t.Errorf("%+v after %d tries", e, tries[e.ID])
 		}
+	}
+}
+
+// A long life goes on in a new run, which carries over what the tasking is.
+func TestLongLifeContinues(t *testing.T) {
+	d := newDeployment(t)
+	friday := time.Date(2026, 7, 3, 17, 0, 0, 0, schemas.London)
+	first := d.ordered(t, friday, schemas.NightID{AsOf: schemas.MustDate("2026-07-02"), Revision: 1},
+		`"on_stack": true, "owner": "Hackney", "position": 7, "facts": {"allegations": 1}, "allegations": ["a1"]`)
+	env := d.env(t, TaskingWorkflowID(lifeReference))
+	env.SetStartTime(friday)
+	issued, acknowledged := &reply{}, &reply{}
+	env.RegisterDelayedCallback(func() { env.UpdateWorkflow(orderUpdate.Name, "night-1", issued, first) }, 0)
+	env.RegisterDelayedCallback(func() {
+		env.SetContinueAsNewSuggested(true)
+		env.UpdateWorkflow(Acknowledge.Name, "u1", acknowledged, schemas.TaskingRequest{Team: "Hackney", By: "PS Example"})
+	}, time.Hour)
+	env.ExecuteWorkflow(Tasking, TaskingParams{Reference: lifeReference})
+	var next *workflow.ContinueAsNewError
+	if !errors.As(env.GetWorkflowError(), &next) || acknowledged.err != nil || !acknowledged.done {
+		t.Fatal(env.GetWorkflowError(), acknowledged)
+	}
+	var params TaskingParams
+	if err := converter.GetDefaultDataConverter().FromPayloads(next.Input, &params); err != nil {
+		t.Fatal(err)
+	}
+	if params.Reference != lifeReference || params.CarriedOver == nil || params.CarriedOver.State != schemas.TaskingAcknowledged || params.CarriedOver.Version != 2 {
+		t.Errorf("%+v", params)
+	}
+	// The new run goes on where the old one was.
+	second := d.env(t, TaskingWorkflowID(lifeReference))
+	second.SetStartTime(friday.AddDate(0, 0, 1))
+	closing, down := &reply{}, &reply{}
+	last := d.ordered(t, friday.AddDate(0, 0, 12), schemas.NightID{AsOf: schemas.MustDate("2026-07-14"), Revision: 1}, `"on_stack": false, "reason": "others rank higher now"`)
+	second.RegisterDelayedCallback(func() {
+		second.UpdateWorkflow(Close.Name, "u2", closing, schemas.TaskingRequest{Team: "Hackney", By: "PS Example", Outcome: "charged"})
+	}, time.Hour)
+	second.RegisterDelayedCallback(func() { second.UpdateWorkflow(orderUpdate.Name, "night-2", down, last) }, 2*time.Hour)
+	second.ExecuteWorkflow(Tasking, params)
+	if second.GetWorkflowError() != nil || closing.err != nil || down.err != nil {
+		t.Error(second.GetWorkflowError(), closing.err, down.err)
 	}
 }
