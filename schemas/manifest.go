@@ -46,6 +46,9 @@ type Facts struct {
 	Conflicting int64 `json:"conflicting_duplicates"`
 	// AgesRead counts ages outside 0 to 130, read as null.
 	AgesOutOfRange int64 `json:"ages_out_of_range"`
+	// Unreadable counts values of a source of text (CSV, a database) that were not what their column holds and
+	// were read as null, by column.
+	Unreadable map[string]int64 `json:"unreadable_values,omitempty"`
 	// ExtraColumns counts columns beyond the contract. Their names are not kept: they may hold names.
 	ExtraColumns int64 `json:"extra_columns"`
 	// Lowest counts scored rows whose weight came from the rule `lowest`, Supplement those whose

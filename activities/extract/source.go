@@ -25,6 +25,9 @@ type Source struct {
 	ref    schemas.ArtifactRef
 	hashed chan error
 	stop   context.CancelFunc
+	extra  int // columns of the source that it was made from
+	// Unreadable counts values of the source that were not what their column holds and became null, by column.
+	Unreadable map[string]int64
 }
 
 // Close closes the file.
@@ -32,6 +35,32 @@ func (s *Source) Close() error {
 	s.stop()
 	<-s.hashed
 	return s.file.Close()
+}
+
+// ExtraColumns is how many columns beyond the contract there are.
+func (s *Source) ExtraColumns() int { return s.extra + s.File.ExtraColumns() }
+
+// OpenMade opens a typed file that was made of another source, which ref names, with so many columns beyond
+// the contract and so many unreadable values. The file is gone once it is closed.
+func OpenMade(path string, ref schemas.ArtifactRef, extra int, unreadable map[string]int64) (*Source, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	var file *File
+	if err == nil {
+		file, err = Open(f, info.Size())
+	}
+	if err == nil {
+		err = os.Remove(path) // it lives until it is closed, also when the process is killed
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	hashed := make(chan error, 1)
+	hashed <- nil
+	return &Source{File: file, file: f, hashed: hashed, stop: func() {}, ref: ref, extra: extra, Unreadable: unreadable}, nil
 }
 
 // Ref names the extract and its hash. It waits until the whole file is hashed.
@@ -44,7 +73,7 @@ func (s *Source) Ref() (schemas.ArtifactRef, error) {
 // OpenSource opens the extract at a path or file:// URL and checks it against the contract. It is hashed
 // while it is read.
 func OpenSource(ctx context.Context, source string) (*Source, error) {
-	path, err := localPath(source)
+	path, err := LocalPath(source)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +111,8 @@ func OpenSource(ctx context.Context, source string) (*Source, error) {
 	return s, nil
 }
 
-func localPath(source string) (string, error) {
+// LocalPath is the path that a source names: a path itself, or a file:// URL without credentials.
+func LocalPath(source string) (string, error) {
 	if err := schemas.ValidateSource(source); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrNoSource, err)
 	}

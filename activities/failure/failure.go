@@ -12,9 +12,12 @@ import (
 
 	"harmstack/activities/digest"
 	"harmstack/activities/extract"
+	"harmstack/activities/postgres"
 	"harmstack/activities/publish"
 	"harmstack/activities/scoring"
+	"harmstack/activities/source"
 	"harmstack/activities/store"
+	"harmstack/activities/tabular"
 	"harmstack/activities/webhook"
 )
 
@@ -22,6 +25,7 @@ import (
 const (
 	BadRequest           = "BadRequest"           // the request itself is wrong
 	SourceNotFound       = "SourceNotFound"       // the extract is not where it should be
+	SourceRefused        = "SourceRefused"        // the database does not take the query or the login
 	SchemaMismatch       = "SchemaMismatch"       // the extract lacks a column or has one of a wrong type
 	EmptyExtract         = "EmptyExtract"         // the extract has no rows
 	AllQuarantined       = "AllQuarantined"       // no row of the extract can be read
@@ -72,6 +76,10 @@ func Of(err error) error {
 	}{
 		{extract.ErrNoSource, SourceNotFound},
 		{extract.ErrNotParquet, SchemaMismatch},
+		{tabular.ErrMismatch, SchemaMismatch},
+		{tabular.ErrDamaged, DamagedArtifact},
+		{source.ErrDeclaration, BadRequest},
+		{postgres.ErrRefused, SourceRefused},
 		{extract.ErrRowsMismatch, CountsDoNotReconcile},
 		{extract.ErrDamaged, DamagedArtifact},
 		{scoring.ErrOverflow, BadRequest},

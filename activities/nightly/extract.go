@@ -9,6 +9,7 @@ import (
 
 	"harmstack/activities/extract"
 	"harmstack/activities/failure"
+	"harmstack/activities/source"
 	"harmstack/schemas"
 )
 
@@ -24,6 +25,8 @@ type ExtractResult struct {
 	Source       schemas.ArtifactRef   `json:"source"`
 	Parts        []schemas.ArtifactRef `json:"parts"`
 	ExtraColumns int                   `json:"extra_columns"`
+	// Unreadable counts values of a source of text that were not what their column holds, by column.
+	Unreadable map[string]int64 `json:"unreadable,omitempty"`
 	// Shards is in how many ranges the night is to be scored; up to 1: by one worker alone.
 	Shards int `json:"shards,omitempty"`
 }
@@ -63,11 +66,11 @@ func (r ExtractResult) Done() (int64, string) {
 func (a *Activities) Extract(ctx context.Context, p ExtractParams) (ExtractResult, error) {
 	return stage(ctx, a, p.Night, func(rows *atomic.Int64) (ExtractResult, error) {
 		var none ExtractResult
-		source, err := a.source(p.Source)
+		name, err := a.source(p.Source)
 		if err != nil {
 			return none, failure.Permanent(failure.BadRequest, err)
 		}
-		f, err := extract.OpenSource(ctx, source)
+		f, err := source.Open(ctx, name, a.TempDir, rows.Store)
 		if err != nil {
 			return none, err
 		}
@@ -94,7 +97,7 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (ExtractResul
 		if err != nil {
 			return none, err
 		}
-		r := ExtractResult{Shards: a.shards(f.Rows()), Source: ref, Parts: parts, ExtraColumns: f.ExtraColumns()}
+		r := ExtractResult{Shards: a.shards(f.Rows()), Source: ref, Parts: parts, ExtraColumns: f.ExtraColumns(), Unreadable: f.Unreadable}
 		if r.Rows() != f.Rows() {
 			return none, failure.Permanent(failure.CountsDoNotReconcile,
 				fmt.Errorf("the extract's footer promises %d rows, %d were read", f.Rows(), r.Rows()))

@@ -14,9 +14,9 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"harmstack/activities/audit"
-	"harmstack/activities/extract"
 	"harmstack/activities/nightly"
 	"harmstack/activities/publish"
+	"harmstack/activities/source"
 	"harmstack/activities/store"
 	"harmstack/worker/config"
 	"harmstack/workflows"
@@ -92,17 +92,12 @@ func examine(ctx context.Context) (checks []check) {
 		}
 		add("teams", found, nil)
 	}
-	source, ok := cfg.Sources[nightly.DefaultSource]
-	if !ok {
-		err = errors.New("none: set HARMSTACK_EXTRACT, or name an extract in every request")
+	if name, ok := cfg.Sources[nightly.DefaultSource]; ok {
+		found, err := source.Check(ctx, name)
+		add("default extract", found, err)
 	} else {
-		var f *extract.Source
-		if f, err = extract.OpenSource(ctx, source); err == nil {
-			source = fmt.Sprintf("%s rows follow the contract", thousands(f.Rows()))
-			f.Close()
-		}
+		add("default extract", "", errors.New("none: set HARMSTACK_EXTRACT, or name an extract in every request"))
 	}
-	add("default extract", source, err)
 	if len(cfg.PayloadKeys) == 0 {
 		add("payload encryption", "off: no real data may pass", nil)
 	} else {

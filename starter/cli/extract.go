@@ -9,11 +9,12 @@ import (
 
 	"harmstack/activities/extract"
 	"harmstack/activities/scoring"
+	"harmstack/activities/source"
 	"harmstack/activities/store"
 )
 
 func extractCommand() *cobra.Command {
-	var source, out string
+	var name, out string
 	var threads int
 	cmd := &cobra.Command{
 		Use:     "extract --extract FILE --out DIR",
@@ -23,7 +24,7 @@ func extractCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			start := time.Now()
-			file, err := extract.OpenSource(cmd.Context(), source)
+			file, err := source.Open(cmd.Context(), name, "", nil)
 			if err != nil {
 				return err
 			}
@@ -35,14 +36,14 @@ func extractCommand() *cobra.Command {
 			defer func() { err = errors.Join(err, st.Close()) }()
 			parts, err := extract.Snapshot(cmd.Context(), file.File, st, ".", threads, tell(cmd.ErrOrStderr(), "kept", file.Rows()))
 			if err != nil {
-				return fmt.Errorf("%s: %w", source, err)
+				return fmt.Errorf("%s: %w", name, err)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s rows in %d parts, in %s\n", out, thousands(file.Rows()), len(parts), time.Since(start).Round(10*time.Millisecond))
 			return nil
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&source, "extract", "", "the Parquet `file` to copy")
+	f.StringVar(&name, "extract", "", "the `file` to copy: Parquet, CSV, or the YAML of a declared source")
 	f.StringVar(&out, "out", "", "the `folder` to write to")
 	f.IntVar(&threads, "threads", scoring.Threads(), "how many goroutines")
 	required(cmd, "extract", "out")

@@ -19,6 +19,7 @@ import (
 	"harmstack/activities/ranking"
 	"harmstack/activities/report"
 	"harmstack/activities/scoring"
+	"harmstack/activities/source"
 	"harmstack/activities/spill"
 	"harmstack/activities/store"
 	"harmstack/schemas"
@@ -78,7 +79,7 @@ report.html and, last, manifest.json.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&r.extract, "extract", "", "the Parquet `file` to score")
+	f.StringVar(&r.extract, "extract", "", "the `file` to score: Parquet, CSV, or the YAML of a declared source")
 	f.Var(dateFlag{&r.asOf}, "as-of", "the last full `date` to count")
 	f.StringVar(&r.out, "out", "", "the `folder` to write to")
 	f.StringVar(&r.model, "model", schemas.DefaultModel, "a built-in model ("+strings.Join(schemas.ModelNames(), ", ")+") or a YAML `file`")
@@ -112,11 +113,11 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	if err != nil {
 		return m, err
 	}
-	source, err := extract.OpenSource(ctx, r.extract)
+	file, err := source.Open(ctx, r.extract, "", tell(progress, "converted", 0))
 	if err != nil {
 		return m, err
 	}
-	defer source.Close()
+	defer file.Close()
 	var bad extract.Quarantine
 	defer bad.Close()
 	engine, err := scoring.New(scoring.Options{AsOf: r.asOf, Tables: reference.Default(), Model: model, Spill: spill.Folder(""), Memory: r.memory, Unique: r.unique,
@@ -136,7 +137,7 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 			err = closing
 		}
 	}()
-	if err := feed(ctx, engine, source, r, progress); err != nil {
+	if err := feed(ctx, engine, file, r, progress); err != nil {
 		return m, fmt.Errorf("%s: %w", r.extract, err)
 	}
 	scores, err := engine.Finish(ctx, r.threads)
@@ -155,14 +156,14 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	if err := st.Delete(ctx, schemas.ManifestFile); err != nil {
 		return m, err
 	}
-	if m, err = manifest(r, model, source, scores); err != nil {
+	if m, err = manifest(r, model, file, scores); err != nil {
 		return m, err
 	}
 	if err := writeNight(ctx, st, &m, model, scores, &bad); err != nil {
 		return m, err
 	}
 	if r.keepExtract {
-		parts, err := extract.Snapshot(ctx, source.File, st, schemas.ExtractFolder, r.threads, tell(progress, "kept", source.Rows()))
+		parts, err := extract.Snapshot(ctx, file.File, st, schemas.ExtractFolder, r.threads, tell(progress, "kept", file.Rows()))
 		if err != nil {
 			return m, err
 		}
@@ -217,7 +218,7 @@ func manifest(r scoreRequest, model schemas.Model, source *extract.Source, s *sc
 	m := schemas.Manifest{NightID: schemas.NightID{AsOf: r.asOf, Revision: 1}, RowsRead: s.RowsRead, Dispositions: s.Dispositions, Suspects: s.Suspects,
 		Facts: s.Facts, Edition: tables.Edition, Rules: tables.Rules, Supplement: tables.Supplement, Resolutions: tables.Resolutions,
 		Model: model.Named(), Inputs: []schemas.ArtifactRef{ref}, Code: service.Build()}
-	m.Facts.ExtraColumns = int64(source.ExtraColumns())
+	m.Facts.ExtraColumns, m.Facts.Unreadable = int64(source.ExtraColumns()), source.Unreadable
 	return m, err
 }
 
@@ -282,7 +283,11 @@ func tell(out io.Writer, verb string, total int64) func(rows int64) {
 	return serial(func(rows int64) {
 		if time.Since(last) >= 2*time.Second {
 			last = time.Now()
-			fmt.Fprintf(out, "%s %s of %s rows\n", verb, thousands(rows), thousands(total))
+			of := ""
+			if total > 0 {
+				of = " of " + thousands(total)
+			}
+			fmt.Fprintf(out, "%s %s%s rows\n", verb, thousands(rows), of)
 		}
 	})
 }

@@ -260,27 +260,34 @@ func (d *deployment) taskings() map[string]*schemas.Tasking {
 // settled waits until everybody who does not answer has been chased to the end, and told.
 func (d *deployment) settled() (all map[string]*schemas.Tasking) {
 	d.t.Helper()
-	d.eventually(func() bool {
+	// An activity that is killed again and again waits longer each time.
+	for giveUp := time.Now().Add(6 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		var missing []string
 		all = d.taskings()
-		due := 0
 		for _, t := range all {
 			if t.State.Unanswered() && t.Chased < 3 {
-				return false
+				missing = append(missing, fmt.Sprintf("%s is %s, after %d steps", t.Reference, t.State, t.Chased))
 			}
-			due += len(notices(t))
+			for _, n := range notices(t) {
+				missing = append(missing, t.Reference+" "+n)
+			}
 		}
 		entries, err := ledger.Read(d.t.Context(), d.store)
 		if err != nil {
 			d.t.Fatal(err)
 		}
 		for _, e := range entries {
-			if e.State == ledger.Sent && e.Kind != "digest" {
-				due--
+			if i := slices.Index(missing, e.Subject+" "+e.Kind+" "+e.Team); i >= 0 && e.State == ledger.Sent {
+				missing = slices.Delete(missing, i, i+1)
 			}
 		}
-		return due == 0
-	})
-	return all
+		if len(missing) == 0 {
+			return all
+		}
+		if time.Now().After(giveUp) {
+			d.t.Fatalf("after six minutes there is still missing:\n%s", strings.Join(missing, "\n"))
+		}
+	}
 }
 
 // notices are the messages that the events of a tasking call for, as "kind team".

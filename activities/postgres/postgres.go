@@ -1,0 +1,204 @@
+// Package postgres reads the result of a query out of a force's PostgreSQL as CSV, in one snapshot, without
+// writing anything and without a lock that others would wait for.
+//
+// It must not know what the columns mean.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// ErrRefused is returned for a query or a login that the database will not take, however often it is asked.
+var ErrRefused = errors.New("the database refuses")
+
+// Query declares what is read.
+type Query struct {
+	// URL of the database, as for psql: postgres://reader@host/database. A password stands in PGPASSWORD or
+	// in the file that PGPASSFILE names, never here.
+	URL string `yaml:"url"`
+	// SQL is one SELECT; its columns are the header of the text.
+	SQL string `yaml:"query"`
+	// Timeout is how long it may take; 0: an hour.
+	Timeout Duration `yaml:"timeout"`
+}
+
+// Duration is a time span as Go writes it: 90s, 2h.
+type Duration time.Duration
+
+// UnmarshalYAML reads 90s or 2h.
+func (d *Duration) UnmarshalYAML(unmarshal func(any) error) error {
+	var text string
+	if err := unmarshal(&text); err != nil {
+		return err
+	}
+	parsed, err := time.ParseDuration(text)
+	if err != nil || parsed <= 0 {
+		return fmt.Errorf("%q is no time span: write it like 90s or 2h", text)
+	}
+	*d = Duration(parsed)
+	return nil
+}
+
+// Validate refuses a query that cannot be meant, without repeating the URL.
+func (q Query) Validate() error {
+	c, err := pgx.ParseConfig(q.URL)
+	switch {
+	case q.URL == "" || err != nil || !strings.Contains(q.URL, "://"):
+		return errors.New("postgres.url: give the database as postgres://reader@host/database")
+	case strings.TrimSpace(q.SQL) == "":
+		return errors.New("postgres.query: give a SELECT")
+	}
+	bare, err := pgx.ParseConfig(withoutPassword(q.URL))
+	if err != nil || bare.Password != c.Password {
+		return errors.New("postgres.url: it holds a password: give it in PGPASSWORD, or in the file that PGPASSFILE names")
+	}
+	return nil
+}
+
+// withoutPassword cuts a password out of a URL, in either place where it may stand.
+func withoutPassword(url string) string {
+	scheme, rest, _ := strings.Cut(url, "://")
+	if user, host, ok := strings.Cut(rest, "@"); ok {
+		user, _, _ = strings.Cut(user, ":")
+		rest = user + "@" + host
+	}
+	if address, query, ok := strings.Cut(rest, "?"); ok {
+		var kept []string
+		for _, p := range strings.Split(query, "&") {
+			if !strings.HasPrefix(strings.ToLower(p), "password") {
+				kept = append(kept, p)
+			}
+		}
+		rest = address + "?" + strings.Join(kept, "&")
+	}
+	return scheme + "://" + rest
+}
+
+// Copy writes the query's result as CSV with a header, and returns how many rows it has. Timestamps are ISO 8601 in
+// UTC, booleans t and f; a null is nothing at all. A result that breaks off is an error, never a short success.
+func Copy(ctx context.Context, q Query, w io.Writer) (rows int64, err error) {
+	err = within(ctx, q, func(conn *pgx.Conn, sql string, _ []string) error {
+		tag, err := conn.PgConn().CopyTo(ctx, w, "COPY ("+sql+"\n) TO STDOUT (FORMAT csv, HEADER, NULL '')")
+		rows = tag.RowsAffected()
+		return explain(ctx, "read", err)
+	})
+	return rows, err
+}
+
+// Columns are the names of the result's columns. The query is not run.
+func Columns(ctx context.Context, q Query) (names []string, err error) {
+	err = within(ctx, q, func(_ *pgx.Conn, _ string, columns []string) error {
+		names = columns
+		return nil
+	})
+	return names, err
+}
+
+// within opens the snapshot and understands the query.
+func within(ctx context.Context, q Query, do func(conn *pgx.Conn, sql string, columns []string) error) error {
+	if err := q.Validate(); err != nil {
+		return err
+	}
+	c, err := pgx.ParseConfig(q.URL)
+	if err != nil {
+		return errors.New("postgres.url: it cannot be read")
+	}
+	timeout := time.Duration(q.Timeout)
+	if timeout == 0 {
+		timeout = time.Hour
+	}
+	c.ConnectTimeout = 20 * time.Second
+	for name, value := range map[string]string{
+		"application_name": "harmstack", "timezone": "UTC", "datestyle": "ISO", "client_encoding": "UTF8", "default_transaction_read_only": "on",
+		"lock_timeout": "5s", "statement_timeout": fmt.Sprint(timeout.Milliseconds()), "idle_in_transaction_session_timeout": "60s",
+	} {
+		c.RuntimeParams[name] = value
+	}
+	conn, err := pgx.ConnectConfig(ctx, c)
+	if err != nil {
+		return explain(ctx, "connect", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return explain(ctx, "begin", err)
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // nothing was written
+	sql := strings.TrimRight(strings.TrimSpace(q.SQL), "; \n\t")
+	described, err := tx.Prepare(ctx, "", sql)
+	if err != nil {
+		return explain(ctx, "query", err) // with the position in the query itself
+	}
+	var columns []string
+	for _, f := range described.Fields {
+		columns = append(columns, f.Name)
+	}
+	return do(conn, sql, columns)
+}
+
+// explain says what went wrong without a value of a row, a password or an address in it.
+func explain(ctx context.Context, step string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		text := fmt.Sprintf("PostgreSQL, %s: error %s", step, refused.Code)
+		if refused.Position > 0 {
+			text += fmt.Sprintf(" at character %d of the query", refused.Position)
+		}
+		// Class 08: connection; 53: resources; 57: an operator's intervention; 40: a conflict; 55: a lock.
+		switch refused.Code[:2] {
+		case "08", "53", "57", "40", "55":
+			return fmt.Errorf("%s (%s): it may pass", text, meaning(refused.Code))
+		}
+		return fmt.Errorf("%w: %s (%s)", ErrRefused, text, meaning(refused.Code))
+	}
+	var network net.Error
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return fmt.Errorf("PostgreSQL, %s: the connection broke off", step)
+	case errors.As(err, &network):
+		return fmt.Errorf("PostgreSQL, %s: no connection: is the server there?", step)
+	}
+	return fmt.Errorf("PostgreSQL, %s: it failed", step)
+}
+
+// meaning puts the usual errors into words.
+func meaning(code string) string {
+	switch code {
+	case "28P01", "28000":
+		return "the login is refused: check the user and PGPASSWORD"
+	case "3D000":
+		return "there is no such database"
+	case "42P01":
+		return "there is no such table"
+	case "42703":
+		return "there is no such column"
+	case "42601":
+		return "the SQL cannot be read"
+	case "42501":
+		return "the user may not read that"
+	case "25006":
+		return "the query writes: only reading is allowed"
+	case "57014":
+		return "it took longer than the timeout"
+	case "57P01", "57P02":
+		return "the server was stopped"
+	case "55P03":
+		return "a lock was not to be had within five seconds"
+	}
+	return "see the PostgreSQL manual, appendix A"
+}

@@ -1,0 +1,247 @@
+package tabular
+
+import (
+	"bufio"
+	"compress/flate"
+	"compress/gzip"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/parquet-go/parquet-go"
+
+	"harmstack/schemas"
+)
+
+var (
+	// ErrMismatch is returned for text that the mapping does not fit, before its first row is read.
+	ErrMismatch = errors.New("the columns do not follow the contract")
+	// ErrDamaged is returned for text that is no CSV, or that is cut short.
+	ErrDamaged = errors.New("the text is damaged")
+)
+
+const (
+	batchRows = 4096
+	groupRows = 256 << 10
+)
+
+// Result is what was converted.
+type Result struct {
+	Rows         int64
+	ExtraColumns int // that nobody asked for: they are dropped
+	// Unreadable counts values that are neither blank nor what their column holds, and became null, by column. A
+	// row in which that may not be is quarantined by the rules.
+	Unreadable map[string]int64
+}
+
+// Convert reads CSV (RFC 4180, with a header, perhaps gzipped) and writes the contract's Parquet file. It
+// streams: memory does not grow with the rows. Equal text gives equal bytes. Errors name line and column and
+// never repeat a value.
+func Convert(ctx context.Context, in io.Reader, m *Mapping, out io.Writer, progress func(rows int64)) (Result, error) {
+	var result Result
+	r, header, err := m.open(in)
+	if err != nil {
+		return result, err
+	}
+	c := &converter{out: parquet.NewGenericWriter[schemas.Offence](out, parquet.CreatedBy("harmstack", "1", ""), parquet.Compression(&parquet.Snappy))}
+	if c.origins, result.ExtraColumns, err = m.bind(header); err != nil {
+		return result, fmt.Errorf("%w: %w", ErrMismatch, err)
+	}
+	for i := range c.values {
+		c.values[i] = make([]parquet.Value, 0, batchRows)
+	}
+	c.columns = c.out.ColumnWriters()
+	for {
+		record, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return result, csvError(err)
+		}
+		c.add(record)
+		if result.Rows++; result.Rows%batchRows == 0 {
+			if err := errors.Join(ctx.Err(), c.flush(result.Rows%groupRows == 0)); err != nil {
+				return result, err
+			}
+			if progress != nil {
+				progress(result.Rows)
+			}
+		}
+	}
+	if err := c.flush(false); err != nil {
+		return result, err
+	}
+	result.Unreadable = c.unreadable
+	return result, c.out.Close()
+}
+
+// Header reads the names of the columns, the first line, and no further.
+func (m *Mapping) Header(in io.Reader) ([]string, error) {
+	_, header, err := m.open(in)
+	return header, err
+}
+
+func (m *Mapping) open(in io.Reader) (r *csv.Reader, header []string, err error) {
+	text, err := m.text(in)
+	if err != nil {
+		return nil, nil, err
+	}
+	r = csv.NewReader(text)
+	r.ReuseRecord = true
+	if m.Delimiter != "" {
+		r.Comma = []rune(m.Delimiter)[0]
+	}
+	header, err = r.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, nil, fmt.Errorf("%w: the text is empty: its first line names the columns", ErrMismatch)
+	}
+	if err != nil {
+		return nil, nil, csvError(err)
+	}
+	return r, header, nil
+}
+
+// csvError says where the text is wrong; the library's own text holds no value.
+func csvError(err error) error {
+	var parse *csv.ParseError
+	if errors.As(err, &parse) {
+		return fmt.Errorf("%w: line %d: %w: is it cut short, or a quote not doubled?", ErrDamaged, parse.Line, parse.Err)
+	}
+	var zipped flate.CorruptInputError
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.As(err, &zipped) {
+		return fmt.Errorf("%w: it cannot be read to its end: %w", ErrDamaged, err)
+	}
+	return err
+}
+
+// text is the input as UTF-8 without compression or byte order mark.
+func (m *Mapping) text(in io.Reader) (io.Reader, error) {
+	buffered := bufio.NewReaderSize(in, 1<<20)
+	if magic, _ := buffered.Peek(2); string(magic) == "\x1f\x8b" {
+		unzipped, err := gzip.NewReader(buffered)
+		if err != nil {
+			return nil, fmt.Errorf("%w: gzip: %w", ErrDamaged, err)
+		}
+		buffered = bufio.NewReaderSize(unzipped, 1<<20)
+	}
+	decoder, err := m.decoder()
+	if err != nil {
+		return nil, err
+	}
+	if decoder != nil {
+		buffered = bufio.NewReaderSize(decoder.Reader(buffered), 1<<20)
+	}
+	if mark, _ := buffered.Peek(3); string(mark) == "\ufeff" {
+		_, _ = buffered.Discard(3)
+	}
+	return buffered, nil
+}
+
+// converter gathers values by column.
+type converter struct {
+	out        *parquet.GenericWriter[schemas.Offence]
+	columns    []*parquet.ColumnWriter
+	origins    [schemas.OffenceColumns]origin
+	values     [schemas.OffenceColumns][]parquet.Value
+	unreadable map[string]int64
+}
+
+func (c *converter) add(record []string) {
+	for i := range c.origins {
+		o := &c.origins[i]
+		text := o.Constant
+		if o.field >= 0 {
+			text = record[o.field]
+		}
+		if o.Values != nil {
+			if replaced, ok := o.Values[schemas.TrimSpace(text)]; ok {
+				text = replaced
+			}
+		}
+		c.values[i] = append(c.values[i], c.value(i, o, text))
+	}
+}
+
+func (c *converter) value(column int, o *origin, text string) parquet.Value {
+	if text == "" {
+		return parquet.Value{}
+	}
+	kind := schemas.Offences[column].Type
+	if kind == schemas.String {
+		// The reader makes a new string for each record, which nobody changes.
+		return parquet.ByteArrayValue(unsafe.Slice(unsafe.StringData(text), len(text))).Level(0, 1, 0)
+	}
+	if text = schemas.TrimSpace(text); text == "" {
+		return parquet.Value{}
+	}
+	switch kind {
+	case schemas.Int32:
+		if n, err := strconv.ParseInt(text, 10, 32); err == nil {
+			return parquet.Int32Value(int32(n)).Level(0, 1, 0)
+		}
+	case schemas.Bool:
+		if b, ok := boolean(text); ok {
+			return parquet.BooleanValue(b).Level(0, 1, 0)
+		}
+	case schemas.Timestamp:
+		if micros, ok := o.timestamp(text); ok {
+			return parquet.Int64Value(micros).Level(0, 1, 0)
+		}
+	}
+	if c.unreadable == nil {
+		c.unreadable = map[string]int64{}
+	}
+	c.unreadable[schemas.Offences[column].Name]++
+	return parquet.Value{}
+}
+
+func boolean(text string) (value, ok bool) {
+	switch strings.ToLower(text) {
+	case "true", "t", "yes", "y", "1":
+		return true, true
+	case "false", "f", "no", "n", "0":
+		return false, true
+	}
+	return false, false
+}
+
+// isoLayouts are the ways of writing ISO 8601 that databases and programs use. Each takes a fraction of a second
+// too; without a zone it is UTC, or the column's.
+var isoLayouts = []string{
+	"2006-01-02T15:04:05Z07:00", "2006-01-02 15:04:05Z07", "2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00",
+	"2006-01-02 15:04:05 Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02",
+}
+
+// timestamp reads microseconds since 1970, floored. The layout that fitted last is tried first.
+func (o *origin) timestamp(text string) (micros int64, ok bool) {
+	for i, layout := range o.Layouts {
+		t, err := time.ParseInLocation(layout, text, o.zone)
+		if err != nil {
+			continue
+		}
+		o.Layouts[0], o.Layouts[i] = o.Layouts[i], o.Layouts[0]
+		return t.UnixMicro(), true
+	}
+	return 0, false
+}
+
+// flush writes the batch, and ends the row group when it is full.
+func (c *converter) flush(full bool) error {
+	for i, w := range c.columns {
+		if _, err := w.WriteRowValues(c.values[i]); err != nil {
+			return fmt.Errorf("write column %s: %w", schemas.Offences[i].Name, err)
+		}
+		c.values[i] = c.values[i][:0]
+	}
+	if full {
+		return c.out.Flush()
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+// Package tabular turns rows of text (CSV files, what a database writes as CSV) into the typed Parquet extract
+// of the contract, and a force's own columns, codes and time zones into the contract's on the way.
+//
+// It must not know where the text comes from, nor what the rules make of a row: a value that it can read is
+// kept exactly, one that it cannot is null.
+package tabular
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/unicode"
+
+	"harmstack/schemas"
+)
+
+// Mapping says how text becomes the contract's columns. Its zero value takes columns by the contract's names,
+// in UTF-8, separated by commas.
+type Mapping struct {
+	// Encoding of the text: utf-8 (default), windows-1252 or utf-16.
+	Encoding string `yaml:"encoding"`
+	// Delimiter is one character; empty: a comma.
+	Delimiter string `yaml:"delimiter"`
+	// Columns by the contract's name. One that is not here is read under its own name, when the text has it.
+	Columns map[string]Column `yaml:"columns"`
+}
+
+// Column says where one of the contract's columns comes from. In YAML a plain text is short for From.
+type Column struct {
+	From     string `yaml:"from"`     // the text's column
+	Constant string `yaml:"constant"` // the same in every row, instead of From
+	// Zone and Layouts (of Go's package time) are for timestamps that are not written as ISO 8601. A time that
+	// the clocks skip or repeat is taken as package time does.
+	Zone    string   `yaml:"zone"`
+	Layouts []string `yaml:"layouts"`
+	// Values replaces codes by the contract's; a code that is not in the list stays as it is.
+	Values map[string]string `yaml:"values"`
+
+	zone *time.Location
+}
+
+// UnmarshalYAML reads the long form, or a plain text as From.
+func (c *Column) UnmarshalYAML(unmarshal func(any) error) error {
+	if unmarshal(&c.From) == nil {
+		return nil
+	}
+	type long Column
+	return unmarshal((*long)(c))
+}
+
+// ParseMapping reads and validates a mapping. A field it does not know is an error.
+func ParseMapping(data []byte) (*Mapping, error) {
+	m := new(Mapping)
+	if err := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(m); err != nil {
+		return nil, fmt.Errorf("mapping: %w", err)
+	}
+	return m, m.Validate()
+}
+
+// Validate names everything that is wrong with a mapping, whatever text it is for.
+func (m *Mapping) Validate() error {
+	var errs []error
+	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if _, err := m.decoder(); err != nil {
+		errs = append(errs, err)
+	}
+	if n := len([]rune(m.Delimiter)); n > 1 {
+		fault("delimiter: it has %d characters, give one", n)
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Columns)) {
+		c := m.Columns[name]
+		i := slices.IndexFunc(schemas.Offences[:], func(o schemas.Column) bool { return o.Name == name })
+		if i < 0 {
+			fault("columns.%s: the contract has no such column", name)
+			continue
+		}
+		if (c.From == "") == (c.Constant == "") {
+			fault("columns.%s: give either the column it comes from or a constant", name)
+		}
+		if schemas.Offences[i].Type != schemas.Timestamp && (c.Zone != "" || len(c.Layouts) > 0) {
+			fault("columns.%s: zone and layouts are for timestamps", name)
+		}
+		var err error
+		if c.zone, err = time.LoadLocation(c.Zone); err != nil {
+			fault("columns.%s.zone: %q is no time zone: write it like Europe/London", name, c.Zone)
+		}
+		m.Columns[name] = c
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Mapping) decoder() (*encoding.Decoder, error) {
+	switch strings.ToLower(m.Encoding) {
+	case "", "utf-8":
+		return nil, nil
+	case "windows-1252":
+		return charmap.Windows1252.NewDecoder(), nil
+	case "utf-16":
+		return unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder(), nil
+	}
+	return nil, fmt.Errorf("encoding: %q is not known: give utf-8, windows-1252 or utf-16", m.Encoding)
+}
+
+// origin is where a column of the contract comes from: a field of the record, a constant, or nowhere.
+type origin struct {
+	Column
+	field int // -1: none
+}
+
+// Check tells before the first row whether the text's columns follow the contract, and how many of them nobody
+// asked for.
+func (m *Mapping) Check(columns []string) (extra int, err error) {
+	_, extra, err = m.bind(columns)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrMismatch, err)
+	}
+	return extra, err
+}
+
+// bind finds the columns in a header, and counts those that nobody asked for. The error names every column
+// that is missing.
+func (m *Mapping) bind(header []string) (origins [schemas.OffenceColumns]origin, extra int, err error) {
+	var errs []error
+	at := map[string]int{}
+	for i, name := range header {
+		name = schemas.TrimSpace(name)
+		if _, twice := at[name]; twice {
+			errs = append(errs, fmt.Errorf("column %q is there twice", name))
+		}
+		at[name] = i
+	}
+	used := map[int]bool{}
+	for i, o := range schemas.Offences {
+		c, mapped := m.Columns[o.Name]
+		if !mapped {
+			c = Column{From: o.Name, zone: time.UTC}
+		}
+		if c.Layouts = slices.Clone(c.Layouts); len(c.Layouts) == 0 {
+			c.Layouts = slices.Clone(isoLayouts)
+		}
+		field, found := at[c.From]
+		switch {
+		case c.Constant != "":
+			field = -1
+		case found:
+			used[field] = true
+		case mapped:
+			errs = append(errs, fmt.Errorf("column %s: expected in %q, found no such column", o.Name, c.From))
+		case o.MustExist:
+			errs = append(errs, fmt.Errorf("column %s: expected, found none: name in the mapping what it comes from", o.Name))
+		default:
+			field = -1
+		}
+		origins[i] = origin{c, field}
+	}
+	return origins, len(header) - len(used), errors.Join(errs...)
+}
