@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -223,6 +226,14 @@ func TestPermanentFailures(t *testing.T) {
 	bad := rape("S-1", "Hackney", "2026-06-30", 1)
 	bad.Outcome = new("guilty as sin")
 	early := rape("S-1", "Hackney", "2025-01-01", 1)
+	folder := t.TempDir()
+	file := func(name, content string) schemas.NightRequest {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return schemas.NightRequest{Extract: path}
+	}
 	for _, c := range []struct {
 		scenario string
 		rows     []schemas.Offence
@@ -235,6 +246,11 @@ func TestPermanentFailures(t *testing.T) {
 		{"a model that does not exist", threeSuspects(), schemas.NightRequest{Model: "gut-feeling"}, "claim", failure.BadRequest},
 		{"a source that is not there", threeSuspects(), schemas.NightRequest{Extract: "/nowhere/at/all.parquet"}, "extract", failure.SourceNotFound},
 		{"a file that is no extract", threeSuspects(), schemas.NightRequest{Extract: "./fixture_test.go"}, "extract", failure.SchemaMismatch},
+		{"a CSV that lacks columns", nil, file("lacks.csv", "allegation_id,suspect_id\nA-1,S-1\n"), "extract", failure.SchemaMismatch},
+		{"a CSV that is cut short", nil, file("short.csv", csvHeader+"\"guilty"), "extract", failure.DamagedArtifact},
+		{"a CSV without rows", nil, file("empty.csv", csvHeader), "extract", failure.EmptyExtract},
+		{"a declaration that cannot be meant", nil, file("odd.yaml", "csv: a.csv\ncolumns: {odd: x}\n"), "extract", failure.BadRequest},
+		{"a declared file that is not there", nil, file("gone.yaml", "csv: nowhere.csv\n"), "extract", failure.SourceNotFound},
 		{"no rows", nil, schemas.NightRequest{}, "extract", failure.EmptyExtract},
 		{"no row can be read", []schemas.Offence{bad}, schemas.NightRequest{}, "check", failure.AllQuarantined},
 		{"no row is scored", []schemas.Offence{early}, schemas.NightRequest{}, "score", failure.NobodyToRank},
@@ -272,6 +288,22 @@ func TestPermanentFailures(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 		})
+	}
+}
+
+const csvHeader = "allegation_id,report_id,suspect_id,offence_code,offence_class,reported_at,borough,victim_sex,source,outcome,updated_at,officer,suspect_age\n"
+
+// A night from CSV: dropped columns and values that cannot be read are counted in its manifest.
+func TestNightFromCSV(t *testing.T) {
+	d := newDeployment(t)
+	path := filepath.Join(t.TempDir(), "crimes.csv")
+	if err := os.WriteFile(path, []byte(csvHeader+"A-1,R-1,S-1,019/08,19C,2026-06-30 12:00:00,Hackney,F,victim,open,2026-06-30,PC Example,old\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := d.night(t, "night", schemas.NightRequest{AsOf: asOf, Extract: path})
+	m, _, err := publish.LoadManifest(t.Context(), d.store, n.Night)
+	if err != nil || m.Suspects != 1 || m.Facts.ExtraColumns != 1 || !maps.Equal(m.Facts.Unreadable, map[string]int64{"suspect_age": 1}) || m.Inputs[0].URI != path || m.Inputs[0].Rows != 1 {
+		t.Errorf("%+v, %v", m, err)
 	}
 }
 

@@ -10,8 +10,12 @@ import (
 
 	"harmstack/activities/digest"
 	"harmstack/activities/extract"
+	"harmstack/activities/postgres"
 	"harmstack/activities/publish"
+	"harmstack/activities/source"
 	"harmstack/activities/store"
+	"harmstack/activities/tabular"
+	"harmstack/activities/webhook"
 )
 
 func TestOf(t *testing.T) {
@@ -27,6 +31,12 @@ func TestOf(t *testing.T) {
 		{"no Parquet", fmt.Errorf("x: %w", extract.ErrNotParquet), SchemaMismatch},
 		{"rows that the footer does not promise", extract.ErrRowsMismatch, CountsDoNotReconcile},
 		{"no extract", extract.ErrNoSource, SourceNotFound},
+		{"another CSV", fmt.Errorf("x: %w", tabular.ErrMismatch), SchemaMismatch},
+		{"half a CSV", tabular.ErrDamaged, DamagedArtifact},
+		{"an odd declaration", source.ErrDeclaration, BadRequest},
+		{"a query that is none", postgres.ErrRefused, SourceRefused},
+		{"a webhook refused for good", &webhook.SendError{Status: 410, Permanent: true}, DeliveryRefused},
+		{"a webhook refused for now", &webhook.SendError{Status: 503}, ""},
 		{"a changed file", fmt.Errorf("x: %w", store.ErrDamaged), DamagedArtifact},
 		{"a file that is gone", store.ErrNotFound, DamagedArtifact},
 		{"published already", publish.ErrSealed, RevisionSealed},

@@ -6,6 +6,7 @@
 package source
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -166,7 +167,11 @@ func (d Declared) text(ctx context.Context, read func(io.Reader) error) error {
 	from, to := io.Pipe()
 	copied := make(chan error, 1)
 	go func() {
-		_, err := postgres.Copy(ctx, *d.Postgres, to)
+		whole := bufio.NewWriterSize(to, 1<<20) // the database sends row by row
+		_, err := postgres.Copy(ctx, *d.Postgres, whole)
+		if err == nil {
+			err = whole.Flush()
+		}
 		copied <- err
 		to.CloseWithError(err) // a result that broke off must not look like its end
 	}()
