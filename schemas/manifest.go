@@ -26,6 +26,9 @@ type Manifest struct {
 	// there was none.
 	Previous *ManifestRef `json:"previous,omitempty"`
 	Changes  *ChangeCount `json:"changes,omitempty"`
+	// Profile and Checks tell whether the night looks as nights do; a folder of `starter score` has neither.
+	Profile *Profile       `json:"profile,omitempty"`
+	Checks  []CheckOutcome `json:"checks,omitempty"`
 	// Code names the build that wrote this.
 	Code string `json:"code"`
 }
@@ -99,7 +102,9 @@ type Decision struct {
 	Manifest ManifestRef `json:"manifest"`
 	By       string      `json:"by"`
 	Reason   string      `json:"reason"`
-	At       time.Time   `json:"at"`
+	// Override is why the stack was approved though a check blocks it.
+	Override string    `json:"override,omitempty"`
+	At       time.Time `json:"at"`
 }
 
 // Current is current.json: the approved stack. It is swapped last.

@@ -61,6 +61,8 @@ type DecisionRequest struct {
 	ManifestSHA256 string `json:"manifest_sha256"`
 	By             string `json:"by"`
 	Reason         string `json:"reason"`
+	// Override says why a stack is approved though a check blocks it.
+	Override string `json:"override,omitempty"`
 }
 
 // Validate asks for a name, a reason and the exact night.

@@ -104,7 +104,7 @@ func (d *pending) listen(ctx workflow.Context) error {
 	handler := func(kind string) func(workflow.Context, schemas.DecisionRequest) (schemas.Decision, error) {
 		return func(ctx workflow.Context, r schemas.DecisionRequest) (schemas.Decision, error) {
 			a := &ask{decision: schemas.Decision{Decision: kind, Manifest: d.manifest, At: workflow.Now(ctx).UTC(),
-				By: schemas.TrimSpace(r.By), Reason: schemas.TrimSpace(r.Reason)}}
+				By: schemas.TrimSpace(r.By), Reason: schemas.TrimSpace(r.Reason), Override: schemas.TrimSpace(r.Override)}}
 			d.asked = append(d.asked, a)
 			ctx, _ = workflow.NewDisconnectedContext(ctx) // every request gets its own answer
 			if err := workflow.Await(ctx, func() bool { return a.answered }); err != nil {

@@ -331,3 +331,42 @@ func TestCancelDuringAnApproval(t *testing.T) {
 		t.Errorf("%+v, %v, %v, current %s", result, err, a.err, d.current(t))
 	}
 }
+
+// A check that blocks: no approval without an override, which stands in the record; a hold needs none.
+func TestBlockedNight(t *testing.T) {
+	many := func(suspects int) (rows []schemas.Offence) {
+		for s := range suspects {
+			rows = append(rows, rape(fmt.Sprintf("S-%d", s), "Hackney", "2026-06-30", 1))
+		}
+		return rows
+	}
+	d := newDeployment(t, many(10)...)
+	d.approve(t, d.night(t, "night-1", schemas.NightRequest{AsOf: asOf}))
+	d.write(t, many(4)...)
+	n := d.night(t, "night-2", schemas.NightRequest{AsOf: asOf.AddDays(1)})
+	if len(n.Checks) == 0 {
+		t.Fatal("the night has no checks")
+	}
+	refused, approved := &answer{}, &answer{}
+	result, err := d.decide(t, n, func(env *testsuite.TestWorkflowEnvironment) {
+		env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Approve.Name, "u1", refused, request(n)) }, time.Hour)
+		env.RegisterDelayedCallback(func() {
+			r := request(n)
+			r.Override = "half of the source is being moved"
+			env.UpdateWorkflow(Approve.Name, "u2", approved, r)
+		}, 2*time.Hour)
+	})
+	if !failure.Is(refused.err, failure.QualityGateFailed) || !strings.Contains(refused.err.Error(), "| rows_fell | **block** | 4 rows, usually 10 | 0.5 |") {
+		t.Errorf("%v", refused.err)
+	}
+	if err != nil || approved.err != nil || d.current(t) != n.Night.String() {
+		t.Errorf("%v, %v, current %s", err, approved.err, d.current(t))
+	}
+	standing, err := publish.LoadDecision(t.Context(), d.store, n.Night)
+	if err != nil || standing.Override != "half of the source is being moved" || result.Decision.Override != standing.Override {
+		t.Errorf("%+v, %v", standing, err)
+	}
+	if page := string(read(t, d.store, n.Night.Path()+"/"+schemas.ReportFile)); !strings.Contains(page, "The check rows_fell failed: 4 rows, usually 10. It blocks an approval") {
+		t.Error("the report does not say so")
+	}
+}

@@ -20,6 +20,7 @@ import (
 	"harmstack/activities/nightly"
 	"harmstack/activities/pseudonym"
 	"harmstack/activities/publish"
+	"harmstack/activities/quality"
 	"harmstack/activities/store"
 	"harmstack/activities/tasking"
 	"harmstack/activities/teams"
@@ -58,7 +59,7 @@ func newDeployment(t *testing.T, rows ...schemas.Offence) *deployment {
 		t.Fatal(err)
 	}
 	d.acts = Activities{
-		Nightly:  &nightly.Activities{Store: d.store, Sources: map[string]string{nightly.DefaultSource: d.extract}, Threads: 2, TempDir: dir, Code: "test"},
+		Nightly:  &nightly.Activities{Store: d.store, Sources: map[string]string{nightly.DefaultSource: d.extract}, Threads: 2, TempDir: dir, Code: "test", Checks: quality.Standard()},
 		Decision: &decision.Activities{Store: d.store},
 		Tasking: &tasking.Activities{Store: d.store, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,
 			Teams: func() (*teams.Teams, error) { return teams.Nowhere(), nil }},

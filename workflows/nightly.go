@@ -28,6 +28,8 @@ type NightResult struct {
 	Superseded bool `json:"superseded,omitempty"`
 	// Decision is the workflow that waits for the officer's decision.
 	Decision string `json:"decision,omitempty"`
+	// Checks are what was found of it beside the counts; one that blocks asks the officer for an override.
+	Checks []schemas.CheckOutcome `json:"checks,omitempty"`
 }
 
 // NightlyRun makes the stack of one night and publishes it. It ends then: the decision is waited for by
@@ -85,7 +87,7 @@ func (n *night) run(ctx workflow.Context) (result NightResult, err error) {
 	}
 	result.Night, result.Manifest, result.Changes = published.Manifest.NightID, &published.Manifest, &published.Changes
 	result.Ranking, result.Superseded = published.Ranking, published.Superseded
-	n.progress.Manifest = result.Manifest
+	n.progress.Manifest, n.progress.Checks, result.Checks = result.Manifest, published.Checks, published.Checks
 	if published.Superseded {
 		return result, nil
 	}

@@ -21,6 +21,8 @@ type NightProgress struct {
 	// Dispositions are there once the rows are scored.
 	Dispositions *schemas.Dispositions `json:"dispositions,omitempty"`
 	Manifest     *schemas.ManifestRef  `json:"manifest,omitempty"`
+	// Checks are there once the night is published.
+	Checks []schemas.CheckOutcome `json:"checks,omitempty"`
 	// Decision is the workflow that waits for the officer.
 	Decision string `json:"decision,omitempty"`
 }
@@ -219,6 +221,9 @@ func (p NightProgress) Markdown() string {
 			b.WriteString(fmt.Sprintf("| %s | %d |\n", schemas.Disposition(i), rows))
 		}
 		b.WriteString(fmt.Sprintf("| **read** | **%d** |\n", p.Dispositions.Sum()))
+	}
+	if len(p.Checks) > 0 {
+		b.WriteString("\n" + schemas.CheckTable(p.Checks, true))
 	}
 	if p.Manifest != nil {
 		b.WriteString(fmt.Sprintf("\nPublished: `%s`, sha256 `%s`\n", p.Manifest.URI, p.Manifest.SHA256))

@@ -36,6 +36,7 @@ const (
 	AlreadyDecided       = "AlreadyDecided"       // another decision stands; its details are a schemas.Decision
 	OtherManifest        = "OtherManifest"        // the decision names another night than is published
 	StaleNight           = "StaleNight"           // another stack was approved since the night was compared
+	QualityGateFailed    = "QualityGateFailed"    // checks block the approval, and no override was given
 	Overtaken            = "Overtaken"            // a newer approved night is current
 	NotRecorded          = "NotRecorded"          // a decision could not be recorded in time
 	DeliveryRefused      = "DeliveryRefused"      // the other side refuses the message for good
@@ -90,6 +91,7 @@ func Of(err error) error {
 		{publish.ErrOtherManifest, OtherManifest},
 		{publish.ErrStale, StaleNight},
 		{publish.ErrOvertaken, Overtaken},
+		{publish.ErrBlocked, QualityGateFailed},
 	} {
 		if errors.Is(err, p.is) {
 			return Permanent(p.kind, err)

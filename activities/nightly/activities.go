@@ -16,6 +16,7 @@ import (
 	"harmstack/activities/failure"
 	"harmstack/activities/heartbeat"
 	"harmstack/activities/publish"
+	"harmstack/activities/quality"
 	"harmstack/activities/scoring"
 	"harmstack/activities/store"
 	"harmstack/schemas"
@@ -33,6 +34,8 @@ type Activities struct {
 	TempDir string
 	// ShardRows is how many rows one worker scores alone; a larger night is shared. 0: DefaultShardRows.
 	ShardRows int64
+	// Checks judge a night before it is published; the zero value has none.
+	Checks quality.Checks
 	// Code names the build, for the manifest.
 	Code string
 }

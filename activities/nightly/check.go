@@ -26,6 +26,7 @@ type CheckParams struct {
 type CheckResult struct {
 	RowsRead   int64               `json:"rows_read"`
 	Quarantine schemas.ArtifactRef `json:"quarantine"`
+	Profile    *schemas.Profile    `json:"profile,omitempty"`
 }
 
 // Done is the line of the stage table.
@@ -47,9 +48,11 @@ func (a *Activities) Check(ctx context.Context, p CheckParams) (CheckResult, err
 			}
 			return nil
 		})
-		if err := a.scan(ctx, p.Parts, func() extract.Sink { return checker.NewFeeder() }, rows); err != nil {
+		profile := newProfiler(p.Night.AsOf)
+		if err := a.scan(ctx, p.Parts, func() extract.Sink { return profile.beside(checker.NewFeeder()) }, rows); err != nil {
 			return r, err
 		}
+		r.Profile = profile.result()
 		counts := checker.Counts()
 		r.RowsRead = counts.RowsRead
 		switch {

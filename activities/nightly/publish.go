@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"harmstack/activities/publish"
+	"harmstack/activities/quality"
 	"harmstack/activities/report"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
@@ -27,9 +28,10 @@ type PublishParams struct {
 
 // PublishResult names what was published.
 type PublishResult struct {
-	Manifest schemas.ManifestRef `json:"manifest"`
-	Ranking  schemas.ArtifactRef `json:"ranking"`
-	Changes  schemas.ChangeCount `json:"changes"`
+	Manifest schemas.ManifestRef    `json:"manifest"`
+	Ranking  schemas.ArtifactRef    `json:"ranking"`
+	Changes  schemas.ChangeCount    `json:"changes"`
+	Checks   []schemas.CheckOutcome `json:"checks,omitempty"`
 	// Superseded: a newer night is approved or pending, so that this one will never be decided.
 	Superseded bool `json:"superseded"`
 	// Supersedes are the nights that this one has superseded.
@@ -60,7 +62,7 @@ func (a *Activities) Publish(ctx context.Context, p PublishParams) (PublishResul
 		} else if err != nil {
 			return r, err
 		}
-		r.Manifest, r.Changes = ref, *m.Changes
+		r.Manifest, r.Changes, r.Checks = ref, *m.Changes, m.Checks
 		r.Ranking, _ = m.Output(schemas.RankingFile)
 		if r.Superseded, err = publish.Settle(ctx, a.Store, p.Night, time.Now()); err != nil || r.Superseded {
 			return r, err
@@ -80,7 +82,7 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 	m = schemas.Manifest{NightID: p.Night, RowsRead: p.Scored.RowsRead, Dispositions: p.Scored.Dispositions, Suspects: p.Ranked.Ranking.Rows,
 		Facts: p.Scored.Facts, Cut: p.Ranked.Cut, Edition: tables.Edition, Rules: tables.Rules, Supplement: tables.Supplement,
 		Resolutions: tables.Resolutions, Model: model.Named(), Inputs: []schemas.ArtifactRef{p.Extracted.Source}, Code: a.Code}
-	m.Facts.Unreadable = p.Extracted.Unreadable
+	m.Facts.Unreadable, m.Profile = p.Extracted.Unreadable, p.Checked.Profile
 	made := append([]schemas.ArtifactRef{}, p.Extracted.Parts...)
 	made = append(made, p.Checked.Quarantine, p.Ranked.Ranking, p.Ranked.Stack, p.Ranked.StackCSV, p.Ranked.Contributions)
 	for _, o := range made {
@@ -114,6 +116,9 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 	if page.Distribution, err = everybody.Distribution(); err != nil {
 		return m, ref, err
 	}
+	if m.Checks, err = a.judge(ctx, m, page.Stack); err != nil {
+		return m, ref, err
+	}
 	page.Manifest = m
 	html, err := a.Store.Write(ctx, p.Night.Path()+"/"+schemas.ReportFile, "", func(w io.Writer) (int64, error) { return 0, report.Write(w, page) })
 	if err != nil {
@@ -122,6 +127,26 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 	m.Outputs = append(m.Outputs, html)
 	ref, err = publish.Publish(ctx, a.Store, m)
 	return m, ref, err
+}
+
+// judge compares the night with those before it: the newest revision of each date.
+func (a *Activities) judge(ctx context.Context, m schemas.Manifest, stack []schemas.Ranked) ([]schemas.CheckOutcome, error) {
+	nights, err := publish.Nights(ctx, a.Store)
+	if err != nil {
+		return nil, err
+	}
+	n := quality.Night{Manifest: m, Stack: stack}
+	for i := len(nights) - 1; i >= 0 && len(n.Before) < a.Checks.History; i-- {
+		if !nights[i].ID.AsOf.Before(m.AsOf) || len(n.Before) > 0 && n.Before[len(n.Before)-1].AsOf == nights[i].ID.AsOf {
+			continue
+		}
+		before, _, err := publish.LoadManifest(ctx, a.Store, nights[i].ID)
+		if err != nil {
+			return nil, err
+		}
+		n.Before = append(n.Before, before)
+	}
+	return a.Checks.Judge(n), nil
 }
 
 // bringHome copies a file that an earlier revision's stages left, so that the night's folder is whole

@@ -22,6 +22,9 @@ var ErrOtherManifest = errors.New("the decision was made on another manifest")
 // approved last. The night must be run again.
 var ErrStale = errors.New("the changes were counted against another stack than the one approved last: run the night again")
 
+// ErrBlocked says that a check of the night failed and blocks its approval, and that no override was given.
+var ErrBlocked = errors.New("checks block the approval")
+
 // ErrOvertaken says that the night was approved, but that a newer approved one is current.
 var ErrOvertaken = errors.New("a newer approved night is current")
 
@@ -42,6 +45,9 @@ func Decide(ctx context.Context, st *store.Store, d schemas.Decision) error {
 	}
 	d.Manifest, d.At = ref, d.At.UTC()
 	standing, err := LoadDecision(ctx, st, id)
+	if blocked := m.Blocked(); err == nil && standing == nil && d.Decision == schemas.Approved && len(blocked) > 0 && d.Override == "" {
+		return fmt.Errorf("night %s: %w: look at what they found, then hold the night, or approve it with an override that says why\n\n%s", id, ErrBlocked, schemas.CheckTable(blocked, false))
+	}
 	if err == nil && standing == nil && d.Decision == schemas.Approved {
 		standing, err = mayApprove(ctx, st, m, d.At)
 	}

@@ -311,6 +311,13 @@ func (v *view) addFall() {
 
 // addLook lists what an officer should look at before deciding.
 func (v *view) addLook() {
+	for _, c := range v.Manifest.Checks {
+		if c.Failed && c.Level == schemas.Block {
+			v.Look = append(v.Look, fmt.Sprintf("The check %s failed: %s. It blocks an approval, unless you override it and say why.", c.Name, c.Found))
+		} else if c.Failed {
+			v.Look = append(v.Look, fmt.Sprintf("The check %s failed: %s.", c.Name, c.Found))
+		}
+	}
 	m := v.Manifest
 	add := func(when bool, format string, args ...any) {
 		if when {

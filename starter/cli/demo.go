@@ -17,6 +17,7 @@ import (
 
 	"harmstack/activities/nightly"
 	"harmstack/activities/publish"
+	"harmstack/activities/quality"
 	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/starter/devserver"
@@ -186,6 +187,7 @@ func demoConfig(r demoRequest) (config.Config, error) {
 		Store:        filepath.Join(dir, "store"),
 		Sources:      map[string]string{nightly.DefaultSource: filepath.Join(dir, "extract.parquet")},
 		Mail:         config.OutboxMail(filepath.Join(dir, "outbox")),
+		Checks:       quality.Standard(),
 		PseudonymKey: key,
 		TempDir:      os.TempDir(),
 		TaskQueue:    "harmstack-demo",

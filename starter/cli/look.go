@@ -14,6 +14,7 @@ import (
 	"harmstack/activities/casework"
 	"harmstack/activities/ledger"
 	"harmstack/activities/publish"
+	"harmstack/activities/quality"
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
 )
@@ -368,6 +369,43 @@ func statusCommand() *cobra.Command {
 	}
 	storeFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func checksCommand() *cobra.Command {
+	var night nightFlags
+	var asJSON, example bool
+	cmd := &cobra.Command{
+		Use:     "checks",
+		GroupID: groupLook,
+		Short:   "Show what the checks found of a night, or print a file to start from",
+		Example: `  starter checks --as-of 2026-06-30
+  starter checks --example > checks.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if example {
+				_, err := cmd.OutOrStdout().Write(quality.Example())
+				return err
+			}
+			st, err := openStore(cmd)
+			if err != nil {
+				return err
+			}
+			defer st.Close()
+			m, _, err := night.find(cmd.Context(), st)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), m.Checks)
+			}
+			return table(cmd.OutOrStdout(), checkRows(m.Checks))
+		},
+	}
+	storeFlag(cmd)
+	night.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&example, "example", false, "print the checks that count when none are declared")
 	return cmd
 }
 

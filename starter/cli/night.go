@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -140,6 +141,12 @@ func printNight(out io.Writer, r workflows.NightResult) error {
 		return err
 	}
 	fmt.Fprintf(out, "\n%s suspects ranked, %d on the stack.%s\n", thousands(r.Suspects), r.Cut.Stack, cutNote(r.Cut))
+	if failed := slices.DeleteFunc(slices.Clone(r.Checks), func(c schemas.CheckOutcome) bool { return !c.Failed }); len(failed) > 0 {
+		fmt.Fprintln(out)
+		if err := table(out, checkRows(failed)); err != nil {
+			return err
+		}
+	}
 	switch {
 	case r.Manifest == nil:
 		fmt.Fprintln(out, "A dry run: nothing is published.")
@@ -240,6 +247,9 @@ report.html or ` + "`starter stack`" + ` first.`,
 	f := cmd.Flags()
 	f.StringVar(&request.By, "by", "", "`who` decides: name and warrant number")
 	f.StringVar(&request.Reason, "reason", "", "why")
+	if v.name == approve.name {
+		f.StringVar(&request.Override, "override", "", "`why` the stack is approved though a check blocks it")
+	}
 	f.StringVar(&request.ManifestSHA256, "manifest", "", "the `sha256` that was shown (default: that of the published manifest)")
 	required(cmd, "as-of", "by", "reason")
 	return cmd
@@ -259,7 +269,7 @@ func decide(ctx context.Context, c client.Client, st *store.Store, v verdict, ni
 	if err := request.Validate(); err != nil {
 		return schemas.Decision{}, err
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %q %q", v.name, request.ManifestSHA256, request.By, request.Reason))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %q %q %q", v.name, request.ManifestSHA256, request.By, request.Reason, request.Override))
 	d, err := v.update.Call(ctx, c, workflows.DecisionWorkflowID(ref.NightID), v.name+"-"+hex.EncodeToString(sum[:8]), request)
 	var gone *serviceerror.NotFound
 	var app *temporal.ApplicationError

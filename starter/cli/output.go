@@ -67,6 +67,19 @@ func dispositionRows(d schemas.Dispositions) [][]string {
 	return append(rows, []string{"rows read", fmt.Sprintf("%12s", thousands(d.Sum()))})
 }
 
+// checkRows is the table of a night's checks.
+func checkRows(outcomes []schemas.CheckOutcome) [][]string {
+	rows := [][]string{{"CHECK", "", "FOUND", "LIMIT"}}
+	for _, c := range outcomes {
+		mark := "ok"
+		if c.Failed {
+			mark = strings.ToUpper(c.Level)
+		}
+		rows = append(rows, []string{c.Name, mark, c.Found, strconv.FormatFloat(c.Limit, 'g', -1, 64)})
+	}
+	return rows
+}
+
 // rankedRows is the table of the first suspects.
 func rankedRows(stack []schemas.Ranked) [][]string {
 	rows := [][]string{{"POSITION", "RANK", "TIED", "SUSPECT", "SCORE DAYS", "HARM DAYS", "ALLEGATIONS", "VICTIMS", "LAST REPORT", "BOROUGH"}}

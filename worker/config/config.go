@@ -19,6 +19,7 @@ import (
 	"harmstack/activities/digest"
 	"harmstack/activities/nightly"
 	"harmstack/activities/pseudonym"
+	"harmstack/activities/quality"
 	"harmstack/activities/teams"
 	"harmstack/workflows"
 	"harmstack/workflows/plugin"
@@ -29,6 +30,7 @@ type Config struct {
 	Store        string            // folder or URL of the artefact store
 	Sources      map[string]string // extracts by name
 	Mail         Mail
+	Checks       quality.Checks
 	TeamsFile    string // YAML: who works where, and by when; empty: nobody, with an outbox
 	PseudonymKey []byte
 	// PayloadKeys encrypt what passes through Temporal; none: plain text.
@@ -68,6 +70,7 @@ const Usage = `Environment:
   HARMSTACK_MAIL_FROM           sender, "Harmstack <harmstack@example.police.uk>"
   HARMSTACK_TEAMS               YAML file of the teams, their addresses, specialists and deadlines (required with
                                 HARMSTACK_SMTP): starter teams --example prints one
+  HARMSTACK_CHECKS              YAML file of the checks of a night (default: starter checks --example)
   HARMSTACK_THREADS             goroutines that read an extract (default: one a processor)
   HARMSTACK_MEMORY              what a scoring holds before it spills, such as 2GiB (default: all in memory)
   HARMSTACK_TEMP                folder for what spills (default: the system's)
@@ -126,6 +129,9 @@ func Load(env func(string) string) (Config, error) {
 		l.fault("HARMSTACK_PSEUDONYM_KEY", fmt.Errorf("give at least %d random bytes in base64 (openssl rand -base64 %d)", pseudonym.KeyBytes, pseudonym.KeyBytes))
 	}
 	c.Mail = l.mail()
+	if c.Checks, err = quality.Load(env("HARMSTACK_CHECKS")); err != nil {
+		l.fault("HARMSTACK_CHECKS", err)
+	}
 	if c.TeamsFile = env("HARMSTACK_TEAMS"); c.TeamsFile == "" && c.Mail.SMTP.Host != "" {
 		l.fault("HARMSTACK_TEAMS", errors.New("name the YAML file of the teams: `starter teams --example` prints one"))
 	} else if _, err := c.LoadTeams(); err != nil {

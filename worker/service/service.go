@@ -58,7 +58,7 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 		OnFatalError:      func(err error) { s.failed <- err },
 	})
 	workflows.Register(s.worker, workflows.Activities{
-		Nightly: &nightly.Activities{Store: st, Sources: cfg.Sources, Threads: cfg.Threads, Memory: cfg.Memory, ShardRows: cfg.ShardRows,
+		Nightly: &nightly.Activities{Store: st, Sources: cfg.Sources, Threads: cfg.Threads, Memory: cfg.Memory, ShardRows: cfg.ShardRows, Checks: cfg.Checks,
 			TempDir: cfg.TempDir, Code: Build()},
 		Decision: &decision.Activities{Store: st},
 		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,

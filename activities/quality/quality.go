@@ -1,0 +1,244 @@
+// Package quality judges whether a night looks as nights do, before an officer decides on it: checks that a YAML file
+// declares, over the night's own counts and those of the nights before.
+//
+// It must not know how the counts came about, nor what follows from a check that fails.
+package quality
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/goccy/go-yaml"
+
+	"harmstack/schemas"
+)
+
+//go:embed default.yaml
+var standard []byte
+
+// Checks are declared checks.
+type Checks struct {
+	// History is how many nights before are compared with.
+	History int              `yaml:"history"`
+	Limits  map[string]Limit `yaml:"checks"`
+}
+
+// Limit is how far a check lets a figure go, and what follows when it goes further.
+type Limit struct {
+	Level string  `yaml:"level"` // schemas.Block, schemas.Warn or off
+	Limit float64 `yaml:"limit"`
+}
+
+const off = "off"
+
+// Standard are the checks of a deployment that declares none.
+func Standard() Checks {
+	c, err := Parse(standard)
+	if err != nil {
+		panic(err) // compiled in; only a broken build gets here
+	}
+	return c
+}
+
+// Example is the file of Standard.
+func Example() []byte { return bytes.Clone(standard) }
+
+// Load reads the checks of a file; an empty path is Standard.
+func Load(path string) (Checks, error) {
+	if path == "" {
+		return Standard(), nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Checks{}, err
+	}
+	return Parse(data)
+}
+
+// Parse reads and validates checks. One that is not declared is off; one that does not exist is an error.
+func Parse(data []byte) (c Checks, err error) {
+	if err := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(&c); err != nil {
+		return c, fmt.Errorf("checks: %w", err)
+	}
+	var errs []error
+	if c.History < 1 || c.History > 365 {
+		errs = append(errs, fmt.Errorf("history: %d, it must be from 1 to 365 nights", c.History))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
+		l := c.Limits[name]
+		if !slices.ContainsFunc(checks, func(k check) bool { return k.name == name }) {
+			errs = append(errs, fmt.Errorf("checks.%s: there is no such check", name))
+		}
+		if l.Level != schemas.Block && l.Level != schemas.Warn && l.Level != off {
+			errs = append(errs, fmt.Errorf("checks.%s.level: %q is none of block, warn and off", name, l.Level))
+		}
+		if l.Limit < 0 {
+			errs = append(errs, fmt.Errorf("checks.%s.limit: %v is below 0", name, l.Limit))
+		}
+	}
+	return c, errors.Join(errs...)
+}
+
+// Night is what the checks look at.
+type Night struct {
+	Manifest schemas.Manifest
+	// Stack is the night's; Before are the manifests of the nights before, in any order.
+	Stack  []schemas.Ranked
+	Before []schemas.Manifest
+}
+
+// check is one check: what it found, in words, and whether that is beyond the limit. ok is false when it has nothing to
+// say.
+type check struct {
+	name string
+	look func(n Night, limit float64) (found string, beyond, ok bool)
+}
+
+var checks = []check{
+	{"rows_fell", func(n Night, limit float64) (string, bool, bool) {
+		usual, ok := n.median(func(m schemas.Manifest) float64 { return float64(m.RowsRead) })
+		return fmt.Sprintf("%d rows, usually %.0f", n.Manifest.RowsRead, usual), float64(n.Manifest.RowsRead) < limit*usual, ok
+	}},
+	{"rows_rose", func(n Night, limit float64) (string, bool, bool) {
+		usual, ok := n.median(func(m schemas.Manifest) float64 { return float64(m.RowsRead) })
+		return fmt.Sprintf("%d rows, usually %.0f", n.Manifest.RowsRead, usual), float64(n.Manifest.RowsRead) > limit*usual, ok
+	}},
+	{"stale_days", func(n Night, limit float64) (string, bool, bool) {
+		p := n.Manifest.Profile
+		if p == nil || p.NewestReport.IsZero() {
+			return "", false, false
+		}
+		days := n.Manifest.AsOf.DaysSince(p.NewestReport)
+		return fmt.Sprintf("the newest report is of %s, %d days before", p.NewestReport, days), float64(days) > limit, true
+	}},
+	{"nulls_rose", func(n Night, limit float64) (worst string, beyond, ok bool) {
+		most := math.Inf(-1)
+		for _, c := range schemas.Offences {
+			rate := func(m schemas.Manifest) float64 {
+				if m.Profile == nil {
+					return math.NaN()
+				}
+				return share(m.Profile.Nulls[c.Name], m.RowsRead)
+			}
+			usual, known := n.median(rate)
+			if now := rate(n.Manifest); known && now-usual > most {
+				most, ok = now-usual, true
+				worst = fmt.Sprintf("%s: %s null, usually %s", c.Name, percent(now), percent(usual))
+			}
+		}
+		return worst, most > limit, ok
+	}},
+	{"ahead_of_clock", func(n Night, limit float64) (string, bool, bool) {
+		if n.Manifest.Profile == nil {
+			return "", false, false
+		}
+		return n.part(n.Manifest.Profile.AheadOfClock, limit)
+	}},
+	{"quarantined", func(n Night, limit float64) (string, bool, bool) {
+		return n.part(n.Manifest.Dispositions[schemas.Quarantined], limit)
+	}},
+	{"duplicates", func(n Night, limit float64) (string, bool, bool) {
+		return n.part(n.Manifest.Dispositions[schemas.Duplicate]+n.Manifest.Dispositions[schemas.Superseded], limit)
+	}},
+	{"conflicts", func(n Night, limit float64) (string, bool, bool) { return n.part(n.Manifest.Facts.Conflicting, limit) }},
+	{"unscored", func(n Night, limit float64) (string, bool, bool) {
+		return n.part(n.Manifest.Dispositions[schemas.UnscoredOffence], limit)
+	}},
+	{"not_vawg_rose", func(n Night, limit float64) (string, bool, bool) {
+		rate := func(m schemas.Manifest) float64 { return share(m.Dispositions[schemas.NotVAWG], m.RowsRead) }
+		usual, ok := n.median(rate)
+		now := rate(n.Manifest)
+		return fmt.Sprintf("%s, usually %s", percent(now), percent(usual)), now-usual > limit, ok
+	}},
+	{"disposition_drift", func(n Night, limit float64) (worst string, beyond, ok bool) {
+		most := -1.0
+		for d := range schemas.DispositionCount {
+			rate := func(m schemas.Manifest) float64 { return share(m.Dispositions[d], m.RowsRead) }
+			usual, known := n.median(rate)
+			if now := rate(n.Manifest); known && math.Abs(now-usual) > most {
+				most, ok = math.Abs(now-usual), true
+				worst = fmt.Sprintf("%s: %s, usually %s", d, percent(now), percent(usual))
+			}
+		}
+		return worst, most > limit, ok
+	}},
+	{"turnover", func(n Night, limit float64) (string, bool, bool) {
+		c := n.Manifest.Changes
+		if c == nil || n.Manifest.Previous == nil || len(n.Stack) == 0 {
+			return "", false, false
+		}
+		now := share(c.Entered, int64(len(n.Stack)))
+		return fmt.Sprintf("%d of %d entered, %s", c.Entered, len(n.Stack), percent(now)), now > limit, true
+	}},
+	{"borough_share", func(n Night, limit float64) (string, bool, bool) {
+		owns := map[string]int64{}
+		most := ""
+		for _, r := range n.Stack {
+			if r.OwnerBorough == nil {
+				continue
+			}
+			owns[*r.OwnerBorough]++
+			if a, b := owns[*r.OwnerBorough], owns[most]; a > b || a == b && *r.OwnerBorough < most {
+				most = *r.OwnerBorough
+			}
+		}
+		// A handful is no basis for a share.
+		if len(n.Stack) < 20 || most == "" {
+			return "", false, false
+		}
+		now := share(owns[most], int64(len(n.Stack)))
+		return fmt.Sprintf("%s owns %s of the stack", most, percent(now)), now > limit, true
+	}},
+}
+
+// part judges a share of the rows read.
+func (n Night) part(rows int64, limit float64) (string, bool, bool) {
+	now := share(rows, n.Manifest.RowsRead)
+	return fmt.Sprintf("%d rows, %s", rows, percent(now)), now > limit, true
+}
+
+// median is that of a figure over the nights before; a night that does not know it is left out.
+func (n Night) median(figure func(schemas.Manifest) float64) (float64, bool) {
+	var values []float64
+	for _, m := range n.Before {
+		if v := figure(m); !math.IsNaN(v) {
+			values = append(values, v)
+		}
+	}
+	if len(values) == 0 {
+		return 0, false
+	}
+	slices.Sort(values)
+	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2, true
+}
+
+func share(part, of int64) float64 {
+	if of == 0 {
+		return 0
+	}
+	return float64(part) / float64(of)
+}
+
+func percent(share float64) string { return strconv.FormatFloat(100*share, 'f', 1, 64) + " %" }
+
+// Judge looks at a night. Checks that have nothing to say, and those that are off, are left out.
+func (c Checks) Judge(n Night) []schemas.CheckOutcome {
+	outcomes := []schemas.CheckOutcome{}
+	for _, k := range checks {
+		l := c.Limits[k.name]
+		if l.Level == "" || l.Level == off {
+			continue
+		}
+		if found, beyond, ok := k.look(n, l.Limit); ok {
+			outcomes = append(outcomes, schemas.CheckOutcome{Name: k.name, Level: l.Level, Limit: l.Limit, Found: found, Failed: beyond})
+		}
+	}
+	return outcomes
+}
