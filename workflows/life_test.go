@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,7 @@ import (
 	"harmstack/activities/casework"
 	"harmstack/activities/failure"
 	"harmstack/activities/ledger"
+	"harmstack/activities/tasking"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
 )
@@ -301,5 +303,29 @@ func TestLongLifeContinues(t *testing.T) {
 	second.ExecuteWorkflow(Tasking, params)
 	if second.GetWorkflowError() != nil || closing.err != nil || down.err != nil {
 		t.Error(second.GetWorkflowError(), closing.err, down.err)
+	}
+}
+
+// A worker that dies between a step of the chase and its record leaves an event that nobody was told of. If the
+// team's answer comes first then, the step is told all the same.
+func TestStepOfADeadWorkerIsTold(t *testing.T) {
+	d := newDeployment(t)
+	acknowledged := &reply{}
+	tasking := d.life(t, func(env *testsuite.TestWorkflowEnvironment, at func(string, func())) {
+		at("2026-07-06 10:59", func() {
+			// What the dead worker did, a moment before it was due by this one's clock.
+			_, err := d.acts.Tasking.Apply(context.Background(), tasking.ApplyParams{Reference: lifeReference, Key: "chase-2", Known: 1, Chase: true,
+				At: time.Date(2026, 7, 6, 11, 0, 0, 0, schemas.London)})
+			if err != nil {
+				t.Error(err)
+			}
+			env.UpdateWorkflow(Acknowledge.Name, "u1", acknowledged, schemas.TaskingRequest{Team: "Hackney", By: "PS Example"})
+		})
+	})
+	if acknowledged.err != nil || len(tasking.Events) != 4 || tasking.Events[1].Kind != schemas.EventReminded {
+		t.Errorf("%v, %q", acknowledged.err, story(tasking))
+	}
+	if got := d.addressees(t); !slices.Equal(got, []string{"hackney"}) {
+		t.Errorf("%q were written to", got)
 	}
 }

@@ -171,6 +171,9 @@ func (c *caseworker) lookUp(ctx workflow.Context) error {
 func (c *caseworker) apply(ctx workflow.Context, params tasking.ApplyParams) error {
 	var acts *tasking.Activities
 	var result tasking.ApplyResult
+	if c.tasking != nil {
+		params.Known = c.tasking.Version
+	}
 	err := workflow.ExecuteLocalActivity(workflow.WithLocalActivityOptions(ctx, applyOptions), acts.Apply, params).Get(ctx, &result)
 	var app *temporal.ApplicationError
 	switch {

@@ -54,13 +54,16 @@ func (a *Activities) Order(ctx context.Context, p OrderParams) (OrderResult, err
 
 // ApplyParams is one thing that is asked of a tasking: exactly one of Order, Request and Chase.
 type ApplyParams struct {
-	Reference string                  `json:"reference"`
-	Key       string                  `json:"key"` // names the request; the same again changes nothing
-	At        time.Time               `json:"at"`
-	Order     *schemas.TaskingOrder   `json:"order,omitempty"`
-	Do        string                  `json:"do,omitempty"` // what the request asks for
-	Request   *schemas.TaskingRequest `json:"request,omitempty"`
-	Chase     bool                    `json:"chase,omitempty"`
+	Reference string    `json:"reference"`
+	Key       string    `json:"key"` // names the request; the same again changes nothing
+	At        time.Time `json:"at"`
+	// Known is the version that whoever asks knows. An attempt that died may have written a newer one and told
+	// nobody.
+	Known   int                     `json:"known"`
+	Order   *schemas.TaskingOrder   `json:"order,omitempty"`
+	Do      string                  `json:"do,omitempty"` // what the request asks for
+	Request *schemas.TaskingRequest `json:"request,omitempty"`
+	Chase   bool                    `json:"chase,omitempty"`
 }
 
 // ApplyResult is the tasking as it stands now, nil when there is none.
@@ -115,7 +118,7 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 		if after != nil {
 			err = casework.Settle(ctx, a.Store, after)
 		}
-		return ApplyResult{Tasking: brief(after), Notify: toTell(after, command.Key, who)}, err
+		return ApplyResult{Tasking: brief(after), Notify: toTell(after, p.Known, command.Key, who)}, err
 	}
 	if p.Request != nil {
 		err = audit.Append(ctx, a.Store, audit.Entry{At: p.At, Who: p.Request.By, Did: p.Do + " for " + p.Request.Team, On: p.Reference, Why: p.Request.Note})
@@ -129,16 +132,17 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 		}
 		return ApplyResult{}, err
 	}
-	return ApplyResult{Tasking: brief(after), Notify: toTell(after, command.Key, who)}, nil
+	return ApplyResult{Tasking: brief(after), Notify: toTell(after, p.Known, command.Key, who)}, nil
 }
 
-// toTell are the events of one request that somebody must be told of before the next digest.
-func toTell(t *schemas.Tasking, key string, who *teams.Teams) (numbers []int) {
+// toTell are the events of a request, and all that came after a known version, that somebody must be told of before
+// the next digest.
+func toTell(t *schemas.Tasking, known int, key string, who *teams.Teams) (numbers []int) {
 	if t == nil {
 		return nil
 	}
 	for _, e := range t.Events {
-		if e.Key == key && len(audience(t, e, who)) > 0 {
+		if (e.Key == key || e.Number > known) && len(audience(t, e, who)) > 0 {
 			numbers = append(numbers, e.Number)
 		}
 	}
