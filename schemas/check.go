@@ -54,7 +54,7 @@ func CheckTable(outcomes []CheckOutcome, all bool) string {
 		if c.Failed {
 			mark = "**" + c.Level + "**"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %v |\n", c.Name, mark, c.Found, c.Limit)
+		b.WriteString(fmt.Sprintf("| %s | %s | %s | %v |\n", c.Name, mark, c.Found, c.Limit))
 	}
 	return b.String()
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -135,4 +136,37 @@ func TestInt96NeverWrapsIntoTheValidRange(t *testing.T) {
 			t.Fatalf("Julian day %d reads as %d", julian, got)
 		}
 	}
+}
+
+// A damaged file gives an error or, where the damage lies in bytes that nothing checks, the same number
+// of rows; it never panics.
+func TestDamagedFilesNeverPanic(t *testing.T) {
+	for name, good := range map[string][]byte{
+		"small pages":    encode(t, sample(3000), parquet.PageBufferSize(2000)),
+		"another system": encode(t, asForeign(sample(2000))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			for i := range 50 {
+				if _, err := scanAll(good[:len(good)*i/50], 2); err == nil {
+					t.Errorf("cut at %d/50: no error", i)
+				}
+			}
+			r := rand.New(rand.NewPCG(3, 4))
+			for range 400 {
+				bad := bytes.Clone(good)
+				for range 1 + r.IntN(4) {
+					bad[r.IntN(len(bad))] ^= byte(1 + r.IntN(255))
+				}
+				scanAll(bad, 2) //nolint:errcheck // that it returns is the point
+			}
+		})
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	f.Add(encode(f, sample(50)))
+	f.Add(encode(f, asForeign(sample(20)), parquet.PageBufferSize(100)))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		scanAll(data, 1)
+	})
 }
