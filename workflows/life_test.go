@@ -329,3 +329,28 @@ func TestStepOfADeadWorkerIsTold(t *testing.T) {
 		t.Errorf("%q were written to", got)
 	}
 }
+
+// A worker that dies in the first task of a tasking may have issued and reminded already: the next one finds
+// it so, and tells.
+func TestFirstTaskOfADeadWorkerIsTold(t *testing.T) {
+	d := newDeployment(t)
+	tasking := d.life(t, func(env *testsuite.TestWorkflowEnvironment, at func(string, func())) {
+		friday := time.Date(2026, 7, 3, 17, 0, 0, 0, schemas.London)
+		order := schemas.TaskingOrder{Night: schemas.NightID{AsOf: schemas.MustDate("2026-07-02"), Revision: 1}, Team: "Hackney", Reference: lifeReference}
+		for _, p := range []tasking.ApplyParams{{Order: &order, Key: "night-1", At: friday}, {Chase: true, Key: "chase-2", At: friday.Add(70 * time.Hour)}} {
+			p.Reference = lifeReference
+			if _, err := d.acts.Tasking.Apply(context.Background(), p); err != nil {
+				t.Error(err)
+			}
+		}
+		at("2026-07-06 11:30", func() {
+			env.UpdateWorkflow(Acknowledge.Name, "u1", &reply{}, schemas.TaskingRequest{Team: "Hackney", By: "PS Example"})
+		})
+	})
+	if len(tasking.Events) != 4 || tasking.Events[1].Kind != schemas.EventReminded || tasking.Events[2].Kind != schemas.EventAcknowledged {
+		t.Errorf("%q", story(tasking))
+	}
+	if got := d.addressees(t); !slices.Equal(got, []string{"hackney"}) {
+		t.Errorf("%q were written to", got)
+	}
+}

@@ -157,7 +157,7 @@ func cancelled(ctx workflow.Context) error { return ctx.Err() }
 // lookUp reads the tasking, for as long as it takes: it may have been here before.
 func (c *caseworker) lookUp(ctx workflow.Context) error {
 	for {
-		err := c.apply(ctx, tasking.ApplyParams{Reference: c.reference})
+		err := c.apply(ctx, tasking.ApplyParams{Reference: c.reference, At: workflow.Now(ctx).UTC()})
 		if err == nil || ctx.Err() != nil {
 			return err
 		}

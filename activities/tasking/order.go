@@ -89,12 +89,15 @@ func (a *Activities) Apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 
 func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, error) {
 	before, err := casework.Load(ctx, a.Store, p.Reference)
-	if err != nil || p.Order == nil && p.Request == nil && !p.Chase {
-		return ApplyResult{Tasking: brief(before)}, err
+	if err != nil {
+		return ApplyResult{}, err
 	}
 	who, err := a.who()
 	if err != nil {
 		return ApplyResult{}, err
+	}
+	if p.Order == nil && p.Request == nil && !p.Chase {
+		return ApplyResult{Tasking: brief(before), Notify: recent(before, p.At, toTell(before, 0, "", who))}, nil
 	}
 	command := casework.Command{Key: p.Key, At: p.At, Do: p.Do, Request: p.Request, Chase: p.Chase}
 	if p.Order != nil {
@@ -148,6 +151,15 @@ func toTell(t *schemas.Tasking, known int, key string, who *teams.Teams) (number
 	}
 	return numbers
 }
+
+// recent keeps the events that a message would still be tried for: a run that begins finds those that the run
+// before, or a task of this one that died, told nobody of. The ledger knows which were told.
+func recent(t *schemas.Tasking, now time.Time, numbers []int) []int {
+	return slices.DeleteFunc(numbers, func(number int) bool { return t.Events[number-1].At.Before(now.Add(-triedFor)) })
+}
+
+// triedFor is how long a message is tried for.
+const triedFor = 72 * time.Hour
 
 // viewEvents is how many events travel through Temporal; the store has all.
 const viewEvents = 10

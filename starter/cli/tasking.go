@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
 	"harmstack/activities/audit"
@@ -296,9 +298,7 @@ func answerCommand(a answer) *cobra.Command {
 			if err := r.Validate(a.update.Name); err != nil {
 				return err
 			}
-			t, err := sendAnswer(a, name, r, func(id string) (schemas.Tasking, error) {
-				return a.update.Call(cmd.Context(), c, workflows.TaskingWorkflowID(name), id, r)
-			})
+			t, err := sendAnswer(cmd.Context(), c, a, name, r)
 			if err != nil {
 				return err
 			}
@@ -321,10 +321,14 @@ func answerCommand(a answer) *cobra.Command {
 	return cmd
 }
 
-// sendAnswer sends a team's answer. The same within a minute is the same update, so that a double click does no harm.
-func sendAnswer(a answer, reference string, r schemas.TaskingRequest, call func(updateID string) (schemas.Tasking, error)) (schemas.Tasking, error) {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %q %s", a.name, reference, r, now().Truncate(time.Minute)))
-	t, err := call(a.name + "-" + hex.EncodeToString(sum[:8]))
+// sendAnswer sends a team's answer. The same to a tasking that has not changed since is the same update, so that a
+// double click does no harm.
+func sendAnswer(ctx context.Context, c client.Client, a answer, reference string, r schemas.TaskingRequest) (t schemas.Tasking, err error) {
+	id := workflows.TaskingWorkflowID(reference)
+	if t, err = workflows.TaskingState.Ask(ctx, c, id, ""); err == nil {
+		sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %q %d", a.name, reference, r, t.Version))
+		t, err = a.update.Call(ctx, c, id, a.name+"-"+hex.EncodeToString(sum[:8]), r)
+	}
 	var app *temporal.ApplicationError
 	var gone *serviceerror.NotFound
 	switch {
