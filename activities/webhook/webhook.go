@@ -6,6 +6,7 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -15,9 +16,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"net/url"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -43,61 +45,70 @@ type cloudEvent struct {
 // SendError says why an event was not taken. It holds neither the URL nor what the receiver said.
 type SendError struct {
 	Status int // of the answer; 0: there was none
-	// Permanent: the receiver will never take it. Everything else may pass.
+	// Permanent: the receiver will never take it (3xx, and 4xx but 408, 409, 425 and 429), or it cannot
+	// even be asked. Everything else may pass.
 	Permanent bool
 	cause     string
 }
 
 func (e *SendError) Error() string {
-	if e.Status == 0 {
-		return "webhook: no answer: " + e.cause
+	switch {
+	case e.Status == 0:
+		return "webhook: " + e.cause
+	case !e.Permanent:
+		return fmt.Sprintf("webhook: answer %d, try again later", e.Status)
+	case e.Status >= 300 && e.Status < 400:
+		return fmt.Sprintf("webhook: answer %d, redirects are not followed: give the final URL", e.Status)
 	}
-	if e.Permanent {
-		return fmt.Sprintf("webhook: answer %d, refused for good: check the URL and the secret", e.Status)
-	}
-	return fmt.Sprintf("webhook: answer %d, try again later", e.Status)
+	return fmt.Sprintf("webhook: answer %d, refused for good: check the URL and the secret", e.Status)
 }
 
-// Sender posts events.
-type Sender struct{ client *http.Client }
+// Sender posts events; any number may go out at a time.
+type Sender struct {
+	// Not a client: it would follow redirects, and what was meant for one host must not go to another.
+	transport *http.Transport
+	timeout   time.Duration
+}
 
-// NewSender makes a sender that waits so long for an answer; 0: 10 s. It follows no redirect: what was
-// meant for one host must not go to another.
+// NewSender makes a sender that waits so long for a whole answer; 0: 10 s. The environment's proxy is
+// used.
 func NewSender(timeout time.Duration) *Sender {
-	if timeout == 0 {
-		timeout = 10 * time.Second
-	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	return &Sender{&http.Client{Timeout: timeout, Transport: transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &Sender{transport, cmp.Or(timeout, 10*time.Second)}
 }
 
-// Send posts one event. Every error is a *SendError; once ctx has ended, it is ctx's.
-func (s *Sender) Send(ctx context.Context, to string, secret []byte, e Event) error {
+// Send posts one event, signed for the moment of sending. Every error is a *SendError; once ctx has
+// ended, it is ctx's.
+func (s *Sender) Send(ctx context.Context, url string, secret []byte, e Event) error {
+	if err := s.send(ctx, url, secret, e); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return err
+	}
+	return nil
+}
+
+func (s *Sender) send(ctx context.Context, url string, secret []byte, e Event) *SendError {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	body, err := json.Marshal(cloudEvent{"1.0", e.ID, e.Source, e.Type, e.Subject, e.Time.UTC(), "application/json", e.Data})
 	if err != nil {
 		return &SendError{Permanent: true, cause: "the event cannot be written as JSON"}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return &SendError{Permanent: true, cause: "its URL cannot be read"}
 	}
 	at := strconv.FormatInt(time.Now().Unix(), 10)
-	request.Header.Set("Content-Type", "application/cloudevents+json; charset=utf-8")
+	request.Header.Set("Content-Type", "application/cloudevents+json")
 	request.Header.Set("webhook-id", e.ID)
 	request.Header.Set("webhook-timestamp", at)
 	request.Header.Set("webhook-signature", "v1,"+sign(secret, e.ID, at, body))
-	answer, err := s.client.Do(request)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
+	answer, err := s.transport.RoundTrip(request)
 	if err != nil {
-		var wrapped *url.Error // its text begins with the URL
-		if errors.As(err, &wrapped) {
-			err = wrapped.Err
-		}
-		return &SendError{cause: err.Error()}
+		return &SendError{cause: "no answer: " + cause(err)}
 	}
 	_, _ = io.CopyN(io.Discard, answer.Body, 4<<10) // so that the connection can be used again
 	_ = answer.Body.Close()
@@ -109,6 +120,26 @@ func (s *Sender) Send(ctx context.Context, to string, secret []byte, e Event) er
 	default:
 		return &SendError{Status: status, Permanent: true}
 	}
+}
+
+// cause says in our words what went wrong on the way: the texts of net and crypto/x509 repeat the host,
+// those of net/http may repeat what the receiver said.
+func cause(err error) string {
+	var slow net.Error
+	var name *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	var system syscall.Errno
+	switch {
+	case errors.As(err, &slow) && slow.Timeout():
+		return "it took too long"
+	case errors.As(err, &name):
+		return "the host's name cannot be resolved"
+	case errors.As(err, &certificate):
+		return "the certificate is not trusted"
+	case errors.As(err, &system):
+		return system.Error()
+	}
+	return "the connection failed"
 }
 
 // sign is the signature of Standard Webhooks, version 1.
