@@ -70,7 +70,7 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (ExtractResul
 		if err != nil {
 			return none, failure.Permanent(failure.BadRequest, err)
 		}
-		f, err := source.Open(ctx, name, a.TempDir, rows.Store)
+		f, err := source.Open(ctx, name, source.Options{Temp: a.TempDir, Progress: rows.Store})
 		if err != nil {
 			return none, err
 		}

@@ -83,9 +83,15 @@ func find(name string) (d Declared, ok bool, err error) {
 	return d, false, nil
 }
 
+// Options say with what means a source is read. The zero value will do.
+type Options struct {
+	Temp     string           // folder of temporary files; empty: the system's
+	Progress func(rows int64) // is told the rows of text read so far
+}
+
 // Open opens the extract of a path or file:// URL: *.csv and *.csv.gz, *.yaml for a declared one, anything else as
-// Parquet. A temporary file is made in the folder temp and goes with Close. progress is told the rows of text read so far.
-func Open(ctx context.Context, name, temp string, progress func(rows int64)) (*extract.Source, error) {
+// Parquet. A temporary file goes with Close.
+func Open(ctx context.Context, name string, o Options) (*extract.Source, error) {
 	d, ok, err := find(name)
 	if err != nil {
 		return nil, err
@@ -93,11 +99,11 @@ func Open(ctx context.Context, name, temp string, progress func(rows int64)) (*e
 	if !ok {
 		return extract.OpenSource(ctx, name)
 	}
-	f, err := os.CreateTemp(temp, "harmstack-*.parquet") // for its owner only
+	f, err := os.CreateTemp(o.Temp, "harmstack-*.parquet") // for its owner only
 	if err != nil {
 		return nil, fmt.Errorf("a temporary file for the extract: %w", err)
 	}
-	s, err := d.convert(ctx, name, f, progress)
+	s, err := d.convert(ctx, name, f, o.Progress)
 	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, errors.Join(err, os.Remove(f.Name()))
 	}

@@ -24,7 +24,7 @@ func extractCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			start := time.Now()
-			file, err := source.Open(cmd.Context(), name, "", nil)
+			file, err := source.Open(cmd.Context(), name, source.Options{})
 			if err != nil {
 				return err
 			}

@@ -113,7 +113,7 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	if err != nil {
 		return m, err
 	}
-	file, err := source.Open(ctx, r.extract, "", tell(progress, "converted", 0))
+	file, err := source.Open(ctx, r.extract, source.Options{Progress: tell(progress, "converted", 0)})
 	if err != nil {
 		return m, err
 	}
