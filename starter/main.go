@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	_ "harmstack/activities/store/drivers" // buckets by URL
 	"harmstack/starter/cli"
 )
 

@@ -15,6 +15,7 @@ import (
 
 	"go.temporal.io/sdk/log"
 
+	_ "harmstack/activities/store/drivers" // buckets by URL
 	"harmstack/worker/config"
 	"harmstack/worker/service"
 )

@@ -76,6 +76,9 @@ func Open(ctx context.Context, rawURL string) (*Store, error) {
 		return nil, errors.New("store: its URL holds credentials: give them to the bucket's driver by the environment")
 	}
 	bucket, err := blob.OpenBucket(ctx, rawURL)
+	if err != nil && strings.HasPrefix(rawURL, "gs://") && !blob.DefaultURLMux().ValidBucketScheme("gs") {
+		err = errors.New("this program was built without Google's buckets: build it with -tags gcs")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
