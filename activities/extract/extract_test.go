@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -435,29 +433,6 @@ func TestSnapshotOfNothing(t *testing.T) {
 	defer st.Close()
 	if parts, err := Snapshot(t.Context(), f, st, "extract", 2, nil); err != nil || len(parts) != 1 || parts[0].Rows != 0 {
 		t.Errorf("%+v, %v", parts, err)
-	}
-}
-
-func TestOpenSource(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "x.parquet")
-	if err := os.WriteFile(path, encode(t, sample(100)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, source := range []string{path, "file://" + path} {
-		s, err := OpenSource(t.Context(), source)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ref, err := s.Ref(); err != nil || ref.Rows != 100 || ref.URI != source || len(ref.SHA256) != 64 {
-			t.Errorf("%+v, %v", ref, err)
-		}
-		s.Close()
-	}
-	for _, source := range []string{dir, filepath.Join(dir, "none"), "s3://bucket/x", "https://me:hunter2@host/x"} {
-		if _, err := OpenSource(t.Context(), source); !errors.Is(err, ErrNoSource) || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: %v", source, err)
-		}
 	}
 }
 

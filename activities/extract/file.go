@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -32,28 +33,44 @@ var (
 // SchemaMismatch says which columns of an extract are not the contract's (section 3).
 type SchemaMismatch struct{ Faults []ColumnFault }
 
-// ColumnFault is one column that is missing or of a wrong type.
-type ColumnFault struct{ Column, Expected, Found string }
+// ColumnFault is one column that is missing or of a wrong type. File is empty when the extract is one file.
+type ColumnFault struct{ File, Column, Expected, Found string }
 
-// Error names every column at fault, in one line.
+// namedFaults is how many faults an error names: a folder may hold thousands.
+const namedFaults = 20
+
+// Error names the files and columns at fault, in one line.
 func (e *SchemaMismatch) Error() string {
 	var b strings.Builder
 	b.WriteString("SchemaMismatch: the extract does not follow the contract: ")
-	for i, f := range e.Faults {
+	for i, f := range e.Faults[:min(len(e.Faults), namedFaults)] {
 		if i > 0 {
 			b.WriteString("; ")
 		}
+		if f.File != "" {
+			fmt.Fprintf(&b, "%s: ", f.File)
+		}
 		fmt.Fprintf(&b, "column %s: expected %s, found %s", f.Column, f.Expected, f.Found)
+	}
+	if more := len(e.Faults) - namedFaults; more > 0 {
+		fmt.Fprintf(&b, "; and %d more", more)
 	}
 	return b.String()
 }
 
-// File is an open extract.
+// File is an open extract: one file, or several that Join made one.
 type File struct {
-	parquet *parquet.File
-	columns [schemas.OffenceColumns]column
-	extra   int
-	starts  []int64 // ordinal of the first row of every row group, and the total
+	groups []rowGroup
+	starts []int64 // ordinal of the first row of every row group, and the total
+	extra  map[string]bool
+	forms  [schemas.OffenceColumns][]string // in which the files hold each column, sorted
+}
+
+// rowGroup is a run of rows of one file.
+type rowGroup struct {
+	parquet.RowGroup
+	columns *[schemas.OffenceColumns]column
+	file    string // of several; with a colon and a space, for errors
 }
 
 // column says where a column of the contract stands in the file and how its values become the contract's.
@@ -78,7 +95,11 @@ const (
 
 // Open checks a Parquet file of any writer against the contract. The error is ErrNotParquet,
 // ErrRowsMismatch or a *SchemaMismatch.
-func Open(r io.ReaderAt, size int64) (_ *File, err error) {
+func Open(r io.ReaderAt, size int64) (*File, error) { return OpenNamed("", r, size) }
+
+// OpenNamed is Open for one of several files: name is its name below the extract's folder. A column of the contract that
+// only a folder's name holds (borough=Camden/part-0.parquet) is one that the file lacks.
+func OpenNamed(name string, r io.ReaderAt, size int64) (_ *File, err error) {
 	defer recovered(&err, ErrNotParquet)
 	if err := checkMagic(r, size); err != nil {
 		return nil, err
@@ -87,7 +108,7 @@ func Open(r io.ReaderAt, size int64) (_ *File, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: its footer cannot be read", ErrNotParquet)
 	}
-	f := &File{parquet: p, starts: []int64{0}}
+	f := &File{starts: []int64{0}}
 	total := int64(0)
 	for i, g := range p.Metadata().RowGroups {
 		if g.NumRows < 0 || total+g.NumRows < total {
@@ -99,7 +120,38 @@ func Open(r io.ReaderAt, size int64) (_ *File, err error) {
 	if total != p.NumRows() {
 		return nil, fmt.Errorf("%w: the footer promises %d rows, its row groups %d", ErrRowsMismatch, p.NumRows(), total)
 	}
-	return f, f.match()
+	columns, err := f.match(name, p)
+	label := name
+	if name != "" {
+		label += ": "
+	}
+	for _, g := range p.RowGroups() {
+		f.groups = append(f.groups, rowGroup{g, columns, label})
+	}
+	return f, err
+}
+
+// Join makes one extract of several files, in the order given. Each keeps its own columns, types and codecs.
+func Join(files ...*File) *File {
+	if len(files) == 1 {
+		return files[0]
+	}
+	all := &File{starts: []int64{0}, extra: map[string]bool{}}
+	for _, f := range files {
+		for i, g := range f.groups {
+			all.groups = append(all.groups, g)
+			all.starts = append(all.starts, all.Rows()+f.starts[i+1]-f.starts[i])
+		}
+		maps.Copy(all.extra, f.extra)
+		for i := range f.forms {
+			all.forms[i] = append(all.forms[i], f.forms[i]...)
+		}
+	}
+	for i := range all.forms {
+		slices.Sort(all.forms[i])
+		all.forms[i] = slices.Compact(all.forms[i])
+	}
+	return all
 }
 
 // checkMagic tells the commonest bad files apart before a decoder sees them.
@@ -137,51 +189,82 @@ func recovered(err *error, kind error) {
 	}
 }
 
-// match finds the contract's columns among the file's.
-func (f *File) match() error {
+// match finds the contract's columns among a file's.
+func (f *File) match(name string, p *parquet.File) (*[schemas.OffenceColumns]column, error) {
 	var faults []ColumnFault
+	columns := &[schemas.OffenceColumns]column{}
 	fields := map[string]parquet.Field{}
-	for _, field := range f.parquet.Schema().Fields() {
+	f.extra = map[string]bool{}
+	for _, field := range p.Schema().Fields() {
 		fields[field.Name()] = field
+		f.extra[field.Name()] = true
 	}
-	f.extra = len(fields)
 	for i, c := range schemas.Offences {
 		field, found := fields[c.Name]
 		if !found {
-			f.columns[i].leaf = -1
-			if c.MustExist {
-				faults = append(faults, ColumnFault{c.Name, c.Type.String(), "no such column"})
+			columns[i].leaf = -1
+			f.forms[i] = []string{Absent}
+			switch {
+			case strings.Contains("/"+name, "/"+c.Name+"="):
+				faults = append(faults, ColumnFault{name, c.Name, c.Type.String(), "it in the folder's name alone: write it into the file"})
+			case c.MustExist:
+				faults = append(faults, ColumnFault{name, c.Name, c.Type.String(), "no such column"})
 			}
 			continue
 		}
-		f.extra--
+		delete(f.extra, c.Name)
 		k, ok := formOf(field, c.Type)
 		if !ok {
-			faults = append(faults, ColumnFault{c.Name, c.Type.String(), describe(field)})
+			faults = append(faults, ColumnFault{name, c.Name, c.Type.String(), describe(field)})
 			continue
 		}
-		leaf, ok := f.parquet.Schema().Lookup(c.Name)
+		f.forms[i] = []string{k.describe(field)}
+		leaf, ok := p.Schema().Lookup(c.Name)
 		if !ok {
-			return fmt.Errorf("%w: column %s has no values", ErrNotParquet, c.Name)
+			return nil, fmt.Errorf("%w: column %s has no values", ErrNotParquet, c.Name)
 		}
-		f.columns[i] = column{leaf.ColumnIndex, k}
-		if f.isLZ4(leaf.ColumnIndex) {
-			faults = append(faults, ColumnFault{c.Name, "compression by snappy, gzip, zstd, brotli or none", "LZ4"})
+		columns[i] = column{leaf.ColumnIndex, k}
+		if isLZ4(p, leaf.ColumnIndex) {
+			faults = append(faults, ColumnFault{name, c.Name, "compression by snappy, gzip, zstd, brotli or none", "LZ4"})
 		}
 	}
 	if faults != nil {
-		return &SchemaMismatch{faults}
+		return nil, &SchemaMismatch{faults}
 	}
-	return nil
+	return columns, nil
 }
 
 // isLZ4 tells whether a column is compressed by LZ4, which parquet-go 0.32 decodes into a buffer that it
 // then loses when a page shrinks to less than a third. Better refused than guessed at.
-func (f *File) isLZ4(leaf int) bool {
-	return slices.ContainsFunc(f.parquet.Metadata().RowGroups, func(g format.RowGroup) bool {
+func isLZ4(p *parquet.File, leaf int) bool {
+	return slices.ContainsFunc(p.Metadata().RowGroups, func(g format.RowGroup) bool {
 		codec := g.Columns[leaf].MetaData.Codec
 		return codec == format.Lz4 || codec == format.Lz4Raw
 	})
+}
+
+// Absent is the form of a column that a file lacks: every value is null.
+const Absent = "absent"
+
+// describe says in words how a column is held, as far as an operator might want to know that it has changed.
+func (k kind) describe(field parquet.Field) string {
+	form := [...]string{text: "string", boolean: "bool", int32s: "int32", int64s: "int64", timeMillis: "timestamp in ms", timeMicros: "timestamp in us",
+		timeNanos: "timestamp in ns", timeInt96: "timestamp in INT96"}[k]
+	if l := field.Type().LogicalType(); l != nil {
+		if stamp, ok := l.Value.(*format.TimestampType); ok && !stamp.IsAdjustedToUTC {
+			form += ", without a zone"
+		}
+	}
+	return form
+}
+
+// Forms is in which physical form the extract holds each column of the contract; of several files, all that occur.
+func (f *File) Forms() map[string]string {
+	forms := map[string]string{}
+	for i, c := range schemas.Offences {
+		forms[c.Name] = strings.Join(f.forms[i], " or ")
+	}
+	return forms
 }
 
 // formOf says in which form a field holds a column of type t; ok is false for a wrong type.
@@ -246,8 +329,8 @@ func describe(field parquet.Field) string {
 	return name
 }
 
-// Rows is the number of rows the file's footer promises.
-func (f *File) Rows() int64 { return f.parquet.NumRows() }
+// Rows is the number of rows that the footers promise.
+func (f *File) Rows() int64 { return f.starts[len(f.starts)-1] }
 
 // ExtraColumns is the number of columns beyond the contract, which are dropped.
-func (f *File) ExtraColumns() int { return f.extra }
+func (f *File) ExtraColumns() int { return len(f.extra) }

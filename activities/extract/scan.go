@@ -29,7 +29,7 @@ type Sink interface {
 }
 
 // Scan feeds every row once: row groups in parallel, each goroutine to a Sink of its own, which it
-// closes. firstRow is the ordinal of the file's first row. progress, if not nil, is called from many
+// closes. firstRow is the ordinal of the extract's first row. progress, if not nil, is called from many
 // goroutines with the rows fed so far. A file that holds other rows than its footer promises is
 // ErrRowsMismatch, one that cannot be decoded ErrDamaged.
 func (f *File) Scan(ctx context.Context, threads int, firstRow int64, newSink func() Sink, progress func(rows int64)) error {
@@ -89,7 +89,7 @@ type task struct {
 // split cuts the row groups into tasks, so that a file of few groups still keeps every thread at work.
 func (f *File) split(threads int) []task {
 	var tasks []task
-	for i, g := range f.parquet.RowGroups() {
+	for i, g := range f.groups {
 		rows := f.starts[i+1] - f.starts[i]
 		pieces := int64(1)
 		if _, err := g.ColumnChunks()[0].OffsetIndex(); err == nil && len(f.starts) <= 2*threads {
@@ -108,7 +108,7 @@ func (f *File) scan(ctx context.Context, t task, only *int, add func(arrow.Recor
 	defer recovered(&err, ErrDamaged)
 	whole := t.to == f.starts[t.group+1]-f.starts[t.group]
 	var readers [schemas.OffenceColumns]*reader
-	for i, c := range f.columns {
+	for i, c := range f.groups[t.group].columns {
 		if c.leaf < 0 || only != nil && i != *only {
 			continue
 		}
@@ -173,10 +173,10 @@ func (f *File) scan(ctx context.Context, t task, only *int, add func(arrow.Recor
 
 // open reads a column of a row group from one of its rows on.
 func (f *File) open(group, column int, from int64) (*reader, error) {
-	c := f.columns[column]
-	r, err := newReader(f.parquet.RowGroups()[group].ColumnChunks()[c.leaf], c.kind, from)
+	c := f.groups[group].columns[column]
+	r, err := newReader(f.groups[group].ColumnChunks()[c.leaf], c.kind, from)
 	if err != nil {
-		return nil, fmt.Errorf("%w: column %s, row group %d: %w", ErrDamaged, schemas.Offences[column].Name, group, plain(err))
+		return nil, fmt.Errorf("%w: %scolumn %s, row group %d: %w", ErrDamaged, f.groups[group].file, schemas.Offences[column].Name, group, plain(err))
 	}
 	return r, nil
 }
@@ -185,7 +185,7 @@ func (f *File) open(group, column int, from int64) (*reader, error) {
 func (f *File) exhausted(r *reader, column, group int) error {
 	_, err := r.left()
 	if err == nil {
-		return fmt.Errorf("%w: column %s of row group %d holds more than the %d rows promised", ErrRowsMismatch, schemas.Offences[column].Name, group, f.starts[group+1]-f.starts[group])
+		return fmt.Errorf("%w: %scolumn %s of row group %d holds more than the %d rows promised", ErrRowsMismatch, f.groups[group].file, schemas.Offences[column].Name, group, f.starts[group+1]-f.starts[group])
 	}
 	if !errors.Is(err, io.EOF) {
 		return f.pageError(err, column, group, f.starts[group+1])
@@ -212,11 +212,11 @@ func (l *nulls) release() {
 }
 
 func (f *File) pageError(err error, column, group int, row int64) error {
-	name := schemas.Offences[column].Name
+	file, name := f.groups[group].file, schemas.Offences[column].Name
 	if errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: column %s of row group %d ends at row %d", ErrRowsMismatch, name, group, row)
+		return fmt.Errorf("%w: %scolumn %s of row group %d ends at row %d", ErrRowsMismatch, file, name, group, row)
 	}
-	return fmt.Errorf("%w: column %s, row group %d, near row %d: %w", ErrDamaged, name, group, row, plain(err))
+	return fmt.Errorf("%w: %scolumn %s, row group %d, near row %d: %w", ErrDamaged, file, name, group, row, plain(err))
 }
 
 // plain hides what a decoder says of the bytes it met, which may be a person's data, but lets causes

@@ -195,30 +195,33 @@ func (c *copier) close() {
 	}
 }
 
-// cursor goes through one column of a file, over its row groups.
+// cursor goes through one column of an extract, over its row groups.
 type cursor struct {
-	group  int // of the reader
+	begun  bool
+	group  int
 	row    int64
-	reader *reader
-	null   arrow.Array // of a column that the file lacks
+	reader *reader     // nil in a group that lacks the column
+	null   arrow.Array // of such a group
 }
 
 // take returns the next rows, at least one and at most n: a slice of one page.
 func (c *cursor) take(f *File, column int, n int64) (arrow.Array, error) {
-	if f.columns[column].leaf < 0 {
-		if c.null == nil {
-			c.null = array.MakeArrayOfNull(allocator, schemas.OffenceArrow.Field(column).Type, BatchRows)
-		}
-		return array.NewSlice(c.null, 0, n), nil
-	}
-	for c.reader == nil || c.row == f.starts[c.group+1]-f.starts[c.group] {
+	for !c.begun || c.row == f.starts[c.group+1]-f.starts[c.group] {
 		if err := c.next(f, column); err != nil {
 			return nil, err
 		}
 	}
+	n = min(n, f.starts[c.group+1]-f.starts[c.group]-c.row)
+	if c.reader == nil {
+		if c.null == nil {
+			c.null = array.MakeArrayOfNull(allocator, schemas.OffenceArrow.Field(column).Type, BatchRows)
+		}
+		c.row += n
+		return array.NewSlice(c.null, 0, n), nil
+	}
 	left, err := c.reader.left()
 	if err == nil {
-		n = min(n, left, f.starts[c.group+1]-f.starts[c.group]-c.row)
+		n = min(n, left)
 		c.row += n
 		var col arrow.Array
 		if col, err = c.reader.take(int(n)); err == nil {
@@ -229,18 +232,21 @@ func (c *cursor) take(f *File, column int, n int64) (arrow.Array, error) {
 }
 
 // next enters the next row group.
-func (c *cursor) next(f *File, column int) error {
+func (c *cursor) next(f *File, column int) (err error) {
+	if c.begun {
+		c.group++
+	}
 	if c.reader != nil {
-		if err := c.end(f, column); err != nil {
+		if err := f.exhausted(c.reader, column, c.group-1); err != nil {
 			return err
 		}
 		c.reader.close()
 		c.reader = nil
-		c.group++
 	}
-	c.row = 0
-	r, err := f.open(c.group, column, 0)
-	c.reader = r
+	c.begun, c.row = true, 0
+	if f.groups[c.group].columns[column].leaf >= 0 {
+		c.reader, err = f.open(c.group, column, 0)
+	}
 	return err
 }
 

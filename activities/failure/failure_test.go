@@ -33,6 +33,7 @@ func TestOf(t *testing.T) {
 		{"no extract", extract.ErrNoSource, SourceNotFound},
 		{"another CSV", fmt.Errorf("x: %w", tabular.ErrMismatch), SchemaMismatch},
 		{"half a CSV", tabular.ErrDamaged, DamagedArtifact},
+		{"an export under way", source.ErrUnsettled, ""},
 		{"an odd declaration", source.ErrDeclaration, BadRequest},
 		{"a query that is none", postgres.ErrRefused, SourceRefused},
 		{"a webhook refused for good", &webhook.SendError{Status: 410, Permanent: true}, DeliveryRefused},

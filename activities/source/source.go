@@ -1,6 +1,6 @@
-// Package source opens an extract wherever a force keeps it, as the contract's typed rows: a Parquet file, CSV, or a
-// query over PostgreSQL, the latter two by a mapping of the force's own columns. What is not Parquet becomes a
-// temporary Parquet file first, so that everything after reads one format.
+// Package source opens an extract wherever a force keeps it, as the contract's typed rows: Parquet or CSV, one file or a
+// folder of them, on this machine or in a bucket, or a query over PostgreSQL; text by a mapping of the force's own
+// columns. What is not Parquet becomes a temporary Parquet file first, so that everything after reads one format.
 //
 // It must not know the rules, nor Temporal.
 package source
@@ -33,7 +33,7 @@ var ErrDeclaration = errors.New("the source's declaration is wrong")
 // Declared is a source that a YAML file declares: where the text comes from, and how it becomes the contract's
 // columns.
 type Declared struct {
-	CSV      string          `yaml:"csv"` // path, from the YAML file's folder
+	CSV      string          `yaml:"csv"` // path, from the YAML file's folder, or URL
 	Postgres *postgres.Query `yaml:"postgres"`
 
 	tabular.Mapping `yaml:",inline"`
@@ -57,30 +57,31 @@ func parse(data []byte) (d Declared, err error) {
 	return d, err
 }
 
-// find tells what a source's name means; ok is false for Parquet.
-func find(name string) (d Declared, ok bool, err error) {
-	path, err := extract.LocalPath(name)
+// find tells what a source's name means: a declaration, or files. The zero value of Declared is Parquet, or CSV by the
+// contract's own names.
+func find(name string) (d Declared, err error) {
+	lower := strings.ToLower(name)
+	if !strings.HasSuffix(lower, ".yaml") && !strings.HasSuffix(lower, ".yml") {
+		return d, nil
+	}
+	p, err := openPlace(context.Background(), name)
 	if err != nil {
-		return d, false, err
+		return d, err
 	}
-	lower := strings.ToLower(path)
-	switch {
-	case strings.HasSuffix(lower, ".csv"), strings.HasSuffix(lower, ".csv.gz"):
-		return Declared{CSV: path}, true, nil
-	case strings.HasSuffix(lower, ".yaml"), strings.HasSuffix(lower, ".yml"):
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return d, true, fmt.Errorf("%w: %w", extract.ErrNoSource, err)
-		}
-		if d, err = parse(data); err != nil {
-			return d, true, fmt.Errorf("%s: %w", path, err)
-		}
-		if d.CSV != "" && !filepath.IsAbs(d.CSV) {
-			d.CSV = filepath.Join(filepath.Dir(path), d.CSV)
-		}
-		return d, true, nil
+	if p.bucket != nil {
+		return d, errors.Join(fmt.Errorf("%w: a declaration lies on this machine, not in a bucket", extract.ErrNoSource), p.close())
 	}
-	return d, false, nil
+	data, err := os.ReadFile(p.path)
+	if err != nil {
+		return d, fmt.Errorf("%w: %w", extract.ErrNoSource, err)
+	}
+	if d, err = parse(data); err != nil {
+		return d, fmt.Errorf("%s: %w", p.path, err)
+	}
+	if d.CSV != "" && !filepath.IsAbs(d.CSV) && !strings.Contains(d.CSV, "://") {
+		d.CSV = filepath.Join(filepath.Dir(p.path), d.CSV)
+	}
+	return d, nil
 }
 
 // Options say with what means a source is read. The zero value will do.
@@ -89,50 +90,41 @@ type Options struct {
 	Progress func(rows int64) // is told the rows of text read so far
 }
 
-// Open opens the extract of a path or file:// URL: *.csv and *.csv.gz, *.yaml for a declared one, anything else as
-// Parquet. A temporary file goes with Close.
+// Open opens the extract of a path or URL: a file, or a folder of Parquet or of CSV files, here or in a bucket; *.yaml is
+// a declared one. All files are checked against the contract before the first row is read. Temporary files go with Close.
 func Open(ctx context.Context, name string, o Options) (*extract.Source, error) {
-	d, ok, err := find(name)
+	d, err := find(name)
 	if err != nil {
 		return nil, err
 	}
-	if !ok {
-		return extract.OpenSource(ctx, name)
+	if d.Postgres == nil {
+		return d.openFiles(ctx, name, o)
 	}
-	f, err := os.CreateTemp(o.Temp, "harmstack-*.parquet") // for its owner only
+	ref := schemas.ArtifactRef{URI: name, Schema: schemas.OffenceSchema}
+	sum := &summed{Hash: sha256.New()}
+	var c *converted
+	err = d.query(ctx, func(text io.Reader) (err error) {
+		c, err = d.convert(ctx, io.TeeReader(text, sum), o.Temp, o.Progress)
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("a temporary file for the extract: %w", err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	s, err := d.convert(ctx, name, f, o.Progress)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, errors.Join(err, os.Remove(f.Name()))
-	}
-	return s, nil
+	ref.Rows, ref.Bytes, ref.SHA256 = c.Rows, sum.n, hex.EncodeToString(sum.Sum(nil))
+	return &extract.Source{File: c.parquet, Extra: c.ExtraColumns, Unreadable: c.Unreadable,
+		Reference: func() (schemas.ArtifactRef, error) { return ref, nil }, Release: c.file.Close}, nil
 }
 
 // Check tells whether a source is there and follows the contract, without reading it.
 func Check(ctx context.Context, name string) (found string, err error) {
-	d, ok, err := find(name)
+	d, err := find(name)
 	if err != nil {
 		return "", err
 	}
-	if !ok {
-		f, err := extract.OpenSource(ctx, name)
-		if err != nil {
-			return "", err
-		}
-		defer f.Close()
-		return fmt.Sprintf("%d rows follow the contract", f.Rows()), nil
+	if d.Postgres == nil {
+		return d.checkFiles(ctx, name)
 	}
-	var columns []string
-	if d.Postgres != nil {
-		columns, err = postgres.Columns(ctx, *d.Postgres)
-	} else {
-		err = d.text(ctx, func(text io.Reader) (err error) {
-			columns, err = d.Header(text)
-			return err
-		})
-	}
+	columns, err := postgres.Columns(ctx, *d.Postgres)
 	if err != nil {
 		return "", err
 	}
@@ -140,34 +132,37 @@ func Check(ctx context.Context, name string) (found string, err error) {
 	return fmt.Sprintf("the columns follow the contract, %d more are not read", extra), err
 }
 
-func (d Declared) convert(ctx context.Context, name string, f *os.File, progress func(rows int64)) (*extract.Source, error) {
-	ref := schemas.ArtifactRef{URI: name, Schema: schemas.OffenceSchema}
-	sum := &summed{Hash: sha256.New()}
-	var result tabular.Result
-	err := d.text(ctx, func(text io.Reader) (err error) {
-		read := io.TeeReader(text, sum)
-		if result, err = tabular.Convert(ctx, read, &d.Mapping, f, progress); err == nil {
-			_, err = io.Copy(io.Discard, read) // what follows a gzip's end is part of the file
-		}
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	ref.Rows, ref.Bytes, ref.SHA256 = result.Rows, sum.n, hex.EncodeToString(sum.Sum(nil))
-	return extract.OpenMade(f.Name(), ref, result.ExtraColumns, result.Unreadable)
+// converted is text that has become a typed file.
+type converted struct {
+	tabular.Result
+	file    *os.File
+	parquet *extract.File
 }
 
-// text hands the source's text to read.
-func (d Declared) text(ctx context.Context, read func(io.Reader) error) error {
-	if d.Postgres == nil {
-		f, err := os.Open(d.CSV)
-		if err != nil {
-			return fmt.Errorf("%w: %w", extract.ErrNoSource, err)
-		}
-		defer f.Close()
-		return read(f)
+// convert turns text into a typed file that has no name.
+func (d Declared) convert(ctx context.Context, text io.Reader, temp string, progress func(rows int64)) (*converted, error) {
+	f, err := unnamed(temp)
+	if err != nil {
+		return nil, err
 	}
+	c := &converted{file: f}
+	if c.Result, err = tabular.Convert(ctx, text, &d.Mapping, f, progress); err == nil {
+		_, err = io.Copy(io.Discard, text) // what follows a gzip's end is part of the file
+	}
+	if err == nil {
+		var size int64
+		if size, err = f.Seek(0, io.SeekEnd); err == nil {
+			c.parquet, err = extract.Open(f, size)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return c, nil
+}
+
+// query hands the text of the query's result to read.
+func (d Declared) query(ctx context.Context, read func(io.Reader) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	from, to := io.Pipe()

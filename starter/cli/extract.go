@@ -43,7 +43,7 @@ func extractCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&name, "extract", "", "the `file` to copy: Parquet, CSV, or the YAML of a declared source")
+	f.StringVar(&name, "extract", "", "the `file` or folder to copy: Parquet, CSV, or the YAML of a declared source; a path or a bucket's URL")
 	f.StringVar(&out, "out", "", "the `folder` to write to")
 	f.IntVar(&threads, "threads", scoring.Threads(), "how many goroutines")
 	required(cmd, "extract", "out")

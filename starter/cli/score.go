@@ -79,7 +79,7 @@ report.html and, last, manifest.json.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&r.extract, "extract", "", "the `file` to score: Parquet, CSV, or the YAML of a declared source")
+	f.StringVar(&r.extract, "extract", "", "the `file` or folder to score: Parquet, CSV, or the YAML of a declared source; a path or a bucket's URL")
 	f.Var(dateFlag{&r.asOf}, "as-of", "the last full `date` to count")
 	f.StringVar(&r.out, "out", "", "the `folder` to write to")
 	f.StringVar(&r.model, "model", schemas.DefaultModel, "a built-in model ("+strings.Join(schemas.ModelNames(), ", ")+") or a YAML `file`")
@@ -168,6 +168,9 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 			return m, err
 		}
 		m.Outputs = append(parts, m.Outputs...)
+		if _, err := file.Ref(); err != nil { // it was read once more
+			return m, err
+		}
 	}
 	data, err := publish.Encode(m)
 	if err != nil {
