@@ -18,6 +18,8 @@ type NightRequest struct {
 	Model string `json:"model,omitempty"`
 	// DryRun publishes nothing and tasks nobody: it ends with the counts.
 	DryRun bool `json:"dry_run,omitempty"`
+	// Wait waits for a source that is not there yet, or not of the night, as a night of the schedule does.
+	Wait bool `json:"wait,omitempty"`
 }
 
 // Validate refuses a URL with credentials in it (section 9) and a model that does not exist.

@@ -18,6 +18,7 @@ import (
 	"harmstack/activities/decision"
 	"harmstack/activities/digest"
 	"harmstack/activities/nightly"
+	"harmstack/activities/operations"
 	"harmstack/activities/pseudonym"
 	"harmstack/activities/publish"
 	"harmstack/activities/quality"
@@ -64,6 +65,7 @@ func newDeployment(t *testing.T, rows ...schemas.Offence) *deployment {
 		Tasking: &tasking.Activities{Store: d.store, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,
 			Teams: func() (*teams.Teams, error) { return teams.Nowhere(), nil }},
 	}
+	d.acts.Operations = &operations.Activities{Store: d.store, Mailer: mailer, Teams: d.acts.Tasking.Teams, Watch: quality.Standard().Watch}
 	// Without a server there is no workflow to hand an order to: the tasking itself is the real one.
 	d.acts.Tasking.SendOrder = func(ctx context.Context, o schemas.TaskingOrder) error {
 		_, err := d.acts.Tasking.Apply(ctx, tasking.ApplyParams{Reference: o.Reference, Order: &o})

@@ -50,6 +50,9 @@ func (n *night) run(ctx workflow.Context) (result NightResult, err error) {
 	if err := n.claim(ctx); err != nil {
 		return result, err
 	}
+	if err := n.awaitSource(ctx); err != nil {
+		return result, err
+	}
 	var acts *nightly.Activities
 	extracted, err := stage(ctx, n, "extract", acts.Extract, func(id schemas.NightID) nightly.ExtractParams {
 		return nightly.ExtractParams{Night: id, Source: request.Extract}

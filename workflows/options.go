@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"math"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -36,6 +37,28 @@ var shortOptions = workflow.ActivityOptions{
 	ScheduleToCloseTimeout: 10 * time.Minute,
 	RetryPolicy: &temporal.RetryPolicy{
 		InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 15 * time.Second,
+	},
+}
+
+// waitOptions suit looking again and again for what comes from elsewhere, until a set time: the activity says how soon it is tried
+// again. It writes nothing, so that nobody who cancels waits for it.
+func waitOptions(until time.Duration) workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		StartToCloseTimeout:    time.Hour, // a database is asked for its newest row
+		HeartbeatTimeout:       deadWorker,
+		ScheduleToCloseTimeout: until,
+		// Without a maximum the SDK's test environment gives up after ten.
+		RetryPolicy: &temporal.RetryPolicy{InitialInterval: time.Minute, BackoffCoefficient: 1, MaximumAttempts: math.MaxInt32},
+	}
+}
+
+// alertOptions suit a message on a failure: the failure itself must not be kept back long for it.
+var alertOptions = workflow.ActivityOptions{
+	StartToCloseTimeout:    5 * time.Minute,
+	HeartbeatTimeout:       deadWorker,
+	ScheduleToCloseTimeout: time.Hour,
+	RetryPolicy: &temporal.RetryPolicy{
+		InitialInterval: time.Second, BackoffCoefficient: 3, MaximumInterval: 10 * time.Minute,
 	},
 }
 

@@ -115,12 +115,10 @@ func fanOut[P any, R done](ctx workflow.Context, n *night, name string, activity
 // once runs the activities of one stage and keeps its line of the table. When one fails the others are
 // cancelled, and waited for.
 func once[P any, R done](ctx workflow.Context, n *night, name string, activity func(context.Context, P) (R, error), params []P) (results []R, err error) {
-	n.progress.Stages = append(n.progress.Stages, Stage{Name: name, State: StageRunning})
-	line := &n.progress.Stages[len(n.progress.Stages)-1]
-	if err := workflow.UpsertTypedSearchAttributes(ctx, AttributeStage.ValueSet(name)); err != nil {
+	line, err := n.start(ctx, name)
+	if err != nil {
 		return nil, err
 	}
-	n.show(ctx)
 	start := workflow.Now(ctx)
 	ctx, cancel := workflow.WithCancel(ctx)
 	defer cancel()
@@ -149,6 +147,19 @@ func once[P any, R done](ctx workflow.Context, n *night, name string, activity f
 			n.show(ctx)
 		}
 	}
+	n.end(ctx, line, start, err)
+	return results, err
+}
+
+// start adds the line of a stage.
+func (n *night) start(ctx workflow.Context, name string) (*Stage, error) {
+	n.progress.Stages = append(n.progress.Stages, Stage{Name: name, State: StageRunning})
+	n.show(ctx)
+	return &n.progress.Stages[len(n.progress.Stages)-1], workflow.UpsertTypedSearchAttributes(ctx, AttributeStage.ValueSet(name))
+}
+
+// end says how a stage went.
+func (n *night) end(ctx workflow.Context, line *Stage, start time.Time, err error) {
 	line.Took = workflow.Now(ctx).Sub(start)
 	switch {
 	case err == nil:
@@ -161,7 +172,6 @@ func once[P any, R done](ctx workflow.Context, n *night, name string, activity f
 		line.State, line.Notes = StageFailed, reason(err)
 	}
 	n.show(ctx)
-	return results, err
 }
 
 // failLast says that what the last stage left is no good.

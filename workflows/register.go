@@ -5,6 +5,7 @@ import (
 
 	"harmstack/activities/decision"
 	"harmstack/activities/nightly"
+	"harmstack/activities/operations"
 	"harmstack/activities/tasking"
 )
 
@@ -16,6 +17,8 @@ type Activities struct {
 	Nightly  *nightly.Activities
 	Decision *decision.Activities
 	Tasking  *tasking.Activities
+	// Operations watches over the nights and tells those who run the system.
+	Operations *operations.Activities
 }
 
 // RegisterWorkflows registers the workflows alone, for a replay.
@@ -24,6 +27,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(Decision)
 	r.RegisterWorkflow(BoroughTasking)
 	r.RegisterWorkflow(Tasking)
+	r.RegisterWorkflow(Watch)
 }
 
 // Register registers everything that a worker runs.
@@ -32,4 +36,5 @@ func Register(r worker.Registry, a Activities) {
 	r.RegisterActivity(a.Nightly)
 	r.RegisterActivity(a.Decision)
 	r.RegisterActivity(a.Tasking)
+	r.RegisterActivity(a.Operations)
 }

@@ -16,6 +16,42 @@ const (
 	ScheduledNightID = "night"
 )
 
+// Scheduled is one of the schedules of a deployment.
+type Scheduled struct {
+	Name    string // for the command line
+	When    string
+	Options client.ScheduleOptions
+}
+
+// Schedules are all of them, the nights first.
+func Schedules(taskQueue string) []Scheduled {
+	return []Scheduled{
+		{"nightly", "every night at 03:30 in London", Schedule(taskQueue)},
+		{"watch", "every morning at 07:30 in London", WatchSchedule(taskQueue)},
+	}
+}
+
+// WatchScheduleID names the schedule of the watches.
+const WatchScheduleID = "harmstack-watch"
+
+// WatchSchedule looks after the nights at 07:30 in London, by when a night has mostly been published.
+func WatchSchedule(taskQueue string) client.ScheduleOptions {
+	return client.ScheduleOptions{
+		ID: WatchScheduleID,
+		Spec: client.ScheduleSpec{
+			Calendars:    []client.ScheduleCalendarSpec{{Hour: []client.ScheduleRange{{Start: 7}}, Minute: []client.ScheduleRange{{Start: 30}}}},
+			TimeZoneName: schemas.London.String(),
+		},
+		Action: &client.ScheduleWorkflowAction{
+			ID: "watch", Workflow: Watch, Args: []any{WatchRequest{}}, TaskQueue: taskQueue,
+			StaticSummary: "Is the night there, and does somebody decide?",
+		},
+		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL,
+		// A watch that comes late in the day still says what is missing; one of yesterday is of no use.
+		CatchupWindow: 12 * time.Hour,
+	}
+}
+
 // Schedule starts a night at 03:30 in London: when the clocks change, 00:30 comes twice and 01:30 not at
 // all.
 func Schedule(taskQueue string) client.ScheduleOptions {

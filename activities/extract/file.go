@@ -24,6 +24,8 @@ var (
 	// ErrNotParquet is returned for a file that is no whole Parquet file: another format, cut short, or
 	// with a footer that cannot be read. Ask for the extract again.
 	ErrNotParquet = errors.New("not a whole Parquet file")
+	// ErrUnfinished is the ErrNotParquet of a file that may still be being written: it is empty, or its end is missing.
+	ErrUnfinished = fmt.Errorf("%w", ErrNotParquet)
 	// ErrRowsMismatch is returned when a file holds other rows than its footer promises.
 	ErrRowsMismatch = errors.New("the rows do not match the file's footer")
 	// ErrDamaged is returned when a column cannot be decoded, or its checksum is wrong.
@@ -158,11 +160,11 @@ func Join(files ...*File) *File {
 func checkMagic(r io.ReaderAt, size int64) error {
 	const magic, encrypted = "PAR1", "PARE"
 	if size == 0 {
-		return fmt.Errorf("%w: it is empty", ErrNotParquet)
+		return fmt.Errorf("%w: it is empty", ErrUnfinished)
 	}
 	var head, tail [4]byte
 	if size < 12 {
-		return fmt.Errorf("%w: it has only %d bytes", ErrNotParquet, size)
+		return fmt.Errorf("%w: it has only %d bytes", ErrUnfinished, size)
 	}
 	if _, err := r.ReadAt(head[:], 0); err != nil {
 		return fmt.Errorf("read the extract: %w", err)
@@ -176,7 +178,7 @@ func checkMagic(r io.ReaderAt, size int64) error {
 	case string(head[:]) != magic:
 		return fmt.Errorf("%w: it does not begin as one", ErrNotParquet)
 	case !bytes.Equal(head[:], tail[:]):
-		return fmt.Errorf("%w: it is cut short, its footer is missing", ErrNotParquet)
+		return fmt.Errorf("%w: it is cut short, its footer is missing", ErrUnfinished)
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ import (
 const (
 	BadRequest           = "BadRequest"           // the request itself is wrong
 	SourceNotFound       = "SourceNotFound"       // the extract is not where it should be
+	SourceLate           = "SourceLate"           // the extract of the night did not come in time
 	SourceRefused        = "SourceRefused"        // the database does not take the query or the login
 	SchemaMismatch       = "SchemaMismatch"       // the extract lacks a column or has one of a wrong type
 	EmptyExtract         = "EmptyExtract"         // the extract has no rows

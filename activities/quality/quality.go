@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -28,6 +29,45 @@ type Checks struct {
 	// History is how many nights before are compared with.
 	History int              `yaml:"history"`
 	Limits  map[string]Limit `yaml:"checks"`
+	Arrival Arrival          `yaml:"source"`
+	Watch   Watch            `yaml:"watch"`
+}
+
+// Arrival says when the source of a night must be there, and what is taken for the source of a night.
+type Arrival struct {
+	// Until is the time of day in London, 15:04 or 15:04:05, up to which a night waits on the morning after its date; off: not
+	// at all.
+	Until string `yaml:"until"`
+	// Fresh is how long before the end of the night's date the newest change in the source may be; 0: no matter.
+	Fresh time.Duration `yaml:"fresh"`
+	// Every is how often is looked whether it is there.
+	Every time.Duration `yaml:"every"`
+}
+
+// Waits tells whether nights wait for their source at all.
+func (a Arrival) Waits() bool { return a.Until != "" && a.Until != off }
+
+// On is the instant in London at which waiting ends on a day.
+func (a Arrival) On(day schemas.Date) time.Time {
+	at, _ := clock(a.Until) // Parse has read it
+	y, m, d := day.Start().Date()
+	return time.Date(y, m, d, at.Hour(), at.Minute(), at.Second(), 0, schemas.London)
+}
+
+func clock(text string) (time.Time, error) {
+	at, err := time.Parse("15:04", text)
+	if err != nil {
+		at, err = time.Parse(time.TimeOnly, text)
+	}
+	return at, err
+}
+
+// Watch says what is reported of the nights as a whole, in days between the date of a night and the day of the report.
+type Watch struct {
+	// PendingDays is how old a night may be that nobody has decided: 1 is the night of yesterday.
+	PendingDays int `yaml:"pending_days"`
+	// CurrentDays is how old the approved stack may be.
+	CurrentDays int `yaml:"current_days"`
 }
 
 // Limit is how far a check lets a figure go, and what follows when it goes further.
@@ -64,12 +104,22 @@ func Load(path string) (Checks, error) {
 
 // Parse reads and validates checks. One that is not declared is off; one that does not exist is an error.
 func Parse(data []byte) (c Checks, err error) {
+	c.Arrival, c.Watch = Arrival{"09:00", 12 * time.Hour, time.Minute}, Watch{1, 3}
 	if err := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(&c); err != nil {
 		return c, fmt.Errorf("checks: %w", err)
 	}
 	var errs []error
 	if c.History < 1 || c.History > 365 {
 		errs = append(errs, fmt.Errorf("history: %d, it must be from 1 to 365 nights", c.History))
+	}
+	if _, err := clock(c.Arrival.Until); err != nil && c.Arrival.Until != off {
+		errs = append(errs, fmt.Errorf(`source.until: %q is no time of day: write it like "09:00", or off`, c.Arrival.Until))
+	}
+	if c.Arrival.Fresh < 0 || c.Arrival.Every <= 0 {
+		errs = append(errs, errors.New("source: fresh must be 0 or more, and every more than 0: write them like 12h and 1m"))
+	}
+	if c.Watch.PendingDays < 1 || c.Watch.CurrentDays < 1 {
+		errs = append(errs, errors.New("watch: pending_days and current_days must be 1 or more"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
 		l := c.Limits[name]

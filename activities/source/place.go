@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
@@ -25,6 +26,9 @@ import (
 // whole. It may pass.
 var ErrUnsettled = errors.New("the extract is still being written")
 
+// errEmpty is the extract.ErrNoSource of a folder without an extract.
+var errEmpty = fmt.Errorf("%w", extract.ErrNoSource)
+
 // place is where the files of an extract lie: a file or a folder, here or in a bucket.
 type place struct {
 	name   string
@@ -36,9 +40,10 @@ type place struct {
 
 // object is one file of an extract.
 type object struct {
-	name  string // below the folder, with slashes
-	size  int64
-	stamp string // another one when the file was written again
+	name    string // below the folder, with slashes
+	size    int64
+	stamp   string // another one when the file was written again
+	written time.Time
 }
 
 // openPlace finds what a path or URL means, without reading it.
@@ -101,7 +106,7 @@ func (p *place) listLocal() (files []object, err error) {
 		if !info.Mode().IsRegular() {
 			return nil, fmt.Errorf("%w: %s is no regular file", extract.ErrNoSource, p.path)
 		}
-		return []object{{filepath.Base(p.path), info.Size(), stamp(info)}}, nil
+		return []object{{filepath.Base(p.path), info.Size(), stamp(info), info.ModTime().UTC()}}, nil
 	}
 	err = fs.WalkDir(os.DirFS(p.path), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -115,7 +120,7 @@ func (p *place) listLocal() (files []object, err error) {
 			err = fmt.Errorf("%s is a link to a folder, which is not followed", name)
 		}
 		if err == nil {
-			files = append(files, object{name, info.Size(), stamp(info)})
+			files = append(files, object{name, info.Size(), stamp(info), info.ModTime().UTC()})
 		}
 		return err
 	})
@@ -132,7 +137,7 @@ func (p *place) listBucket(ctx context.Context) (files []object, err error) {
 	if prefix != "" && !strings.HasSuffix(prefix, "/") {
 		a, err := p.bucket.Attributes(ctx, p.key)
 		if err == nil {
-			return []object{{p.key[strings.LastIndexByte(p.key, '/')+1:], a.Size, fmt.Sprintf("%s %s %x", a.ModTime.UTC(), a.ETag, a.MD5)}}, nil
+			return []object{{p.key[strings.LastIndexByte(p.key, '/')+1:], a.Size, fmt.Sprintf("%s %s %x", a.ModTime.UTC(), a.ETag, a.MD5), a.ModTime.UTC()}}, nil
 		}
 		if gcerrors.Code(err) != gcerrors.NotFound {
 			return nil, p.unreadable(err)
@@ -148,7 +153,7 @@ func (p *place) listBucket(ctx context.Context) (files []object, err error) {
 		if err != nil {
 			return nil, p.unreadable(err)
 		}
-		files = append(files, object{strings.TrimPrefix(o.Key, prefix), o.Size, fmt.Sprintf("%s %x", o.ModTime.UTC(), o.MD5)})
+		files = append(files, object{strings.TrimPrefix(o.Key, prefix), o.Size, fmt.Sprintf("%s %x", o.ModTime.UTC(), o.MD5), o.ModTime.UTC()})
 	}
 }
 
@@ -187,7 +192,7 @@ func choose(all []object) (files []object, err error) {
 		files = append(files, o)
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("%w: the folder holds no *.parquet, *.csv or *.csv.gz", extract.ErrNoSource)
+		return nil, fmt.Errorf("%w: the folder holds no *.parquet, *.csv or *.csv.gz", errEmpty)
 	}
 	if text > 0 && text < len(files) {
 		return nil, fmt.Errorf("%w: the folder holds both Parquet and CSV: which of them is the extract?", extract.ErrNoSource)

@@ -163,3 +163,16 @@ func (m *Mapping) bind(header []string) (origins [schemas.OffenceColumns]origin,
 	}
 	return origins, len(header) - len(used), errors.Join(errs...)
 }
+
+// Timestamp reads one value of a column of timestamps, as Convert would.
+func (m *Mapping) Timestamp(column int, text string) (at time.Time, ok bool) {
+	c, mapped := m.Columns[schemas.Offences[column].Name]
+	if !mapped {
+		c.zone = time.UTC
+	}
+	if c.Layouts = slices.Clone(c.Layouts); len(c.Layouts) == 0 {
+		c.Layouts = slices.Clone(isoLayouts)
+	}
+	micros, ok := (&origin{Column: c}).timestamp(schemas.TrimSpace(text))
+	return time.UnixMicro(micros).UTC(), ok
+}

@@ -47,7 +47,7 @@ func Nowhere() *Teams {
 	for name := range f.BCUs {
 		f.BCUs[name] = nowhere(leadName(name))
 	}
-	f.CentralDesk, f.SpecialistDesk = nowhere(CentralDesk), nowhere(SpecialistDesk)
+	f.CentralDesk, f.SpecialistDesk, f.Operations = nowhere(CentralDesk), nowhere(SpecialistDesk), new(nowhere(Operations))
 	for i := range f.Specialists {
 		f.Specialists[i].Contact = nowhere(f.Specialists[i].Name)
 	}
@@ -97,6 +97,7 @@ type file struct {
 	BCUs           map[string]contact `yaml:"bcus"`
 	CentralDesk    contact            `yaml:"central_desk"`
 	SpecialistDesk contact            `yaml:"specialist_desk"`
+	Operations     *contact           `yaml:"operations"`
 	Specialists    []struct {
 		Name          string   `yaml:"name"`
 		Contact       contact  `yaml:",inline"`
@@ -177,6 +178,11 @@ func (f file) teams(env func(string) string) (*Teams, error) {
 	}
 	t.owners = append(t.owners, l.party("central_desk", Party{Name: CentralDesk}, f.CentralDesk))
 	t.desk = l.party("specialist_desk", Party{Name: SpecialistDesk}, f.SpecialistDesk)
+	if f.Operations == nil {
+		t.operations = Party{Name: Operations, Slug: Slug(Operations), Mail: f.CentralDesk.Mail}
+	} else {
+		t.operations = l.party("operations", Party{Name: Operations}, *f.Operations)
+	}
 	for i, s := range f.Specialists {
 		path := "specialists." + discreet(s.Name)
 		if s.Name == "" {

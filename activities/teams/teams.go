@@ -22,6 +22,9 @@ const (
 	SpecialistDesk = "Specialist desk"
 )
 
+// Operations are those who keep the system running: they are told when a source or a night does not come.
+const Operations = "Operations"
+
 // Party is somebody who can be told something: a borough team, a BCU lead, a desk or a specialist team.
 type Party struct {
 	Name string
@@ -46,6 +49,7 @@ type Teams struct {
 	owners      []Party
 	specialists []specialist
 	desk        Party
+	operations  Party
 	bySlug      map[string]Party
 
 	remind, lead, tell time.Duration
@@ -95,6 +99,9 @@ func leadName(bcu string) string { return bcu + " lead" }
 
 // Desk is the specialist desk.
 func (t *Teams) Desk() Party { return t.desk }
+
+// Operations are told of what does not run; where the file has none, at the addresses of the central desk.
+func (t *Teams) Operations() Party { return t.operations }
 
 // Route names the specialist teams that an allegation concerns, in the order of the file; often none.
 // code is a Home Office code in the form 019/08.

@@ -111,11 +111,16 @@ func examine(ctx context.Context) (checks []check) {
 	found, err := examineQueue(ctx, c, cfg.TaskQueue)
 	add("worker", found, err)
 	add("search attributes", "registered", examineAttributes(ctx, c))
-	_, err = c.ScheduleClient().GetHandle(ctx, workflows.ScheduleID).Describe(ctx)
-	if missing(err) {
-		err = errors.New("none: `starter schedule apply` makes it")
+	for _, s := range workflows.Schedules(cfg.TaskQueue) {
+		d, err := c.ScheduleClient().GetHandle(ctx, s.Options.ID).Describe(ctx)
+		found := s.When
+		if missing(err) {
+			err = errors.New("none: `starter schedule apply` makes it")
+		} else if err == nil && d.Schedule.State.Paused {
+			found = "paused: " + d.Schedule.State.Note
+		}
+		add("schedule "+s.Name, found, err)
 	}
-	add("schedule", "there", err)
 	return checks
 }
 

@@ -59,6 +59,7 @@ The same night again is its next revision. Ctrl-C stops following; the night goe
 	f.Var(dateFlag{&request.AsOf}, "as-of", "the night's `date` (default: yesterday in London)")
 	f.StringVar(&request.Extract, "extract", "", "a configured source, or a path or `URL` that the worker can read")
 	f.StringVar(&request.Model, "model", "", "a built-in model: "+strings.Join(schemas.ModelNames(), ", "))
+	f.BoolVar(&request.Wait, "wait", false, "wait for a source that is late, as a scheduled night does")
 	f.BoolVar(&request.DryRun, "dry-run", false, "publish nothing and task nobody")
 	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return cmd
@@ -110,7 +111,7 @@ func nightError(err error) error {
 
 // follow prints each stage once when it has ended, until done and a last look.
 func follow(ctx context.Context, c client.Client, run client.WorkflowRun, out io.Writer, done <-chan struct{}) {
-	printed := 0
+	printed, said := 0, ""
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
 	for last := false; !last; {
@@ -124,6 +125,10 @@ func follow(ctx context.Context, c client.Client, run client.WorkflowRun, out io
 		p, err := workflows.Progress.Ask(ctx, c, run.GetID(), run.GetRunID())
 		if err != nil {
 			continue // no worker yet, or one too busy to answer: the result says how it ended
+		}
+		if n := len(p.Stages); n > 0 && p.Stages[n-1].State == workflows.StageRunning && p.Stages[n-1].Notes != said && p.Stages[n-1].Rows == 0 {
+			said = p.Stages[n-1].Notes
+			fmt.Fprintf(out, "  %-8s %s\n", p.Stages[n-1].Name, said)
 		}
 		for ; printed < len(p.Stages) && p.Stages[printed].State != workflows.StageRunning; printed++ {
 			s := p.Stages[printed]

@@ -3,13 +3,14 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
 	"harmstack/schemas"
-	"harmstack/worker/config"
 	"harmstack/workflows"
 )
 
@@ -17,50 +18,76 @@ func scheduleCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "schedule",
 		GroupID: groupNight,
-		Short:   "The nightly schedule, 03:30 in London: apply, show, pause, trigger",
+		Short:   "The schedules, of the nights and of what looks after them: apply, show, pause, trigger",
 		Example: `  starter schedule apply
   starter schedule pause --reason "source is being moved"
-  starter schedule pause --off`,
+  starter schedule pause --off
+  starter schedule trigger watch`,
 	}
 	cmd.AddCommand(
-		scheduleVerb("apply", "Create the schedule, or bring it up to date", applySchedule),
-		scheduleVerb("show", "Show when it ran and when it will", showSchedule),
+		scheduleVerb("apply", "Create the schedules, or bring them up to date", true, applySchedule),
+		scheduleVerb("show", "Show when each ran and when it will", true, showSchedule),
 		pauseCommand(),
-		scheduleVerb("trigger", "Start a night now", func(cmd *cobra.Command, h client.ScheduleHandle, _ config.Config, _ client.Client) error {
-			if err := h.Trigger(cmd.Context(), client.ScheduleTriggerOptions{}); err != nil {
+		scheduleVerb("trigger", "Start a night, or what another schedule starts, now", false, func(cmd *cobra.Command, c client.Client, s workflows.Scheduled) error {
+			if err := handle(cmd, c, s).Trigger(cmd.Context(), client.ScheduleTriggerOptions{}); err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), "A night is started; `starter status` lists it once it is published.")
+			fmt.Fprintf(cmd.OutOrStdout(), "Started what schedule %s starts; a night is listed by `starter status` once it is published.\n", s.Options.ID)
 			return nil
 		}),
 	)
 	return cmd
 }
 
-type scheduleAction func(*cobra.Command, client.ScheduleHandle, config.Config, client.Client) error
-
-func scheduleVerb(name, short string, do scheduleAction) *cobra.Command {
-	return &cobra.Command{Use: name, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		c, cfg, err := dial()
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		err = do(cmd, c.ScheduleClient().GetHandle(cmd.Context(), workflows.ScheduleID), cfg, c)
-		if missing(err) {
-			return errors.New("there is no schedule yet: `starter schedule apply` makes it")
-		}
-		return err
-	}}
+// scheduleVerb does something to the schedule that is named; without a name to all of them, or to that of the nights.
+func scheduleVerb(name, short string, all bool, do func(*cobra.Command, client.Client, workflows.Scheduled) error) *cobra.Command {
+	var names []string
+	for _, s := range workflows.Schedules("") {
+		names = append(names, s.Name)
+	}
+	without := names[0]
+	if all {
+		without = "all of them"
+	}
+	return &cobra.Command{Use: fmt.Sprintf("%s [%s]", name, strings.Join(names, " | ")), Short: short, Long: fmt.Sprintf("%s. Without a name: %s.", short, without),
+		Args: cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs), ValidArgs: names,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, cfg, err := dial()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			schedules := workflows.Schedules(cfg.TaskQueue)
+			switch {
+			case len(args) > 0:
+				schedules = slices.DeleteFunc(schedules, func(s workflows.Scheduled) bool { return s.Name != args[0] })
+			case !all:
+				schedules = schedules[:1]
+			}
+			for _, s := range schedules {
+				err := do(cmd, c, s)
+				if missing(err) {
+					err = fmt.Errorf("there is no schedule %s yet: `starter schedule apply` makes it", s.Options.ID)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}}
 }
 
-func applySchedule(cmd *cobra.Command, h client.ScheduleHandle, cfg config.Config, c client.Client) error {
-	options := workflows.Schedule(cfg.TaskQueue)
+func handle(cmd *cobra.Command, c client.Client, s workflows.Scheduled) client.ScheduleHandle {
+	return c.ScheduleClient().GetHandle(cmd.Context(), s.Options.ID)
+}
+
+func applySchedule(cmd *cobra.Command, c client.Client, scheduled workflows.Scheduled) error {
+	options := scheduled.Options
 	_, err := c.ScheduleClient().Create(cmd.Context(), options)
 	done := "created"
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 		done = "brought up to date"
-		err = h.Update(cmd.Context(), client.ScheduleUpdateOptions{DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+		err = handle(cmd, c, scheduled).Update(cmd.Context(), client.ScheduleUpdateOptions{DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 			s := in.Description.Schedule // its state stays: a paused schedule stays paused
 			s.Spec, s.Action = &options.Spec, options.Action
 			s.Policy = &client.SchedulePolicies{Overlap: options.Overlap, CatchupWindow: options.CatchupWindow, PauseOnFailure: options.PauseOnFailure}
@@ -70,21 +97,25 @@ func applySchedule(cmd *cobra.Command, h client.ScheduleHandle, cfg config.Confi
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "Schedule %s %s: every night at 03:30 in London.\n", workflows.ScheduleID, done)
+	fmt.Fprintf(cmd.OutOrStdout(), "Schedule %s %s: %s.\n", options.ID, done, scheduled.When)
 	return nil
 }
 
-func showSchedule(cmd *cobra.Command, h client.ScheduleHandle, _ config.Config, _ client.Client) error {
-	d, err := h.Describe(cmd.Context())
+func showSchedule(cmd *cobra.Command, c client.Client, s workflows.Scheduled) error {
+	out := cmd.OutOrStdout()
+	d, err := handle(cmd, c, s).Describe(cmd.Context())
+	if missing(err) {
+		fmt.Fprintf(out, "Schedule %s is not there: `starter schedule apply` makes it.\n\n", s.Options.ID)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	out := cmd.OutOrStdout()
 	state := "running"
 	if s := d.Schedule.State; s.Paused {
 		state = "paused: " + s.Note
 	}
-	fmt.Fprintf(out, "Schedule %s is %s.\n\n", workflows.ScheduleID, state)
+	fmt.Fprintf(out, "Schedule %s (%s) is %s.\n\n", s.Options.ID, s.When, state)
 	rows := [][]string{{"WHEN (LONDON)", "WORKFLOW"}}
 	for _, r := range d.Info.RecentActions {
 		workflow := "-"
@@ -96,25 +127,32 @@ func showSchedule(cmd *cobra.Command, h client.ScheduleHandle, _ config.Config, 
 	for _, t := range d.Info.NextActionTimes[:min(3, len(d.Info.NextActionTimes))] {
 		rows = append(rows, []string{t.In(schemas.London).Format("2006-01-02 15:04"), "to come"})
 	}
-	return table(out, rows)
+	if err := table(out, rows); err != nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	return nil
 }
 
 func pauseCommand() *cobra.Command {
 	var reason string
 	var off bool
-	cmd := scheduleVerb("pause", "Pause it, or with --off go on", func(cmd *cobra.Command, h client.ScheduleHandle, _ config.Config, _ client.Client) error {
+	cmd := scheduleVerb("pause", "Pause the nights, or another schedule, or with --off go on", false, func(cmd *cobra.Command, c client.Client, s workflows.Scheduled) error {
 		note := whoami() + ": " + reason
 		if off {
-			fmt.Fprintln(cmd.OutOrStdout(), "The schedule goes on.")
-			return h.Unpause(cmd.Context(), client.ScheduleUnpauseOptions{Note: note})
+			if err := handle(cmd, c, s).Unpause(cmd.Context(), client.ScheduleUnpauseOptions{Note: note}); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "Schedule %s goes on.\n", s.Options.ID)
+			return nil
 		}
 		if reason == "" {
-			return errors.New("--reason: say why the nights stop")
+			return errors.New("--reason: say why it stops")
 		}
-		if err := h.Pause(cmd.Context(), client.SchedulePauseOptions{Note: note}); err != nil {
+		if err := handle(cmd, c, s).Pause(cmd.Context(), client.SchedulePauseOptions{Note: note}); err != nil {
 			return err
 		}
-		fmt.Fprintln(cmd.OutOrStdout(), "The schedule is paused.")
+		fmt.Fprintf(cmd.OutOrStdout(), "Schedule %s is paused.\n", s.Options.ID)
 		return nil
 	})
 	cmd.Flags().StringVar(&reason, "reason", "", "why")

@@ -14,6 +14,7 @@ import (
 
 	"harmstack/activities/decision"
 	"harmstack/activities/nightly"
+	"harmstack/activities/operations"
 	"harmstack/activities/pseudonym"
 	"harmstack/activities/store"
 	"harmstack/activities/tasking"
@@ -63,6 +64,7 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 		Decision: &decision.Activities{Store: st},
 		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,
 			Teams: cfg.LoadTeams, SendOrder: workflows.SendOrder(c, cfg.TaskQueue)},
+		Operations: &operations.Activities{Store: st, Mailer: mailer, Teams: cfg.LoadTeams, Watch: cfg.Checks.Watch, Scheduling: workflows.Scheduling(c)},
 	})
 	return s, nil
 }

@@ -1,0 +1,45 @@
+package digest
+
+import (
+	"fmt"
+	htmltemplate "html/template"
+	"strings"
+	"time"
+)
+
+// Alert is a message to those who run the system, about no suspect and no tasking.
+type Alert struct {
+	Key   string // names the message, as Message.Key does
+	At    time.Time
+	To    []string
+	Title string // what is wrong, without a full stop
+	Text  string
+	Do    string // what the reader is to do about it
+}
+
+var htmlAlert = htmltemplate.Must(htmltemplate.New("html").Parse(`<!DOCTYPE html>
+<html lang="en-GB">
+<head><meta charset="utf-8"><meta name="color-scheme" content="light"><title>Harmstack: {{.Title}}</title></head>
+<body style="margin:0;padding:16px;background:#ffffff;color:#1b1b1f;font:16px/1.45 Arial,Helvetica,sans-serif">
+<main style="max-width:720px;margin:0 auto">
+<h1 style="font-size:20px">Harmstack: {{.Title}}</h1>
+<p>{{.Text}}</p>
+<p><strong>What to do:</strong> {{.Do}}</p>
+</main>
+</body>
+</html>
+`))
+
+// Build writes the alert.
+func (a Alert) Build() (Message, error) {
+	to, err := addresses("operations", a.To)
+	if err != nil {
+		return Message{}, err
+	}
+	var html strings.Builder
+	if err := htmlAlert.Execute(&html, a); err != nil {
+		return Message{}, fmt.Errorf("alert: %w", err)
+	}
+	return Message{Key: a.Key, Date: a.At, To: to, Subject: "Harmstack: " + a.Title,
+		Text: fmt.Sprintf("Harmstack: %s\n\n%s\n\nWhat to do: %s\n", a.Title, a.Text, a.Do), HTML: html.String()}, nil
+}

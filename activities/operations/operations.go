@@ -1,0 +1,204 @@
+// Package operations tells those who keep the system running of what does not run, as Temporal activities: a source that did
+// not come, a night that is missing, a stack that nobody decides.
+//
+// It must not know how a night is made: it looks at what is in the store, and at nothing else that a night could break.
+// Nothing it says is about a suspect.
+package operations
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"harmstack/activities/audit"
+	"harmstack/activities/digest"
+	"harmstack/activities/failure"
+	"harmstack/activities/heartbeat"
+	"harmstack/activities/ledger"
+	"harmstack/activities/publish"
+	"harmstack/activities/quality"
+	"harmstack/activities/store"
+	"harmstack/activities/teams"
+	"harmstack/schemas"
+)
+
+// Activities look into the store and send messages.
+type Activities struct {
+	Store  *store.Store
+	Mailer digest.Mailer
+	Teams  func() (*teams.Teams, error)
+	Watch  quality.Watch
+	// Scheduling asks Temporal about the night of a date; nil: nothing is known of it.
+	Scheduling func(ctx context.Context, asOf schemas.Date) (Scheduling, error)
+}
+
+// Scheduling is what Temporal knows of a night.
+type Scheduling struct {
+	Missing, Paused bool   // the nightly schedule
+	Stage           string // of the night, when it is running
+}
+
+// The kinds of findings.
+const (
+	KindSourceLate      = "source_late"
+	KindNightMissing    = "night_missing"
+	KindDecisionPending = "decision_pending"
+	KindCurrentOld      = "current_old"
+	KindScheduleMissing = "schedule_missing"
+	KindSchedulePaused  = "schedule_paused"
+)
+
+// Finding is one thing that is not as it should be.
+type Finding struct {
+	Kind string `json:"kind"`
+	// About is the date of the night that it is about, At the instant of the report: the same finding of the same day is the same
+	// message.
+	About schemas.Date `json:"about"`
+	At    time.Time    `json:"at"`
+	Text  string       `json:"text"`
+	Do    string       `json:"do"`
+}
+
+// SourceLate is the finding that a source did not come in time.
+func SourceLate(asOf schemas.Date, until time.Time, why string) Finding {
+	return Finding{KindSourceLate, asOf, until.UTC(),
+		fmt.Sprintf("The night of %s has no source: by %s, %s.", asOf, until.In(schemas.London).Format("15:04 on 2 January 2006"), why),
+		fmt.Sprintf("Have the export mended, then start the night by hand: starter run --as-of %s takes what is there, with --wait it waits again.", asOf)}
+}
+
+// InspectParams is the day of the report.
+type InspectParams struct {
+	Day schemas.Date `json:"day"`
+}
+
+// InspectResult is what is not as it should be.
+type InspectResult struct {
+	Findings []Finding `json:"findings"`
+}
+
+// Inspect looks whether the night before a day is published, how long nobody has decided, and how old the approved stack is.
+func (a *Activities) Inspect(ctx context.Context, p InspectParams) (r InspectResult, err error) {
+	_, stop := heartbeat.Start(ctx)
+	defer stop()
+	nights, err := publish.Nights(ctx, a.Store)
+	if err != nil {
+		return r, failure.Of(err)
+	}
+	current, err := publish.LoadCurrent(ctx, a.Store)
+	if err != nil {
+		return r, failure.Of(err)
+	}
+	var known *Scheduling
+	if a.Scheduling != nil {
+		// Temporal's visibility may be away, which is no reason to be silent.
+		if s, err := a.Scheduling(ctx, p.Day.AddDays(-1)); err == nil {
+			known = &s
+		}
+	}
+	r.Findings = inspect(p.Day, nights, current, known, a.Watch)
+	return r, nil
+}
+
+func inspect(day schemas.Date, nights []publish.Night, current *schemas.Current, known *Scheduling, limits quality.Watch) []Finding {
+	findings := []Finding{}
+	add := func(kind string, about schemas.Date, text, do string) {
+		findings = append(findings, Finding{kind, about, day.Start().UTC(), text, do})
+	}
+	last := day.AddDays(-1)
+	var newest schemas.Date
+	var pending *publish.Night
+	there := false
+	for i, n := range nights {
+		if n.ID.AsOf.Before(day) {
+			newest = n.ID.AsOf
+		}
+		there = there || n.ID.AsOf == last
+		if n.Status == publish.Pending {
+			pending = &nights[i]
+		}
+	}
+	if !there {
+		text := fmt.Sprintf("The night of %s is not published.", last)
+		do := fmt.Sprintf("Look in the web UI why it failed or never began, then: starter run --as-of %s. starter doctor tells what is not reachable.", last)
+		if !newest.IsZero() {
+			text += fmt.Sprintf(" The newest one is of %s.", newest)
+		}
+		if known != nil && known.Stage != "" {
+			text += fmt.Sprintf(" It is still running: %s.", known.Stage)
+			do = "Wait for it, or look in the web UI what it waits for."
+		}
+		add(KindNightMissing, last, text, do)
+	}
+	if known != nil && known.Missing {
+		add(KindScheduleMissing, last, "There is no nightly schedule: nights begin only by hand.", "starter schedule apply makes it.")
+	} else if known != nil && known.Paused {
+		add(KindSchedulePaused, last, "The nightly schedule is paused: nights begin only by hand.", "starter schedule show tells why; starter schedule pause --off goes on.")
+	}
+	if pending != nil && day.DaysSince(pending.ID.AsOf) > limits.PendingDays {
+		add(KindDecisionPending, pending.ID.AsOf, fmt.Sprintf("Nobody has decided on the night of %s, revision %d, %d days after its date.", pending.ID.AsOf, pending.ID.Revision, day.DaysSince(pending.ID.AsOf)),
+			fmt.Sprintf("An officer looks at it and approves or holds it: starter stack --as-of %s.", pending.ID.AsOf))
+	}
+	switch {
+	case current != nil && day.DaysSince(current.Manifest.AsOf) > limits.CurrentDays:
+		add(KindCurrentOld, current.Manifest.AsOf, fmt.Sprintf("The approved stack is of %s, %d days old: the teams work from it still.", current.Manifest.AsOf, day.DaysSince(current.Manifest.AsOf)),
+			"An officer approves a newer night: starter status lists them.")
+	case current == nil && len(nights) > 0 && day.DaysSince(nights[0].ID.AsOf) > limits.CurrentDays:
+		add(KindCurrentOld, nights[0].ID.AsOf, fmt.Sprintf("No stack has ever been approved, %d days after the first night, of %s.", day.DaysSince(nights[0].ID.AsOf), nights[0].ID.AsOf),
+			"An officer approves a night: starter status lists them.")
+	}
+	return findings
+}
+
+// AlertParams is the finding to tell of.
+type AlertParams struct {
+	Finding Finding `json:"finding"`
+}
+
+// Alert tells those who run the system of a finding, unless the ledger says that they were told.
+func (a *Activities) Alert(ctx context.Context, p AlertParams) error {
+	_, stop := heartbeat.Start(ctx)
+	defer stop()
+	return failure.Of(a.alert(ctx, p.Finding))
+}
+
+func (a *Activities) alert(ctx context.Context, f Finding) error {
+	who, err := a.Teams()
+	if err != nil {
+		return fmt.Errorf("the teams' file: %w", err)
+	}
+	to := who.Operations()
+	day := schemas.LondonDate(f.At)
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %s", f.Kind, f.About, day))
+	id := hex.EncodeToString(sum[:16])
+	m, err := digest.Alert{Key: id, At: f.At, To: to.Mail, Title: title(f), Text: f.Text, Do: f.Do}.Build()
+	if err != nil {
+		return failure.Permanent(failure.DeliveryRefused, err)
+	}
+	entry := ledger.Entry{ID: id, Channel: ledger.Mail, Team: to.Name, Kind: f.Kind, Subject: "night of " + f.About.String()}
+	sent, err := ledger.Deliver(ctx, a.Store, entry, now, func() error { return a.Mailer.Send(ctx, m) }, refused)
+	if err != nil || !sent {
+		return err
+	}
+	return audit.Append(ctx, a.Store, audit.Entry{At: now(), Who: publish.System, Did: fmt.Sprintf("sent the alert %s %s to %s", f.Kind, id, to.Name), On: entry.Subject, Why: f.Text})
+}
+
+func title(f Finding) string {
+	return map[string]string{
+		KindSourceLate:      "the source is late",
+		KindNightMissing:    "a night is missing",
+		KindDecisionPending: "a night waits for a decision",
+		KindCurrentOld:      "the approved stack is old",
+		KindScheduleMissing: "there is no schedule",
+		KindSchedulePaused:  "the schedule is paused",
+	}[f.Kind] + ", " + f.About.String()
+}
+
+func refused(err error) bool {
+	var mail *digest.SendError
+	return errors.As(err, &mail) && mail.Permanent
+}
+
+func now() time.Time { return time.Now().UTC() }

@@ -1,0 +1,116 @@
+package operations
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"harmstack/activities/audit"
+	"harmstack/activities/digest"
+	"harmstack/activities/ledger"
+	"harmstack/activities/publish"
+	"harmstack/activities/quality"
+	"harmstack/activities/store"
+	"harmstack/activities/teams"
+	"harmstack/schemas"
+)
+
+var day = schemas.MustDate("2026-07-10")
+
+func TestInspect(t *testing.T) {
+	night := func(asOf string, revision int, status string) publish.Night {
+		return publish.Night{ID: schemas.NightID{AsOf: schemas.MustDate(asOf), Revision: revision}, Status: status}
+	}
+	nights := func(list ...publish.Night) []publish.Night { return list }
+	current := func(asOf string) *schemas.Current {
+		return &schemas.Current{Manifest: schemas.ManifestRef{NightID: schemas.NightID{AsOf: schemas.MustDate(asOf), Revision: 1}}}
+	}
+	for _, c := range []struct {
+		scenario string
+		nights   []publish.Night
+		current  *schemas.Current
+		known    *Scheduling
+		want     string
+	}{
+		{"as it should be", nights(night("2026-07-08", 1, "approved"), night("2026-07-09", 1, "pending")), current("2026-07-08"), &Scheduling{}, ""},
+		{"a second revision is as good", nights(night("2026-07-09", 2, "held")), current("2026-07-07"), nil, ""},
+		{"nothing was ever published", nil, nil, nil, "night_missing 2026-07-09"},
+		{"the last night is missing", nights(night("2026-07-08", 1, "approved")), current("2026-07-08"), nil, "night_missing 2026-07-09"},
+		{"and the one before is undecided", nights(night("2026-07-08", 1, "pending")), current("2026-07-07"), nil, "night_missing 2026-07-09, decision_pending 2026-07-08"},
+		{"an older one was decided", nights(night("2026-07-08", 1, "held")), current("2026-07-07"), nil, "night_missing 2026-07-09"},
+		{"nobody approves", nights(night("2026-07-06", 1, "approved"), night("2026-07-09", 1, "pending")), current("2026-07-06"), nil, "current_old 2026-07-06"},
+		{"three days are not yet old", nights(night("2026-07-07", 1, "approved"), night("2026-07-09", 1, "pending")), current("2026-07-07"), nil, ""},
+		{"nobody ever approved", nights(night("2026-07-06", 1, "superseded"), night("2026-07-09", 1, "pending")), nil, nil, "current_old 2026-07-06"},
+		{"a new deployment", nights(night("2026-07-09", 1, "pending")), nil, nil, ""},
+		{"paused", nights(night("2026-07-09", 1, "pending")), current("2026-07-08"), &Scheduling{Paused: true}, "schedule_paused 2026-07-09"},
+		{"deleted", nil, nil, &Scheduling{Missing: true}, "night_missing 2026-07-09, schedule_missing 2026-07-09"},
+		{"still running", nil, nil, &Scheduling{Stage: "source"}, "night_missing 2026-07-09"},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			var got []string
+			for _, f := range inspect(day, c.nights, c.current, c.known, quality.Standard().Watch) {
+				got = append(got, f.Kind+" "+f.About.String())
+				if f.Text == "" || f.Do == "" || !f.At.Equal(time.Date(2026, 7, 9, 23, 0, 0, 0, time.UTC)) {
+					t.Errorf("%+v", f)
+				}
+				if c.known != nil && c.known.Stage != "" && !strings.Contains(f.Text, "still running: source") {
+					t.Error(f.Text)
+				}
+			}
+			if strings.Join(got, ", ") != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// The same finding of the same day is one message; of another day, or another night, it is another.
+func TestAlert(t *testing.T) {
+	dir := t.TempDir()
+	st, err := store.Open(t.Context(), filepath.Join(dir, "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	mailer, err := digest.NewOutbox(filepath.Join(dir, "outbox"), "harmstack@example.police.uk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := Activities{Store: st, Mailer: mailer, Teams: func() (*teams.Teams, error) { return teams.Parse(teams.Example(), os.Getenv) }}
+	until := time.Date(2026, 7, 1, 8, 0, 0, 0, time.UTC)
+	for i, f := range []Finding{
+		SourceLate(schemas.MustDate("2026-06-30"), until, "there is no file"),
+		SourceLate(schemas.MustDate("2026-06-30"), until.Add(time.Minute), "another reason, of a second run"),
+		SourceLate(schemas.MustDate("2026-06-30"), until.Add(24*time.Hour), "there is no file"),
+		SourceLate(schemas.MustDate("2026-06-29"), until, "there is no file"),
+	} {
+		if err := a.alert(t.Context(), f); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	entries, err := ledger.Read(t.Context(), st)
+	if err != nil || len(entries) != 3 {
+		t.Fatalf("%v, %+v", err, entries)
+	}
+	for _, e := range entries {
+		if e.Team != teams.Operations || e.Kind != KindSourceLate || e.State != ledger.Sent {
+			t.Errorf("%+v", e)
+		}
+	}
+	mail, err := os.ReadFile(filepath.Join(dir, "outbox", entries[0].ID+".eml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"To: \"Harmstack operations\" <harmstack.operations@example.police.uk>", "Subject: Harmstack: the source is late, 2026-06-30",
+		"Message-ID: <" + entries[0].ID + "@example.police.uk>", "The night of 2026-06-30 has no source: by 09:00 on 1 July 2026, there is no file.", "What to do: Have the export mended, then start the night by hand: starter run --as-of 2026-06-30"} {
+		if !strings.Contains(strings.ReplaceAll(string(mail), "=\r\n", ""), part) {
+			t.Errorf("%q is not in\n%s", part, mail)
+		}
+	}
+	if log, err := audit.Read(t.Context(), st); err != nil || len(log) != 3 || !strings.HasPrefix(log[0].Did, fmt.Sprintf("sent the alert source_late %s to Operations", entries[0].ID)) {
+		t.Errorf("%v, %+v", err, log)
+	}
+}

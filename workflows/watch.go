@@ -1,0 +1,96 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/workflow"
+
+	"harmstack/activities/operations"
+	"harmstack/schemas"
+)
+
+// WatchRequest starts a watch. Its zero value, `{}` in the start form, is that of today.
+type WatchRequest struct {
+	// Day is the day of the report; empty: today in London. It looks for the night of the day before.
+	Day schemas.Date `json:"day,omitzero"`
+}
+
+// WatchResult is what a watch found; nothing is as it should be.
+type WatchResult struct {
+	Day      schemas.Date         `json:"day"`
+	Findings []operations.Finding `json:"findings"`
+}
+
+// Watch looks whether the night of yesterday is published, somebody decides, and the approved stack is young, and tells those who
+// run the system of each thing that is not so, once a day. It shares no step with a night, so that whatever keeps nights from
+// running does not keep it.
+func Watch(ctx workflow.Context, request WatchRequest) (WatchResult, error) {
+	result := WatchResult{Day: request.Day}
+	if result.Day.IsZero() {
+		meant, ok := workflow.GetTypedSearchAttributes(ctx).GetTime(scheduledStart)
+		if !ok {
+			meant = workflow.Now(ctx)
+		}
+		result.Day = schemas.LondonDate(meant)
+	}
+	var acts *operations.Activities
+	var found operations.InspectResult
+	summary := fmt.Sprintf("look for the night of %s", result.Day.AddDays(-1))
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(alertOptions, summary)), acts.Inspect, operations.InspectParams{Day: result.Day}).Get(ctx, &found)
+	if err != nil {
+		return result, err
+	}
+	result.Findings = found.Findings
+	workflow.SetCurrentDetails(ctx, result.Markdown())
+	var untold []error
+	for _, f := range result.Findings {
+		untold = append(untold, alert(ctx, f))
+	}
+	return result, errors.Join(untold...)
+}
+
+// Markdown is what the UI shows of a watch.
+func (r WatchResult) Markdown() string {
+	if len(r.Findings) == 0 {
+		return fmt.Sprintf("### Watch of %s\n\nAll is as it should be.\n", r.Day)
+	}
+	var b strings.Builder
+	b.WriteString(fmt.Sprintf("### Watch of %s\n\n| | found | do |\n|---|---|---|\n", r.Day))
+	for _, f := range r.Findings {
+		b.WriteString(fmt.Sprintf("| **%s** | %s | %s |\n", f.Kind, strings.ReplaceAll(f.Text, "|", "/"), strings.ReplaceAll(f.Do, "|", "/")))
+	}
+	return b.String()
+}
+
+// Scheduling asks Temporal what a watch cannot see in the store: whether the nightly schedule runs, and how far a night is.
+func Scheduling(c client.Client) func(ctx context.Context, asOf schemas.Date) (operations.Scheduling, error) {
+	return func(ctx context.Context, asOf schemas.Date) (s operations.Scheduling, err error) {
+		d, err := c.ScheduleClient().GetHandle(ctx, ScheduleID).Describe(ctx)
+		var gone *serviceerror.NotFound
+		switch {
+		case errors.As(err, &gone):
+			s.Missing = true
+		case err != nil:
+			return s, err
+		default:
+			s.Paused = d.Schedule.State != nil && d.Schedule.State.Paused
+		}
+		list, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{PageSize: 1,
+			Query: fmt.Sprintf("WorkflowType = 'NightlyRun' AND ExecutionStatus = 'Running' AND %s = '%s'", AttributeAsOf.GetName(), asOf)})
+		if err != nil {
+			return s, err
+		}
+		for _, e := range list.GetExecutions() {
+			s.Stage = "a stage"
+			_ = converter.GetDefaultDataConverter().FromPayload(e.GetSearchAttributes().GetIndexedFields()[AttributeStage.GetName()], &s.Stage)
+		}
+		return s, nil
+	}
+}
