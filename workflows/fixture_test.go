@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"harmstack/activities/decision"
 	"harmstack/activities/digest"
@@ -90,7 +91,10 @@ func (d *deployment) env(t *testing.T, id string) *testsuite.TestWorkflowEnviron
 	suite.SetLogger(quiet)
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: id, TaskQueue: TaskQueue})
-	env.SetTestTimeout(20 * time.Second)
+	// These two count real time. On a busy machine a goroutine may wait its turn for longer than the second after which
+	// the environment, unlike a server, gives a workflow up for good.
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
+	env.SetTestTimeout(2 * time.Minute)
 	Register(env, d.acts)
 	return env
 }
