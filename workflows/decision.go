@@ -119,7 +119,7 @@ func (d *pending) listen(ctx workflow.Context) error {
 }
 
 // validate refuses a request that cannot be meant for this night as it is.
-func (d *pending) validate(r schemas.DecisionRequest) error {
+func (d *pending) validate(_ workflow.Context, r schemas.DecisionRequest) error {
 	switch err := r.Validate(); {
 	case err != nil:
 		return failure.Permanent(failure.BadRequest, err)

@@ -46,12 +46,12 @@ func (d *deployment) ordered(t *testing.T, at time.Time, night schemas.NightID, 
 
 // reply is the answer to an update of a tasking.
 type reply struct {
-	done bool
-	err  error
+	done, rejected bool
+	err            error
 }
 
 func (r *reply) Accept()                 {}
-func (r *reply) Reject(err error)        { r.done, r.err = true, err }
+func (r *reply) Reject(err error)        { r.done, r.rejected, r.err = true, true, err }
 func (r *reply) Complete(_ any, e error) { r.done, r.err = true, e }
 
 // life runs a tasking that is issued on a Friday at 17:00 until it is stood down twelve days later, with what
@@ -190,6 +190,39 @@ func TestTeamAnswers(t *testing.T) {
 	}
 	if got := d.addressees(t); !slices.Equal(got, []string{"barnet", "hackney"}) {
 		t.Errorf("%q were written to", got)
+	}
+}
+
+// What a tasking as it stands does not allow leaves no trace in its history; the same answer again is no other one.
+func TestRefusedAnswers(t *testing.T) {
+	d := newDeployment(t)
+	replies := map[string]*reply{}
+	tasking := d.life(t, func(env *testsuite.TestWorkflowEnvironment, at func(string, func())) {
+		hackney, barnet := schemas.TaskingRequest{Team: "hackney ", By: "PS Example", Outcome: "charged"}, schemas.TaskingRequest{Team: "Barnet", By: "PS Other"}
+		answer := func(when, id string, u Update[schemas.TaskingRequest, schemas.Tasking], r schemas.TaskingRequest) {
+			name := id + " at " + when
+			replies[name] = &reply{}
+			at("2026-07-06 "+when, func() { env.UpdateWorkflow(u.Name, id, replies[name], r) })
+		}
+		answer("09:00", "barnet", Acknowledge, barnet)
+		answer("09:01", "early", Close, hackney)
+		answer("09:02", "ack", Acknowledge, hackney)
+		answer("09:02", "at once", Close, hackney) // the acknowledgement is on its way: it waits its turn
+		answer("09:03", "ack", Acknowledge, hackney)
+		answer("09:04", "again", Acknowledge, hackney)
+	})
+	for name, want := range map[string]string{"barnet at 09:00": failure.OtherTeam, "early at 09:01": failure.WrongState, "again at 09:04": failure.WrongState} {
+		if r := replies[name]; !r.rejected || !failure.Is(r.err, want) {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	for _, name := range []string{"ack at 09:02", "at once at 09:02", "ack at 09:03"} {
+		if r := replies[name]; !r.done || r.err != nil {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	if want := []string{"Fri 17:00 issued", "Mon 09:02 acknowledged", "Mon 09:02 closed", "Wed 17:00 left"}; !slices.Equal(story(tasking), want) {
+		t.Errorf("%q", story(tasking))
 	}
 }
 

@@ -56,7 +56,7 @@ func teamUpdates() []Update[schemas.TaskingRequest, schemas.Tasking] {
 type Update[P, R any] struct{ Name string }
 
 // handle sets the handler and the validator, which refuses a request before it leaves a trace.
-func (u Update[P, R]) handle(ctx workflow.Context, handler func(workflow.Context, P) (R, error), validator func(P) error) error {
+func (u Update[P, R]) handle(ctx workflow.Context, handler func(workflow.Context, P) (R, error), validator func(workflow.Context, P) error) error {
 	return workflow.SetUpdateHandlerWithOptions(ctx, u.Name, handler, workflow.UpdateHandlerOptions{Validator: validator})
 }
 

@@ -89,7 +89,7 @@ func (c *caseworker) listen(ctx workflow.Context) error {
 		}),
 		orderUpdate.handle(ctx, func(ctx workflow.Context, o schemas.TaskingOrder) (schemas.Tasking, error) {
 			return answer(ctx, tasking.ApplyParams{Order: &o})
-		}, func(o schemas.TaskingOrder) error {
+		}, func(_ workflow.Context, o schemas.TaskingOrder) error {
 			if o.Reference != c.reference {
 				return failure.Permanent(failure.BadRequest, errors.New("the order is for another tasking"))
 			}
@@ -100,11 +100,14 @@ func (c *caseworker) listen(ctx workflow.Context) error {
 		do := update.Name
 		errs = append(errs, update.handle(ctx, func(ctx workflow.Context, r schemas.TaskingRequest) (schemas.Tasking, error) {
 			return answer(ctx, tasking.ApplyParams{Do: do, Request: &r})
-		}, func(r schemas.TaskingRequest) error {
+		}, func(ctx workflow.Context, r schemas.TaskingRequest) error {
 			if err := r.Validate(do); err != nil {
 				return failure.Permanent(failure.BadRequest, err)
 			}
-			return nil
+			if c.tasking == nil || len(c.asked) > 0 {
+				return nil // what is asked before it may change what can be asked
+			}
+			return tasking.Admit(c.tasking, workflow.GetCurrentUpdateInfo(ctx).ID, do, r)
 		}))
 	}
 	return errors.Join(errs...)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"harmstack/activities/casework"
 	"harmstack/activities/digest"
 	"harmstack/activities/failure"
 	"harmstack/activities/publish"
@@ -115,6 +116,35 @@ func TestDeliverOnlyTheCurrentStack(t *testing.T) {
 	}
 	if current, err := publish.LoadCurrent(t.Context(), d.store); err != nil || current.Manifest != *second.Manifest {
 		t.Errorf("%+v, %v", current, err)
+	}
+}
+
+// An order that is late, because its worker was away, does nothing once a newer stack is current: that one's plan did
+// not reckon with it.
+func TestLateOrder(t *testing.T) {
+	d := newDeployment(t, threeSuspects()...)
+	d.approve(t, d.night(t, "night-1", schemas.NightRequest{AsOf: asOf}))
+	send := d.acts.Tasking.SendOrder
+	var late []schemas.TaskingOrder
+	d.acts.Tasking.SendOrder = func(_ context.Context, o schemas.TaskingOrder) error {
+		late = append(late, o)
+		return nil
+	}
+	d.write(t, threeSuspects()[:3]...)
+	without := d.night(t, "night-2", schemas.NightRequest{AsOf: asOf.AddDays(1)})
+	d.approve(t, without)
+	d.acts.Tasking.SendOrder = send
+	if len(late) != 1 || late[0].Team != "Barnet" {
+		t.Fatalf("%+v", late)
+	}
+	d.write(t, threeSuspects()...)
+	d.approve(t, d.night(t, "night-3", schemas.NightRequest{AsOf: asOf.AddDays(2)}))
+	if err := d.acts.Tasking.SendOrder(t.Context(), late[0]); err != nil {
+		t.Error(err)
+	}
+	got, err := casework.Load(t.Context(), d.store, late[0].Reference)
+	if err != nil || got == nil || !got.OnStack || got.State != schemas.TaskingIssued {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

@@ -56,7 +56,7 @@ type Command struct {
 // Apply does a command to a tasking, nil for none, and returns it as it is then. A command that changes
 // nothing returns the tasking itself; its version tells. The errors say in one line why the command is refused.
 func Apply(t *schemas.Tasking, c Command, who *teams.Teams) (*schemas.Tasking, error) {
-	if t != nil && slices.ContainsFunc(t.Events, func(e schemas.TaskingEvent) bool { return e.Key == c.Key }) {
+	if t != nil && done(t, c.Key) {
 		return t, nil
 	}
 	switch {
@@ -69,6 +69,26 @@ func Apply(t *schemas.Tasking, c Command, who *teams.Teams) (*schemas.Tasking, e
 	default:
 		return chase(t, c), nil
 	}
+}
+
+// Admit refuses a request that a tasking as it stands does not allow: by another team, or in another state. One that it
+// has done already it allows.
+func Admit(t *schemas.Tasking, key, do string, r schemas.TaskingRequest) error {
+	// The desk that a tasking was escalated to may act for the team that did not answer.
+	team := teams.Slug(r.Team)
+	switch {
+	case done(t, key):
+		return nil
+	case team != teams.Slug(t.Team) && !(t.State == schemas.TaskingEscalated && t.Chased == 3 && team == teams.Slug(teams.SpecialistDesk)):
+		return fmt.Errorf("%w: it is with %s, not with %s", ErrOtherTeam, t.Team, schemas.TrimSpace(r.Team))
+	case !allowed(do, t.State):
+		return fmt.Errorf("%w: %s", ErrWrongState, standing(t, do))
+	}
+	return nil
+}
+
+func done(t *schemas.Tasking, key string) bool {
+	return slices.ContainsFunc(t.Events, func(e schemas.TaskingEvent) bool { return e.Key == key })
 }
 
 // change copies the tasking and adds an event to the copy; the caller fills in the rest of both.
@@ -235,16 +255,11 @@ func request(t *schemas.Tasking, c Command, who *teams.Teams) (*schemas.Tasking,
 	if err := r.Validate(c.Do); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
-	team, ok := who.Find(r.Team)
-	if !ok {
+	if _, ok := who.Find(r.Team); !ok {
 		return nil, fmt.Errorf("%w: %q is no team", ErrBadRequest, r.Team)
 	}
-	// The desk that a tasking was escalated to may act for the team that did not answer.
-	if team.Name != t.Team && !(t.State == schemas.TaskingEscalated && t.Chased == 3 && team.Name == teams.SpecialistDesk) {
-		return nil, fmt.Errorf("%w: it is with %s, not with %s", ErrOtherTeam, t.Team, team.Name)
-	}
-	if !allowed(c.Do, t.State) {
-		return nil, fmt.Errorf("%w: %s", ErrWrongState, standing(t, c.Do))
+	if err := Admit(t, c.Key, c.Do, r); err != nil {
+		return nil, err
 	}
 	switch c.Do {
 	case schemas.DoAcknowledge:

@@ -51,6 +51,9 @@ const (
 	sentFolder    = "deliveries/3-sent/"
 )
 
+// notedFolder marks the sent messages that the audit log tells of.
+const notedFolder = "deliveries/noted/"
+
 // Deliver sends a message unless the ledger says that it was sent; sent is false then. Of two attempts at
 // once both may send: it is the same message, under the same id. Which of send's errors are final, refused
 // tells; after such a one the message may be tried again when the cause is mended.
@@ -73,6 +76,20 @@ func Deliver(ctx context.Context, st *store.Store, e Entry, now func() time.Time
 	}
 	e.State, e.Ended = Sent, now()
 	return true, create(ctx, st, sentFolder+name, e)
+}
+
+// Note has a sent message noted elsewhere, and marks it: once that is done, it is not done again.
+func Note(ctx context.Context, st *store.Store, id string, note func() error) error {
+	if _, err := st.Size(ctx, notedFolder+id); !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if err := note(); err != nil {
+		return err
+	}
+	if err := st.CreateOnly(ctx, notedFolder+id, nil); !errors.Is(err, store.ErrExists) {
+		return err
+	}
+	return nil
 }
 
 func create(ctx context.Context, st *store.Store, key string, e Entry) error {

@@ -84,3 +84,24 @@ func TestTwoAtOnce(t *testing.T) {
 		t.Errorf("%+v, %v", entries, err)
 	}
 }
+
+// What was sent is noted until that succeeds, and then no more.
+func TestNote(t *testing.T) {
+	st, err := store.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	noted := 0
+	for _, outcome := range []error{errPassing, nil, nil} {
+		if err := Note(t.Context(), st, "m1", func() error { noted++; return outcome }); err != nil && !errors.Is(err, outcome) {
+			t.Error(err)
+		}
+	}
+	if err := Note(t.Context(), st, "m2", func() error { noted++; return nil }); err != nil || noted != 3 {
+		t.Errorf("noted %d times, %v", noted, err)
+	}
+	if entries, err := Read(t.Context(), st); err != nil || len(entries) != 0 {
+		t.Errorf("%+v, %v", entries, err)
+	}
+}

@@ -36,7 +36,8 @@ type recipient struct {
 }
 
 // audience is who is told of an event at once. Mail goes out when nobody answers and when a person
-// transfers a tasking; the digest tells the rest. A webhook gets every event of its team.
+// transfers a tasking; the digest tells the rest. The webhook of a team, be it an added specialist one, gets every
+// event of its taskings; that of a lead or of the desk what is mailed to them.
 func audience(t *schemas.Tasking, e schemas.TaskingEvent, who *teams.Teams) (to []recipient) {
 	var concerned []teams.Party
 	for _, name := range []string{e.Team, e.From} {
@@ -58,8 +59,15 @@ func audience(t *schemas.Tasking, e schemas.TaskingEvent, who *teams.Teams) (to 
 	for _, p := range mailed {
 		to = append(to, recipient{p, ledger.Mail})
 	}
-	for _, p := range concerned {
-		if p.Webhook != nil {
+	for _, name := range t.Specialists {
+		if p, ok := who.Find(name); ok {
+			concerned = append(concerned, p)
+		}
+	}
+	told := map[string]bool{}
+	for _, p := range append(concerned, mailed...) {
+		if p.Webhook != nil && !told[p.Slug] {
+			told[p.Slug] = true
 			to = append(to, recipient{p, ledger.Webhook})
 		}
 	}

@@ -37,7 +37,7 @@ func (a *Activities) Order(ctx context.Context, p OrderParams) (OrderResult, err
 	if err != nil || outdated {
 		return OrderResult{Outdated: outdated}, failure.Of(err)
 	}
-	if _, err := loadNight(ctx, a.Store, p.Manifest); err != nil {
+	if _, err := loadApproved(ctx, a.Store, p.Manifest); err != nil {
 		return OrderResult{}, failure.Of(err)
 	}
 	plan, err := loadPlan(ctx, a.Store, p.Manifest.NightID, p.Team)
@@ -76,15 +76,25 @@ type ApplyResult struct {
 // Apply does one thing to a tasking and writes its next version. With nothing asked, it looks the tasking up.
 func (a *Activities) Apply(ctx context.Context, p ApplyParams) (ApplyResult, error) {
 	r, err := a.apply(ctx, p)
+	return r, refusal(p.Reference, err)
+}
+
+// Admit refuses what a team cannot ask of a tasking as it stands. Apply, which knows all of it, has the last word.
+func Admit(t *schemas.Tasking, key, do string, r schemas.TaskingRequest) error {
+	return refusal(t.Reference, casework.Admit(t, key, do, r))
+}
+
+// refusal gives an error of casework the name by which others know it.
+func refusal(reference string, err error) error {
 	for _, kind := range []struct {
 		is   error
 		name string
 	}{{casework.ErrOtherTeam, failure.OtherTeam}, {casework.ErrWrongState, failure.WrongState}, {casework.ErrBadRequest, failure.BadRequest}, {casework.ErrNone, failure.NoSuchTasking}} {
 		if errors.Is(err, kind.is) {
-			return r, failure.Permanent(kind.name, fmt.Errorf("tasking %s: %w", p.Reference, err))
+			return failure.Permanent(kind.name, fmt.Errorf("tasking %s: %w", reference, err))
 		}
 	}
-	return r, failure.Of(err)
+	return failure.Of(err)
 }
 
 func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, error) {
@@ -101,6 +111,10 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 	}
 	command := casework.Command{Key: p.Key, At: p.At, Do: p.Do, Request: p.Request, Chase: p.Chase}
 	if p.Order != nil {
+		// The newer stack's plan counts on what it found: what an older one still wanted must not come after it.
+		if outdated, err := a.outdated(ctx, p.Order.Night); err != nil || outdated {
+			return ApplyResult{Tasking: brief(before)}, err
+		}
 		plan, err := loadPlan(ctx, a.Store, p.Order.Night, p.Order.Team)
 		if err != nil {
 			return ApplyResult{}, err

@@ -53,8 +53,17 @@ type night struct {
 	rows     []schemas.Ranked
 }
 
-// loadNight reads the stack that a manifest names. A night that is not approved tasks nobody.
+// loadNight reads the stack that a manifest names.
 func loadNight(ctx context.Context, st *store.Store, ref schemas.ManifestRef) (night, error) {
+	n, err := loadApproved(ctx, st, ref)
+	if err == nil {
+		n.rows, err = read[schemas.Ranked](ctx, st, n.manifest, schemas.StackFile)
+	}
+	return n, err
+}
+
+// loadApproved is loadNight without the rows. A night that is not approved tasks nobody.
+func loadApproved(ctx context.Context, st *store.Store, ref schemas.ManifestRef) (night, error) {
 	m, found, err := publish.LoadManifest(ctx, st, ref.NightID)
 	if err != nil {
 		return night{}, err
@@ -69,8 +78,7 @@ func loadNight(ctx context.Context, st *store.Store, ref schemas.ManifestRef) (n
 	if decision == nil || decision.Decision != schemas.Approved || decision.Manifest != ref {
 		return night{}, failure.Permanent(failure.BadRequest, fmt.Errorf("night %s is not approved: nobody is tasked from it", ref.NightID))
 	}
-	rows, err := read[schemas.Ranked](ctx, st, m, schemas.StackFile)
-	return night{m, *decision, rows}, err
+	return night{manifest: m, approved: *decision}, nil
 }
 
 func read[T any](ctx context.Context, st *store.Store, m schemas.Manifest, file string) ([]T, error) {
@@ -95,11 +103,14 @@ func (a *Activities) outdated(ctx context.Context, n schemas.NightID) (bool, err
 // deliver sends one message and notes it in the ledger and in the audit log.
 func (a *Activities) deliver(ctx context.Context, e ledger.Entry, why string, send func() error) (sent bool, err error) {
 	sent, err = ledger.Deliver(ctx, a.Store, e, now, send, refused)
-	if err != nil || !sent {
+	if err != nil {
 		return sent, err
 	}
-	return true, audit.Append(ctx, a.Store, audit.Entry{At: now(), Who: publish.System, Did: fmt.Sprintf("sent the %s %s by %s to %s", e.Kind, e.ID, e.Channel, e.Team),
-		On: e.Subject, Why: why})
+	// Also when it was sent before, by an attempt that died and left no word in the log.
+	return sent, ledger.Note(ctx, a.Store, e.ID, func() error {
+		return audit.Append(ctx, a.Store, audit.Entry{At: now(), Who: publish.System, Did: fmt.Sprintf("sent the %s %s by %s to %s", e.Kind, e.ID, e.Channel, e.Team),
+			On: e.Subject, Why: why})
+	})
 }
 
 // refused tells whether the other side will never take a message.
