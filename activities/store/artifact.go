@@ -1,11 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -23,12 +25,18 @@ type Artifact struct {
 func (a *Artifact) Size() int64 { return a.size }
 
 // Open opens an artefact for reading anywhere in it. Its size and sha256 are checked the first time
-// this process sees it; ErrDamaged says what differs. An artefact of a bucket is fetched into a
-// temporary file without a name, which goes when it is closed.
+// this process sees it; ErrDamaged says what differs. An artefact of a bucket is fetched whole into a
+// temporary file without a name, which goes when it is closed, and is checked as it comes.
 func (s *Store) Open(ctx context.Context, ref schemas.ArtifactRef) (*Artifact, error) {
-	f, err := s.file(ctx, ref.URI)
+	if s.folder == "" {
+		return s.fetch(ctx, ref)
+	}
+	f, err := os.Open(filepath.Join(s.folder, filepath.FromSlash(ref.URI)))
+	if errors.Is(err, os.ErrNotExist) {
+		err = ErrNotFound
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open %s: %w", ref.URI, err)
 	}
 	if err := s.verify(f, ref); err != nil {
 		f.Close()
@@ -37,29 +45,30 @@ func (s *Store) Open(ctx context.Context, ref schemas.ArtifactRef) (*Artifact, e
 	return &Artifact{File: f, size: ref.Bytes}, nil
 }
 
-func (s *Store) file(ctx context.Context, key string) (*os.File, error) {
-	if s.folder != "" {
-		f, err := os.Open(filepath.Join(s.folder, filepath.FromSlash(key)))
-		if errors.Is(err, os.ErrNotExist) {
-			err = ErrNotFound
-		}
+// fetch tries twice before it calls a file damaged: the bytes may have changed on their way.
+func (s *Store) fetch(ctx context.Context, ref schemas.ArtifactRef) (*Artifact, error) {
+	var damaged error
+	for range 2 {
+		f, err := os.CreateTemp("", "harmstack-*")
 		if err != nil {
-			return nil, fmt.Errorf("open %s: %w", key, err)
+			return nil, err
 		}
-		return f, nil
-	}
-	f, err := os.CreateTemp("", "harmstack-*")
-	if err != nil {
-		return nil, err
-	}
-	if err = os.Remove(f.Name()); err == nil {
-		err = s.bucket.Download(ctx, key, f, nil)
-	}
-	if err != nil {
+		sum, count := sha256.New(), &counter{}
+		if err = os.Remove(f.Name()); err == nil {
+			err = s.download(ctx, ref.URI, io.MultiWriter(f, sum, count))
+		}
+		if err == nil {
+			if damaged = differs(ref, count.n, sum); damaged == nil {
+				return &Artifact{File: f, size: ref.Bytes}, nil
+			}
+		}
 		f.Close()
-		return nil, notFound("open", key, err)
+		if err != nil && !errors.Is(err, errSpoiled) {
+			return nil, notFound("open", ref.URI, err)
+		}
+		damaged = cmp.Or(damaged, err)
 	}
-	return f, nil
+	return nil, damaged
 }
 
 func (s *Store) verify(f *os.File, ref schemas.ArtifactRef) error {
@@ -67,25 +76,31 @@ func (s *Store) verify(f *os.File, ref schemas.ArtifactRef) error {
 	if err != nil {
 		return err
 	}
-	if info.Size() != ref.Bytes {
-		return fmt.Errorf("%s: %w: it has %d bytes, %d were written: run the night again", ref.URI, ErrDamaged, info.Size(), ref.Bytes)
-	}
 	// The time of change is part of what was verified: a file swapped since is checked again.
 	seen := ref.SHA256 + info.ModTime().String()
-	if s.folder != "" {
-		if was, ok := s.verified.Load(ref.URI); ok && was == seen {
-			return nil
-		}
+	if was, ok := s.verified.Load(ref.URI); ok && was == seen && info.Size() == ref.Bytes {
+		return nil
 	}
 	sum := sha256.New()
-	if _, err := io.Copy(sum, io.NewSectionReader(f, 0, ref.Bytes)); err != nil {
-		return fmt.Errorf("read %s: %w", ref.URI, err)
+	if info.Size() == ref.Bytes {
+		if _, err := io.Copy(sum, io.NewSectionReader(f, 0, ref.Bytes)); err != nil {
+			return fmt.Errorf("read %s: %w", ref.URI, err)
+		}
+	}
+	if err := differs(ref, info.Size(), sum); err != nil {
+		return err
+	}
+	s.verified.Store(ref.URI, seen)
+	return nil
+}
+
+// differs says how what was read is not what a reference names.
+func differs(ref schemas.ArtifactRef, size int64, sum hash.Hash) error {
+	if size != ref.Bytes {
+		return fmt.Errorf("%s: %w: it has %d bytes, %d were written: run the night again", ref.URI, ErrDamaged, size, ref.Bytes)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != ref.SHA256 {
 		return fmt.Errorf("%s: %w: its sha256 is %s, %s was written: run the night again", ref.URI, ErrDamaged, got, ref.SHA256)
-	}
-	if s.folder != "" {
-		s.verified.Store(ref.URI, seen)
 	}
 	return nil
 }

@@ -6,7 +6,10 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"crypto/md5"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -18,6 +21,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
+	"time"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/fileblob"
@@ -35,11 +40,20 @@ var (
 	// ErrDamaged is returned by Open when a file is not the one its reference names. The night that
 	// made it must be run again.
 	ErrDamaged = errors.New("damaged artefact")
+	// ErrFull is returned by whatever writes while there is no room. Nothing half-written is left; the same
+	// again succeeds once there is room.
+	ErrFull = errors.New("the store is full: make room, and it goes on from there")
+	// ErrNotCreateOnly is returned by Probe: two runs could claim the same night.
+	ErrNotCreateOnly = errors.New("the store writes over what is there though it was asked not to (If-None-Match): two nights could both be published under one name. Use a server that honours conditional writes, or a folder")
 )
 
 // tempFolder holds the files being written to a local store. It lies inside the store, so that a
-// finished file is renamed within one file system; what a killed process leaves there is never read.
-const tempFolder = ".tmp"
+// finished file is renamed within one file system; what a killed process leaves there is never read, and
+// goes after leftover.
+const (
+	tempFolder = ".tmp"
+	leftover   = 24 * time.Hour // no stage writes for so long
+)
 
 // Store is one artefact store. It may be used by many goroutines.
 type Store struct {
@@ -64,6 +78,7 @@ func Open(ctx context.Context, rawURL string) (*Store, error) {
 		if err != nil {
 			return nil, fmt.Errorf("store: %w", err)
 		}
+		removeLeftovers(filepath.Join(folder, tempFolder))
 		bucket, err := fileblob.OpenBucket(folder, &fileblob.Options{
 			NoTempDir: true, Metadata: fileblob.MetadataDontWrite, DirFileMode: 0o700,
 		})
@@ -96,6 +111,20 @@ func localPath(rawURL string) (string, bool) {
 	return filepath.FromSlash(u.Path), true
 }
 
+// removeLeftovers deletes what killed writers left. Somebody else may do the same, and what cannot be deleted
+// does no harm.
+func removeLeftovers(folder string) {
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		return
+	}
+	for _, f := range files {
+		if info, err := f.Info(); err == nil && time.Since(info.ModTime()) > leftover {
+			_ = os.Remove(filepath.Join(folder, f.Name()))
+		}
+	}
+}
+
 // URL names the store.
 func (s *Store) URL() string { return s.url }
 
@@ -103,22 +132,32 @@ func (s *Store) URL() string { return s.url }
 func (s *Store) Close() error { return s.bucket.Close() }
 
 // Write streams one artefact to key, replacing an earlier one, and returns its reference. Nothing is
-// visible until write has returned without error and every byte is stored.
+// visible until write has returned without error and every byte is stored; what is stored is then held
+// against what was written, by its size and by its MD5 where the bucket tells one. (S3 tells none that can be
+// relied on; its driver sends a CRC-32 with every part, and the server refuses what does not match.)
 func (s *Store) Write(ctx context.Context, key, schema string, write func(io.Writer) (rows int64, err error)) (schemas.ArtifactRef, error) {
-	sum := sha256.New()
+	sum, check := sha256.New(), md5.New()
 	count := &counter{}
+	into := []io.Writer{sum, count}
+	if s.tellsMD5() {
+		into = append(into, check)
+	}
 	var rows int64
-	err := s.commit(ctx, key, os.Rename, nil, func(w io.Writer) (err error) {
-		rows, err = write(io.MultiWriter(w, sum, count))
+	err := s.commit(ctx, key, os.Rename, &blob.WriterOptions{}, func(w io.Writer) (err error) {
+		rows, err = write(io.MultiWriter(append(into, w)...))
 		return err
 	})
 	if err != nil {
 		return schemas.ArtifactRef{}, fmt.Errorf("write %s: %w", key, err)
 	}
 	ref := schemas.ArtifactRef{URI: key, SHA256: hex.EncodeToString(sum.Sum(nil)), Rows: rows, Bytes: count.n, Schema: schema}
-	stored, err := s.Size(ctx, key)
-	if err == nil && stored != ref.Bytes {
-		err = fmt.Errorf("%w: %d bytes were written, %d are stored", ErrDamaged, ref.Bytes, stored)
+	stored, err := s.bucket.Attributes(ctx, key)
+	if err != nil {
+		err = notFound("look at", key, err)
+	} else if stored.Size != ref.Bytes {
+		err = fmt.Errorf("%w: %d bytes were written, %d are stored", ErrDamaged, ref.Bytes, stored.Size)
+	} else if s.tellsMD5() && len(stored.MD5) > 0 && !bytes.Equal(stored.MD5, check.Sum(nil)) {
+		err = fmt.Errorf("%w: other bytes are stored than were written", ErrDamaged)
 	}
 	if err != nil {
 		return schemas.ArtifactRef{}, fmt.Errorf("write %s: %w", key, err)
@@ -126,22 +165,61 @@ func (s *Store) Write(ctx context.Context, key, schema string, write func(io.Wri
 	return ref, nil
 }
 
+// tellsMD5: an S3 ETag may look like an MD5 and be none, under encryption with a key of one's own.
+func (s *Store) tellsMD5() bool { return s.folder == "" && !strings.HasPrefix(s.url, "s3://") }
+
+// writerName is under what a bucket keeps who made a file by CreateOnly.
+const writerName = "writer"
+
 // CreateOnly writes key unless it is there, in which case it returns ErrExists and changes nothing.
-// Of any number of writers in any number of processes, one wins.
+// Of any number of writers in any number of processes, one wins: a folder by a hard link, S3 by If-None-Match,
+// Azure by its ETag, Google by the generation 0.
+//
+// When the answer of a bucket is lost, its driver asks again and is refused by its own file. That is
+// success: each call leaves its own mark beside the bytes, and looks for it.
 func (s *Store) CreateOnly(ctx context.Context, key string, data []byte) error {
+	mark := rand.Text()
 	// A hard link fails when the name is taken, whoever took it. The driver's own check for local
 	// folders looks first and renames after, which two processes can both pass.
-	err := s.commit(ctx, key, os.Link, &blob.WriterOptions{IfNotExist: true}, func(w io.Writer) error {
+	err := s.commit(ctx, key, os.Link, &blob.WriterOptions{IfNotExist: true, Metadata: map[string]string{writerName: mark}}, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})
-	if errors.Is(err, os.ErrExist) || gcerrors.Code(err) == gcerrors.FailedPrecondition {
+	switch {
+	case errors.Is(err, os.ErrExist):
 		err = ErrExists
+	case gcerrors.Code(err) == gcerrors.FailedPrecondition:
+		stored, lookErr := s.bucket.Attributes(ctx, key)
+		if err = lookErr; err == nil && stored.Metadata[writerName] != mark {
+			err = ErrExists
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("create %s: %w", key, err)
 	}
 	return nil
+}
+
+// Probe tries whether the store can be written to and honours CreateOnly. ErrNotCreateOnly says that it does not,
+// and that no night may use it.
+func (s *Store) Probe(ctx context.Context) (err error) {
+	key := "work/probe-" + rand.Text()
+	if err := s.CreateOnly(ctx, key, []byte("first")); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Delete(context.WithoutCancel(ctx), key)) }()
+	err = s.CreateOnly(ctx, key, []byte("second"))
+	if err == nil {
+		return ErrNotCreateOnly
+	}
+	if !errors.Is(err, ErrExists) {
+		return err
+	}
+	data, err := s.Read(ctx, key)
+	if err == nil && string(data) != "first" {
+		err = ErrNotCreateOnly
+	}
+	return err
 }
 
 // Replace swaps a small file in one step: readers see the old one or the new one.
@@ -161,28 +239,47 @@ func (s *Store) commit(ctx context.Context, key string, publish func(temp, final
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	opts.ContentType = "application/octet-stream" // or the driver holds bytes back to guess one
 	w, err := s.bucket.NewWriter(ctx, key, opts)
 	if err != nil {
 		return err
 	}
 	if err := write(w); err != nil {
-		cancel()      // before Close, which would publish what is there
-		_ = w.Close() // says that it was cancelled, which is no news
-		return err
+		cancel()                    // before Close, which would publish what is there
+		return full(err, w.Close()) // which may know why: a driver's Write fails with a closed pipe
 	}
-	return w.Close()
+	return full(w.Close(), nil)
+}
+
+// full puts clear words to the want of room.
+func full(err, cause error) error {
+	var api interface{ ErrorCode() string } // of S3
+	for _, e := range []error{err, cause} {
+		outOfRoom := errors.Is(e, syscall.ENOSPC) || errors.Is(e, syscall.EDQUOT) || errors.Is(e, syscall.EFBIG)
+		if errors.As(e, &api) {
+			switch api.ErrorCode() {
+			case "XMinioStorageFull", "QuotaExceeded", "InsufficientStorage":
+				outOfRoom = true
+			}
+		}
+		if outOfRoom {
+			return fmt.Errorf("%w: %w", ErrFull, e)
+		}
+	}
+	return err
 }
 
 func (s *Store) commitLocal(ctx context.Context, key string, publish func(temp, final string) error, write func(io.Writer) error) (err error) {
 	final := filepath.Join(s.folder, filepath.FromSlash(key))
 	if err := os.MkdirAll(filepath.Dir(final), 0o700); err != nil {
-		return err
+		return full(err, nil)
 	}
 	f, err := os.CreateTemp(filepath.Join(s.folder, tempFolder), "*") // mode 0600
 	if err != nil {
-		return err
+		return full(err, nil)
 	}
 	defer os.Remove(f.Name()) // fails after a rename, as it should
+	defer func() { err = full(err, nil) }()
 	err = write(f)
 	if err == nil {
 		err = f.Sync() // a name must not survive a power cut that its bytes did not
@@ -213,11 +310,54 @@ func syncFolder(path string) error {
 
 // Read returns a small file whole, or ErrNotFound.
 func (s *Store) Read(ctx context.Context, key string) ([]byte, error) {
-	data, err := s.bucket.ReadAll(ctx, key)
+	var data bytes.Buffer
+	err := s.download(ctx, key, &data)
+	if errors.Is(err, errSpoiled) {
+		data.Reset()
+		err = s.download(ctx, key, &data)
+	}
 	if err != nil {
 		return nil, notFound("read", key, err)
 	}
-	return data, nil
+	return data.Bytes(), nil
+}
+
+// errSpoiled says that every byte came and that the driver's checksum says they are others.
+var errSpoiled = errors.New("spoiled on the way")
+
+// stalls is how often in a row a download may break off without a byte more.
+const stalls = 4
+
+// download goes on where it was when the connection broke: the drivers try again only until an answer begins.
+// That the pieces belong together is for a checksum to say.
+func (s *Store) download(ctx context.Context, key string, to io.Writer) error {
+	done := &counter{}
+	for stalled := 0; ; {
+		before := done.n
+		r, err := s.bucket.NewRangeReader(ctx, key, done.n, -1, nil)
+		if err == nil {
+			whole := r.Size()
+			_, err = io.Copy(io.MultiWriter(to, done), r)
+			err = errors.Join(err, r.Close())
+			if err == nil && done.n < whole {
+				err = io.ErrUnexpectedEOF
+			}
+			if err != nil && done.n == whole {
+				err = fmt.Errorf("%w: %w", errSpoiled, err)
+			}
+		}
+		if stalled++; done.n > before {
+			stalled = 0
+		}
+		if err == nil || errors.Is(err, errSpoiled) || stalled == stalls || gcerrors.Code(err) == gcerrors.NotFound || gcerrors.Code(err) == gcerrors.PermissionDenied || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(stalled*stalled) * 50 * time.Millisecond):
+		}
+	}
 }
 
 // Size is the number of bytes of a file, or ErrNotFound.
@@ -229,17 +369,38 @@ func (s *Store) Size(ctx context.Context, key string) (int64, error) {
 	return attrs.Size, nil
 }
 
+// Modified is when a file was written, by the store's clock, or ErrNotFound.
+func (s *Store) Modified(ctx context.Context, key string) (time.Time, error) {
+	attrs, err := s.bucket.Attributes(ctx, key)
+	if err != nil {
+		return time.Time{}, notFound("look at", key, err)
+	}
+	return attrs.ModTime, nil
+}
+
 // List returns the keys that begin with prefix, sorted.
-func (s *Store) List(ctx context.Context, prefix string) ([]string, error) {
-	var keys []string
+func (s *Store) List(ctx context.Context, prefix string) (keys []string, err error) {
+	// A page that breaks off in its middle is not asked for again by the drivers.
+	for range stalls {
+		if keys, err = s.list(ctx, prefix); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", prefix, err)
+	}
+	slices.Sort(keys)
+	return keys, nil
+}
+
+func (s *Store) list(ctx context.Context, prefix string) (keys []string, err error) {
 	for it := s.bucket.List(&blob.ListOptions{Prefix: prefix}); ; {
 		object, err := it.Next(ctx)
 		if errors.Is(err, io.EOF) {
-			slices.Sort(keys)
 			return keys, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("list %s: %w", prefix, err)
+			return nil, err
 		}
 		if !strings.HasPrefix(object.Key, tempFolder+"/") {
 			keys = append(keys, object.Key)

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"harmstack/activities/store/s3test"
 	"harmstack/schemas"
 )
 
@@ -41,11 +42,19 @@ func write(t *testing.T, st *Store, key, content string) schemas.ArtifactRef {
 	return ref
 }
 
+// kinds are the URLs of every kind of store.
+func kinds(t *testing.T) map[string]string {
+	return map[string]string{"folder": t.TempDir(), "file URL": "file://" + t.TempDir() + "/new/folder", "bucket": "mem://", "S3": s3test.New(t).URL}
+}
+
 // Every kind of store behaves the same.
 func TestStore(t *testing.T) {
-	for name, url := range map[string]string{"folder": t.TempDir(), "file URL": "file://" + t.TempDir() + "/new/folder", "bucket": "mem://"} {
+	for name, url := range kinds(t) {
 		t.Run(name, func(t *testing.T) {
 			st := open(t, url)
+			if err := st.Probe(t.Context()); err != nil {
+				t.Error(err)
+			}
 			ref := write(t, st, "nights/a b/x.parquet", "hello")
 			want := schemas.ArtifactRef{URI: "nights/a b/x.parquet", SHA256: "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", Rows: 3, Bytes: 5, Schema: "text"}
 			if ref != want {
@@ -128,7 +137,7 @@ func TestSwappedFileIsSeen(t *testing.T) {
 }
 
 func TestNothingOfAFailedWriteIsSeen(t *testing.T) {
-	for name, url := range map[string]string{"folder": t.TempDir(), "bucket": "mem://"} {
+	for name, url := range kinds(t) {
 		t.Run(name, func(t *testing.T) {
 			st := open(t, url)
 			broken := errors.New("the source broke")
@@ -155,9 +164,15 @@ func TestNothingOfAFailedWriteIsSeen(t *testing.T) {
 
 // Of many creators, in one process and in several, one wins.
 func TestOneCreatorWins(t *testing.T) {
-	dir := t.TempDir()
-	stores := []*Store{open(t, dir), open(t, dir)} // two processes share no lock either
-	for round := range 50 {
+	kinds := kinds(t)
+	delete(kinds, "bucket") // each mem:// is another one
+	for name, url := range kinds {
+		t.Run(name, func(t *testing.T) { oneCreatorWins(t, []*Store{open(t, url), open(t, url)}) }) // two processes share no lock either
+	}
+}
+
+func oneCreatorWins(t *testing.T, stores []*Store) {
+	for round := range 30 {
 		var won atomic.Int32
 		var wg sync.WaitGroup
 		for i := range 8 {

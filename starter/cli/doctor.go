@@ -129,18 +129,14 @@ func missing(err error) bool {
 	return errors.As(err, &gone)
 }
 
-// examineStore reads what is there and proves that it can be written to.
+// examineStore reads what is there and proves that it can be written to, and that two runs cannot write the same.
 func examineStore(ctx context.Context, url string) (string, error) {
 	st, err := store.Open(ctx, url)
 	if err != nil {
 		return "", err
 	}
 	defer st.Close()
-	const probe = "work/doctor"
-	if err := st.Replace(ctx, probe, []byte("ok")); err != nil {
-		return "", err
-	}
-	if err := st.Delete(ctx, probe); err != nil {
+	if err := st.Probe(ctx); err != nil {
 		return "", err
 	}
 	nights, err := publish.Nights(ctx, st)
@@ -151,7 +147,7 @@ func examineStore(ctx context.Context, url string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("writable, %d nights, audit log of %d entries unbroken", len(nights), len(entries)), nil
+	return fmt.Sprintf("writable, create-only holds, %d nights, audit log of %d entries unbroken", len(nights), len(entries)), nil
 }
 
 func examineQueue(ctx context.Context, c client.Client, queue string) (string, error) {

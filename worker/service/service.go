@@ -46,6 +46,10 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	if err != nil {
 		return nil, err
 	}
+	// A store that is away comes back, and the activities wait for it; one that lets two runs publish one night does not mend.
+	if err := st.Probe(ctx); errors.Is(err, store.ErrNotCreateOnly) {
+		return nil, errors.Join(err, st.Close())
+	}
 	s := &Service{store: st, metrics: cfg.Metrics, failed: make(chan error, 1)}
 	s.worker = worker.New(c, cfg.TaskQueue, worker.Options{
 		// A scoring uses every processor and its share of the memory; a few at once let a night, a
