@@ -107,8 +107,10 @@ type Decision struct {
 	At       time.Time `json:"at"`
 }
 
-// Current is current.json: the approved stack. It is swapped last.
+// Current is the record of an approval, approvals/<number>.json, and current.json is a copy of the last. It is
+// swapped last.
 type Current struct {
+	Number   int         `json:"approval,omitempty"` // from 1; 0 in a current.json from before there were records
 	Manifest ManifestRef `json:"manifest"`
 	Stack    ArtifactRef `json:"stack"`
 	By       string      `json:"approved_by"`

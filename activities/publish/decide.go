@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"harmstack/activities/store"
@@ -101,58 +100,4 @@ func record(ctx context.Context, st *store.Store, d schemas.Decision) (*schemas.
 		return nil, fmt.Errorf("deciding night %s: %w", d.Manifest.NightID, err)
 	}
 	return LoadDecision(ctx, st, d.Manifest.NightID)
-}
-
-// SwapCurrent makes current.json name the newest approved night, after checking its stack byte for
-// byte. It only ever goes forward: when that is a newer night than id, the error is ErrOvertaken, and
-// nobody may be tasked from id's stack.
-func SwapCurrent(ctx context.Context, st *store.Store, id schemas.NightID) error {
-	for {
-		nights, err := Nights(ctx, st)
-		if err != nil {
-			return err
-		}
-		if !slices.ContainsFunc(nights, func(n Night) bool { return n.ID == id && n.Status == schemas.Approved }) {
-			return fmt.Errorf("night %s is not approved: only an approved night becomes current", id)
-		}
-		newest := newestApproved(nights)
-		now, err := LoadCurrent(ctx, st)
-		if err != nil {
-			return err
-		}
-		if now != nil && now.Manifest == newest.Decision.Manifest {
-			if newest.ID != id {
-				return fmt.Errorf("night %s: %w: %s", id, ErrOvertaken, newest.ID)
-			}
-			return nil
-		}
-		// Another may be approved and swapped while this one is written: hence the next round, which
-		// ends only when current.json is what the decisions say.
-		if err := replaceCurrent(ctx, st, *newest.Decision); err != nil {
-			return err
-		}
-	}
-}
-
-func replaceCurrent(ctx context.Context, st *store.Store, d schemas.Decision) error {
-	m, err := loadExact(ctx, st, d.Manifest)
-	if err != nil {
-		return err
-	}
-	stack, ok := m.Output(schemas.StackFile)
-	if !ok {
-		return fmt.Errorf("night %s has no %s", d.Manifest.NightID, schemas.StackFile)
-	}
-	artifact, err := st.Open(ctx, stack)
-	if err != nil {
-		return fmt.Errorf("night %s, %s: %w", d.Manifest.NightID, schemas.StackFile, err)
-	}
-	if err := artifact.Close(); err != nil {
-		return err
-	}
-	data, err := encode(schemas.Current{Manifest: d.Manifest, Stack: stack, By: d.By, At: d.At})
-	if err != nil {
-		return err
-	}
-	return st.Replace(ctx, schemas.CurrentPath, data)
 }

@@ -1,7 +1,7 @@
 // Package publish is the protocol of nights in the artefact store (contract, section 2): how a run
 // claims a revision, what it is compared with, how it is published, decided and made current.
 //
-// Nothing here locks. Claims, manifests and decisions are create-only writes: whoever writes first
+// Nothing here locks. Claims, manifests, decisions and the records of approvals are create-only writes: whoever writes first
 // wins, and whoever comes second reads what stands there. Every function may be repeated after a crash
 // at any point. The package must not know Temporal or how a suspect is scored.
 package publish
@@ -117,11 +117,6 @@ func loadExact(ctx context.Context, st *store.Store, want schemas.ManifestRef) (
 // LoadDecision reads a night's decision; nil when there is none.
 func LoadDecision(ctx context.Context, st *store.Store, id schemas.NightID) (*schemas.Decision, error) {
 	return load[schemas.Decision](ctx, st, id.Path()+"/"+schemas.DecisionFile)
-}
-
-// LoadCurrent reads the pointer to the approved stack; nil until one was approved.
-func LoadCurrent(ctx context.Context, st *store.Store) (*schemas.Current, error) {
-	return load[schemas.Current](ctx, st, schemas.CurrentPath)
 }
 
 func load[T any](ctx context.Context, st *store.Store, key string) (*T, error) {
