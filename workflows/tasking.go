@@ -215,9 +215,8 @@ func (c *caseworker) show(ctx workflow.Context) error {
 	if t == nil {
 		return nil
 	}
-	f := t.Facts
-	text := fmt.Sprintf("**%s**, %s\n\n%s\n\nPosition %d on the stack of %s; %d allegations, %d victims, %.1f harm days\n\n| # | when | what |\n|---|---|---|\n",
-		t.Team, t.Reference, digest.StateText(t), t.Position, t.Night.AsOf, f.Allegations, f.Victims, f.HarmDays)
+	text := fmt.Sprintf("**%s**, %s\n\n%s\n\nPosition %d on the stack of %s: %s\n\n| # | when | what |\n|---|---|---|\n",
+		t.Team, t.Reference, digest.StateText(t), t.Position, t.Night.AsOf, digest.FactsText(t.Facts))
 	for _, e := range t.Events {
 		text += fmt.Sprintf("| %d | %s | %s %s |\n", e.Number, e.At.In(schemas.London).Format("2 Jan 2006 15:04"), e.Kind, e.Outcome)
 	}

@@ -148,6 +148,40 @@ func TestLateOrder(t *testing.T) {
 	}
 }
 
+// The team that a tasking is transferred to has never read of the suspect: it is sent the pack at once. The team that
+// hands it over is not.
+func TestTransferBringsThePack(t *testing.T) {
+	d := newDeployment(t, threeSuspects()...)
+	sent := map[string]digest.Message{}
+	d.acts.Tasking.Mailer = &flaky{Mailer: d.acts.Tasking.Mailer, before: func(m digest.Message) error {
+		if strings.HasPrefix(m.Subject, "Tasking ") {
+			local, _, _ := strings.Cut(m.To[0].Address, "@")
+			sent[local] = m
+		}
+		return nil
+	}}
+	d.approve(t, d.night(t, "night", schemas.NightRequest{AsOf: asOf}))
+	reference := d.acts.Tasking.Pseudonym("S-3")
+	env := d.env(t, TaskingWorkflowID(reference))
+	answer := &reply{}
+	env.RegisterDelayedCallback(func() {
+		env.UpdateWorkflow(Transfer.Name, "u1", answer, schemas.TaskingRequest{Team: "Barnet", By: "PS Example", To: "Hackney", Note: "moved"})
+	}, time.Minute)
+	env.RegisterDelayedCallback(env.CancelWorkflow, 10*time.Minute)
+	env.ExecuteWorkflow(Tasking, TaskingParams{Reference: reference})
+	if answer.err != nil || len(sent) != 2 || len(sent["barnet"].Attachments) != 0 || len(sent["hackney"].Attachments) != 2 {
+		t.Fatalf("%v, %+v", answer.err, sent)
+	}
+	for _, a := range sent["hackney"].Attachments {
+		if text := string(a.Data); !strings.Contains(a.Name, reference) || !strings.Contains(text, "S-3") || strings.Contains(text, "S-2") {
+			t.Errorf("%s: %s", a.Name, text)
+		}
+	}
+	if m := sent["hackney"]; strings.Contains(m.Subject+m.Text+m.HTML, "S-3") {
+		t.Error("the id stands in the message")
+	}
+}
+
 // away is a mail server that answers nobody before a time.
 func away(now func() time.Time, until time.Time) func(digest.Message) error {
 	return func(digest.Message) error {

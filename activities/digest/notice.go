@@ -28,9 +28,10 @@ type Notice struct {
 	To      []string
 	Tasking *schemas.Tasking
 	Event   schemas.TaskingEvent
+	Pack    []Attachment // for a team that does not have it yet
 }
 
-// Build writes the notice. It has no attachment and no id: the pseudonym leads to both.
+// Build writes the notice. It has no id: that stands in the pack alone.
 func (n Notice) Build() (Message, error) {
 	to, err := addresses(n.Party, n.To)
 	if err != nil {
@@ -41,7 +42,8 @@ func (n Notice) Build() (Message, error) {
 	page := struct {
 		Title, Reference, Team, Party, Facts, State, Ask, Reason string
 		News                                                     []string
-	}{what, t.Reference, t.Team, n.Party, factsText(t.Facts), StateText(t), ask, n.Event.Reason, n.Event.News}
+		Attached                                                 bool
+	}{what, t.Reference, t.Team, n.Party, FactsText(t.Facts), StateText(t), ask, n.Event.Reason, n.Event.News, len(n.Pack) > 0}
 	var text, html strings.Builder
 	if err := textNotice.Execute(&text, page); err != nil {
 		return Message{}, fmt.Errorf("notice: %w", err)
@@ -50,7 +52,7 @@ func (n Notice) Build() (Message, error) {
 		return Message{}, fmt.Errorf("notice: %w", err)
 	}
 	return Message{Key: n.Key, Date: n.Event.At, To: to, Subject: fmt.Sprintf("Tasking %s, %s: %s", t.Reference, t.Team, what),
-		Text: text.String(), HTML: html.String()}, nil
+		Text: text.String(), HTML: html.String(), Attachments: n.Pack}, nil
 }
 
 // words says what happened and what the reader is to do about it.
@@ -97,10 +99,11 @@ func StateText(t *schemas.Tasking) string {
 
 func minute(t time.Time) string { return t.In(schemas.London).Format("Monday 2 January 2006, 15:04") }
 
-func factsText(f schemas.TaskingFacts) string {
+// FactsText says in one line what is alleged.
+func FactsText(f schemas.TaskingFacts) string {
 	s := number(f.Allegations, "allegation") + " in " + number(f.Reports, "crime report") + " against " + number(f.Victims, "victim") +
 		", " + days(f.HarmDays) + " harm days"
-	if f.Status != "" {
+	if f.Status != "" && f.Status != "unknown" {
 		s += "; " + strings.ReplaceAll(f.Status, "_", " ")
 	}
 	return s

@@ -167,18 +167,19 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 	if err != nil {
 		return m, 0, err
 	}
+	files, err := attached("packs-"+party.Slug, packs)
+	m.Attachments = append(m.Attachments, files...)
+	return m, len(plan.Suspects), err
+}
+
+// attached are packs as the files that go with a message.
+func attached(name string, packs pack.Input) ([]digest.Attachment, error) {
 	html, err := pack.HTML(packs)
 	if err != nil {
-		return m, 0, err
+		return nil, err
 	}
 	text, err := pack.Text(packs)
-	if err != nil {
-		return m, 0, err
-	}
-	name := "packs-" + teams.Slug(party.Name)
-	m.Attachments = append(m.Attachments, digest.Attachment{Name: name + ".html", Type: "text/html; charset=utf-8", Data: html},
-		digest.Attachment{Name: name + ".txt", Type: "text/plain; charset=utf-8", Data: text})
-	return m, len(plan.Suspects), nil
+	return []digest.Attachment{{Name: name + ".html", Type: "text/html; charset=utf-8", Data: html}, {Name: name + ".txt", Type: "text/plain; charset=utf-8", Data: text}}, err
 }
 
 func (n night) row(position int64) schemas.Ranked {

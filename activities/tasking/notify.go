@@ -126,12 +126,32 @@ func (a *Activities) tell(ctx context.Context, t *schemas.Tasking, e schemas.Tas
 			return a.Hooks.Send(ctx, to.Webhook.URL, to.Webhook.Secret, webhook.Event{ID: id, Source: "harmstack", Type: "harmstack.tasking." + e.Kind,
 				Subject: t.Reference, Time: e.At, Data: eventData(t, e)})
 		}
-		m, err := digest.Notice{Key: id, Party: to.Name, To: to.Mail, Tasking: t, Event: e}.Build()
+		notice := digest.Notice{Key: id, Party: to.Name, To: to.Mail, Tasking: t, Event: e}
+		var err error
+		if e.Kind == schemas.EventTransferred && to.Name == e.Team {
+			notice.Pack, err = a.packOf(ctx, t)
+		}
+		if err != nil {
+			return err
+		}
+		m, err := notice.Build()
 		if err != nil {
 			return err
 		}
 		return a.Mailer.Send(ctx, m)
 	})
+}
+
+// packOf is the pack for a team that has not had it in a digest; none when the suspect has left the stack meanwhile.
+func (a *Activities) packOf(ctx context.Context, t *schemas.Tasking) ([]digest.Attachment, error) {
+	in, err := Pack(ctx, a.Store, t)
+	if errors.Is(err, casework.ErrNone) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return attached("pack-"+t.Reference, in)
 }
 
 // hooked is what a webhook is told: no id, no name, no free text.

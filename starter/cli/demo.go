@@ -161,6 +161,7 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 The server stays up. In another terminal:
    export HARMSTACK_STORE=%s TEMPORAL_ADDRESS=%s HARMSTACK_TASK_QUEUE=%s
    go run ./starter explain '#1'
+   go run ./starter tasking list --team Hackney
    go run ./starter run
 Ctrl-C ends it.
 `, filepath.Join(r.dir, "store"), server.Address(), cfg.TaskQueue)

@@ -137,8 +137,7 @@ in the audit log.`,
 				return printJSON(out, t)
 			}
 			fmt.Fprintf(out, "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(t))
-			fmt.Fprintf(out, "Position %d on the stack of %s. %d allegations in %d reports, %d victims, %s harm days.\n\n", t.Position, t.Night.AsOf,
-				t.Facts.Allegations, t.Facts.Reports, t.Facts.Victims, days(t.Facts.HarmDays))
+			fmt.Fprintf(out, "Position %d on the stack of %s. %s.\n\n", t.Position, t.Night.AsOf, digest.FactsText(t.Facts))
 			rows := [][]string{{"#", "WHEN", "WHAT", "TEAM", "BY", "WHY"}}
 			for _, e := range t.Events {
 				by := e.By

@@ -67,7 +67,7 @@ func work() error {
 	if err != nil {
 		return err
 	}
-	c, err := cfg.DialTo(client.Options{HostPort: os.Getenv("E2E_SERVER"), Identity: "worker", Plugins: []client.Plugin{deaths}}, quiet)
+	c, err := cfg.DialTo(client.Options{HostPort: os.Getenv("E2E_SERVER"), Identity: "worker", Plugins: []client.Plugin{deaths}}, workerLog())
 	if err != nil {
 		return err
 	}
@@ -81,6 +81,19 @@ func work() error {
 		stop()
 	}()
 	return s.Run(ctx)
+}
+
+// workerLog writes everything that a worker has to say into the file that E2E_LOG names.
+func workerLog() log.Logger {
+	path := os.Getenv("E2E_LOG")
+	if path == "" {
+		return quiet
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		panic(err)
+	}
+	return log.NewStructuredLogger(slog.New(slog.NewTextHandler(f, &slog.HandlerOptions{Level: slog.LevelDebug})))
 }
 
 // death kills the process in the activities that E2E_DEATHS names, each once: `Score:during` as soon as

@@ -5,6 +5,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -120,9 +123,9 @@ func testCancel(t *testing.T) {
 	}
 }
 
-// Nothing personal passes through Temporal; and with a key nothing at all can be read there but ids and
-// search attributes.
-func TestHistoriesHoldNothingPersonal(t *testing.T) {
+// Nothing personal passes through Temporal, nor stands in a log, a metric, the ledger or a refusal; and with a key
+// nothing at all can be read in Temporal but ids and search attributes.
+func TestNothingPersonalGetsOut(t *testing.T) {
 	for _, c := range []struct {
 		scenario, key string
 		readable      bool
@@ -131,21 +134,90 @@ func TestHistoriesHoldNothingPersonal(t *testing.T) {
 		{"with a key", "HARMSTACK_PAYLOAD_KEYS=k1=" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{2}, 32)), false},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
-			d := deploy(t, extract(40), "", c.key)
+			log := filepath.Join(t.TempDir(), "log")
+			port, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			port.Close()
+			d := deploy(t, extract(40), "", c.key, "E2E_LOG="+log, "HARMSTACK_METRICS="+port.Addr().String())
+			hasty(t, d)
+			d.mail.greylist() // trouble makes a log talk
 			run, n := d.night(schemas.NightRequest{AsOf: asOf})
 			d.approve(n)
-			var all bytes.Buffer
-			for _, id := range []string{run.GetID(), n.Decision, workflows.BoroughWorkflowID(n.Night, "Hackney")} {
-				all.Write(marshal(t, d.history(id, ""), map[string]any{commonpb.EnablePayloadShorthandMetadataKey: true}))
+			histories := map[string]bool{run.GetID(): true, n.Decision: true, workflows.BoroughWorkflowID(n.Night, "Hackney"): true}
+			refusals := ""
+			for reference, tasking := range d.taskings() {
+				id := workflows.TaskingWorkflowID(reference)
+				histories[id] = true
+				answer := func(u workflows.Update[schemas.TaskingRequest, schemas.Tasking], r schemas.TaskingRequest) error {
+					r.By = "PS Someone 4321"
+					_, err := u.Call(t.Context(), d.client, id, fmt.Sprint(u.Name, r.Team), r)
+					return err
+				}
+				refusals += fmt.Sprintln(answer(workflows.Acknowledge, schemas.TaskingRequest{Team: "Bexley"}))
+				err := errors.Join(answer(workflows.Acknowledge, schemas.TaskingRequest{Team: tasking.Team}),
+					answer(workflows.Report, schemas.TaskingRequest{Team: tasking.Team, Note: "Sergeant Nobody looks into it"}),
+					answer(workflows.Transfer, schemas.TaskingRequest{Team: tasking.Team, To: "Bexley", Note: "Sergeant Nobody says so"}))
+				if err != nil {
+					t.Error(err)
+				}
+				refusals += fmt.Sprintln(answer(workflows.Close, schemas.TaskingRequest{Team: tasking.Team, Outcome: "arrested"}))
 			}
-			if strings.Contains(all.String(), "marked-") {
+			if got := strings.Count(refusals, "not your tasking"); got != 2*len(d.taskings()) {
+				t.Errorf("%d refusals:\n%s", got, refusals)
+			}
+			d.settled()
+
+			var history bytes.Buffer
+			for id := range histories {
+				history.Write(marshal(t, d.history(id, ""), map[string]any{commonpb.EnablePayloadShorthandMetadataKey: true}))
+			}
+			listed, err := d.client.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{PageSize: 1000})
+			if err != nil || len(listed.Executions) < len(histories) {
+				t.Fatalf("%d workflows, %v", len(listed.GetExecutions()), err)
+			}
+			answer, err := http.Get("http://" + port.Addr().String() + "/metrics")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			metrics, err := io.ReadAll(answer.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			logged, err := os.ReadFile(log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var ledger bytes.Buffer
+			keys, err := d.store.List(t.Context(), "deliveries/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, key := range keys {
+				ledger.Write(d.read(key))
+			}
+			for place, c := range map[string]struct{ text, has string }{
+				"the list of workflows": {fmt.Sprint(listed.Executions), "HarmstackBorough"}, "the metrics": {string(metrics), "harmstack_"},
+				"the log": {string(logged), "refused for now"}, "the ledger": {ledger.String(), "digest"}, "the refusals": {refusals, "with Bexley"},
+			} {
+				for _, word := range []string{"marked-", "PS Someone", "Sergeant Nobody", "DCI Example"} {
+					if strings.Contains(c.text, word) {
+						t.Errorf("%q is in %s", word, place)
+					}
+				}
+				if !strings.Contains(c.text, c.has) {
+					t.Errorf("%s is not what it should be: %.2000s", place, c.text)
+				}
+			}
+			if strings.Contains(history.String(), "marked-") {
 				t.Error("an id of a person, a report or an allegation is in a history")
 			}
-			if got := strings.Contains(all.String(), "ranking.parquet"); got != c.readable {
-				t.Errorf("the histories can be read: %v", got)
-			}
-			if !c.readable && strings.Contains(all.String(), "DCI Example") {
-				t.Error("the officer's name can be read")
+			for _, word := range []string{"ranking.parquet", "DCI Example", "PS Someone", "Sergeant Nobody"} {
+				if got := strings.Contains(history.String(), word); got != c.readable {
+					t.Errorf("%q can be read in the histories: %v", word, got)
+				}
 			}
 		})
 	}
@@ -277,6 +349,25 @@ func TestRecordHistories(t *testing.T) {
 		t.Errorf("%v", lives)
 	}
 	tasked.record(folder, lives)
+	// Those that wait for somebody: their deadlines are hours away.
+	waiting := deploy(t, changing(0), "")
+	waiting.nightOf(0)
+	lives = map[string][2]string{}
+	for reference, life := range waiting.taskings() {
+		name := []string{"issued", "transferred", "in_progress"}[min(len(lives), 2)]
+		for i, u := range map[string][]workflows.Update[schemas.TaskingRequest, schemas.Tasking]{
+			"transferred": {workflows.Transfer}, "in_progress": {workflows.Acknowledge, workflows.Report}}[name] {
+			r := schemas.TaskingRequest{Team: life.Team, By: "PS Example", To: "Bexley", Note: "because"}
+			if _, err := u.Call(t.Context(), waiting.client, workflows.TaskingWorkflowID(reference), fmt.Sprint("u", i), r); err != nil {
+				t.Error(err)
+			}
+		}
+		lives["tasking-"+name+"-0"] = [2]string{workflows.TaskingWorkflowID(reference), ""}
+		if len(lives) == 3 {
+			break
+		}
+	}
+	waiting.record(folder, lives)
 	sharing := deploy(t, extract(40), "", "HARMSTACK_SHARD_ROWS=40")
 	shared, _ := sharing.night(schemas.NightRequest{AsOf: asOf})
 	sharing.record(folder, map[string][2]string{"night-shared": {shared.GetID(), shared.GetRunID()}})

@@ -29,6 +29,7 @@ import (
 	"harmstack/activities/ranking"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/reference"
 	"harmstack/workflows"
 )
 
@@ -114,7 +115,7 @@ func TestManyNights(t *testing.T) {
 			}
 			calm = d.settled()
 			d.checkMembership(calm, count)
-			d.checkMessages(calm)
+			d.checkMessages(calm, count)
 		})
 		t.Run("rough", func(t *testing.T) {
 			t.Parallel()
@@ -144,7 +145,7 @@ func TestManyNights(t *testing.T) {
 			t.Logf("the worker was killed %d times", d.killed())
 			rough = d.settled()
 			d.checkMembership(rough, count)
-			d.checkMessages(rough)
+			d.checkMessages(rough, count)
 		})
 	})
 	if len(calm) == 0 || len(calm) != len(rough) {
@@ -393,21 +394,27 @@ func (d *deployment) checkMembership(all map[string]*schemas.Tasking, count int)
 	}
 }
 
-// checkMessages holds the sink against the ledger, and the ledger against what there was to say.
-func (d *deployment) checkMessages(all map[string]*schemas.Tasking) {
+// checkMessages holds the sink against the ledger, and the ledger against what there was to say: each night a digest for
+// each borough, and what the events of the taskings call for.
+func (d *deployment) checkMessages(all map[string]*schemas.Tasking, count int) {
 	d.t.Helper()
+	who, err := teams.Parse(teams.Example(), os.Getenv)
+	if err != nil {
+		d.t.Fatal(err)
+	}
 	entries, err := ledger.Read(d.t.Context(), d.store)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	ids := map[string]bool{}
+	ids := map[string]string{} // and to whom
 	digests := map[string]int{}
 	var got, want []string
 	for _, e := range entries {
-		if e.State != ledger.Sent || ids[e.ID] {
+		team, ok := who.Find(e.Team)
+		if e.State != ledger.Sent || ids[e.ID] != "" || !ok {
 			d.t.Errorf("%+v", e)
 		}
-		ids[e.ID] = true
+		ids[e.ID] = team.Mail[0]
 		if e.Kind == "digest" {
 			date, _, _ := strings.Cut(e.Subject, "-r")
 			digests[e.Team+", "+date]++
@@ -415,14 +422,21 @@ func (d *deployment) checkMessages(all map[string]*schemas.Tasking) {
 			got = append(got, e.Subject+" "+e.Kind+" "+e.Team)
 		}
 	}
+	for i := range count {
+		for _, b := range reference.Default().Boroughs() {
+			if what := b.Name + ", " + asOf.AddDays(i).String(); digests[what] == 0 {
+				d.t.Errorf("%s: no digest", what)
+			}
+		}
+	}
 	for what, n := range digests {
 		if n != 1 {
 			d.t.Errorf("%s: %d digests", what, n)
 		}
 	}
-	for reference, t := range all {
+	for subject, t := range all {
 		for _, n := range notices(t) {
-			want = append(want, reference+" "+n)
+			want = append(want, subject+" "+n)
 		}
 	}
 	slices.Sort(got)
@@ -430,11 +444,11 @@ func (d *deployment) checkMessages(all map[string]*schemas.Tasking) {
 	if !slices.Equal(got, want) {
 		d.t.Errorf("%d notices were sent, %d events called for one", len(got), len(want))
 	}
-	sink := map[string]bool{}
-	for _, messages := range d.mail.messages() {
+	sink := map[string]string{}
+	for to, messages := range d.mail.messages() {
 		for _, id := range messages {
 			id, _, _ = strings.Cut(strings.Trim(id, "<>"), "@")
-			sink[id] = true
+			sink[id] = strings.ReplaceAll(to, `"`, "")
 		}
 	}
 	if !maps.Equal(sink, ids) {
