@@ -207,7 +207,7 @@ func (r *reader) take(n int) (arrow.Array, error) {
 		if len(bytes) > math.MaxInt32 {
 			return nil, fmt.Errorf("a page of %d bytes is too large", len(bytes))
 		}
-		return stringArray(r.spreadOffsets(offsets[first:first+values+1], validity, n), bytes, validity, nulls), nil
+		return stringArray(r.spreadOffsets(offsets[first:first+values+1], levels), bytes, validity, nulls), nil
 	case boolean:
 		return r.booleans(validity, first, n, nulls)
 	case int32s, int64s:
@@ -267,21 +267,19 @@ func spread[T int32 | int64](scratch *[]T, values []T, levels []byte) []T {
 	return out
 }
 
-// spreadOffsets gives null rows an empty string; the bytes stay where they are.
-func (r *reader) spreadOffsets(offsets []uint32, validity []byte, n int) []uint32 {
-	if validity == nil {
+// spreadOffsets gives null rows, where a level is 0, an empty string; the bytes stay where they are.
+func (r *reader) spreadOffsets(offsets []uint32, levels []byte) []uint32 {
+	if levels == nil {
 		return offsets
 	}
-	r.narrow = grow(r.narrow, n+1)
+	r.narrow = grow(r.narrow, len(levels)+1)
 	out := arrow.Uint32Traits.CastFromBytes(arrow.Int32Traits.CastToBytes(r.narrow))
 	next := 0
-	for i := range n {
+	for i, level := range levels {
 		out[i] = offsets[next]
-		if bitutil.BitIsSet(validity, i) {
-			next++
-		}
+		next += int(level)
 	}
-	out[n] = offsets[next]
+	out[len(levels)] = offsets[next]
 	return out
 }
 

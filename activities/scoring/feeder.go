@@ -89,7 +89,7 @@ func (f *Feeder) Add(batch arrow.Record, firstRow int64) error {
 	}
 	e, a := f.engine, &f.row
 	for i := range int(batch.NumRows()) {
-		if f.judge.faulty && f.judge.faults[i] != "" {
+		if f.judge.faulty && f.judge.faults[i] != 0 {
 			continue
 		}
 		f.judge.readFirst(i, a)

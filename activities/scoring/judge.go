@@ -24,8 +24,8 @@ type judge struct {
 	ages       [schemas.OffenceColumns]*array.Int32
 	times      [schemas.OffenceColumns]*array.Timestamp
 	abuse      *array.Boolean
-	faults     []string // of every row; empty: none
-	faulty     bool     // some row of the batch has one
+	faults     []fault // of every row
+	faulty     bool    // some row of the batch has one
 
 	offences map[offenceParts]uint32 // numbers of (code, class, urn)
 	recent   [1 << 10]recentOffence  // in front of offences
@@ -33,7 +33,7 @@ type judge struct {
 
 	rows           int64
 	agesOutOfRange int64
-	quarantined    map[string]int64
+	quarantined    [faultCount]int64 // rows by fault
 }
 
 // offenceParts are the numbers of a code, a class and a urn.
@@ -62,10 +62,9 @@ func (p *interner) of(s string) uint32 {
 
 func newJudge(v *vocabulary) *judge {
 	j := &judge{
-		vocabulary:  v,
-		offences:    map[offenceParts]uint32{},
-		parts:       &interner{texts: []string{""}, number: map[string]uint32{"": null}},
-		quarantined: map[string]int64{},
+		vocabulary: v,
+		offences:   map[offenceParts]uint32{},
+		parts:      &interner{texts: []string{""}, number: map[string]uint32{"": null}},
 	}
 	for i, c := range schemas.Offences {
 		if c.Type != schemas.String {
@@ -99,7 +98,7 @@ func (j *judge) load(batch arrow.Record) error {
 	}
 	n := int(batch.NumRows())
 	if cap(j.faults) < n {
-		j.faults = make([]string, n)
+		j.faults = make([]fault, n)
 	}
 	if j.faulty {
 		clear(j.faults[:cap(j.faults)])
@@ -114,11 +113,11 @@ func (j *judge) load(batch arrow.Record) error {
 			if err := j.text[i].load(col); err != nil {
 				return fmt.Errorf("column %s: %w", c.Name, err)
 			}
-			j.textFaults(i, c)
+			j.textFaults(i, c.NotNull)
 		case schemas.Timestamp:
 			if j.times[i], ok = col.(*array.Timestamp); ok {
 				ok = arrow.TypeEqual(col.DataType(), schemas.ArrowTimestamp)
-				j.timeFaults(j.times[i], c)
+				j.timeFaults(j.times[i], i, c.NotNull)
 			}
 		case schemas.Int32:
 			if j.ages[i], ok = col.(*array.Int32); ok {
@@ -134,65 +133,79 @@ func (j *judge) load(batch arrow.Record) error {
 	return nil
 }
 
+// fault is why a row is quarantined: a column and a rule. Zero: it is not.
+type fault uint8
+
+// rule is a reason for quarantine.
+type rule uint8
+
+const (
+	ruleMissing rule = iota
+	ruleNotAllowed
+	ruleNotCode
+	ruleOutOfRange
+	ruleNotUTF8
+	ruleCount
+)
+
+const faultCount = 1 + int(schemas.OffenceColumns)*int(ruleCount)
+
+// String is the reason as the files and counts name it.
+func (f fault) String() string {
+	texts := [...]string{"missing", "not an allowed value", "not a Home Office code", "out of range", "not UTF-8"}
+	return schemas.Offences[int(f-1)/int(ruleCount)].Name + ": " + texts[rule(f-1)%ruleCount]
+}
+
 // fault notes why a row is quarantined; the first column in the contract's order stands.
-func (j *judge) fault(row int, c *schemas.Column, rule string) {
-	if j.faults[row] == "" {
-		j.faults[row] = c.Name + ": " + rule
+func (j *judge) fault(row, column int, r rule) {
+	if j.faults[row] == 0 {
+		j.faults[row] = fault(1 + column*int(ruleCount) + int(r))
 		j.faulty = true
 	}
 }
 
-// The rules of quarantine, as the reasons name them.
-const (
-	ruleMissing    = "missing"
-	ruleNotAllowed = "not an allowed value"
-	ruleNotCode    = "not a Home Office code"
-	ruleOutOfRange = "out of range"
-	ruleNotUTF8    = "not UTF-8"
-)
-
-func (j *judge) textFaults(i int, c schemas.Column) {
+func (j *judge) textFaults(i int, notNull bool) {
 	t := j.text[i]
-	if !t.mayFail && !(t.mayLack && c.NotNull) {
+	if !t.mayFail && !(t.mayLack && notNull) {
 		return
 	}
 	if t.judge == nil {
 		for row := range j.faults {
 			switch text := t.text(row); {
-			case len(text) == 0 && c.NotNull:
-				j.fault(row, &c, ruleMissing)
+			case len(text) == 0 && notNull:
+				j.fault(row, i, ruleMissing)
 			case isBroken(text):
-				j.fault(row, &c, ruleNotUTF8)
+				j.fault(row, i, ruleNotUTF8)
 			}
 		}
 		return
 	}
 	for row, number := range t.results[:len(j.faults)] {
 		switch {
-		case number == null && c.NotNull:
-			j.fault(row, &c, ruleMissing)
+		case number == null && notNull:
+			j.fault(row, i, ruleMissing)
 		case number == notUTF8:
-			j.fault(row, &c, ruleNotUTF8)
+			j.fault(row, i, ruleNotUTF8)
 		case number == notAllowed && i == schemas.OffenceCode:
-			j.fault(row, &c, ruleNotCode)
+			j.fault(row, i, ruleNotCode)
 		case number == notAllowed:
-			j.fault(row, &c, ruleNotAllowed)
+			j.fault(row, i, ruleNotAllowed)
 		}
 	}
 }
 
-func (j *judge) timeFaults(col *array.Timestamp, c schemas.Column) {
-	if (col.NullN() == 0 || !c.NotNull) && within(col.TimestampValues(), arrow.Timestamp(schemas.MinTimestamp), arrow.Timestamp(schemas.EndTimestamp-1)) {
+func (j *judge) timeFaults(col *array.Timestamp, i int, notNull bool) {
+	if (col.NullN() == 0 || !notNull) && within(col.TimestampValues(), arrow.Timestamp(schemas.MinTimestamp), arrow.Timestamp(schemas.EndTimestamp-1)) {
 		return
 	}
 	for row, t := range col.TimestampValues() {
 		switch {
 		case col.IsNull(row):
-			if c.NotNull {
-				j.fault(row, &c, ruleMissing)
+			if notNull {
+				j.fault(row, i, ruleMissing)
 			}
 		case int64(t) < schemas.MinTimestamp || int64(t) >= schemas.EndTimestamp:
-			j.fault(row, &c, ruleOutOfRange)
+			j.fault(row, i, ruleOutOfRange)
 		}
 	}
 }
@@ -226,10 +239,10 @@ func (j *judge) report(batch arrow.Record, firstRow int64, to func(arrow.Record,
 		return nil
 	}
 	var rows []Quarantined
-	for i, reason := range j.faults {
-		if reason != "" {
-			rows = append(rows, Quarantined{i, reason})
-			j.quarantined[reason]++
+	for i, f := range j.faults {
+		if f != 0 {
+			rows = append(rows, Quarantined{i, f.String()})
+			j.quarantined[f]++
 		}
 	}
 	if to == nil {

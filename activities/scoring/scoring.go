@@ -91,8 +91,10 @@ func (c *Counts) add(j *judge) {
 	if c.QuarantineReasons == nil {
 		c.QuarantineReasons = map[string]int64{}
 	}
-	for reason, n := range j.quarantined {
-		c.QuarantineReasons[reason] += n
+	for f, n := range j.quarantined {
+		if n > 0 {
+			c.QuarantineReasons[fault(f).String()] += n
+		}
 	}
 }
 
