@@ -3,6 +3,7 @@ package schemas
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // What follows from a check that fails.
@@ -18,12 +19,31 @@ type CheckOutcome struct {
 	Limit  float64 `json:"limit"`
 	Found  string  `json:"found"`
 	Failed bool    `json:"failed"`
+	// Skipped: there was nothing to judge, or to compare with.
+	Skipped bool `json:"skipped,omitempty"`
+}
+
+// Mark is the outcome in a word.
+func (c CheckOutcome) Mark() string {
+	switch {
+	case c.Failed:
+		return c.Level
+	case c.Skipped:
+		return "-"
+	}
+	return "ok"
 }
 
 // Profile is what a full read tells of an extract beside its dispositions.
 type Profile struct {
 	// NewestReport is the London date of the newest report up to the night's date, empty when there is none.
 	NewestReport Date `json:"newest_report,omitzero"`
+	// NewestChange is the last instant at which a row was changed, up to the moment of reading; zero when there is none.
+	NewestChange time.Time `json:"newest_change,omitzero"`
+	// UnknownCodes counts rows whose offence code has the form of one, and stands in none of the tables.
+	UnknownCodes *int64 `json:"unknown_codes,omitempty"`
+	// Boroughs counts rows by borough, of the 32.
+	Boroughs map[string]int64 `json:"boroughs,omitempty"`
 	// AheadOfClock counts rows that were last changed after the moment of reading.
 	AheadOfClock int64 `json:"ahead_of_clock"`
 	// Nulls counts nulls by column.
@@ -50,9 +70,9 @@ func CheckTable(outcomes []CheckOutcome, all bool) string {
 		if b.Len() == 0 {
 			b.WriteString("| check | | found | limit |\n|---|---|---|---:|\n")
 		}
-		mark := "ok"
+		mark := c.Mark()
 		if c.Failed {
-			mark = "**" + c.Level + "**"
+			mark = "**" + mark + "**"
 		}
 		b.WriteString(fmt.Sprintf("| %s | %s | %s | %v |\n", c.Name, mark, c.Found, c.Limit))
 	}

@@ -51,6 +51,7 @@ func (d *pending) run(ctx workflow.Context) (result DecisionResult, err error) {
 		if err := d.lookUp(ctx, shortOptions); err != nil && ctx.Err() != nil {
 			return result, err // else the store is away, and officers are told so when they decide
 		}
+		workflow.SetCurrentDetails(ctx, d.details(publish.Pending))
 	}
 	for d.standing == nil {
 		if err := workflow.Await(ctx, func() bool { return len(d.asked) > 0 || superseded.Len() > 0 }); err != nil {
@@ -84,7 +85,8 @@ type pending struct {
 	// so that of two at once the first wins and the second is told so.
 	asked    []*ask
 	standing *schemas.Decision
-	current  bool // the stack was approved and is current
+	current  bool                   // the stack was approved and is current
+	checks   []schemas.CheckOutcome // of the night, as far as they were looked up
 }
 
 // ask is one officer's request and its answer.
@@ -199,7 +201,7 @@ func (d *pending) lookUp(ctx workflow.Context, options workflow.ActivityOptions)
 	var found decision.StandingResult
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(options, "read the decision")),
 		acts.Standing, decision.StandingParams{Night: d.manifest.NightID}).Get(ctx, &found)
-	d.standing = found.Standing
+	d.standing, d.checks = found.Standing, found.Checks
 	return err
 }
 
@@ -217,11 +219,25 @@ func (d *pending) refuseTheRest() {
 
 // show labels the night for those who search and look.
 func (d *pending) show(ctx workflow.Context, state string) error {
+	workflow.SetCurrentDetails(ctx, d.details(state))
+	return label(ctx, d.manifest.NightID, AttributeDecision.ValueSet(state))
+}
+
+// details are what the UI shows: what is to be decided, and what the checks found.
+func (d *pending) details(state string) string {
 	text := fmt.Sprintf("Night of %s, revision %d: **%s**\n\nManifest `%s`, sha256 `%s`\n", d.manifest.AsOf, d.manifest.Revision, state, d.manifest.URI, d.manifest.SHA256)
 	if d.standing != nil {
 		text += fmt.Sprintf("\nOn %s. Who and why stand in `%s/%s`.\n", d.standing.At.In(schemas.London).Format("2 January 2006 at 15:04"),
 			d.manifest.Path(), schemas.DecisionFile)
+		if d.standing.Override != "" {
+			text += "\nIn spite of the checks; why stands there too.\n"
+		}
 	}
-	workflow.SetCurrentDetails(ctx, text)
-	return label(ctx, d.manifest.NightID, AttributeDecision.ValueSet(state))
+	if len(d.checks) > 0 {
+		text += "\n" + schemas.CheckTable(d.checks, true)
+		if (schemas.Manifest{Checks: d.checks}).Blocked() != nil && d.standing == nil {
+			text += "\nWhat is marked **block** asks for an `override` with the approval: why all the same.\n"
+		}
+	}
+	return text
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -365,6 +366,29 @@ func TestBlockedNight(t *testing.T) {
 	standing, err := publish.LoadDecision(t.Context(), d.store, n.Night)
 	if err != nil || standing.Override != "half of the source is being moved" || result.Decision.Override != standing.Override {
 		t.Errorf("%+v, %v", standing, err)
+	}
+	log, err := audit.Read(t.Context(), d.store)
+	if i := slices.IndexFunc(log, func(e audit.Entry) bool { return e.On == "night "+n.Night.String() && e.Did == schemas.Approved }); err != nil || i < 0 ||
+		log[i].Why != "looked at all of it; in spite of the checks: half of the source is being moved" {
+		t.Errorf("%v, entry %d", err, i)
+	}
+	// The UI shows what the checks found before the decision, and after it neither the officer nor the words.
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	env.RegisterActivity(d.acts.Decision.Standing)
+	value, err := env.ExecuteActivity(d.acts.Decision.Standing, decision.StandingParams{Night: n.Night})
+	var found decision.StandingResult
+	if err := errors.Join(err, value.Get(&found)); err != nil {
+		t.Fatal(err)
+	}
+	p := pending{manifest: *n.Manifest, checks: found.Checks}
+	if page := p.details(publish.Pending); !strings.Contains(page, "**pending**") || !strings.Contains(page, "| rows_fell | **block** | 4 rows, usually 10 | 0.5 |") ||
+		!strings.Contains(page, "| quarantined | ok |") || !strings.Contains(page, "asks for an `override`") {
+		t.Error(page)
+	}
+	p.standing = found.Standing
+	if page := p.details(schemas.Approved); !strings.Contains(page, "In spite of the checks") || strings.Contains(page, "asks for") || strings.Contains(page, "DCI") || strings.Contains(page, "moved") {
+		t.Error(page)
 	}
 	if page := string(read(t, d.store, n.Night.Path()+"/"+schemas.ReportFile)); !strings.Contains(page, "The check rows_fell failed: 4 rows, usually 10. It blocks an approval") {
 		t.Error("the report does not say so")

@@ -52,8 +52,12 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 		return DecideResult{}, failure.Permanent(failure.AlreadyDecided, fmt.Errorf("night %s: %w", d.Manifest.NightID, publish.ErrDecided), *standing)
 	}
 	// An attempt that dies between the two writes is in the log twice rather than not at all.
+	why := standing.Reason
+	if standing.Override != "" {
+		why += "; in spite of the checks: " + standing.Override
+	}
 	err = audit.Append(ctx, a.Store, audit.Entry{At: standing.At, Who: standing.By, Did: standing.Decision,
-		On: "night " + d.Manifest.NightID.String(), Why: standing.Reason})
+		On: "night " + d.Manifest.NightID.String(), Why: why})
 	return DecideResult{*standing}, failure.Of(err)
 }
 
@@ -62,17 +66,22 @@ type StandingParams struct {
 	Night schemas.NightID `json:"night"`
 }
 
-// StandingResult is what was decided of it; nil: nothing yet.
+// StandingResult is what was decided of it, nil when nothing was yet, and what an officer should know who decides.
 type StandingResult struct {
-	Standing *schemas.Decision `json:"standing,omitempty"`
+	Standing *schemas.Decision      `json:"standing,omitempty"`
+	Checks   []schemas.CheckOutcome `json:"checks,omitempty"`
 }
 
 // Standing looks up what was decided of a night, by whichever way.
 func (a *Activities) Standing(ctx context.Context, p StandingParams) (StandingResult, error) {
 	_, stop := heartbeat.Start(ctx)
 	defer stop()
+	m, _, err := publish.LoadManifest(ctx, a.Store, p.Night)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return StandingResult{}, failure.Of(err)
+	}
 	d, err := publish.LoadDecision(ctx, a.Store, p.Night)
-	return StandingResult{d}, failure.Of(err)
+	return StandingResult{d, m.Checks}, failure.Of(err)
 }
 
 // SwapParams names an approved night.

@@ -48,7 +48,7 @@ func (a *Activities) Check(ctx context.Context, p CheckParams) (CheckResult, err
 			}
 			return nil
 		})
-		profile := newProfiler(p.Night.AsOf)
+		profile := newProfiler(p.Night.AsOf, reference.Default())
 		if err := a.scan(ctx, p.Parts, func() extract.Sink { return profile.beside(checker.NewFeeder()) }, rows); err != nil {
 			return r, err
 		}

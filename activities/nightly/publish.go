@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"harmstack/activities/publish"
-	"harmstack/activities/quality"
 	"harmstack/activities/report"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
@@ -127,26 +126,6 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 	m.Outputs = append(m.Outputs, html)
 	ref, err = publish.Publish(ctx, a.Store, m)
 	return m, ref, err
-}
-
-// judge compares the night with those before it: the newest revision of each date.
-func (a *Activities) judge(ctx context.Context, m schemas.Manifest, stack []schemas.Ranked) ([]schemas.CheckOutcome, error) {
-	nights, err := publish.Nights(ctx, a.Store)
-	if err != nil {
-		return nil, err
-	}
-	n := quality.Night{Manifest: m, Stack: stack}
-	for i := len(nights) - 1; i >= 0 && len(n.Before) < a.Checks.History; i-- {
-		if !nights[i].ID.AsOf.Before(m.AsOf) || len(n.Before) > 0 && n.Before[len(n.Before)-1].AsOf == nights[i].ID.AsOf {
-			continue
-		}
-		before, _, err := publish.LoadManifest(ctx, a.Store, nights[i].ID)
-		if err != nil {
-			return nil, err
-		}
-		n.Before = append(n.Before, before)
-	}
-	return a.Checks.Judge(n), nil
 }
 
 // bringHome copies a file that an earlier revision's stages left, so that the night's folder is whole

@@ -14,11 +14,13 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
 
 	"harmstack/schemas"
+	"harmstack/schemas/reference"
 )
 
 //go:embed default.yaml
@@ -129,8 +131,11 @@ func Parse(data []byte) (c Checks, err error) {
 		if l.Level != schemas.Block && l.Level != schemas.Warn && l.Level != off {
 			errs = append(errs, fmt.Errorf("checks.%s.level: %q is none of block, warn and off", name, l.Level))
 		}
-		if l.Limit < 0 {
-			errs = append(errs, fmt.Errorf("checks.%s.limit: %v is below 0", name, l.Limit))
+		switch i := slices.IndexFunc(checks, func(k check) bool { return k.name == name }); {
+		case !(l.Limit >= 0) || math.IsInf(l.Limit, 1):
+			errs = append(errs, fmt.Errorf("checks.%s.limit: %v is no number from 0 upwards", name, l.Limit))
+		case i >= 0 && checks[i].share && l.Limit > 1:
+			errs = append(errs, fmt.Errorf("checks.%s.limit: %v is no share: write 5 %% as 0.05", name, l.Limit))
 		}
 	}
 	return c, errors.Join(errs...)
@@ -144,31 +149,40 @@ type Night struct {
 	Before []schemas.Manifest
 }
 
-// check is one check: what it found, in words, and whether that is beyond the limit. ok is false when it has nothing to
-// say.
+// check is one check: what it found, in words, and whether that is beyond the limit. ok is false when there is nothing to
+// judge; found says why, or is empty when it is for want of nights before.
 type check struct {
-	name string
-	look func(n Night, limit float64) (found string, beyond, ok bool)
+	name  string
+	share bool // the limit is one of rows or of the stack, so that more than 1 would never be reached
+	look  func(n Night, limit float64) (found string, beyond, ok bool)
 }
 
 var checks = []check{
-	{"rows_fell", func(n Night, limit float64) (string, bool, bool) {
+	{"rows_fell", true, func(n Night, limit float64) (string, bool, bool) {
 		usual, ok := n.median(func(m schemas.Manifest) float64 { return float64(m.RowsRead) })
 		return fmt.Sprintf("%d rows, usually %.0f", n.Manifest.RowsRead, usual), float64(n.Manifest.RowsRead) < limit*usual, ok
 	}},
-	{"rows_rose", func(n Night, limit float64) (string, bool, bool) {
+	{"rows_rose", false, func(n Night, limit float64) (string, bool, bool) {
 		usual, ok := n.median(func(m schemas.Manifest) float64 { return float64(m.RowsRead) })
 		return fmt.Sprintf("%d rows, usually %.0f", n.Manifest.RowsRead, usual), float64(n.Manifest.RowsRead) > limit*usual, ok
 	}},
-	{"stale_days", func(n Night, limit float64) (string, bool, bool) {
+	{"stale_days", false, func(n Night, limit float64) (string, bool, bool) {
 		p := n.Manifest.Profile
 		if p == nil || p.NewestReport.IsZero() {
-			return "", false, false
+			return "there is no report up to the night's date", false, false
 		}
 		days := n.Manifest.AsOf.DaysSince(p.NewestReport)
 		return fmt.Sprintf("the newest report is of %s, %d days before", p.NewestReport, days), float64(days) > limit, true
 	}},
-	{"nulls_rose", func(n Night, limit float64) (worst string, beyond, ok bool) {
+	{"staler_hours", false, func(n Night, limit float64) (string, bool, bool) {
+		usual, ok := n.median(hoursStale)
+		now := hoursStale(n.Manifest)
+		if math.IsNaN(now) {
+			return "no row says when it was changed", false, false
+		}
+		return fmt.Sprintf("the newest change is %.1f hours before the end of the date, usually %.1f", now, usual), now-usual > limit, ok
+	}},
+	{"nulls_rose", true, func(n Night, limit float64) (worst string, beyond, ok bool) {
 		most := math.Inf(-1)
 		for _, c := range schemas.Offences {
 			rate := func(m schemas.Manifest) float64 {
@@ -185,32 +199,56 @@ var checks = []check{
 		}
 		return worst, most > limit, ok
 	}},
-	{"ahead_of_clock", func(n Night, limit float64) (string, bool, bool) {
+	{"borough_fell", true, func(n Night, limit float64) (worst string, beyond, ok bool) {
+		least := math.Inf(1)
+		for _, b := range reference.Default().Boroughs() {
+			rows := func(m schemas.Manifest) float64 {
+				if m.Profile == nil || m.Profile.Boroughs == nil {
+					return math.NaN()
+				}
+				return float64(m.Profile.Boroughs[b.Name])
+			}
+			// A handful comes and goes by chance.
+			usual, known := n.median(rows)
+			if now := rows(n.Manifest); known && usual >= 20 && now/usual < least {
+				least, ok = now/usual, true
+				worst = fmt.Sprintf("%s: %.0f rows, usually %.0f", b.Name, now, usual)
+			}
+		}
+		return worst, least < limit, ok
+	}},
+	{"ahead_of_clock", true, func(n Night, limit float64) (string, bool, bool) {
 		if n.Manifest.Profile == nil {
-			return "", false, false
+			return unprofiled, false, false
 		}
 		return n.part(n.Manifest.Profile.AheadOfClock, limit)
 	}},
-	{"quarantined", func(n Night, limit float64) (string, bool, bool) {
+	{"unknown_codes", true, func(n Night, limit float64) (string, bool, bool) {
+		if n.Manifest.Profile == nil || n.Manifest.Profile.UnknownCodes == nil {
+			return unprofiled, false, false
+		}
+		return n.part(*n.Manifest.Profile.UnknownCodes, limit)
+	}},
+	{"quarantined", true, func(n Night, limit float64) (string, bool, bool) {
 		return n.part(n.Manifest.Dispositions[schemas.Quarantined], limit)
 	}},
-	{"duplicates", func(n Night, limit float64) (string, bool, bool) {
+	{"duplicates", true, func(n Night, limit float64) (string, bool, bool) {
 		return n.part(n.Manifest.Dispositions[schemas.Duplicate]+n.Manifest.Dispositions[schemas.Superseded], limit)
 	}},
-	{"conflicts", func(n Night, limit float64) (string, bool, bool) { return n.part(n.Manifest.Facts.Conflicting, limit) }},
-	{"unscored", func(n Night, limit float64) (string, bool, bool) {
+	{"conflicts", true, func(n Night, limit float64) (string, bool, bool) { return n.part(n.Manifest.Facts.Conflicting, limit) }},
+	{"unscored", true, func(n Night, limit float64) (string, bool, bool) {
 		return n.part(n.Manifest.Dispositions[schemas.UnscoredOffence], limit)
 	}},
-	{"not_vawg_rose", func(n Night, limit float64) (string, bool, bool) {
-		rate := func(m schemas.Manifest) float64 { return share(m.Dispositions[schemas.NotVAWG], m.RowsRead) }
+	{"not_vawg_rose", true, func(n Night, limit float64) (string, bool, bool) {
+		rate := n.rate(schemas.NotVAWG)
 		usual, ok := n.median(rate)
 		now := rate(n.Manifest)
 		return fmt.Sprintf("%s, usually %s", percent(now), percent(usual)), now-usual > limit, ok
 	}},
-	{"disposition_drift", func(n Night, limit float64) (worst string, beyond, ok bool) {
+	{"disposition_drift", true, func(n Night, limit float64) (worst string, beyond, ok bool) {
 		most := -1.0
 		for d := range schemas.DispositionCount {
-			rate := func(m schemas.Manifest) float64 { return share(m.Dispositions[d], m.RowsRead) }
+			rate := n.rate(d)
 			usual, known := n.median(rate)
 			if now := rate(n.Manifest); known && math.Abs(now-usual) > most {
 				most, ok = math.Abs(now-usual), true
@@ -219,15 +257,15 @@ var checks = []check{
 		}
 		return worst, most > limit, ok
 	}},
-	{"turnover", func(n Night, limit float64) (string, bool, bool) {
+	{"turnover", true, func(n Night, limit float64) (string, bool, bool) {
 		c := n.Manifest.Changes
 		if c == nil || n.Manifest.Previous == nil || len(n.Stack) == 0 {
-			return "", false, false
+			return "no stack was approved before", false, false
 		}
 		now := share(c.Entered, int64(len(n.Stack)))
 		return fmt.Sprintf("%d of %d entered, %s", c.Entered, len(n.Stack), percent(now)), now > limit, true
 	}},
-	{"borough_share", func(n Night, limit float64) (string, bool, bool) {
+	{"borough_share", true, func(n Night, limit float64) (string, bool, bool) {
 		owns := map[string]int64{}
 		most := ""
 		for _, r := range n.Stack {
@@ -241,11 +279,33 @@ var checks = []check{
 		}
 		// A handful is no basis for a share.
 		if len(n.Stack) < 20 || most == "" {
-			return "", false, false
+			return "the stack is too short", false, false
 		}
 		now := share(owns[most], int64(len(n.Stack)))
 		return fmt.Sprintf("%s owns %s of the stack", most, percent(now)), now > limit, true
 	}},
+}
+
+const unprofiled = "the check stage did not count them"
+
+// hoursStale is how long before the end of the night's date the newest change is; one after it is as fresh as can be, so that
+// nights that were made later from the same export are no measure of their own.
+func hoursStale(m schemas.Manifest) float64 {
+	if m.Profile == nil || m.Profile.NewestChange.IsZero() {
+		return math.NaN()
+	}
+	return max(0, m.AsOf.AddDays(1).Start().Sub(m.Profile.NewestChange).Hours())
+}
+
+// rate is a disposition's share of the rows, of nights that were judged by the same tables and window.
+func (n Night) rate(d schemas.Disposition) func(schemas.Manifest) float64 {
+	return func(m schemas.Manifest) float64 {
+		if m.Edition != n.Manifest.Edition || m.Rules != n.Manifest.Rules || m.Supplement != n.Manifest.Supplement ||
+			m.Resolutions != n.Manifest.Resolutions || m.Model != n.Manifest.Model {
+			return math.NaN()
+		}
+		return share(m.Dispositions[d], m.RowsRead)
+	}
 }
 
 // part judges a share of the rows read.
@@ -278,7 +338,8 @@ func share(part, of int64) float64 {
 
 func percent(share float64) string { return strconv.FormatFloat(100*share, 'f', 1, 64) + " %" }
 
-// Judge looks at a night. Checks that have nothing to say, and those that are off, are left out.
+// Judge looks at a night. Checks that are off are left out; one that has nothing to judge says so, for silence looks like
+// approval.
 func (c Checks) Judge(n Night) []schemas.CheckOutcome {
 	outcomes := []schemas.CheckOutcome{}
 	for _, k := range checks {
@@ -286,9 +347,11 @@ func (c Checks) Judge(n Night) []schemas.CheckOutcome {
 		if l.Level == "" || l.Level == off {
 			continue
 		}
-		if found, beyond, ok := k.look(n, l.Limit); ok {
-			outcomes = append(outcomes, schemas.CheckOutcome{Name: k.name, Level: l.Level, Limit: l.Limit, Found: found, Failed: beyond})
+		found, beyond, ok := k.look(n, l.Limit)
+		if !ok && (found == "" || strings.Contains(found, "usually")) {
+			found = "there is no night to compare with yet"
 		}
+		outcomes = append(outcomes, schemas.CheckOutcome{Name: k.name, Level: l.Level, Limit: l.Limit, Found: found, Failed: ok && beyond, Skipped: !ok})
 	}
 	return outcomes
 }

@@ -2,8 +2,10 @@ package quality
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"harmstack/schemas"
 )
@@ -11,7 +13,8 @@ import (
 // usual is a night as nights are: 1,000 rows, half of them scored.
 func usual(day int) schemas.Manifest {
 	m := schemas.Manifest{NightID: schemas.NightID{AsOf: schemas.MustDate("2026-06-01").AddDays(day), Revision: 1}, RowsRead: 1000,
-		Profile: &schemas.Profile{NewestReport: schemas.MustDate("2026-06-01").AddDays(day), Nulls: map[string]int64{"victim_id": 100}}}
+		Profile: &schemas.Profile{NewestReport: schemas.MustDate("2026-06-01").AddDays(day), Nulls: map[string]int64{"victim_id": 100}, UnknownCodes: new(int64(2)),
+			NewestChange: schemas.MustDate("2026-06-02").AddDays(day).Start().Add(2 * time.Hour), Boroughs: map[string]int64{"Hackney": 60, "Barnet": 30, "Bexley": 19}}}
 	m.Dispositions[schemas.Scored], m.Dispositions[schemas.NotVAWG], m.Dispositions[schemas.Quarantined] = 500, 490, 10
 	return m
 }
@@ -41,6 +44,40 @@ func TestChecks(t *testing.T) {
 		{"rows that come twice", func(n *Night) {
 			n.Manifest.Dispositions[schemas.Duplicate], n.Manifest.Dispositions[schemas.Superseded] = 60, 41
 		}, "duplicates", "101 rows"},
+		{"yesterday's export again", func(n *Night) { n.Manifest.Profile.NewestChange = n.Manifest.AsOf.Start().Add(2 * time.Hour) }, "staler_hours",
+			"the newest change is 22.0 hours before the end of the date, usually 0.0"},
+		{"an export of noon", func(n *Night) { n.Manifest.Profile.NewestChange = n.Manifest.AsOf.Start().Add(12 * time.Hour) }, "", ""},
+		{"a minute before noon", func(n *Night) {
+			n.Manifest.Profile.NewestChange = n.Manifest.AsOf.Start().Add(11*time.Hour + 59*time.Minute)
+		}, "staler_hours", "12.0 hours before"},
+		{"a source that is always a day late", func(n *Night) {
+			n.Manifest.Profile.NewestChange = n.Manifest.AsOf.Start()
+			for i := range n.Before {
+				p := *n.Before[i].Profile
+				p.NewestChange = n.Before[i].AsOf.Start()
+				n.Before[i].Profile = &p
+			}
+		}, "", ""},
+		{"nights that were made a month later from one export", func(n *Night) {
+			for i := range n.Before {
+				p := *n.Before[i].Profile
+				p.NewestChange = n.Before[i].AsOf.AddDays(30).Start()
+				n.Before[i].Profile = &p
+			}
+		}, "", ""},
+		{"a borough whose feed failed", func(n *Night) { n.Manifest.Profile.Boroughs["Hackney"], n.Manifest.Profile.Boroughs["Barnet"] = 29, 16 }, "borough_fell", "Hackney: 29 rows, usually 60"},
+		{"half a borough", func(n *Night) { n.Manifest.Profile.Boroughs["Hackney"], n.Manifest.Profile.Boroughs["Barnet"] = 30, 15 }, "", ""},
+		{"a borough with a handful", func(n *Night) { delete(n.Manifest.Profile.Boroughs, "Bexley") }, "", ""},
+		{"codes that are newer than the tables", func(n *Night) { n.Manifest.Profile.UnknownCodes = new(int64(11)) }, "unknown_codes", "11 rows, 1.1 %"},
+		{"a few of them", func(n *Night) { n.Manifest.Profile.UnknownCodes = new(int64(10)) }, "", ""},
+		{"another model, by which more are left out", func(n *Night) {
+			n.Manifest.Dispositions[schemas.NotVAWG], n.Manifest.Dispositions[schemas.Scored] = 690, 300
+			n.Manifest.Model.Name = "another"
+		}, "", ""},
+		{"five per cent of quarantine", func(n *Night) { n.Manifest.Dispositions[schemas.Quarantined] = 50 }, "", ""},
+		{"half of the stack", func(n *Night) {
+			n.Manifest.Previous, n.Manifest.Changes = &schemas.ManifestRef{}, &schemas.ChangeCount{Entered: 50}
+		}, "", ""},
 		{"conflicts", func(n *Night) { n.Manifest.Facts.Conflicting = 11 }, "conflicts", "11 rows, 1.1 %"},
 		{"new codes", func(n *Night) { n.Manifest.Dispositions[schemas.UnscoredOffence] = 51 }, "unscored", ""},
 		{"codes no longer known", func(n *Night) {
@@ -58,7 +95,7 @@ func TestChecks(t *testing.T) {
 		}, "borough_share", "Hackney owns 26.0 % of the stack"},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
-			n := Night{Manifest: usual(4), Stack: stack, Before: before}
+			n := Night{Manifest: usual(4), Stack: stack, Before: slices.Clone(before)}
 			c.change(&n)
 			var failed []string
 			for _, o := range Standard().Judge(n) {
@@ -77,6 +114,53 @@ func TestChecks(t *testing.T) {
 	}
 }
 
+// A check that cannot judge says so: silence would look like approval.
+func TestSkipped(t *testing.T) {
+	names := func(n Night) (skipped []string) {
+		outcomes := Standard().Judge(n)
+		if len(outcomes) != len(Standard().Limits) {
+			t.Errorf("%d outcomes of %d checks", len(outcomes), len(Standard().Limits))
+		}
+		for _, o := range outcomes {
+			if o.Skipped {
+				skipped = append(skipped, o.Name+": "+o.Found)
+			}
+			if o.Skipped && o.Failed || o.Found == "" {
+				t.Errorf("%+v", o)
+			}
+		}
+		return skipped
+	}
+	const none = ": there is no night to compare with yet"
+	first := names(Night{Manifest: usual(0), Stack: make([]schemas.Ranked, 3)})
+	if want := []string{"rows_fell" + none, "rows_rose" + none, "staler_hours" + none, "nulls_rose" + none, "borough_fell" + none, "not_vawg_rose" + none,
+		"disposition_drift" + none, "turnover: no stack was approved before", "borough_share: the stack is too short"}; !slices.Equal(first, want) {
+		t.Errorf("%q", first)
+	}
+	bare := usual(1)
+	bare.Profile = nil
+	if got := names(Night{Manifest: bare, Before: []schemas.Manifest{bare}}); len(got) != 8 {
+		t.Errorf("%q", got)
+	}
+	if page := schemas.CheckTable(Standard().Judge(Night{Manifest: usual(0)}), true); !strings.Contains(page, "| rows_fell | - | there is no night") || !strings.Contains(page, "| quarantined | ok | 10 rows, 1.0 % |") {
+		t.Error(page)
+	}
+}
+
+func TestArrival(t *testing.T) {
+	for _, c := range []struct{ until, day, want string }{
+		{"09:00", "2026-07-01", "2026-07-01T08:00:00Z"}, {"09:00", "2026-12-01", "2026-12-01T09:00:00Z"}, {"08:30:15", "2026-10-25", "2026-10-25T08:30:15Z"},
+	} {
+		if got := (Arrival{Until: c.until}).On(schemas.MustDate(c.day)).UTC().Format(time.RFC3339); got != c.want {
+			t.Errorf("%s on %s: %s", c.until, c.day, got)
+		}
+	}
+	c, err := Parse([]byte("history: 7\nsource: {until: off}\nwatch: {current_days: 5}"))
+	if err != nil || c.Arrival.Waits() || c.Arrival.Fresh != 12*time.Hour || c.Watch != (Watch{1, 5}) || !Standard().Arrival.Waits() || (Arrival{}).Waits() {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 func TestMedian(t *testing.T) {
 	for want, rows := range map[string][]int64{"0 false": nil, "7 true": {7}, "5 true": {9, 5, 1}, "4 true": {1, 3, 5, 100}} {
 		n := Night{}
@@ -92,12 +176,18 @@ func TestMedian(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	for yaml, want := range map[string]string{
-		"history: 7\nchecks: {rows_fall: {level: warn, limit: 1}}":  "checks.rows_fall: there is no such check",
-		"history: 7\nchecks: {rows_fell: {level: stop, limit: 1}}":  `checks.rows_fell.level: "stop" is none of block, warn and off`,
-		"history: 7\nchecks: {rows_fell: {level: warn, limit: -1}}": "checks.rows_fell.limit: -1 is below 0",
-		"history: 0":       "history: 0, it must be",
-		"history: 7\nx: 1": `unknown field "x"`,
-		"history: 7\n- [":  "checks: ",
+		"history: 7\nchecks: {rows_fall: {level: warn, limit: 1}}":    "checks.rows_fall: there is no such check",
+		"history: 7\nchecks: {rows_fell: {level: stop, limit: 1}}":    `checks.rows_fell.level: "stop" is none of block, warn and off`,
+		"history: 7\nchecks: {rows_fell: {level: warn, limit: -1}}":   "checks.rows_fell.limit: -1 is no number",
+		"history: 7\nchecks: {rows_rose: {level: warn, limit: .nan}}": "checks.rows_rose.limit: NaN is no number",
+		"history: 7\nchecks: {rows_rose: {level: warn, limit: .inf}}": "checks.rows_rose.limit: +Inf is no number",
+		"history: 7\nchecks: {quarantined: {level: block, limit: 5}}": "checks.quarantined.limit: 5 is no share: write 5 % as 0.05",
+		"history: 7\nsource: {until: nine}":                           `source.until: "nine" is no time of day`,
+		"history: 7\nsource: {every: 0s}":                             "source: fresh must be",
+		"history: 7\nwatch: {pending_days: 0}":                        "watch: pending_days",
+		"history: 0":                                                  "history: 0, it must be",
+		"history: 7\nx: 1":                                            `unknown field "x"`,
+		"history: 7\n- [":                                             "checks: ",
 	} {
 		if _, err := Parse([]byte(yaml)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", yaml, err)

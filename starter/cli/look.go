@@ -399,7 +399,14 @@ func checksCommand() *cobra.Command {
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), m.Checks)
 			}
-			return table(cmd.OutOrStdout(), checkRows(m.Checks))
+			if err := table(cmd.OutOrStdout(), checkRows(m.Checks)); err != nil {
+				return err
+			}
+			d, err := publish.LoadDecision(cmd.Context(), st, m.NightID)
+			if err == nil && d != nil && d.Override != "" {
+				fmt.Fprintf(cmd.OutOrStdout(), "\nApproved all the same by %s: %s\n", d.By, d.Override)
+			}
+			return err
 		},
 	}
 	storeFlag(cmd)

@@ -71,9 +71,9 @@ func dispositionRows(d schemas.Dispositions) [][]string {
 func checkRows(outcomes []schemas.CheckOutcome) [][]string {
 	rows := [][]string{{"CHECK", "", "FOUND", "LIMIT"}}
 	for _, c := range outcomes {
-		mark := "ok"
+		mark := c.Mark()
 		if c.Failed {
-			mark = strings.ToUpper(c.Level)
+			mark = strings.ToUpper(mark)
 		}
 		rows = append(rows, []string{c.Name, mark, c.Found, strconv.FormatFloat(c.Limit, 'g', -1, 64)})
 	}

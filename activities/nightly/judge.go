@@ -1,0 +1,48 @@
+package nightly
+
+import (
+	"context"
+
+	"harmstack/activities/publish"
+	"harmstack/activities/quality"
+	"harmstack/schemas"
+)
+
+// judge compares the night with those before it: of each date the newest revision that may serve as a measure, those from the
+// same source before any others.
+func (a *Activities) judge(ctx context.Context, m schemas.Manifest, stack []schemas.Ranked) ([]schemas.CheckOutcome, error) {
+	nights, err := publish.Nights(ctx, a.Store)
+	if err != nil {
+		return nil, err
+	}
+	var same, others []schemas.Manifest
+	for i := len(nights) - 1; i >= 0 && len(same) < a.Checks.History; i-- {
+		id := nights[i].ID
+		if !id.AsOf.Before(m.AsOf) || nights[i].Status == schemas.Held || last(same).AsOf == id.AsOf || last(others).AsOf == id.AsOf && len(others) >= a.Checks.History {
+			continue
+		}
+		before, _, err := publish.LoadManifest(ctx, a.Store, id)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case len(before.Blocked()) > 0 && nights[i].Status != schemas.Approved: // what nobody vouched for is no measure
+		case len(before.Inputs) == 1 && len(m.Inputs) == 1 && before.Inputs[0].URI == m.Inputs[0].URI:
+			same = append(same, before)
+		case last(others).AsOf != id.AsOf && len(others) < a.Checks.History:
+			others = append(others, before)
+		}
+	}
+	n := quality.Night{Manifest: m, Stack: stack, Before: same}
+	if len(same) == 0 {
+		n.Before = others // after a move of the source
+	}
+	return a.Checks.Judge(n), nil
+}
+
+func last(nights []schemas.Manifest) (m schemas.Manifest) {
+	if len(nights) > 0 {
+		m = nights[len(nights)-1]
+	}
+	return m
+}
