@@ -76,10 +76,10 @@ func TestMeasure(t *testing.T) {
 		a.published(t, manifest("2026-06-29", 2, 300, "a", nil), "")
 		a.published(t, manifest("2026-06-29", 10, 900, "a", blocked), "")
 		for i := range 3 {
-			a.published(t, manifest(fmt.Sprintf("2026-06-0%d", i+1), 1, 7, "a", nil), "")
+			a.published(t, manifest(fmt.Sprintf("2026-06-0%d", i+1), 1, 100, "a", nil), "")
 		}
-		a.Checks.History = 1
-		if got := a.rowsFell(t, manifest("2026-06-30", 1, 100, "a", nil)); got != "100 rows, usually 300" {
+		a.Checks.History = 2
+		if got := a.rowsFell(t, manifest("2026-06-30", 1, 100, "a", nil)); got != "100 rows, usually 200" {
 			t.Error(got)
 		}
 	})
@@ -144,6 +144,7 @@ func TestProfile(t *testing.T) {
 		row(" 19/8 ", "hackney ", "2026-06-30T23:00:00Z", "2026-06-01T01:00:00Z"),
 		row("999/99", "HACKNEY", "2026-06-01T00:00:00Z", "2026-06-01T01:00:00Z"), // in no table
 		row("99999", "Barnet", "2026-06-01T00:00:00Z", "2026-06-01T01:00:00Z"),   // likewise
+		row("99999", "Barnet", "2026-06-01T00:00:00Z", "2250-01-01T00:00:00Z"),   // and a time that is none
 		row("999", "Kent", "2026-06-01T00:00:00Z", "2026-06-01T01:00:00Z"),       // no code at all
 		row("", "", "2026-06-01T00:00:00Z", "2200-01-01T00:00:00Z"),              // a clock that is wrong
 	}
@@ -169,13 +170,13 @@ func TestProfile(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := p.result()
-			if r.NewestReport != asOf || r.NewestChange.Format(time.RFC3339) != "2026-07-01T01:00:00Z" || r.AheadOfClock != 1 || *r.UnknownCodes != 2 {
+			if r.NewestReport != asOf || r.NewestChange.Format(time.RFC3339) != "2026-07-01T01:00:00Z" || r.AheadOfClock != 1 || *r.UnknownCodes != 3 {
 				t.Errorf("%+v, %d unknown codes", r, *r.UnknownCodes)
 			}
-			if r.Boroughs["Hackney"] != 3 || r.Boroughs["Barnet"] != 1 || r.Boroughs["Camden"] != 0 || len(r.Boroughs) != 32 {
+			if r.Boroughs["Hackney"] != 3 || r.Boroughs["Barnet"] != 2 || r.Boroughs["Camden"] != 0 || len(r.Boroughs) != 32 {
 				t.Errorf("%v", r.Boroughs)
 			}
-			if r.Nulls["offence_code"] != 1 || r.Nulls["borough"] != 1 || r.Nulls["victim_id"] != 6 || r.Nulls["reported_at"] != 0 {
+			if r.Nulls["offence_code"] != 1 || r.Nulls["borough"] != 1 || r.Nulls["victim_id"] != 7 || r.Nulls["reported_at"] != 0 {
 				t.Errorf("%v", r.Nulls)
 			}
 		})
