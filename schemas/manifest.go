@@ -22,6 +22,8 @@ type Manifest struct {
 
 	Inputs  []ArtifactRef `json:"inputs"`
 	Outputs []ArtifactRef `json:"outputs"`
+	// Reading says how the input was read, when it is a source that can tell what changed.
+	Reading *Reading `json:"reading,omitempty"`
 	// Previous is the manifest of the approved stack that the changes were counted against; nil when
 	// there was none.
 	Previous *ManifestRef `json:"previous,omitempty"`

@@ -27,6 +27,8 @@ type ExtractResult struct {
 	ExtraColumns int                   `json:"extra_columns"`
 	// Unreadable counts values of a source of text that were not what their column holds, by column.
 	Unreadable map[string]int64 `json:"unreadable,omitempty"`
+	// Reading says how a source that can tell what changed was read.
+	Reading *schemas.Reading `json:"reading,omitempty"`
 	// Shards is in how many ranges the night is to be scored; up to 1: by one worker alone.
 	Shards int `json:"shards,omitempty"`
 }
@@ -58,6 +60,9 @@ func (r ExtractResult) Done() (int64, string) {
 	if r.ExtraColumns > 0 {
 		note += fmt.Sprintf(", %d columns beyond the contract dropped", r.ExtraColumns)
 	}
+	if r.Reading != nil {
+		note += ", " + r.Reading.String()
+	}
 	return r.Rows(), note
 }
 
@@ -70,7 +75,7 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (ExtractResul
 		if err != nil {
 			return none, failure.Permanent(failure.BadRequest, err)
 		}
-		f, err := source.Open(ctx, name, source.Options{Temp: a.TempDir, Progress: rows.Store})
+		f, err := source.Open(ctx, name, source.Options{Temp: a.TempDir, Progress: rows.Store, Threads: a.threads(), Memory: a.Memory, AsOf: p.Night.AsOf, Store: a.Store})
 		if err != nil {
 			return none, err
 		}
@@ -97,12 +102,12 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (ExtractResul
 		if err != nil {
 			return none, err
 		}
-		r := ExtractResult{Shards: a.shards(f.Rows()), Source: ref, Parts: parts, ExtraColumns: f.ExtraColumns(), Unreadable: f.Unreadable}
+		r := ExtractResult{Shards: a.shards(f.Rows()), Source: ref, Parts: parts, ExtraColumns: f.ExtraColumns(), Unreadable: f.Unreadable, Reading: f.Reading}
 		if r.Rows() != f.Rows() {
 			return none, failure.Permanent(failure.CountsDoNotReconcile,
 				fmt.Errorf("the extract's footer promises %d rows, %d were read", f.Rows(), r.Rows()))
 		}
-		return r, nil
+		return r, f.Kept(ctx, a.Store, parts)
 	})
 }
 

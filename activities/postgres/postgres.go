@@ -1,5 +1,5 @@
-// Package postgres reads the result of a query out of a force's PostgreSQL as CSV, in one snapshot, without
-// writing anything and without a lock that others would wait for.
+// Package postgres reads the result of a query out of a force's PostgreSQL, by several connections in one snapshot,
+// without writing anything and without a lock that others would wait for.
 //
 // It must not know what the columns mean.
 package postgres
@@ -25,10 +25,15 @@ type Query struct {
 	// URL of the database, as for psql: postgres://reader@host/database. A password stands in PGPASSWORD or
 	// in the file that PGPASSFILE names, never here.
 	URL string `yaml:"url"`
-	// SQL is one SELECT; its columns are the header of the text.
+	// SQL is one SELECT.
 	SQL string `yaml:"query"`
-	// Timeout is how long it may take; 0: an hour.
+	// Timeout is how long each statement may take; 0: an hour.
 	Timeout Duration `yaml:"timeout"`
+	// Connections is how many may read a large result at once; 0: up to four.
+	Connections int `yaml:"connections"`
+
+	// RangeRows is from how many rows on a range is worth a connection of its own; 0: half a million.
+	RangeRows int64 `yaml:"-"`
 }
 
 // Duration is a time span as Go writes it: 90s, 2h.
@@ -56,6 +61,8 @@ func (q Query) Validate() error {
 		return errors.New("postgres.url: give the database as postgres://reader@host/database")
 	case strings.TrimSpace(q.SQL) == "":
 		return errors.New("postgres.query: give a SELECT")
+	case q.Connections < 0 || q.Connections > maxConnections:
+		return fmt.Errorf("postgres.connections: it is %d, give 1 to %d", q.Connections, maxConnections)
 	}
 	bare, err := pgx.ParseConfig(withoutPassword(q.URL))
 	if err != nil || bare.Password != c.Password {
@@ -81,68 +88,6 @@ func withoutPassword(url string) string {
 		rest = address + "?" + strings.Join(kept, "&")
 	}
 	return scheme + "://" + rest
-}
-
-// Copy writes the query's result as CSV with a header, and returns how many rows it has. Timestamps are ISO 8601 in
-// UTC, booleans t and f; a null is nothing at all. A result that breaks off is an error, never a short success.
-func Copy(ctx context.Context, q Query, w io.Writer) (rows int64, err error) {
-	err = within(ctx, q, func(conn *pgx.Conn, sql string, _ []string) error {
-		tag, err := conn.PgConn().CopyTo(ctx, w, "COPY ("+sql+"\n) TO STDOUT (FORMAT csv, HEADER, NULL '')")
-		rows = tag.RowsAffected()
-		return explain(ctx, "read", err)
-	})
-	return rows, err
-}
-
-// Columns are the names of the result's columns. The query is not run.
-func Columns(ctx context.Context, q Query) (names []string, err error) {
-	err = within(ctx, q, func(_ *pgx.Conn, _ string, columns []string) error {
-		names = columns
-		return nil
-	})
-	return names, err
-}
-
-// within opens the snapshot and understands the query.
-func within(ctx context.Context, q Query, do func(conn *pgx.Conn, sql string, columns []string) error) error {
-	if err := q.Validate(); err != nil {
-		return err
-	}
-	c, err := pgx.ParseConfig(q.URL)
-	if err != nil {
-		return errors.New("postgres.url: it cannot be read")
-	}
-	timeout := time.Duration(q.Timeout)
-	if timeout == 0 {
-		timeout = time.Hour
-	}
-	c.ConnectTimeout = 20 * time.Second
-	for name, value := range map[string]string{
-		"application_name": "harmstack", "timezone": "UTC", "datestyle": "ISO", "client_encoding": "UTF8", "default_transaction_read_only": "on",
-		"lock_timeout": "5s", "statement_timeout": fmt.Sprint(timeout.Milliseconds()), "idle_in_transaction_session_timeout": "60s",
-	} {
-		c.RuntimeParams[name] = value
-	}
-	conn, err := pgx.ConnectConfig(ctx, c)
-	if err != nil {
-		return explain(ctx, "connect", err)
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
-	if err != nil {
-		return explain(ctx, "begin", err)
-	}
-	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // nothing was written
-	sql := strings.TrimRight(strings.TrimSpace(q.SQL), "; \n\t")
-	described, err := tx.Prepare(ctx, "", sql)
-	if err != nil {
-		return explain(ctx, "query", err) // with the position in the query itself
-	}
-	var columns []string
-	for _, f := range described.Fields {
-		columns = append(columns, f.Name)
-	}
-	return do(conn, sql, columns)
 }
 
 // explain says what went wrong without a value of a row, a password or an address in it.

@@ -1,14 +1,12 @@
 package source
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -130,7 +128,10 @@ func (*newest) Close() error { return nil }
 
 // answers tells whether the database is there, and its rows of the night.
 func (d Declared) answers(ctx context.Context, asOf schemas.Date, fresh time.Duration) error {
-	columns, err := postgres.Columns(ctx, *d.Postgres)
+	snapshot, err := postgres.Open(ctx, *d.Postgres)
+	if err == nil {
+		defer snapshot.Close()
+	}
 	switch {
 	case errors.Is(err, postgres.ErrRefused):
 		return nil
@@ -140,6 +141,10 @@ func (d Declared) answers(ctx context.Context, asOf schemas.Date, fresh time.Dur
 		return late("%w", err)
 	case fresh == 0:
 		return nil
+	}
+	var columns []string
+	for _, c := range snapshot.Columns {
+		columns = append(columns, schemas.TrimSpace(c.Name))
 	}
 	if _, err := d.Mapping.Check(columns); err != nil {
 		return nil
@@ -151,18 +156,14 @@ func (d Declared) answers(ctx context.Context, asOf schemas.Date, fresh time.Dur
 	if column.From == "" {
 		return nil // a constant tells nothing
 	}
-	name := `"` + strings.ReplaceAll(column.From, `"`, `""`) + `"`
-	q := *d.Postgres
-	q.SQL = fmt.Sprintf("SELECT max(changed.%s) AS newest FROM (%s\n) AS changed", name, strings.TrimRight(strings.TrimSpace(q.SQL), "; \n\t"))
-	var text bytes.Buffer
-	if _, err := postgres.Copy(ctx, q, &text); err != nil {
+	value, err := snapshot.Greatest(ctx, slices.Index(columns, column.From))
+	if err != nil {
 		if errors.Is(err, postgres.ErrRefused) {
 			return nil
 		}
 		return late("%w", err)
 	}
-	_, value, _ := strings.Cut(text.String(), "\n")
-	at, ok := d.Mapping.Timestamp(schemas.UpdatedAt, strings.Trim(value, "\"\r\n"))
+	at, ok := d.Mapping.Timestamp(schemas.UpdatedAt, value)
 	if !ok {
 		return nil // what it is, the reading of it will tell
 	}

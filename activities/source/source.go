@@ -6,23 +6,23 @@
 package source
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
 	"harmstack/activities/extract"
+	"harmstack/activities/incremental"
 	"harmstack/activities/postgres"
+	"harmstack/activities/store"
 	"harmstack/activities/tabular"
 	"harmstack/schemas"
 )
@@ -35,8 +35,12 @@ var ErrDeclaration = errors.New("the source's declaration is wrong")
 type Declared struct {
 	CSV      string          `yaml:"csv"` // path, from the YAML file's folder, or URL
 	Postgres *postgres.Query `yaml:"postgres"`
+	// Incremental asks that only what changed be read of PostgreSQL.
+	Incremental *incremental.Declaration `yaml:"incremental"`
 
 	tabular.Mapping `yaml:",inline"`
+
+	hash string // of the declaration
 }
 
 // parse reads and validates a declaration.
@@ -49,8 +53,11 @@ func parse(data []byte) (d Declared, err error) {
 		err = errors.Join(err, errors.New("give either csv or postgres"))
 	}
 	if d.Postgres != nil {
-		err = errors.Join(err, d.Postgres.Validate())
+		err = errors.Join(err, d.validatePostgres())
+	} else if d.Incremental != nil {
+		err = errors.Join(err, errors.New("incremental: only PostgreSQL can say what changed"))
 	}
+	d.hash = hashOf(data)
 	if err != nil {
 		err = fmt.Errorf("%w: %w", ErrDeclaration, err)
 	}
@@ -88,31 +95,62 @@ func find(name string) (d Declared, err error) {
 type Options struct {
 	Temp     string           // folder of temporary files; empty: the system's
 	Progress func(rows int64) // is told the rows of text read so far
+	// Threads and Memory are for rows that must be sorted; 0: one a processor, and 256 MiB.
+	Threads int
+	Memory  int64
+	// AsOf is the night's date, from which a declared window is counted; zero: yesterday.
+	AsOf schemas.Date
+	// Store keeps what was read, for a source that can tell what changed; nil: all of it is read.
+	Store *store.Store
+}
+
+func (o Options) threads() int {
+	if o.Threads > 0 {
+		return o.Threads
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+func (o Options) asOf() schemas.Date {
+	if !o.AsOf.IsZero() {
+		return o.AsOf
+	}
+	return schemas.LondonDate(time.Now()).AddDays(-1)
+}
+
+// Opened is an open extract.
+type Opened struct {
+	*extract.Source
+	// Reading says how a source that can tell what changed was read; nil for any other.
+	Reading *schemas.Reading
+
+	base *incremental.Base
+	name string
+}
+
+// Kept tells that the extract is in the store, as these parts: what changes until the next night is laid over them.
+func (o *Opened) Kept(ctx context.Context, st *store.Store, parts []schemas.ArtifactRef) error {
+	if o.base == nil {
+		return nil
+	}
+	return o.base.Save(ctx, st, o.name, parts)
 }
 
 // Open opens the extract of a path or URL: a file, or a folder of Parquet or of CSV files, here or in a bucket; *.yaml is
 // a declared one. All files are checked against the contract before the first row is read. Temporary files go with Close.
-func Open(ctx context.Context, name string, o Options) (*extract.Source, error) {
+func Open(ctx context.Context, name string, o Options) (*Opened, error) {
 	d, err := find(name)
 	if err != nil {
 		return nil, err
 	}
-	if d.Postgres == nil {
-		return d.openFiles(ctx, name, o)
+	if d.Postgres != nil {
+		return d.query(ctx, name, o)
 	}
-	ref := schemas.ArtifactRef{URI: name, Schema: schemas.OffenceSchema}
-	sum := &summed{Hash: sha256.New()}
-	var c *converted
-	err = d.query(ctx, func(text io.Reader) (err error) {
-		c, err = d.convert(ctx, io.TeeReader(text, sum), o.Temp, o.Progress)
-		return err
-	})
+	s, err := d.openFiles(ctx, name, o)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
-	ref.Rows, ref.Bytes, ref.SHA256 = c.Rows, sum.n, hex.EncodeToString(sum.Sum(nil))
-	return &extract.Source{File: c.parquet, Extra: c.ExtraColumns, Unreadable: c.Unreadable,
-		Reference: func() (schemas.ArtifactRef, error) { return ref, nil }, Release: c.file.Close}, nil
+	return &Opened{Source: s}, nil
 }
 
 // Check tells whether a source is there and follows the contract, without reading it.
@@ -124,12 +162,16 @@ func Check(ctx context.Context, name string) (found string, err error) {
 	if d.Postgres == nil {
 		return d.checkFiles(ctx, name)
 	}
-	columns, err := postgres.Columns(ctx, *d.Postgres)
+	b, err := d.open(ctx, Options{})
 	if err != nil {
 		return "", err
 	}
-	extra, err := d.Mapping.Check(columns)
-	return fmt.Sprintf("the columns follow the contract, %d more are not read", extra), err
+	defer b.close()
+	how := ""
+	if d.Incremental != nil {
+		how = "; only what changed is read, and all of it on " + d.Incremental.Full.String()
+	}
+	return fmt.Sprintf("the columns follow the contract, %d more are not read%s", b.extra, how), nil
 }
 
 // converted is text that has become a typed file.
@@ -159,40 +201,4 @@ func (d Declared) convert(ctx context.Context, text io.Reader, temp string, prog
 		return nil, errors.Join(err, f.Close())
 	}
 	return c, nil
-}
-
-// query hands the text of the query's result to read.
-func (d Declared) query(ctx context.Context, read func(io.Reader) error) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	from, to := io.Pipe()
-	copied := make(chan error, 1)
-	go func() {
-		whole := bufio.NewWriterSize(to, 1<<20) // the database sends row by row
-		_, err := postgres.Copy(ctx, *d.Postgres, whole)
-		if err == nil {
-			err = whole.Flush()
-		}
-		copied <- err
-		to.CloseWithError(err) // a result that broke off must not look like its end
-	}()
-	err := read(from)
-	stop()
-	from.CloseWithError(io.ErrClosedPipe)
-	copyErr := <-copied
-	if copyErr != nil && (err == nil || errors.Is(err, copyErr)) {
-		return copyErr
-	}
-	return err
-}
-
-// summed counts and hashes what is written to it.
-type summed struct {
-	hash.Hash
-	n int64
-}
-
-func (s *summed) Write(p []byte) (int, error) {
-	s.n += int64(len(p))
-	return s.Hash.Write(p)
 }

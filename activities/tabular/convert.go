@@ -155,18 +155,22 @@ type converter struct {
 
 func (c *converter) add(record []string) {
 	for i := range c.origins {
-		o := &c.origins[i]
-		text := o.Constant
-		if o.field >= 0 {
-			text = record[o.field]
-		}
-		if o.Values != nil {
-			if replaced, ok := o.Values[schemas.TrimSpace(text)]; ok {
-				text = replaced
-			}
-		}
-		c.values[i] = append(c.values[i], c.value(i, o, text))
+		c.values[i] = append(c.values[i], c.field(i, record))
 	}
+}
+
+func (c *converter) field(i int, record []string) parquet.Value {
+	o := &c.origins[i]
+	text := o.Constant
+	if o.field >= 0 {
+		text = record[o.field]
+	}
+	if o.Values != nil {
+		if replaced, ok := o.Values[schemas.TrimSpace(text)]; ok {
+			text = replaced
+		}
+	}
+	return c.value(i, o, text)
 }
 
 func (c *converter) value(column int, o *origin, text string) parquet.Value {
@@ -177,6 +181,12 @@ func (c *converter) value(column int, o *origin, text string) parquet.Value {
 	if kind == schemas.String {
 		// The reader makes a new string for each record, which nobody changes.
 		return parquet.ByteArrayValue(unsafe.Slice(unsafe.StringData(text), len(text))).Level(0, 1, 0)
+	}
+	if o.exact {
+		if micros, ok := exactTime(text); ok {
+			return parquet.Int64Value(micros).Level(0, 1, 0)
+		}
+		return c.none(column)
 	}
 	if text = schemas.TrimSpace(text); text == "" {
 		return parquet.Value{}
@@ -195,6 +205,11 @@ func (c *converter) value(column int, o *origin, text string) parquet.Value {
 			return parquet.Int64Value(micros).Level(0, 1, 0)
 		}
 	}
+	return c.none(column)
+}
+
+// none stands for a value that cannot be read.
+func (c *converter) none(column int) parquet.Value {
 	if c.unreadable == nil {
 		c.unreadable = map[string]int64{}
 	}

@@ -112,7 +112,8 @@ func (m *Mapping) decoder() (*encoding.Decoder, error) {
 // origin is where a column of the contract comes from: a field of the record, a constant, or nowhere.
 type origin struct {
 	Column
-	field int // -1: none
+	field int  // -1: none
+	exact bool // an instant as ExactTime writes it
 }
 
 // Check tells before the first row whether the text's columns follow the contract, and how many of them nobody
@@ -159,7 +160,7 @@ func (m *Mapping) bind(header []string) (origins [schemas.OffenceColumns]origin,
 		default:
 			field = -1
 		}
-		origins[i] = origin{c, field}
+		origins[i] = origin{Column: c, field: field}
 	}
 	return origins, len(header) - len(used), errors.Join(errs...)
 }

@@ -24,7 +24,7 @@ func extractCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			start := time.Now()
-			file, err := source.Open(cmd.Context(), name, source.Options{})
+			file, err := source.Open(cmd.Context(), name, source.Options{Threads: threads, Progress: tell(cmd.ErrOrStderr(), "converted", 0)})
 			if err != nil {
 				return err
 			}

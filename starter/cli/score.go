@@ -113,7 +113,7 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	if err != nil {
 		return m, err
 	}
-	file, err := source.Open(ctx, r.extract, source.Options{Progress: tell(progress, "converted", 0)})
+	file, err := source.Open(ctx, r.extract, source.Options{Progress: tell(progress, "converted", 0), Threads: r.threads, Memory: r.memory, AsOf: r.asOf})
 	if err != nil {
 		return m, err
 	}
@@ -137,7 +137,7 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 			err = closing
 		}
 	}()
-	if err := feed(ctx, engine, file, r, progress); err != nil {
+	if err := feed(ctx, engine, file.Source, r, progress); err != nil {
 		return m, fmt.Errorf("%s: %w", r.extract, err)
 	}
 	scores, err := engine.Finish(ctx, r.threads)
@@ -156,7 +156,7 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	if err := st.Delete(ctx, schemas.ManifestFile); err != nil {
 		return m, err
 	}
-	if m, err = manifest(r, model, file, scores); err != nil {
+	if m, err = manifest(r, model, file.Source, scores); err != nil {
 		return m, err
 	}
 	if err := writeNight(ctx, st, &m, model, scores, &bad); err != nil {

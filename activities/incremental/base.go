@@ -1,0 +1,120 @@
+package incremental
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"harmstack/activities/extract"
+	"harmstack/activities/ordered"
+	"harmstack/activities/store"
+	"harmstack/schemas"
+)
+
+// Base is the last snapshot of a source that was read and kept whole: what the next night's changes are laid over. It
+// stands in the store, one for each source, and is replaced by each night.
+type Base struct {
+	// Declaration is the sha256 of the source's declaration: under another the rows would be others.
+	Declaration string `json:"declaration"`
+	// Snapshot is the database's time of it, and Since the beginning of its window.
+	Snapshot time.Time `json:"snapshot"`
+	Since    time.Time `json:"since"`
+	// Newest is the greatest updated_at, in microseconds.
+	Newest int64                 `json:"newest"`
+	Rows   int64                 `json:"rows"`
+	Parts  []schemas.ArtifactRef `json:"parts"`
+}
+
+// errBase is a base that cannot be read, whatever the cause: the source is then read in full.
+var errBase = errors.New("the last snapshot cannot be read")
+
+// key is where the base of a source stands. The name may be a path, which need not be seen in the store.
+func key(source string) string {
+	sum := sha256.Sum256([]byte(source))
+	return "sources/" + hex.EncodeToString(sum[:8]) + "/base.json"
+}
+
+// load finds the base of a source; nil: there is none.
+func load(ctx context.Context, st *store.Store, source string) (*Base, error) {
+	data, err := st.Read(ctx, key(source))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	b := new(Base)
+	if err := json.Unmarshal(data, b); err != nil {
+		return nil, nil //nolint:nilerr // a damaged record is as good as none: the night reads all and writes another
+	}
+	return b, nil
+}
+
+// Save makes b the base of the source's next night, once its parts are in the store.
+func (b Base) Save(ctx context.Context, st *store.Store, source string, parts []schemas.ArtifactRef) error {
+	b.Parts = parts
+	data, err := json.MarshalIndent(b, "", "  ")
+	if err != nil {
+		return err
+	}
+	return st.Replace(ctx, key(source), append(data, '\n'))
+}
+
+// unusable says why the changes of a night cannot be laid over b; empty: they can.
+func (b *Base) unusable(next Base) string {
+	switch {
+	case b == nil:
+		return "first"
+	case b.Declaration != next.Declaration:
+		return "the declaration has changed"
+	case b.Snapshot.After(next.Snapshot):
+		return "the last snapshot is of a later time"
+	case b.Since.After(next.Since):
+		return "the last snapshot's window begins later"
+	}
+	return ""
+}
+
+// records are the rows of the base, each part verified when it is opened.
+func (b *Base) records(ctx context.Context, st *store.Store) iter.Seq2[ordered.Record, error] {
+	return func(yield func(ordered.Record, error) bool) {
+		for _, part := range b.Parts {
+			more, err := b.part(ctx, st, part, yield)
+			if err != nil {
+				yield(nil, errors.Join(errBase, err))
+			}
+			if err != nil || !more {
+				return
+			}
+		}
+	}
+}
+
+func (b *Base) part(ctx context.Context, st *store.Store, part schemas.ArtifactRef, yield func(ordered.Record, error) bool) (more bool, err error) {
+	artifact, err := st.Open(ctx, part)
+	if err != nil {
+		return false, err
+	}
+	defer artifact.Close()
+	f, err := extract.Open(artifact, artifact.Size())
+	if err != nil {
+		return false, err
+	}
+	if f.Rows() != part.Rows {
+		return false, fmt.Errorf("%s holds %d rows, %d were written", part.URI, f.Rows(), part.Rows)
+	}
+	for r, err := range ordered.Records(ctx, f) {
+		if err != nil {
+			return false, err
+		}
+		if !yield(r, nil) {
+			return false, nil
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,219 @@
+// Package incremental reads of a database only what changed since the last snapshot that was kept, lays it over that
+// snapshot, and takes the result for a night's extract only when the database itself, in the same view, has as many rows
+// of the same versions. At any doubt, and on a set weekday, everything is read. The rows are those of a full read.
+//
+// It must not know SQL, nor the rules by which a row counts.
+package incremental
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"harmstack/activities/ordered"
+	"harmstack/activities/store"
+	"harmstack/schemas"
+)
+
+// Declaration asks for it.
+type Declaration struct {
+	// Full is the weekday of whose nights (as_of) everything is read.
+	Full Weekday `yaml:"full"`
+	// Days is the window: rows reported on the night's date or up to so many days before, less one, are read. 0: 400.
+	Days int `yaml:"days"`
+	// Overlap is how long before the last snapshot's newest row a change is looked for: a transaction may commit that
+	// long after the time that its rows bear. 0: a day.
+	Overlap Span `yaml:"overlap"`
+}
+
+const (
+	defaultDays    = 400
+	minDays        = 365 // the score looks back so far
+	defaultOverlap = 24 * time.Hour
+)
+
+// Weekday is a day of the week by its English name.
+type Weekday struct {
+	time.Weekday
+	given bool
+}
+
+// UnmarshalYAML reads sunday or Sunday.
+func (w *Weekday) UnmarshalYAML(unmarshal func(any) error) error {
+	var name string
+	if err := unmarshal(&name); err != nil {
+		return err
+	}
+	for d := time.Sunday; d <= time.Saturday; d++ {
+		if strings.EqualFold(name, d.String()) {
+			*w = Weekday{d, true}
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no weekday: write it like sunday", name)
+}
+
+// Span is a time span as Go writes it: 90m, 48h.
+type Span time.Duration
+
+var _ yaml.InterfaceUnmarshaler = (*Span)(nil)
+
+// UnmarshalYAML reads 90m or 48h.
+func (s *Span) UnmarshalYAML(unmarshal func(any) error) error {
+	var text string
+	if err := unmarshal(&text); err != nil {
+		return err
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return fmt.Errorf("%q is no time span: write it like 90m or 48h", text)
+	}
+	*s = Span(d)
+	return nil
+}
+
+// Validate names what cannot be meant.
+func (d Declaration) Validate() error {
+	var errs []error
+	if !d.Full.given {
+		errs = append(errs, errors.New("incremental.full: give the weekday on which everything is read, like sunday"))
+	}
+	if d.Days != 0 && d.Days < minDays {
+		errs = append(errs, fmt.Errorf("incremental.days: it is %d, give at least %d: the score looks back a year", d.Days, minDays))
+	}
+	return errors.Join(errs...)
+}
+
+// Since is the instant from which on a night's rows are reported: the beginning, in London, of the window's first day.
+func (d Declaration) Since(asOf schemas.Date) time.Time {
+	days := d.Days
+	if days == 0 {
+		days = defaultDays
+	}
+	return asOf.AddDays(1 - days).Start().UTC()
+}
+
+// Database is one view of the source, with the window applied.
+type Database interface {
+	// Stamps counts the rows and sums up their versions: see ordered.Sum.
+	Stamps(ctx context.Context) (rows int64, sum string, err error)
+	// Changed are all rows of each allegation that has one changed at since or after, in order.
+	Changed(ctx context.Context, since time.Time) (records iter.Seq2[ordered.Record, error], n int64, err error)
+	// All are all rows, in order.
+	All(ctx context.Context) (iter.Seq2[ordered.Record, error], error)
+	// Keep keeps the view while nothing is asked of it.
+	Keep(ctx context.Context) (stop func())
+}
+
+// Night is one reading of a source.
+type Night struct {
+	Declaration Declaration
+	AsOf        schemas.Date
+	// Source names the source, Store keeps its base. Without a store all is read.
+	Source string
+	Store  *store.Store
+	// View says what is read: all but the counts and the parts of the base that it will be.
+	View     Base
+	Threads  int
+	Progress func(rows int64)
+}
+
+// Read writes the night's rows into out, and says how they were read and what they come to.
+func (n Night) Read(ctx context.Context, db Database, out *os.File) (sum ordered.Sum, how schemas.Reading, err error) {
+	why, weekday := "", n.AsOf.Start().Weekday() == n.Declaration.Full.Weekday
+	var merged ordered.Sum
+	var changed int64
+	if n.Store == nil {
+		why = "there is no store to keep a snapshot in"
+	} else {
+		base, err := load(ctx, n.Store, n.Source)
+		if err != nil {
+			return sum, how, err
+		}
+		if why = base.unusable(n.View); why == "" {
+			var to io.Writer
+			if !weekday {
+				to = out
+			}
+			if merged, changed, why, err = n.merge(ctx, db, base, to); err != nil {
+				return sum, how, err
+			}
+			if why == "" && !weekday {
+				return merged, schemas.Reading{Mode: schemas.ReadIncrementally, Changed: changed}, nil
+			}
+		}
+	}
+	if _, err := out.Seek(0, io.SeekStart); err != nil {
+		return sum, how, err
+	}
+	if err := out.Truncate(0); err != nil {
+		return sum, how, err
+	}
+	all, err := db.All(ctx)
+	if err != nil {
+		return sum, how, err
+	}
+	if sum, err = ordered.Write(ctx, all, out, n.Threads, true, n.Progress); err != nil {
+		return sum, how, err
+	}
+	how = schemas.Reading{Mode: schemas.ReadInFull, Why: why}
+	switch {
+	case !weekday:
+	case why != "":
+		how.Why = n.Declaration.Full.String() + ", and " + why
+	case merged.SHA256 == sum.SHA256:
+		how.Why = n.Declaration.Full.String() + ": only what changed would have given the same"
+	default:
+		how.Why = n.Declaration.Full.String() + ": only what changed would have missed rows that changed without their updated_at"
+		how.Missed = true
+	}
+	return sum, how, nil
+}
+
+// merge lays what changed over the base. doubt says why the result is not to be used; empty: it is proved.
+func (n Night) merge(ctx context.Context, db Database, base *Base, out io.Writer) (sum ordered.Sum, changed int64, doubt string, err error) {
+	rows, stamps, err := db.Stamps(ctx)
+	if err != nil {
+		return sum, 0, "", err
+	}
+	// A row from the future must not hide the changes until then.
+	from := time.UnixMicro(base.Newest)
+	if base.Snapshot.Before(from) {
+		from = base.Snapshot
+	}
+	overlap := time.Duration(n.Declaration.Overlap)
+	if overlap == 0 {
+		overlap = defaultOverlap
+	}
+	records, changed, err := db.Changed(ctx, from.Add(-overlap))
+	if err != nil {
+		return sum, 0, "", err
+	}
+	defer db.Keep(ctx)()
+	since := n.View.Since.UnixMicro()
+	merged := ordered.Merge(base.records(ctx, n.Store), records, func(r ordered.Record) bool {
+		reported, ok := r.Time(schemas.ReportedAt)
+		return !ok || reported >= since
+	})
+	sum, err = ordered.Write(ctx, merged, out, n.Threads, true, n.Progress)
+	switch {
+	case ctx.Err() != nil:
+		return sum, 0, "", ctx.Err()
+	case errors.Is(err, errBase):
+		return sum, 0, "the last snapshot is gone or damaged", nil
+	case err != nil:
+		return sum, 0, "", err
+	case sum.Rows != rows:
+		return sum, 0, fmt.Sprintf("the count differs, by %d rows", rows-sum.Rows), nil
+	case sum.Stamps != stamps:
+		return sum, 0, "the rows' versions differ", nil
+	}
+	return sum, changed, "", nil
+}

@@ -1,0 +1,276 @@
+package source
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+
+	"harmstack/activities/extract"
+	"harmstack/activities/incremental"
+	"harmstack/activities/ordered"
+	"harmstack/activities/postgres"
+	"harmstack/activities/spill"
+	"harmstack/activities/tabular"
+	"harmstack/schemas"
+)
+
+// sortMemory is how much the rows of a database are sorted in, unless there is less to be had.
+const sortMemory = 256 << 20
+
+// validatePostgres refuses what only text in a file can be, and an allegation_id by which rows cannot be told apart.
+func (d *Declared) validatePostgres() error {
+	err := d.Postgres.Validate()
+	if d.Encoding != "" || d.Delimiter != "" {
+		err = errors.Join(err, errors.New("encoding and delimiter are of csv: PostgreSQL tells its own"))
+	}
+	if c := d.Columns[schemas.Offences[schemas.AllegationID].Name]; c.Constant != "" || len(c.Values) > 0 {
+		err = errors.Join(err, errors.New("columns.allegation_id: rows are read in ranges of it and told apart by it: name the column it comes from, without constant or values"))
+	}
+	if d.Incremental == nil {
+		return err
+	}
+	return errors.Join(err, d.Incremental.Validate())
+}
+
+// database is a declared source in one view of its database.
+type database struct {
+	declared *Declared
+	snapshot *postgres.Snapshot
+	names    []string
+	exact    []bool
+	extra    int
+	selected postgres.Selection
+	options  Options
+
+	rows       atomic.Int64
+	unreadable []map[string]int64 // of each range
+	sorters    []*ordered.Sorter
+}
+
+// open begins the view and finds the columns: every mistake in the mapping is found here, before the first row.
+func (d *Declared) open(ctx context.Context, o Options) (_ *database, err error) {
+	snapshot, err := postgres.Open(ctx, *d.Postgres)
+	if err != nil {
+		return nil, err
+	}
+	b := &database{declared: d, snapshot: snapshot, options: o}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	var types []postgres.Type
+	for _, c := range snapshot.Columns {
+		b.names, types = append(b.names, c.Name), append(types, c.Type)
+	}
+	if b.extra, err = d.Mapping.Check(b.names); err != nil {
+		return nil, err
+	}
+	m, err := d.Mapping.Mapper(b.names, nil)
+	if err != nil {
+		return nil, err
+	}
+	b.exact, b.selected.Exact = make([]bool, len(b.names)), map[int]bool{}
+	// A text column may serve two of the contract's: it is exact when it may be for both.
+	shared := map[int]bool{}
+	for i, c := range schemas.Offences {
+		f := m.Field(i)
+		if f < 0 {
+			continue
+		}
+		exact := c.Type == schemas.Timestamp && d.isInstant(c.Name, types[f])
+		if !slices.Contains(b.selected.Read, f) {
+			b.selected.Read = append(b.selected.Read, f)
+			shared[f] = exact
+		}
+		shared[f] = shared[f] && exact
+		b.exact[f], b.selected.Exact[f] = shared[f], shared[f]
+	}
+	b.selected.Key = m.Field(schemas.AllegationID)
+	if d.Incremental == nil {
+		return b, nil
+	}
+	for _, i := range []int{schemas.UpdatedAt, schemas.ReportedAt} {
+		if f := m.Field(i); f < 0 || !b.exact[f] {
+			err = errors.Join(err, fmt.Errorf("incremental: columns.%s must come from one column of PostgreSQL's type timestamptz, or timestamp in UTC, without constant, values or layouts; "+
+				"a local time is made one in the query: updated AT TIME ZONE 'Europe/London' AS updated", schemas.Offences[i].Name))
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDeclaration, err)
+	}
+	b.selected.Updated = m.Field(schemas.UpdatedAt)
+	b.selected.Window, b.selected.Since = new(m.Field(schemas.ReportedAt)), d.Incremental.Since(o.asOf())
+	return b, nil
+}
+
+// isInstant tells whether a column of the database holds the very instants of the contract's.
+func (d *Declared) isInstant(column string, t postgres.Type) bool {
+	return t == postgres.Timestamptz && d.Plain(column, true) || t == postgres.Timestamp && d.Plain(column, false)
+}
+
+func (b *database) close() {
+	for _, s := range b.sorters {
+		_ = s.Close()
+	}
+	b.snapshot.Close()
+}
+
+// query opens the result of a declared query.
+func (d Declared) query(ctx context.Context, name string, o Options) (*Opened, error) {
+	b, err := d.open(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	defer b.close()
+	f, err := unnamed(o.Temp)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := b.read(ctx, name, f)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), f.Close())
+	}
+	return opened, nil
+}
+
+// read makes the night's rows into f.
+func (b *database) read(ctx context.Context, name string, f *os.File) (*Opened, error) {
+	opened := &Opened{}
+	var sum ordered.Sum
+	var err error
+	if b.declared.Incremental == nil {
+		var all iter.Seq2[ordered.Record, error]
+		if all, err = b.All(ctx); err == nil {
+			sum, err = ordered.Write(ctx, all, f, b.options.threads(), false, b.options.Progress)
+		}
+	} else {
+		view := incremental.Base{Declaration: b.declared.hash, Snapshot: b.snapshot.At, Since: b.selected.Since}
+		night := incremental.Night{Declaration: *b.declared.Incremental, AsOf: b.options.asOf(), Source: name, Store: b.options.Store,
+			View: view, Threads: b.options.threads(), Progress: b.options.Progress}
+		opened.Reading = new(schemas.Reading)
+		sum, *opened.Reading, err = night.Read(ctx, b, f)
+		view.Newest, view.Rows = sum.Newest, sum.Rows
+		opened.base, opened.name = &view, name
+	}
+	if err != nil {
+		return nil, err
+	}
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
+	}
+	file, err := extract.Open(f, size)
+	if err != nil {
+		return nil, err
+	}
+	ref := schemas.ArtifactRef{URI: name, SHA256: sum.SHA256, Rows: sum.Rows, Bytes: sum.Bytes, Schema: schemas.OffenceSchema}
+	opened.Source = &extract.Source{File: file, Extra: b.extra, Unreadable: b.counted(), Release: f.Close,
+		Reference: func() (schemas.ArtifactRef, error) { return ref, nil }}
+	return opened, nil
+}
+
+func (b *database) counted() map[string]int64 {
+	var all map[string]int64
+	for _, m := range b.unreadable {
+		for column, n := range m {
+			if all == nil {
+				all = map[string]int64{}
+			}
+			all[column] += n
+		}
+	}
+	return all
+}
+
+// begin makes room for so many ranges.
+func (b *database) begin(ranges int) (row func(i int, record []string) error, done func(i int) error, err error) {
+	for _, s := range b.sorters {
+		_ = s.Close()
+	}
+	b.rows.Store(0)
+	b.sorters, b.unreadable = nil, make([]map[string]int64, ranges)
+	memory := int64(sortMemory)
+	if b.options.Memory > 0 {
+		memory = min(memory, b.options.Memory/4)
+	}
+	mappers, values := make([]*tabular.Mapper, ranges), make([]ordered.Row, ranges)
+	for i := range ranges {
+		if mappers[i], err = b.declared.Mapper(b.names, b.exact); err != nil {
+			return nil, nil, err
+		}
+		b.sorters = append(b.sorters, ordered.NewSorter(spill.Folder(b.options.Temp), memory/int64(ranges)))
+	}
+	row = func(i int, record []string) error {
+		mappers[i].Row(record, (*[schemas.OffenceColumns]parquet.Value)(&values[i]))
+		if n := b.rows.Add(1); n%4096 == 0 && b.options.Progress != nil {
+			b.options.Progress(n)
+		}
+		return b.sorters[i].Add(&values[i])
+	}
+	done = func(i int) error {
+		b.unreadable[i] = mappers[i].Unreadable()
+		return b.sorters[i].Finish()
+	}
+	return row, done, nil
+}
+
+// All are all rows, in order.
+func (b *database) All(ctx context.Context) (iter.Seq2[ordered.Record, error], error) {
+	var row func(i int, record []string) error
+	var done func(i int) error
+	err := b.snapshot.Read(ctx, b.selected, func(ranges int) (err error) {
+		row, done, err = b.begin(ranges)
+		return err
+	}, func(i int, record []string) error { return row(i, record) }, func(i int) error { return done(i) })
+	return b.records(), err
+}
+
+// records are the rows of the ranges, one after the other.
+func (b *database) records() iter.Seq2[ordered.Record, error] {
+	return func(yield func(ordered.Record, error) bool) {
+		for _, s := range b.sorters {
+			for r, err := range s.Records() {
+				if !yield(r, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Changed are the rows of the allegations that changed.
+func (b *database) Changed(ctx context.Context, since time.Time) (iter.Seq2[ordered.Record, error], int64, error) {
+	row, done, err := b.begin(1)
+	if err == nil {
+		err = b.snapshot.Changed(ctx, b.selected, since, func(record []string) error { return row(0, record) })
+	}
+	if err == nil {
+		err = done(0)
+	}
+	return b.records(), b.rows.Load(), err
+}
+
+// Stamps counts the rows and sums up their versions.
+func (b *database) Stamps(ctx context.Context) (int64, string, error) {
+	return b.snapshot.Stamps(ctx, b.selected)
+}
+
+// Keep keeps the view while nothing is asked of it.
+func (b *database) Keep(ctx context.Context) (stop func()) { return b.snapshot.Keep(ctx) }
+
+// hashOf is of a declaration's text: a change of a comment too means a full reading, which harms nobody.
+func hashOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}

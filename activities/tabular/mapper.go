@@ -1,0 +1,66 @@
+package tabular
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+
+	"harmstack/schemas"
+)
+
+// Mapper turns records of text into the contract's values, one by one. It is for one goroutine.
+type Mapper struct{ c converter }
+
+// Mapper binds the mapping to a text's columns. A column of which exact is true holds instants as ExactTime writes
+// them; only a Plain column may.
+func (m *Mapping) Mapper(columns []string, exact []bool) (*Mapper, error) {
+	origins, _, err := m.bind(columns)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMismatch, err)
+	}
+	for i := range origins {
+		if f := origins[i].field; f >= 0 && exact != nil {
+			origins[i].exact = exact[f]
+		}
+	}
+	return &Mapper{converter{origins: origins}}, nil
+}
+
+// Field is the text's column that one of the contract's comes from; -1: from none.
+func (m *Mapper) Field(column int) int { return m.c.origins[column].field }
+
+// Row makes a record's values, which are views of it.
+func (m *Mapper) Row(record []string, values *[schemas.OffenceColumns]parquet.Value) {
+	for i := range values {
+		values[i] = m.c.field(i, record)
+	}
+}
+
+// Unreadable counts the values so far that were not what their column holds, by column.
+func (m *Mapper) Unreadable() map[string]int64 { return m.c.unreadable }
+
+// Plain tells whether a column's values are taken as they stand in the text: neither constant, nor replaced, nor in a
+// layout of their own, nor, unless zoned says that each tells its own time zone, in one that is not UTC.
+func (m *Mapping) Plain(column string, zoned bool) bool {
+	c, mapped := m.Columns[column]
+	return !mapped || c.Constant == "" && len(c.Values) == 0 && len(c.Layouts) == 0 && (zoned || c.zone == nil || c.zone == time.UTC)
+}
+
+// ExactTime writes an instant, in microseconds since 1970, for a column that is exact.
+func ExactTime(b []byte, micros int64) { binary.BigEndian.PutUint64(b, uint64(micros)) }
+
+// exactTime reads it. The years that text can name are those that are read.
+func exactTime(text string) (micros int64, ok bool) {
+	if len(text) != 8 {
+		return 0, false
+	}
+	micros = int64(binary.BigEndian.Uint64([]byte(text)))
+	return micros, micros >= firstYear && micros < lastYear
+}
+
+var (
+	firstYear = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+	lastYear  = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+)
