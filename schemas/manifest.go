@@ -20,7 +20,9 @@ type Manifest struct {
 	Resolutions Named `json:"resolutions"`
 	Model       Named `json:"model"`
 
-	Inputs  []ArtifactRef `json:"inputs"`
+	Inputs []ArtifactRef `json:"inputs"`
+	// Form is in which form the extract came; nil in a manifest from before that was noted.
+	Form    *ExtractForm  `json:"extract_form,omitempty"`
 	Outputs []ArtifactRef `json:"outputs"`
 	// Reading says how the input was read, when it is a source that can tell what changed.
 	Reading *Reading `json:"reading,omitempty"`
@@ -43,6 +45,19 @@ func (m Manifest) Output(file string) (ref ArtifactRef, ok bool) {
 		}
 	}
 	return ArtifactRef{}, false
+}
+
+// ExtractForm is what an extract looked like before it was typed, and how that differed from the night published last from
+// the same source.
+type ExtractForm struct {
+	// Source is the configured name, or the path or URL, that was asked for.
+	Source string `json:"source"`
+	// Columns is the physical form of each column of the contract, such as "timestamp in us", "text" or "absent".
+	Columns map[string]string `json:"columns"`
+	// Drift says in words what differed.
+	Drift []string `json:"drift,omitempty"`
+	// Accepted is why columns that were lost or retyped were taken all the same.
+	Accepted string `json:"drift_accepted,omitempty"`
 }
 
 // Facts are counts beside the dispositions.

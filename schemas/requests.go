@@ -16,6 +16,9 @@ type NightRequest struct {
 	Extract string `json:"extract,omitempty"`
 	// Model is a built-in model; empty means rfs-v1.
 	Model string `json:"model,omitempty"`
+	// AcceptDrift says why an extract is to be taken though it lost a column, or has one of another type, since the night
+	// published last from the same source.
+	AcceptDrift string `json:"accept_drift,omitempty"`
 	// DryRun publishes nothing and tasks nobody: it ends with the counts.
 	DryRun bool `json:"dry_run,omitempty"`
 	// Wait waits for a source that is not there yet, or not of the night, as a night of the schedule does.

@@ -55,7 +55,7 @@ func (n *night) run(ctx workflow.Context) (result NightResult, err error) {
 	}
 	var acts *nightly.Activities
 	extracted, err := stage(ctx, n, "extract", acts.Extract, func(id schemas.NightID) nightly.ExtractParams {
-		return nightly.ExtractParams{Night: id, Source: request.Extract}
+		return nightly.ExtractParams{Night: id, Source: request.Extract, AcceptDrift: request.AcceptDrift}
 	})
 	if err != nil {
 		return result, err

@@ -245,8 +245,11 @@ func isLZ4(p *parquet.File, leaf int) bool {
 	})
 }
 
-// Absent is the form of a column that a file lacks: every value is null.
-const Absent = "absent"
+// Forms of a column beside its types.
+const (
+	Absent = "absent" // the file lacks it: every value is null
+	Text   = "text"   // of CSV and of databases, which became a typed file
+)
 
 // describe says in words how a column is held, as far as an operator might want to know that it has changed.
 func (k kind) describe(field parquet.Field) string {

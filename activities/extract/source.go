@@ -16,6 +16,8 @@ type Source struct {
 	Extra int
 	// Unreadable counts values of such text that were not what their column holds and became null, by column.
 	Unreadable map[string]int64
+	// TextForms is in which form the columns stood in such text; nil for Parquet.
+	TextForms map[string]string
 	// Reference names the extract and its hash, once everything is read. It fails when the source has changed meanwhile.
 	Reference func() (schemas.ArtifactRef, error)
 	Release   func() error
@@ -26,6 +28,14 @@ func (s *Source) Close() error { return s.Release() }
 
 // ExtraColumns is how many columns beyond the contract there are.
 func (s *Source) ExtraColumns() int { return s.Extra + s.File.ExtraColumns() }
+
+// Forms is in which form the source holds each column of the contract; of several files, all that occur.
+func (s *Source) Forms() map[string]string {
+	if s.TextForms != nil {
+		return s.TextForms
+	}
+	return s.File.Forms()
+}
 
 // Ref names the extract and its hash. It waits until all of it is hashed, and fails when the source has changed since it
 // was opened: what was read is then of no one time.

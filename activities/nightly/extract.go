@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 
 	"harmstack/activities/extract"
@@ -18,6 +19,8 @@ type ExtractParams struct {
 	Night schemas.NightID `json:"night"`
 	// Source is the name of a configured source, a path or a URL; empty: the default source.
 	Source string `json:"source,omitempty"`
+	// AcceptDrift is why lost or retyped columns are to be taken.
+	AcceptDrift string `json:"accept_drift,omitempty"`
 }
 
 // ExtractResult is the rows as read, in typed parts.
@@ -29,6 +32,8 @@ type ExtractResult struct {
 	Unreadable map[string]int64 `json:"unreadable,omitempty"`
 	// Reading says how a source that can tell what changed was read.
 	Reading *schemas.Reading `json:"reading,omitempty"`
+	// Form is in which form the source held the columns.
+	Form *schemas.ExtractForm `json:"form,omitempty"`
 	// Shards is in how many ranges the night is to be scored; up to 1: by one worker alone.
 	Shards int `json:"shards,omitempty"`
 }
@@ -63,6 +68,9 @@ func (r ExtractResult) Done() (int64, string) {
 	if r.Reading != nil {
 		note += ", " + r.Reading.String()
 	}
+	if r.Form != nil && len(r.Form.Drift) > 0 {
+		note += "; " + strings.Join(r.Form.Drift, "; ")
+	}
 	return r.Rows(), note
 }
 
@@ -83,6 +91,10 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (ExtractResul
 		if f.Rows() == 0 {
 			return none, failure.Permanent(failure.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
 		}
+		form := &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: f.Forms()}
+		if err := a.drift(ctx, form, f.ExtraColumns(), p.AcceptDrift); err != nil {
+			return none, err
+		}
 		folder := p.Night.Path() + "/" + schemas.ExtractFolder
 		// Parts of an earlier attempt, when the source was longer, would be read with these by a wildcard.
 		old, err := a.Store.List(ctx, folder+"/")
@@ -102,7 +114,7 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (ExtractResul
 		if err != nil {
 			return none, err
 		}
-		r := ExtractResult{Shards: a.shards(f.Rows()), Source: ref, Parts: parts, ExtraColumns: f.ExtraColumns(), Unreadable: f.Unreadable, Reading: f.Reading}
+		r := ExtractResult{Shards: a.shards(f.Rows()), Source: ref, Parts: parts, ExtraColumns: f.ExtraColumns(), Unreadable: f.Unreadable, Reading: f.Reading, Form: form}
 		if r.Rows() != f.Rows() {
 			return none, failure.Permanent(failure.CountsDoNotReconcile,
 				fmt.Errorf("the extract's footer promises %d rows, %d were read", f.Rows(), r.Rows()))

@@ -81,7 +81,8 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 	m = schemas.Manifest{NightID: p.Night, RowsRead: p.Scored.RowsRead, Dispositions: p.Scored.Dispositions, Suspects: p.Ranked.Ranking.Rows,
 		Facts: p.Scored.Facts, Cut: p.Ranked.Cut, Edition: tables.Edition, Rules: tables.Rules, Supplement: tables.Supplement,
 		Resolutions: tables.Resolutions, Model: model.Named(), Inputs: []schemas.ArtifactRef{p.Extracted.Source}, Code: a.Code}
-	m.Facts.Unreadable, m.Profile, m.Reading = p.Extracted.Unreadable, p.Checked.Profile, p.Extracted.Reading
+	m.Facts.Unreadable, m.Profile = p.Extracted.Unreadable, p.Checked.Profile
+	m.Reading, m.Form = p.Extracted.Reading, p.Extracted.Form
 	made := append([]schemas.ArtifactRef{}, p.Extracted.Parts...)
 	made = append(made, p.Checked.Quarantine, p.Ranked.Ranking, p.Ranked.Stack, p.Ranked.StackCSV, p.Ranked.Contributions)
 	for _, o := range made {

@@ -49,6 +49,7 @@ type database struct {
 	names    []string
 	exact    []bool
 	extra    int
+	absent   []string
 	selected postgres.Selection
 	options  Options
 
@@ -80,6 +81,7 @@ func (d *Declared) open(ctx context.Context, o Options) (_ *database, err error)
 	if err != nil {
 		return nil, err
 	}
+	b.absent = m.Absent()
 	b.exact, b.selected.Exact = make([]bool, len(b.names)), map[int]bool{}
 	// A text column may serve two of the contract's: it is exact when it may be for both.
 	shared := map[int]bool{}
@@ -175,7 +177,7 @@ func (b *database) read(ctx context.Context, name string, f *os.File) (*Opened, 
 		return nil, err
 	}
 	ref := schemas.ArtifactRef{URI: name, SHA256: sum.SHA256, Rows: sum.Rows, Bytes: sum.Bytes, Schema: schemas.OffenceSchema}
-	opened.Source = &extract.Source{File: file, Extra: b.extra, Unreadable: b.counted(), Release: f.Close,
+	opened.Source = &extract.Source{File: file, Extra: b.extra, Unreadable: b.counted(), TextForms: textForms(b.absent), Release: f.Close,
 		Reference: func() (schemas.ArtifactRef, error) { return ref, nil }}
 	return opened, nil
 }

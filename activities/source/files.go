@@ -176,6 +176,7 @@ func (d Declared) openText(ctx context.Context, o *opened, name string, options 
 	s := &extract.Source{Unreadable: map[string]int64{}}
 	var parts []*extract.File
 	var made []*os.File
+	var absent [][]string
 	s.Release = func() error {
 		var errs []error
 		for _, f := range made {
@@ -199,7 +200,7 @@ func (d Declared) openText(ctx context.Context, o *opened, name string, options 
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", o.place.title(o.objects[i]), err)
 		}
-		made, parts = append(made, c.file), append(parts, c.parquet)
+		made, parts, absent = append(made, c.file), append(parts, c.parquet), append(absent, c.Absent)
 		o.sums[i] = hex.EncodeToString(sum.Sum(nil))
 		rows += c.Rows
 		s.Extra = max(s.Extra, c.ExtraColumns)
@@ -212,7 +213,7 @@ func (d Declared) openText(ctx context.Context, o *opened, name string, options 
 			return nil, err
 		}
 	}
-	s.File = extract.Join(parts...)
+	s.File, s.TextForms = extract.Join(parts...), textForms(absent...)
 	ref := o.ref(name, rows)
 	s.Reference = func() (schemas.ArtifactRef, error) { return ref, nil }
 	return s, o.close()

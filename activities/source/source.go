@@ -181,6 +181,28 @@ type converted struct {
 	parquet *extract.File
 }
 
+// textForms are the forms of columns that came as text, in one or several pieces, of which each lacks some.
+func textForms(absent ...[]string) map[string]string {
+	lacks := map[string]int{}
+	for _, names := range absent {
+		for _, name := range names {
+			lacks[name]++
+		}
+	}
+	forms := map[string]string{}
+	for _, column := range schemas.Offences {
+		switch lacks[column.Name] {
+		case 0:
+			forms[column.Name] = extract.Text
+		case len(absent):
+			forms[column.Name] = extract.Absent
+		default:
+			forms[column.Name] = extract.Absent + " or " + extract.Text
+		}
+	}
+	return forms
+}
+
 // convert turns text into a typed file that has no name.
 func (d Declared) convert(ctx context.Context, text io.Reader, temp string, progress func(rows int64)) (*converted, error) {
 	f, err := unnamed(temp)

@@ -35,6 +35,8 @@ const (
 type Result struct {
 	Rows         int64
 	ExtraColumns int // that nobody asked for: they are dropped
+	// Absent are the columns of the contract that the text lacks: every value is null.
+	Absent []string
 	// Unreadable counts values that are neither blank nor what their column holds, and became null, by column. A
 	// row in which that may not be is quarantined by the rules.
 	Unreadable map[string]int64
@@ -53,6 +55,7 @@ func Convert(ctx context.Context, in io.Reader, m *Mapping, out io.Writer, progr
 	if c.origins, result.ExtraColumns, err = m.bind(header); err != nil {
 		return result, fmt.Errorf("%w: %w", ErrMismatch, err)
 	}
+	result.Absent = c.absent()
 	for i := range c.values {
 		c.values[i] = make([]parquet.Value, 0, batchRows)
 	}
@@ -151,6 +154,16 @@ type converter struct {
 	origins    [schemas.OffenceColumns]origin
 	values     [schemas.OffenceColumns][]parquet.Value
 	unreadable map[string]int64
+}
+
+// absent are the columns of the contract that come from nowhere.
+func (c *converter) absent() (names []string) {
+	for i, o := range c.origins {
+		if o.field < 0 && o.Constant == "" {
+			names = append(names, schemas.Offences[i].Name)
+		}
+	}
+	return names
 }
 
 func (c *converter) add(record []string) {

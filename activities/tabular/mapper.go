@@ -31,6 +31,9 @@ func (m *Mapping) Mapper(columns []string, exact []bool) (*Mapper, error) {
 // Field is the text's column that one of the contract's comes from; -1: from none.
 func (m *Mapper) Field(column int) int { return m.c.origins[column].field }
 
+// Absent are the columns of the contract that the text lacks: every value is null.
+func (m *Mapper) Absent() []string { return m.c.absent() }
+
 // Row makes a record's values, which are views of it.
 func (m *Mapper) Row(record []string, values *[schemas.OffenceColumns]parquet.Value) {
 	for i := range values {

@@ -60,6 +60,7 @@ The same night again is its next revision. Ctrl-C stops following; the night goe
 	f.StringVar(&request.Extract, "extract", "", "a configured source, or a path or `URL` that the worker can read")
 	f.StringVar(&request.Model, "model", "", "a built-in model: "+strings.Join(schemas.ModelNames(), ", "))
 	f.BoolVar(&request.Wait, "wait", false, "wait for a source that is late, as a scheduled night does")
+	f.StringVar(&request.AcceptDrift, "accept-drift", "", "the `reason` to take an extract that lost or retyped a column since the last night from the same source")
 	f.BoolVar(&request.DryRun, "dry-run", false, "publish nothing and task nobody")
 	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return cmd

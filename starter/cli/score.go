@@ -221,6 +221,7 @@ func manifest(r scoreRequest, model schemas.Model, source *extract.Source, s *sc
 	m := schemas.Manifest{NightID: schemas.NightID{AsOf: r.asOf, Revision: 1}, RowsRead: s.RowsRead, Dispositions: s.Dispositions, Suspects: s.Suspects,
 		Facts: s.Facts, Edition: tables.Edition, Rules: tables.Rules, Supplement: tables.Supplement, Resolutions: tables.Resolutions,
 		Model: model.Named(), Inputs: []schemas.ArtifactRef{ref}, Code: service.Build()}
+	m.Form = &schemas.ExtractForm{Source: r.extract, Columns: source.Forms()}
 	m.Facts.ExtraColumns, m.Facts.Unreadable = int64(source.ExtraColumns()), source.Unreadable
 	return m, err
 }

@@ -1,0 +1,74 @@
+package nightly
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"harmstack/activities/extract"
+	"harmstack/activities/failure"
+	"harmstack/activities/publish"
+	"harmstack/schemas"
+)
+
+// driftNights is how many published nights are looked through for one that read the same source.
+const driftNights = 60
+
+// drift compares the form of the extract with that of the night published last from the same source. A column that is lost
+// would read as null without a word, and one of another type may mean something else: both are refused, unless the
+// request says why they are to be taken.
+func (a *Activities) drift(ctx context.Context, form *schemas.ExtractForm, extra int, accept string) error {
+	nights, err := publish.Nights(ctx, a.Store)
+	if err != nil {
+		return err
+	}
+	for i := len(nights) - 1; i >= max(0, len(nights)-driftNights); i-- {
+		before, _, err := publish.LoadManifest(ctx, a.Store, nights[i].ID)
+		if err != nil {
+			return err
+		}
+		if before.Form == nil || before.Form.Source != form.Source {
+			continue
+		}
+		refused, noted := compareForms(before.Form.Columns, form.Columns, before.AsOf)
+		if more := int64(extra) - before.Facts.ExtraColumns; more > 0 {
+			noted = append(noted, fmt.Sprintf("%d columns beyond the contract more than on %s", more, before.AsOf))
+		}
+		form.Drift = append(refused, noted...)
+		if len(refused) == 0 {
+			return nil
+		}
+		if form.Accepted = accept; schemas.TrimSpace(accept) == "" {
+			return failure.Permanent(failure.SchemaMismatch, errors.New("SchemaMismatch: the extract is not what it was: "+strings.Join(refused, "; ")+
+				": ask the source; when it is meant, run the night with accept_drift (starter run --accept-drift) and the reason"))
+		}
+		return nil
+	}
+	return nil
+}
+
+// compareForms says in words which columns were lost or came in another type, and which are new. Text has no types of its
+// own: it fits any.
+func compareForms(before, now map[string]string, on schemas.Date) (refused, noted []string) {
+	for _, c := range schemas.Offences {
+		was, is := strings.Split(before[c.Name], " or "), strings.Split(now[c.Name], " or ")
+		wasThere, isThere := !slices.Contains(was, extract.Absent), !slices.Contains(is, extract.Absent)
+		added := slices.DeleteFunc(slices.Clone(is), func(form string) bool {
+			return form == extract.Absent || form == extract.Text || slices.Contains(was, form)
+		})
+		switch {
+		case before[c.Name] == "" || now[c.Name] == "": // of a manifest that does not know the column
+		case before[c.Name] == extract.Absent && now[c.Name] != extract.Absent:
+			noted = append(noted, fmt.Sprintf("column %s is new", c.Name))
+		case now[c.Name] == extract.Absent && before[c.Name] != extract.Absent:
+			refused = append(refused, fmt.Sprintf("column %s was there on %s as %s, is not there now", c.Name, on, before[c.Name]))
+		case wasThere && !isThere:
+			refused = append(refused, fmt.Sprintf("column %s was there on %s in every file, is not in all of them now", c.Name, on))
+		case len(added) > 0 && !slices.Contains(was, extract.Text):
+			refused = append(refused, fmt.Sprintf("column %s was %s on %s, is %s now", c.Name, before[c.Name], on, now[c.Name]))
+		}
+	}
+	return refused, noted
+}
