@@ -13,6 +13,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
@@ -73,6 +74,26 @@ type rowGroup struct {
 	parquet.RowGroup
 	columns *[schemas.OffenceColumns]column
 	file    string // of several; with a colon and a space, for errors
+	reader  io.ReaderAt
+	size    int64
+	footer  *format.RowGroup
+	checked *[schemas.OffenceColumns]checked
+}
+
+// checked is whether a column's pages were looked at, and what came of it.
+type checked struct {
+	once sync.Once
+	err  error
+}
+
+// check looks at the pages of a column before they are read for the first time.
+func (g *rowGroup) check(column int) error {
+	c := &g.checked[column]
+	c.once.Do(func() {
+		defer recovered(&c.err, ErrDamaged)
+		c.err = checkPages(g.reader, g.size, &g.footer.Columns[g.columns[column].leaf].MetaData, g.footer.NumRows)
+	})
+	return c.err
 }
 
 // column says where a column of the contract stands in the file and how its values become the contract's.
@@ -106,6 +127,9 @@ func OpenNamed(name string, r io.ReaderAt, size int64) (_ *File, err error) {
 	if err := checkMagic(r, size); err != nil {
 		return nil, err
 	}
+	if err := checkFooter(r, size); err != nil {
+		return nil, err
+	}
 	p, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(1<<18))
 	if err != nil {
 		return nil, fmt.Errorf("%w: its footer cannot be read", ErrNotParquet)
@@ -127,8 +151,9 @@ func OpenNamed(name string, r io.ReaderAt, size int64) (_ *File, err error) {
 	if name != "" {
 		label += ": "
 	}
-	for _, g := range p.RowGroups() {
-		f.groups = append(f.groups, rowGroup{g, columns, label})
+	for i, g := range p.RowGroups() {
+		f.groups = append(f.groups, rowGroup{RowGroup: g, columns: columns, file: label, reader: r, size: size, footer: &p.Metadata().RowGroups[i],
+			checked: &[schemas.OffenceColumns]checked{}})
 	}
 	return f, err
 }

@@ -16,8 +16,8 @@ import (
 	"harmstack/schemas"
 )
 
-// withFooter is the file under another footer.
-func withFooter(t *testing.T, data []byte, edit func(*format.FileMetaData)) []byte {
+// withFooter is the file under another footer; more appends to the pages before it.
+func withFooter(t *testing.T, data []byte, edit func(*format.FileMetaData), more ...func(before []byte, m *format.FileMetaData) []byte) []byte {
 	t.Helper()
 	const tail = len("\x00\x00\x00\x00PAR1")
 	end := len(data) - tail
@@ -28,11 +28,15 @@ func withFooter(t *testing.T, data []byte, edit func(*format.FileMetaData)) []by
 		t.Fatal(err)
 	}
 	edit(&footer)
+	before := bytes.Clone(data[:start])
+	for _, add := range more {
+		before = add(before, &footer)
+	}
 	changed, err := thrift.Marshal(&protocol, footer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := append(bytes.Clone(data[:start]), changed...)
+	out := append(before, changed...)
 	return append(binary.LittleEndian.AppendUint32(out, uint32(len(changed))), "PAR1"...)
 }
 

@@ -174,6 +174,11 @@ func (f *File) scan(ctx context.Context, t task, only *int, add func(arrow.Recor
 // open reads a column of a row group from one of its rows on.
 func (f *File) open(group, column int, from int64) (*reader, error) {
 	c := f.groups[group].columns[column]
+	if err := f.groups[group].check(column); errors.Is(err, ErrRowsMismatch) {
+		return nil, fmt.Errorf("%scolumn %s, row group %d: %w", f.groups[group].file, schemas.Offences[column].Name, group, err)
+	} else if err != nil {
+		return nil, fmt.Errorf("%w: %scolumn %s, row group %d: %w", ErrDamaged, f.groups[group].file, schemas.Offences[column].Name, group, err)
+	}
 	r, err := newReader(f.groups[group].ColumnChunks()[c.leaf], c.kind, from)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %scolumn %s, row group %d: %w", ErrDamaged, f.groups[group].file, schemas.Offences[column].Name, group, plain(err))
