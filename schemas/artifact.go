@@ -35,6 +35,8 @@ const (
 	ManifestFile      = "manifest.json"
 	DecisionFile      = "decision.json"
 	ClaimFile         = "claim.json"
+	DisposalFile      = "disposal.json"         // the night is disposed of
+	ExtractGoneFile   = "disposal-extract.json" // its rows as read are
 	ExtractFolder     = "extract"
 )
 

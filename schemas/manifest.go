@@ -133,3 +133,15 @@ type Current struct {
 	By       string      `json:"approved_by"`
 	At       time.Time   `json:"approved_at"`
 }
+
+// Disposal is disposal.json, or disposal-extract.json: what of a night is gone for good, when and under which
+// rule. It is written before the first file is deleted, and holds nothing personal.
+type Disposal struct {
+	NightID
+	Rule string    `json:"rule"` // "nights are kept for 400 days"
+	At   time.Time `json:"at"`
+	// Manifest is the sha256 of the manifest, which stays; empty when the night was never published.
+	Manifest string `json:"manifest_sha256,omitempty"`
+	// Files are those that go, as the manifest names them; what it does not name stands by its key alone.
+	Files []ArtifactRef `json:"files"`
+}

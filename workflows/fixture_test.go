@@ -23,6 +23,7 @@ import (
 	"harmstack/activities/pseudonym"
 	"harmstack/activities/publish"
 	"harmstack/activities/quality"
+	"harmstack/activities/retention"
 	"harmstack/activities/store"
 	"harmstack/activities/tasking"
 	"harmstack/activities/teams"
@@ -67,6 +68,7 @@ func newDeployment(t *testing.T, rows ...schemas.Offence) *deployment {
 			Teams: func() (*teams.Teams, error) { return teams.Nowhere(), nil }},
 	}
 	d.acts.Operations = &operations.Activities{Store: d.store, Mailer: mailer, Teams: d.acts.Tasking.Teams, Watch: quality.Standard().Watch}
+	d.acts.Retention = &retention.Activities{Store: d.store}
 	// Without a server there is no workflow to hand an order to: the tasking itself is the real one.
 	d.acts.Tasking.SendOrder = func(ctx context.Context, o schemas.TaskingOrder) error {
 		_, err := d.acts.Tasking.Apply(ctx, tasking.ApplyParams{Reference: o.Reference, Order: &o})

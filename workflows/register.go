@@ -6,6 +6,7 @@ import (
 	"harmstack/activities/decision"
 	"harmstack/activities/nightly"
 	"harmstack/activities/operations"
+	"harmstack/activities/retention"
 	"harmstack/activities/tasking"
 )
 
@@ -19,6 +20,8 @@ type Activities struct {
 	Tasking  *tasking.Activities
 	// Operations watches over the nights and tells those who run the system.
 	Operations *operations.Activities
+	// Retention disposes of what is over its time.
+	Retention *retention.Activities
 }
 
 // RegisterWorkflows registers the workflows alone, for a replay.
@@ -28,6 +31,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(BoroughTasking)
 	r.RegisterWorkflow(Tasking)
 	r.RegisterWorkflow(Watch)
+	r.RegisterWorkflow(Retention)
 }
 
 // Register registers everything that a worker runs.
@@ -37,4 +41,5 @@ func Register(r worker.Registry, a Activities) {
 	r.RegisterActivity(a.Decision)
 	r.RegisterActivity(a.Tasking)
 	r.RegisterActivity(a.Operations)
+	r.RegisterActivity(a.Retention)
 }

@@ -28,6 +28,24 @@ func Schedules(taskQueue string) []Scheduled {
 	return []Scheduled{
 		{"nightly", "every night at 03:30 in London", Schedule(taskQueue)},
 		{"watch", "every morning at 07:30 in London", WatchSchedule(taskQueue)},
+		{"retention", "every morning at 05:30 in London", RetentionSchedule(taskQueue)},
+	}
+}
+
+// RetentionSchedule disposes of what is over its time at 05:30 in London, between the night and its decision.
+func RetentionSchedule(taskQueue string) client.ScheduleOptions {
+	return client.ScheduleOptions{
+		ID: "harmstack-retention",
+		Spec: client.ScheduleSpec{
+			Calendars:    []client.ScheduleCalendarSpec{{Hour: []client.ScheduleRange{{Start: 5}}, Minute: []client.ScheduleRange{{Start: 30}}}},
+			TimeZoneName: schemas.London.String(),
+		},
+		Action: &client.ScheduleWorkflowAction{
+			ID: "retention", Workflow: Retention, Args: []any{RetentionRequest{}}, TaskQueue: taskQueue,
+			StaticSummary: "Dispose of the nights whose time is over",
+		},
+		// What one does not end the next one does.
+		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
 	}
 }
 

@@ -33,6 +33,7 @@ const (
 	NobodyToRank         = "NobodyToRank"         // no row was scored
 	CountsDoNotReconcile = "CountsDoNotReconcile" // rows were lost or counted twice
 	DamagedArtifact      = "DamagedArtifact"      // a file is not the one that was written
+	DisposedOf           = "DisposedOf"           // the time of the night that was asked for is over
 	RevisionSealed       = "RevisionSealed"       // another run has published this revision
 	AlreadyDecided       = "AlreadyDecided"       // another decision stands; its details are a schemas.Decision
 	OtherManifest        = "OtherManifest"        // the decision names another night than is published
@@ -87,6 +88,7 @@ func Of(err error) error {
 		{scoring.ErrOverflow, BadRequest},
 		{store.ErrDamaged, DamagedArtifact},
 		{store.ErrNotFound, DamagedArtifact},
+		{publish.ErrDisposed, DisposedOf},
 		{publish.ErrSealed, RevisionSealed},
 		{publish.ErrDecided, AlreadyDecided},
 		{publish.ErrOtherManifest, OtherManifest},

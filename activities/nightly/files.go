@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"harmstack/activities/failure"
+	"harmstack/activities/publish"
 	"harmstack/activities/ranking"
 	"harmstack/activities/store"
 	"harmstack/schemas"
@@ -44,7 +45,7 @@ func readAll[T any](ctx context.Context, st *store.Store, m schemas.Manifest, fi
 		all = append(all, batch...)
 		return nil
 	})
-	return all, err
+	return all, publish.WhyMissing(ctx, st, m.NightID, err)
 }
 
 // each is an output of a night, row by row. The last pair may be an error.

@@ -34,6 +34,8 @@ type Night struct {
 	Status string
 	// Decision is nil while the night is pending.
 	Decision *schemas.Decision
+	// Disposed: its time is over, and nothing but its records is left.
+	Disposed bool
 }
 
 // Nights lists the published nights, oldest first.
@@ -45,7 +47,8 @@ func Nights(ctx context.Context, st *store.Store) ([]Night, error) {
 	var nights []Night
 	for _, key := range keys {
 		if id, ok := parseManifestKey(key); ok {
-			nights = append(nights, Night{ID: id, Status: Pending})
+			_, disposed := slices.BinarySearch(keys, id.Path()+"/"+schemas.DisposalFile)
+			nights = append(nights, Night{ID: id, Status: Pending, Disposed: disposed})
 		}
 	}
 	slices.SortFunc(nights, func(a, b Night) int {

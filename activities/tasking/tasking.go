@@ -88,7 +88,7 @@ func read[T any](ctx context.Context, st *store.Store, m schemas.Manifest, file 
 	}
 	artifact, err := st.Open(ctx, ref)
 	if err != nil {
-		return nil, err
+		return nil, publish.WhyMissing(ctx, st, m.NightID, err)
 	}
 	defer artifact.Close()
 	return ranking.ReadAll[T](artifact, artifact.Size())

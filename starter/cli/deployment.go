@@ -134,7 +134,7 @@ func readOutput[T any](ctx context.Context, st *store.Store, m schemas.Manifest,
 	}
 	a, err := st.Open(ctx, ref)
 	if err != nil {
-		return nil, err
+		return nil, publish.WhyMissing(ctx, st, m.NightID, err)
 	}
 	defer a.Close()
 	return ranking.ReadAll[T](a, a.Size())
@@ -164,7 +164,7 @@ func eachRanked(ctx context.Context, st *store.Store, m schemas.Manifest) (iter.
 			}
 		}
 		if err != nil {
-			yield(schemas.Ranked{}, err)
+			yield(schemas.Ranked{}, publish.WhyMissing(ctx, st, m.NightID, err))
 		}
 	}, nil
 }

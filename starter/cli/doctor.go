@@ -98,6 +98,12 @@ func examine(ctx context.Context) (checks []check) {
 	} else {
 		add("default extract", "", errors.New("none: set HARMSTACK_EXTRACT, or name an extract in every request"))
 	}
+	switch r := cfg.Retention; {
+	case r.Extract == 0 && r.Night == 0:
+		add("retention", "everything is kept for ever: set HARMSTACK_KEEP_EXTRACTS and HARMSTACK_KEEP_NIGHTS by the force's retention schedule", nil)
+	default:
+		add("retention", fmt.Sprintf("rows as read %s, nights %s", keptFor(r.Extract), keptFor(r.Night)), nil)
+	}
 	if len(cfg.PayloadKeys) == 0 {
 		add("payload encryption", "off: no real data may pass", nil)
 	} else {

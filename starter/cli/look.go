@@ -314,6 +314,7 @@ func statusCommand() *cobra.Command {
 				Night    schemas.NightID      `json:"night"`
 				Status   string               `json:"status"`
 				Current  bool                 `json:"current"`
+				Disposed bool                 `json:"disposed,omitempty"`
 				RowsRead int64                `json:"rows_read"`
 				Suspects int64                `json:"suspects"`
 				Changes  *schemas.ChangeCount `json:"changes,omitempty"`
@@ -325,7 +326,7 @@ func statusCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				lines[i] = line{n.ID, n.Status, current != nil && current.Manifest.NightID == n.ID, m.RowsRead, m.Suspects, m.Changes, n.Decision}
+				lines[i] = line{n.ID, n.Status, current != nil && current.Manifest.NightID == n.ID, n.Disposed, m.RowsRead, m.Suspects, m.Changes, n.Decision}
 			}
 			measures, err := tasking.Measure(ctx, st, now())
 			if err != nil {
@@ -351,6 +352,9 @@ func statusCommand() *cobra.Command {
 				status := l.Status
 				if l.Current {
 					status += ", current"
+				}
+				if l.Disposed {
+					status += ", disposed of"
 				}
 				row := []string{l.Night.AsOf.String(), strconv.Itoa(l.Night.Revision), status, thousands(l.RowsRead), thousands(l.Suspects), "", "", "", ""}
 				if l.Changes != nil {

@@ -20,6 +20,7 @@ import (
 	"harmstack/activities/nightly"
 	"harmstack/activities/pseudonym"
 	"harmstack/activities/quality"
+	"harmstack/activities/retention"
 	"harmstack/activities/teams"
 	"harmstack/workflows"
 	"harmstack/workflows/plugin"
@@ -31,7 +32,8 @@ type Config struct {
 	Sources      map[string]string // extracts by name
 	Mail         Mail
 	Checks       quality.Checks
-	TeamsFile    string // YAML: who works where, and by when; empty: nobody, with an outbox
+	Retention    retention.Rules // for how many days nights are kept
+	TeamsFile    string          // YAML: who works where, and by when; empty: nobody, with an outbox
 	PseudonymKey []byte
 	// PayloadKeys encrypt what passes through Temporal; none: plain text.
 	PayloadKeys []plugin.Key
@@ -71,6 +73,8 @@ const Usage = `Environment:
   HARMSTACK_TEAMS               YAML file of the teams, their addresses, specialists and deadlines (required with
                                 HARMSTACK_SMTP): starter teams --example prints one
   HARMSTACK_CHECKS              YAML file of the checks of a night (default: starter checks --example)
+  HARMSTACK_KEEP_EXTRACTS       days for which the rows as read are kept (default: for ever)
+  HARMSTACK_KEEP_NIGHTS         days for which whole nights are kept; their records stay (default: for ever)
   HARMSTACK_THREADS             goroutines that read an extract (default: one a processor)
   HARMSTACK_MEMORY              what a scoring holds before it spills, such as 2GiB (default: all in memory)
   HARMSTACK_TEMP                folder for what spills (default: the system's)
@@ -128,6 +132,7 @@ func Load(env func(string) string) (Config, error) {
 	if c.PseudonymKey, err = base64.StdEncoding.DecodeString(strings.TrimSpace(l.secret("HARMSTACK_PSEUDONYM_KEY"))); err != nil || len(c.PseudonymKey) < pseudonym.KeyBytes {
 		l.fault("HARMSTACK_PSEUDONYM_KEY", fmt.Errorf("give at least %d random bytes in base64 (openssl rand -base64 %d)", pseudonym.KeyBytes, pseudonym.KeyBytes))
 	}
+	c.Retention = l.retention()
 	c.Mail = l.mail()
 	if c.Checks, err = quality.Load(env("HARMSTACK_CHECKS")); err != nil {
 		l.fault("HARMSTACK_CHECKS", err)
@@ -138,6 +143,17 @@ func Load(env func(string) string) (Config, error) {
 		l.fault("HARMSTACK_TEAMS", err)
 	}
 	return c, errors.Join(l.faults...)
+}
+
+// LoadRetention reads the rules of retention alone.
+func LoadRetention(env func(string) string) (retention.Rules, error) {
+	l := loader{env: env}
+	r := l.retention()
+	return r, errors.Join(l.faults...)
+}
+
+func (l *loader) retention() retention.Rules {
+	return retention.Rules{Extract: int(l.number("HARMSTACK_KEEP_EXTRACTS", parseCount)), Night: int(l.number("HARMSTACK_KEEP_NIGHTS", parseCount))}
 }
 
 type loader struct {

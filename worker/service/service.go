@@ -16,6 +16,7 @@ import (
 	"harmstack/activities/nightly"
 	"harmstack/activities/operations"
 	"harmstack/activities/pseudonym"
+	"harmstack/activities/retention"
 	"harmstack/activities/store"
 	"harmstack/activities/tasking"
 	"harmstack/activities/webhook"
@@ -65,7 +66,8 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	workflows.Register(s.worker, workflows.Activities{
 		Nightly: &nightly.Activities{Store: st, Sources: cfg.Sources, Threads: cfg.Threads, Memory: cfg.Memory, ShardRows: cfg.ShardRows, Checks: cfg.Checks,
 			TempDir: cfg.TempDir, Code: Build()},
-		Decision: &decision.Activities{Store: st},
+		Decision:  &decision.Activities{Store: st},
+		Retention: &retention.Activities{Store: st, Rules: cfg.Retention},
 		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,
 			Teams: cfg.LoadTeams, SendOrder: workflows.SendOrder(c, cfg.TaskQueue)},
 		Operations: &operations.Activities{Store: st, Mailer: mailer, Teams: cfg.LoadTeams, Watch: cfg.Checks.Watch, Scheduling: workflows.Scheduling(c)},

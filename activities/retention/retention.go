@@ -1,0 +1,268 @@
+// Package retention disposes of nights whose time is over, and keeps the record that they were: their manifest, their
+// decision, and what went when under which rule.
+//
+// Nothing goes that somebody may still need: the approved stack, a night that waits for its decision, what either was
+// compared with, the newest night, and whatever is younger than a week. It must not know what the files hold.
+package retention
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"harmstack/activities/audit"
+	"harmstack/activities/failure"
+	"harmstack/activities/heartbeat"
+	"harmstack/activities/publish"
+	"harmstack/activities/store"
+	"harmstack/schemas"
+)
+
+// Rules say for how many days after its date a night is kept; 0: for ever.
+type Rules struct {
+	Extract int `json:"extract"` // the rows as read, and those that could not be read
+	Night   int `json:"night"`   // everything but the records
+}
+
+// settling is how long a night is left alone after it was claimed or published, whatever its date: a backfill of last
+// year is still being made, or looked at.
+const settling = 7 * 24 * time.Hour
+
+// kept are the files of a night that stay.
+var kept = []string{schemas.ManifestFile, schemas.DecisionFile, schemas.ClaimFile, schemas.DisposalFile, schemas.ExtractGoneFile}
+
+// Activities dispose of the nights of a store.
+type Activities struct {
+	Store *store.Store
+	Rules Rules
+}
+
+// DisposeParams asks for a disposal; with DryRun nothing is deleted.
+type DisposeParams struct {
+	Now    time.Time `json:"now"`
+	DryRun bool      `json:"dry_run,omitempty"`
+}
+
+// DisposeResult is what went, or would go.
+type DisposeResult struct {
+	Disposals []Gone `json:"disposals"`
+}
+
+// Gone is one disposal, without its files.
+type Gone struct {
+	Night schemas.NightID `json:"night"`
+	Rule  string          `json:"rule"`
+	Files int             `json:"files"`
+	Bytes int64           `json:"bytes"` // of the files that the manifest names
+}
+
+// Dispose does away with what is over its time, as one activity. It may die at any point and be run again.
+func (a *Activities) Dispose(ctx context.Context, p DisposeParams) (DisposeResult, error) {
+	_, stop := heartbeat.Start(ctx)
+	defer stop()
+	gone, err := Dispose(ctx, a.Store, a.Rules, p.Now, p.DryRun)
+	return DisposeResult{gone}, failure.Of(err)
+}
+
+// night is what the store holds of one revision.
+type night struct {
+	id   schemas.NightID
+	keys []string // of its folder and of its work
+}
+
+func (n *night) has(file string) bool { return slices.Contains(n.keys, n.id.Path()+"/"+file) }
+
+// Dispose does away with what is over its time at now. The record is written first, then the audit log's entry, then the
+// files go; files that are left beside a record, by a process that died, go the next time.
+func Dispose(ctx context.Context, st *store.Store, rules Rules, now time.Time, dryRun bool) ([]Gone, error) {
+	nights, err := list(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	needed, err := needed(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	gone := []Gone{}
+	for _, n := range nights {
+		for _, step := range []struct {
+			record, what string
+			days         int
+			files        func(*night) []string
+		}{
+			{schemas.DisposalFile, "nights are kept", rules.Night, everything},
+			{schemas.ExtractGoneFile, "rows as read are kept", rules.Extract, rowsAsRead},
+		} {
+			keys := step.files(n)
+			if len(keys) == 0 {
+				continue
+			}
+			if !n.has(step.record) {
+				if step.days == 0 || schemas.LondonDate(now).DaysSince(n.id.AsOf) <= step.days || needed[n.id] {
+					continue
+				}
+				if young, err := n.young(ctx, st, now); err != nil || young {
+					if err != nil {
+						return gone, err
+					}
+					continue
+				}
+			}
+			g, err := n.dispose(ctx, st, step.record, fmt.Sprintf("%s for %d days", step.what, step.days), keys, now, dryRun)
+			if err != nil {
+				return gone, err
+			}
+			gone = append(gone, g)
+			break // The night has gone, its extract with it.
+		}
+	}
+	return gone, nil
+}
+
+// list finds all revisions, claimed or published, oldest first.
+func list(ctx context.Context, st *store.Store) ([]*night, error) {
+	nights := map[schemas.NightID]*night{}
+	for _, root := range []string{"nights/", "work/"} {
+		keys, err := st.List(ctx, root)
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range keys {
+			parts := strings.SplitN(key, "/", 4)
+			var id schemas.NightID
+			if len(parts) < 4 {
+				continue
+			}
+			asOf, err := schemas.ParseDate(parts[1])
+			if _, scanErr := fmt.Sscanf(parts[2], "r%d", &id.Revision); err != nil || scanErr != nil {
+				continue // not ours
+			}
+			id.AsOf = asOf
+			if nights[id] == nil {
+				nights[id] = &night{id: id}
+			}
+			nights[id].keys = append(nights[id].keys, key)
+		}
+	}
+	return slices.SortedFunc(maps.Values(nights), func(a, b *night) int {
+		if a.id.Before(b.id) {
+			return -1
+		}
+		return 1
+	}), nil
+}
+
+// needed are the nights that must stay whole: the newest, which the next may build on; those that wait for a decision, or whose approval
+// is not effective yet; the approved stack, from which the taskings' packs are read; and what each of them was compared with.
+func needed(ctx context.Context, st *store.Store) (map[schemas.NightID]bool, error) {
+	nights, err := publish.Nights(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	current, err := publish.LoadCurrent(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	needed := map[schemas.NightID]bool{}
+	for i, n := range nights {
+		effective := current != nil && !current.Manifest.Before(n.ID)
+		if i < len(nights)-1 && n.Status != publish.Pending && (n.Status != schemas.Approved || effective) && (current == nil || current.Manifest.NightID != n.ID) {
+			continue
+		}
+		needed[n.ID] = true
+		m, _, err := publish.LoadManifest(ctx, st, n.ID)
+		if err != nil {
+			return nil, err
+		}
+		if m.Previous != nil {
+			needed[m.Previous.NightID] = true
+		}
+	}
+	return needed, nil
+}
+
+func everything(n *night) (keys []string) {
+	for _, key := range n.keys {
+		if !slices.Contains(kept, path.Base(key)) || !strings.HasPrefix(key, n.id.Path()+"/") {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+func rowsAsRead(n *night) (keys []string) {
+	for _, key := range n.keys {
+		if strings.HasPrefix(key, n.id.Path()+"/"+schemas.ExtractFolder+"/") || key == n.id.Path()+"/"+schemas.QuarantineFile || strings.HasPrefix(key, n.id.WorkPath()+"/") {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// young tells whether the night was claimed or published within the last days.
+func (n *night) young(ctx context.Context, st *store.Store, now time.Time) (bool, error) {
+	file := n.id.Path() + "/" + schemas.ManifestFile
+	if !n.has(schemas.ManifestFile) {
+		file = n.keys[0]
+		if n.has(schemas.ClaimFile) {
+			file = n.id.Path() + "/" + schemas.ClaimFile
+		}
+	}
+	at, err := st.Modified(ctx, file)
+	return now.Sub(at) < settling, err
+}
+
+// dispose writes the record unless one stands, notes it in the audit log and deletes the files.
+func (n *night) dispose(ctx context.Context, st *store.Store, record, rule string, keys []string, now time.Time, dryRun bool) (Gone, error) {
+	d := schemas.Disposal{NightID: n.id, Rule: rule, At: now.UTC(), Files: []schemas.ArtifactRef{}}
+	named := map[string]schemas.ArtifactRef{}
+	if n.has(schemas.ManifestFile) {
+		m, ref, err := publish.LoadManifest(ctx, st, n.id)
+		if err != nil {
+			return Gone{}, err
+		}
+		d.Manifest = ref.SHA256
+		for _, o := range m.Outputs {
+			named[o.URI] = o
+		}
+	}
+	g := Gone{Night: n.id, Rule: rule, Files: len(keys)}
+	for _, key := range keys {
+		ref, ok := named[key]
+		if !ok {
+			ref = schemas.ArtifactRef{URI: key}
+		}
+		d.Files = append(d.Files, ref)
+		g.Bytes += ref.Bytes
+	}
+	if dryRun {
+		return g, nil
+	}
+	var data bytes.Buffer
+	e := json.NewEncoder(&data)
+	e.SetIndent("", "  ")
+	if err := e.Encode(d); err != nil {
+		return g, err
+	}
+	if err := st.CreateOnly(ctx, n.id.Path()+"/"+record, data.Bytes()); err != nil && !errors.Is(err, store.ErrExists) {
+		return g, err
+	}
+	// A process that dies before the last file is gone is in the log twice rather than not at all.
+	err := audit.Append(ctx, st, audit.Entry{At: now.UTC(), Who: publish.System, Did: fmt.Sprintf("disposed of %d files", len(keys)), On: "night " + n.id.String(), Why: rule})
+	if err != nil {
+		return g, err
+	}
+	for _, key := range keys {
+		if err := st.Delete(ctx, key); err != nil {
+			return g, err
+		}
+	}
+	return g, nil
+}

@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"harmstack/activities/retention"
+	"harmstack/worker/config"
+)
+
+func retentionCommand() *cobra.Command {
+	var dryRun, asJSON bool
+	cmd := &cobra.Command{
+		Use:     "retention",
+		GroupID: groupNight,
+		Short:   "Dispose of the nights whose time is over, and keep the record that they were",
+		Long: `Dispose of what is over its time, as the schedule does every morning. HARMSTACK_KEEP_EXTRACTS is for how many
+days after a night's date the rows as read are kept, HARMSTACK_KEEP_NIGHTS for how many the whole night; without
+them everything is kept. The manifest, the decision and a record of what went, when and under which rule stay.
+
+The approved stack, a night that waits for its decision, what either was compared with, the newest night and whatever
+is younger than a week never go.`,
+		Example: `  starter retention --dry-run
+  HARMSTACK_KEEP_EXTRACTS=90 HARMSTACK_KEEP_NIGHTS=400 starter retention --dry-run`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			rules, err := config.LoadRetention(os.Getenv)
+			if err != nil {
+				return err
+			}
+			st, err := openStore(cmd)
+			if err != nil {
+				return err
+			}
+			defer st.Close()
+			gone, err := retention.Dispose(cmd.Context(), st, rules, now(), dryRun)
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			if asJSON {
+				return printJSON(out, gone)
+			}
+			fmt.Fprintf(out, "Rows as read are kept %s, nights %s.\n", keptFor(rules.Extract), keptFor(rules.Night))
+			if len(gone) == 0 {
+				fmt.Fprintln(out, "Nothing is over its time.")
+				return nil
+			}
+			rows := [][]string{{"NIGHT", "FILES", "BYTES", "RULE"}}
+			for _, g := range gone {
+				rows = append(rows, []string{g.Night.String(), thousands(int64(g.Files)), thousands(g.Bytes), g.Rule})
+			}
+			if err := table(out, rows); err != nil {
+				return err
+			}
+			if dryRun {
+				fmt.Fprintln(out, "A dry run: nothing was deleted.")
+			}
+			return nil
+		},
+	}
+	storeFlag(cmd)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only list what would go")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// keptFor says for how long something is kept.
+func keptFor(n int) string {
+	if n == 0 {
+		return "for ever"
+	}
+	return fmt.Sprintf("for %d days", n)
+}

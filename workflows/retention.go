@@ -1,0 +1,44 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+
+	"go.temporal.io/sdk/workflow"
+
+	"harmstack/activities/retention"
+)
+
+// RetentionRequest starts a disposal of what is over its time. Its zero value, `{}` in the start form, deletes.
+type RetentionRequest struct {
+	// DryRun only lists what would go.
+	DryRun bool `json:"dry_run,omitempty"`
+}
+
+// Retention disposes of the nights whose time is over, by the rules of the worker. Without rules it does nothing.
+func Retention(ctx workflow.Context, request RetentionRequest) (retention.DisposeResult, error) {
+	var acts *retention.Activities
+	var result retention.DisposeResult
+	params := retention.DisposeParams{Now: workflow.Now(ctx), DryRun: request.DryRun}
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(stageOptions, "dispose of what is over its time")), acts.Dispose, params).Get(ctx, &result)
+	if err == nil {
+		workflow.SetCurrentDetails(ctx, disposals(request, result))
+	}
+	return result, err
+}
+
+// disposals is what the UI shows.
+func disposals(request RetentionRequest, r retention.DisposeResult) string {
+	if len(r.Disposals) == 0 {
+		return "Nothing is over its time."
+	}
+	var b strings.Builder
+	if request.DryRun {
+		b.WriteString("A dry run: nothing was deleted.\n\n")
+	}
+	b.WriteString("| night | files | bytes | rule |\n|---|---:|---:|---|\n")
+	for _, d := range r.Disposals {
+		fmt.Fprintf(&b, "| %s | %d | %d | %s |\n", d.Night, d.Files, d.Bytes, d.Rule)
+	}
+	return b.String()
+}
