@@ -424,7 +424,7 @@ func (d *deployment) checkMessages(all map[string]*schemas.Tasking, count int) {
 	}
 	for i := range count {
 		for _, b := range reference.Default().Boroughs() {
-			if what := b.Name + ", " + asOf.AddDays(i).String(); digests[what] == 0 {
+			if what := b.Name + ", night " + asOf.AddDays(i).String(); digests[what] == 0 {
 				d.t.Errorf("%s: no digest", what)
 			}
 		}
