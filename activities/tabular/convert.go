@@ -29,6 +29,7 @@ var (
 const (
 	batchRows = 4096
 	groupRows = 256 << 10
+	maxRecord = 16 << 20 // bytes of one row: a quote that does not end would take all that follows for one value
 )
 
 // Result is what was converted.
@@ -47,7 +48,7 @@ type Result struct {
 // never repeat a value.
 func Convert(ctx context.Context, in io.Reader, m *Mapping, out io.Writer, progress func(rows int64)) (Result, error) {
 	var result Result
-	r, header, err := m.open(in)
+	r, limit, header, err := m.open(in)
 	if err != nil {
 		return result, err
 	}
@@ -61,6 +62,7 @@ func Convert(ctx context.Context, in io.Reader, m *Mapping, out io.Writer, progr
 	}
 	c.columns = c.out.ColumnWriters()
 	for {
+		limit.left = maxRecord
 		record, err := r.Read()
 		if errors.Is(err, io.EOF) {
 			break
@@ -87,28 +89,54 @@ func Convert(ctx context.Context, in io.Reader, m *Mapping, out io.Writer, progr
 
 // Header reads the names of the columns, the first line, and no further.
 func (m *Mapping) Header(in io.Reader) ([]string, error) {
-	_, header, err := m.open(in)
+	_, _, header, err := m.open(in)
 	return header, err
 }
 
-func (m *Mapping) open(in io.Reader) (r *csv.Reader, header []string, err error) {
+// limited ends a reading that takes too much at once.
+type limited struct {
+	io.Reader
+	left int
+}
+
+var errEndless = fmt.Errorf("a row of more than %d MiB", maxRecord>>20)
+
+func (l *limited) Read(p []byte) (int, error) {
+	if l.left <= 0 {
+		return 0, errEndless
+	}
+	n, err := l.Reader.Read(p)
+	l.left -= n
+	return n, err
+}
+
+func (m *Mapping) open(in io.Reader) (r *csv.Reader, limit *limited, header []string, err error) {
 	text, err := m.text(in)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	r = csv.NewReader(text)
+	limit = &limited{text, maxRecord}
+	r = csv.NewReader(bufio.NewReaderSize(limit, 64<<10))
 	r.ReuseRecord = true
 	if m.Delimiter != "" {
 		r.Comma = []rune(m.Delimiter)[0]
 	}
 	header, err = r.Read()
 	if errors.Is(err, io.EOF) {
-		return nil, nil, fmt.Errorf("%w: the text is empty: its first line names the columns", ErrMismatch)
+		return nil, nil, nil, fmt.Errorf("%w: the text is empty: its first line names the columns", ErrMismatch)
 	}
 	if err != nil {
-		return nil, nil, csvError(err)
+		return nil, nil, nil, csvError(err)
 	}
-	return r, header, nil
+	for _, name := range header {
+		switch {
+		case strings.Contains(name, "\r"):
+			return nil, nil, nil, fmt.Errorf("%w: its lines end with CR alone: write them with LF or CRLF", ErrMismatch)
+		case strings.Contains(name, "\x00"):
+			return nil, nil, nil, fmt.Errorf("%w: it looks like UTF-16: declare the encoding", ErrMismatch)
+		}
+	}
+	return r, limit, header, nil
 }
 
 // csvError says where the text is wrong; the library's own text holds no value.
@@ -116,6 +144,9 @@ func csvError(err error) error {
 	var parse *csv.ParseError
 	if errors.As(err, &parse) {
 		return fmt.Errorf("%w: line %d: %w: is it cut short, or a quote not doubled?", ErrDamaged, parse.Line, parse.Err)
+	}
+	if errors.Is(err, errEndless) {
+		return fmt.Errorf("%w: %w: is a quote not doubled, or is it no CSV?", ErrDamaged, err)
 	}
 	var zipped flate.CorruptInputError
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.As(err, &zipped) {

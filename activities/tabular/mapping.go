@@ -132,7 +132,9 @@ func (m *Mapping) bind(header []string) (origins [schemas.OffenceColumns]origin,
 	var errs []error
 	at := map[string]int{}
 	for i, name := range header {
-		name = schemas.TrimSpace(name)
+		if name = schemas.TrimSpace(name); name == "" {
+			continue // spreadsheets end lines with empty columns
+		}
 		if _, twice := at[name]; twice {
 			errs = append(errs, fmt.Errorf("column %q is there twice", name))
 		}

@@ -254,6 +254,83 @@ func TestTextFaults(t *testing.T) {
 	}
 }
 
+// What real exports hold, and what they must not take along.
+func TestRealExports(t *testing.T) {
+	rows := sample(50)
+	plain := text(rows, ',', false)
+	var spread strings.Builder // as a spreadsheet writes it: empty columns at the end
+	r := csv.NewReader(strings.NewReader(plain))
+	w := csv.NewWriter(&spread)
+	for {
+		record, err := r.Read()
+		if err == io.EOF {
+			break
+		}
+		w.Write(append(record, "", ""))
+	}
+	w.Flush()
+	middle := strings.Index(plain, "\n") + 1
+	for scenario, s := range map[string]string{
+		"empty columns at the end": spread.String(),
+		"several gzip members":     zipped(plain[:middle]) + zipped(plain[middle:]),
+		"no end of the last line":  strings.TrimSuffix(plain, "\n"),
+	} {
+		if got, _, err := convert(t, s, &Mapping{}); err != nil || !reflect.DeepEqual(got, rows) {
+			t.Errorf("%s: %d rows, %v", scenario, len(got), err)
+		}
+	}
+	few := "allegation_id,report_id,suspect_id,offence_code,reported_at,victim_sex,source,outcome,updated_at\n"
+	got, result, err := convert(t, few+"\"A\x00\r\nB\",\xff\xfe,,019/08,2026-03-29 01:30,F,victim,open,2026-01-01\n", &Mapping{})
+	if err != nil || *got[0].AllegationID != "A\x00\nB" && *got[0].AllegationID != "A\x00\r\nB" || *got[0].ReportID != "\xff\xfe" || got[0].SuspectID != nil || len(result.Unreadable) > 0 {
+		t.Errorf("%+v, %v, %v", got, result, err)
+	}
+	for scenario, c := range map[string]struct{ text, want string }{
+		"lines that end with CR": {strings.ReplaceAll(few, "\n", "\r") + "a,b,c,d,e,f,g,h,i\r", "CR alone"},
+		"UTF-16 undeclared":      {encoded(unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM).NewEncoder().String(few)), "UTF-16"},
+		"gzip, then something":   {zipped(plain) + "more", "cannot be read to its end"},
+	} {
+		if _, _, err := convert(t, c.text, &Mapping{}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", scenario, err)
+		}
+	}
+}
+
+// endless gives a head, then one byte without end.
+type endless struct {
+	head strings.Reader
+	read int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.head.Len() > 0 {
+		return e.head.Read(p)
+	}
+	for i := range p {
+		p[i] = 'x'
+	}
+	e.read += len(p)
+	return len(p), nil
+}
+
+// A line, a quoted value or a header without end takes bounded memory, also when little gzip makes much of it.
+func TestEndlessText(t *testing.T) {
+	few := "allegation_id,report_id,suspect_id,offence_code,reported_at,victim_sex,source,outcome,updated_at\n"
+	for _, head := range []string{"", few, few + "\""} {
+		e := &endless{head: *strings.NewReader(head)}
+		_, err := Convert(t.Context(), e, &Mapping{}, io.Discard, nil)
+		if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "a row of more than 16 MiB") || e.read > 2*maxRecord {
+			t.Errorf("%.20q: %v after %d bytes", head, err, e.read)
+		}
+	}
+	var bomb bytes.Buffer
+	z := gzip.NewWriter(&bomb)
+	io.CopyN(z, &endless{head: *strings.NewReader(few)}, 64<<20)
+	z.Close()
+	if _, err := Convert(t.Context(), &bomb, &Mapping{}, io.Discard, nil); !errors.Is(err, ErrDamaged) {
+		t.Errorf("%d bytes: %v", bomb.Len(), err)
+	}
+}
+
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
