@@ -85,11 +85,14 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 // cancelled.
 func start(ctx context.Context, binary string, opts Options) (*Server, error) {
 	for _, port := range []*int{&opts.Port, &opts.UIPort} {
+		var err error
 		if *port == 0 {
-			var err error
-			if *port, err = freePort(opts.IP); err != nil {
-				return nil, err
-			}
+			*port, err = freePort(opts.IP)
+		} else {
+			err = untaken(opts.IP, *port)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	args := []string{
@@ -221,6 +224,16 @@ func (s *Server) Stop() {
 		s.process.Kill()
 		<-s.exited
 	}
+}
+
+// untaken tells whether nothing listens on a port yet. Whoever does may be another such server, which would answer in the
+// place of one that is slow to say that it cannot start.
+func untaken(ip string, port int) error {
+	listener, err := net.Listen("tcp", net.JoinHostPort(ip, strconv.Itoa(port)))
+	if err != nil {
+		return err
+	}
+	return listener.Close()
 }
 
 // freePort finds a port that nothing listens on.
