@@ -38,7 +38,7 @@ func disposals(request RetentionRequest, r retention.DisposeResult) string {
 	}
 	b.WriteString("| night | files | bytes | rule |\n|---|---:|---:|---|\n")
 	for _, d := range r.Disposals {
-		fmt.Fprintf(&b, "| %s | %d | %d | %s |\n", d.Night, d.Files, d.Bytes, d.Rule)
+		b.WriteString(fmt.Sprintf("| %s | %d | %d | %s |\n", d.Night, d.Files, d.Bytes, d.Rule))
 	}
 	return b.String()
 }
