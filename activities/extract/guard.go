@@ -189,7 +189,7 @@ func checkPages(r io.ReaderAt, size int64, c *format.ColumnMetaData, rows int64)
 		case compressed < 0 || plain < 0 || compressed > end-at:
 			return errors.New("a page says that it is longer than its column")
 		case plain > maxPage || compressed > maxPage:
-			return fmt.Errorf("a page says that it has %d MiB, %d can be read: write smaller pages", max(plain, compressed)>>20, maxPage>>20)
+			return fmt.Errorf("a page says that it has %d MiB, %d can be read: write smaller pages, or smaller row groups", max(plain, compressed)>>20, maxPage>>20)
 		case page.Type == format.DictionaryPage && dictionary:
 			return errors.New("it has more than one dictionary")
 		case page.Type == format.DictionaryPage:
@@ -203,7 +203,7 @@ func checkPages(r io.ReaderAt, size int64, c *format.ColumnMetaData, rows int64)
 				return fmt.Errorf("%w: a page promises %d rows more than the row group", ErrRowsMismatch, int64(n)-rows)
 			}
 			if n > maxPageRows {
-				return fmt.Errorf("a page says that it has %d rows, %d can be read: write smaller pages", n, maxPageRows)
+				return fmt.Errorf("a page says that it has %d rows, %d can be read: write smaller pages, or smaller row groups", n, maxPageRows)
 			}
 		}
 		if v2 := page.DataPageHeaderV2; v2.Valid && v2.V.Encoding == format.Plain && (c.Type == format.Int32 || c.Type == format.Int64 || c.Type == format.Int96) &&
