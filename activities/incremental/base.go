@@ -39,20 +39,28 @@ func key(source string) string {
 	return "sources/" + hex.EncodeToString(sum[:8]) + "/base.json"
 }
 
-// load finds the base of a source; nil: there is none.
+// load finds the base of a source; nil: there is none. One that cannot be read is as good as none: the night reads all
+// and writes another. It is looked at again first: a night that ends at this moment may be replacing it.
 func load(ctx context.Context, st *store.Store, source string) (*Base, error) {
-	data, err := st.Read(ctx, key(source))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
+	for range 10 {
+		data, err := st.Read(ctx, key(source))
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		b := new(Base)
+		if json.Unmarshal(data, b) == nil {
+			return b, nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	b := new(Base)
-	if err := json.Unmarshal(data, b); err != nil {
-		return nil, nil //nolint:nilerr // a damaged record is as good as none: the night reads all and writes another
-	}
-	return b, nil
+	return nil, nil
 }
 
 // Save makes b the base of the source's next night, once its parts are in the store.
@@ -62,7 +70,14 @@ func (b Base) Save(ctx context.Context, st *store.Store, source string, parts []
 	if err != nil {
 		return err
 	}
-	return st.Replace(ctx, key(source), append(data, '\n'))
+	err = st.Replace(ctx, key(source), append(data, '\n'))
+	if errors.Is(err, store.ErrDamaged) {
+		// Another night may have put its own there before the store looked at the size: that one will do as well.
+		if other, otherErr := load(ctx, st, source); otherErr == nil && other != nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // unusable says why the changes of a night cannot be laid over b; empty: they can.

@@ -25,7 +25,7 @@ import (
 )
 
 // sortMemory is how much the rows of a database are sorted in, unless there is less to be had.
-const sortMemory = 256 << 20
+const sortMemory = 128 << 20
 
 // validatePostgres refuses what only text in a file can be, and an allegation_id by which rows cannot be told apart.
 func (d *Declared) validatePostgres() error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -258,4 +259,45 @@ func TestDatabaseDiesWhileItIsRead(t *testing.T) {
 	if parts, opened, err := extracted(t.Context(), d, st, "night", o); err != nil || parts[0].Rows != 60_000 || opened.Reading.Why != "first" {
 		t.Errorf("after it: %v", err)
 	}
+}
+
+// BenchmarkPostgres reads two million rows beside what psql's COPY does with the same query, and tells the most memory that
+// this process ever held.
+func BenchmarkPostgres(b *testing.B) {
+	server := pgtest.Start(b)
+	const rows = 2_000_000
+	server.Exec(offencesTable + fmt.Sprintf(`; INSERT INTO offences SELECT 'A' || md5(i::text), 'R' || i, 'S' || i %% 500000, i %% 90, 'at_large', '019/08', '19C', NULL,
+		timestamptz '2026-06-30' - i * interval '15 seconds', timestamp '2026-06-30' - i * interval '16 seconds', 'Hackney', 'V' || i %% 700000, 'F', i %% 90, i %% 2 = 0,
+		'victim', 'open', timestamptz '2026-06-30' - i * interval '10 seconds', 'PS' FROM generate_series(1, %d) i; ANALYZE offences`, rows))
+	const query = "SELECT * FROM offences"
+	b.Run("harmstack", func(b *testing.B) {
+		d, err := parse([]byte(fmt.Sprintf("postgres: {url: %q, query: %s}", server.URL, query)))
+		if err != nil {
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			opened, err := d.query(b.Context(), "crimes.yaml", Options{Temp: b.TempDir()})
+			if err != nil || opened.Rows() != rows || opened.Close() != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(rows*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+		status, _ := os.ReadFile("/proc/self/status")
+		if _, most, ok := strings.Cut(string(status), "VmHWM:"); ok {
+			var kib float64
+			fmt.Sscan(most, &kib)
+			b.ReportMetric(kib/1024, "MiB-peak")
+		}
+	})
+	b.Run("psql", func(b *testing.B) {
+		if _, err := exec.LookPath("psql"); err != nil {
+			b.Skip("there is no psql")
+		}
+		for b.Loop() {
+			if err := exec.Command("psql", server.URL, "-q", "-c", "COPY ("+query+") TO STDOUT (FORMAT csv, HEADER)").Run(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(rows*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+	})
 }

@@ -95,7 +95,7 @@ func find(name string) (d Declared, err error) {
 type Options struct {
 	Temp     string           // folder of temporary files; empty: the system's
 	Progress func(rows int64) // is told the rows of text read so far
-	// Threads and Memory are for rows that must be sorted; 0: one a processor, and 256 MiB.
+	// Threads and Memory are for rows that must be sorted; 0: one a processor, and 128 MiB.
 	Threads int
 	Memory  int64
 	// AsOf is the night's date, from which a declared window is counted; zero: yesterday.
