@@ -14,11 +14,7 @@ type Manifest struct {
 	// Cut tells whether the stack's edge falls inside a tie.
 	Cut Cut `json:"cut"`
 
-	Edition     Named `json:"edition"`
-	Rules       Named `json:"rules"`
-	Supplement  Named `json:"supplement"`
-	Resolutions Named `json:"resolutions"`
-	Model       Named `json:"model"`
+	Basis
 
 	Inputs []ArtifactRef `json:"inputs"`
 	// Form is in which form the extract came; nil in a manifest from before that was noted.
@@ -26,6 +22,8 @@ type Manifest struct {
 	Outputs []ArtifactRef `json:"outputs"`
 	// Reading says how the input was read, when it is a source that can tell what changed.
 	Reading *Reading `json:"reading,omitempty"`
+	// Night is the published night whose extract was scored again by `starter score --night`; nil otherwise.
+	Night *ManifestRef `json:"scored_again,omitempty"`
 	// Previous is the manifest of the approved stack that the changes were counted against; nil when
 	// there was none.
 	Previous *ManifestRef `json:"previous,omitempty"`
@@ -33,8 +31,31 @@ type Manifest struct {
 	// Profile and Checks tell whether the night looks as nights do; a folder of `starter score` has neither.
 	Profile *Profile       `json:"profile,omitempty"`
 	Checks  []CheckOutcome `json:"checks,omitempty"`
+	// Stages say which stage made what of which; a night of an older build, and a folder of `starter score`, has none.
+	Stages []StageRecord `json:"stages,omitempty"`
 	// Code names the build that wrote this.
 	Code string `json:"code"`
+}
+
+// StageRecord is what one stage of a night read and left.
+type StageRecord struct {
+	Stage string `json:"stage"`
+	// Reads are the stages whose files it read; none: the inputs.
+	Reads []string `json:"reads,omitempty"`
+	// Outputs are the files as it left them. Those for the next stage alone lie in work/ and may be gone.
+	Outputs []ArtifactRef `json:"outputs"`
+	// Code names the build that made them, Reused the night for which they were made when it was not this one.
+	Code   string   `json:"code,omitempty"`
+	Reused *NightID `json:"reused,omitempty"`
+}
+
+// Basis is what decides which rows count and what they weigh, by name and hash.
+type Basis struct {
+	Edition     Named `json:"edition"`
+	Rules       Named `json:"rules"`
+	Supplement  Named `json:"supplement"`
+	Resolutions Named `json:"resolutions"`
+	Model       Named `json:"model"`
 }
 
 // Output finds an output by its file name; ok is false when the night has none of that name.

@@ -23,6 +23,8 @@ type NightRequest struct {
 	DryRun bool `json:"dry_run,omitempty"`
 	// Wait waits for a source that is not there yet, or not of the night, as a night of the schedule does.
 	Wait bool `json:"wait,omitempty"`
+	// Force does every stage again, also those whose result from the same inputs is there already.
+	Force bool `json:"force,omitempty"`
 }
 
 // Validate refuses a URL with credentials in it (section 9) and a model that does not exist.

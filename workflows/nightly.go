@@ -55,13 +55,13 @@ func (n *night) run(ctx workflow.Context) (result NightResult, err error) {
 	}
 	var acts *nightly.Activities
 	extracted, err := stage(ctx, n, "extract", acts.Extract, func(id schemas.NightID) nightly.ExtractParams {
-		return nightly.ExtractParams{Night: id, Source: request.Extract, AcceptDrift: request.AcceptDrift}
+		return nightly.ExtractParams{Night: id, Source: request.Extract, AcceptDrift: request.AcceptDrift, Force: request.Force}
 	})
 	if err != nil {
 		return result, err
 	}
 	checked, err := stage(ctx, n, "check", acts.Check, func(id schemas.NightID) nightly.CheckParams {
-		return nightly.CheckParams{Night: id, Parts: extracted.Parts}
+		return nightly.CheckParams{Night: id, Parts: extracted.Parts, Force: request.Force}
 	})
 	if err != nil {
 		return result, err
@@ -72,7 +72,7 @@ func (n *night) run(ctx workflow.Context) (result NightResult, err error) {
 	}
 	n.count(ctx, scored.Dispositions)
 	ranked, err := stage(ctx, n, "rank", acts.Rank, func(id schemas.NightID) nightly.RankParams {
-		return nightly.RankParams{Night: id, Model: request.Model, Shards: scored.Shards}
+		return nightly.RankParams{Night: id, Model: request.Model, Shards: scored.Shards, Force: request.Force}
 	})
 	if err != nil {
 		return result, err
@@ -107,21 +107,21 @@ func (n *night) score(ctx workflow.Context, extracted nightly.ExtractResult, che
 	var acts *nightly.Activities
 	params := func(id schemas.NightID) nightly.ScoreParams {
 		return nightly.ScoreParams{Night: id, Model: n.request.Model, Parts: extracted.Parts,
-			ExtraColumns: extracted.ExtraColumns, Quarantined: checked.Quarantine.Rows}
+			ExtraColumns: extracted.ExtraColumns, Quarantined: checked.Quarantine.Rows, Force: n.request.Force}
 	}
 	if extracted.Shards <= 1 {
 		return stage(ctx, n, "score", acts.Score, params)
 	}
 	shards := extracted.Shards
 	scattered, err := fanOut(ctx, n, "scatter", acts.Scatter, min(shards, len(extracted.Parts)), func(id schemas.NightID, i, of int) nightly.ScatterParams {
-		return nightly.ScatterParams{Night: id, Model: n.request.Model, Shard: i, Shards: shards,
+		return nightly.ScatterParams{Night: id, Model: n.request.Model, Shard: i, Shards: shards, Force: n.request.Force,
 			Parts: extracted.Parts[len(extracted.Parts)*i/of : len(extracted.Parts)*(i+1)/of]}
 	})
 	if err != nil {
 		return r, err
 	}
 	settled, err := fanOut(ctx, n, "settle", acts.Settle, shards, func(id schemas.NightID, i, _ int) nightly.SettleParams {
-		p := nightly.SettleParams{Night: id, Model: n.request.Model, Shard: i, Shards: shards}
+		p := nightly.SettleParams{Night: id, Model: n.request.Model, Shard: i, Shards: shards, Force: n.request.Force}
 		for _, s := range scattered {
 			p.Inputs = append(p.Inputs, s.Ranges[i])
 		}
@@ -131,7 +131,7 @@ func (n *night) score(ctx workflow.Context, extracted nightly.ExtractResult, che
 		return r, err
 	}
 	scored, err := fanOut(ctx, n, "score", acts.ScoreShard, shards, func(id schemas.NightID, i, _ int) nightly.SettleParams {
-		p := nightly.SettleParams{Night: id, Model: n.request.Model, Shard: i, Shards: shards}
+		p := nightly.SettleParams{Night: id, Model: n.request.Model, Shard: i, Shards: shards, Force: n.request.Force}
 		for _, s := range settled {
 			p.Inputs = append(p.Inputs, s.Ranges[i])
 		}

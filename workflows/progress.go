@@ -122,6 +122,7 @@ func once[P any, R done](ctx workflow.Context, n *night, name string, activity f
 	start := workflow.Now(ctx)
 	ctx, cancel := workflow.WithCancel(ctx)
 	defer cancel()
+	reused := 0
 	futures := make([]workflow.Future, len(params))
 	for i, p := range params {
 		summary := fmt.Sprintf("%s the night of %s", name, n.progress.Night.AsOf)
@@ -142,8 +143,18 @@ func once[P any, R done](ctx workflow.Context, n *night, name string, activity f
 		results = append(results, result)
 		rows, notes := result.Done()
 		line.Rows, line.Notes = line.Rows+rows, notes
+		if r, ok := any(result).(interface{ ReusedFrom() *schemas.NightID }); ok && r.ReusedFrom() != nil {
+			reused++
+			line.Notes += fmt.Sprintf("; reused from %s r%d", r.ReusedFrom().AsOf, r.ReusedFrom().Revision)
+		}
+		if r, ok := any(result).(interface{ UntoldEvents() int }); ok && r.UntoldEvents() > 0 {
+			line.Notes += "; lineage not told yet"
+		}
 		if len(params) > 1 {
 			line.Notes = fmt.Sprintf("%d of %d", i+1, len(params))
+			if reused > 0 {
+				line.Notes += fmt.Sprintf(", %d reused", reused)
+			}
 			n.show(ctx)
 		}
 	}

@@ -8,18 +8,23 @@ package nightly
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 
 	"harmstack/activities/failure"
 	"harmstack/activities/heartbeat"
+	"harmstack/activities/openlineage"
 	"harmstack/activities/publish"
 	"harmstack/activities/quality"
 	"harmstack/activities/scoring"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/reference"
 )
 
 // Activities are the stages and what a deployment gives them.
@@ -36,8 +41,20 @@ type Activities struct {
 	ShardRows int64
 	// Checks judge a night before it is published; the zero value has none.
 	Checks quality.Checks
-	// Code names the build, for the manifest.
-	Code string
+	// Tables weigh the offences; nil: the embedded ones.
+	Tables *reference.Tables
+	// Lineage is told what each stage made of what; nil: nobody is.
+	Lineage *openlineage.Emitter
+	// Code names the build, for the manifest. Identity is what of the build may change the bytes that a stage writes; of two
+	// builds with the same one each reuses what the other made. Empty: nothing is reused.
+	Code, Identity string
+}
+
+func (a *Activities) tables() *reference.Tables {
+	if a.Tables != nil {
+		return a.Tables
+	}
+	return reference.Default()
 }
 
 func (a *Activities) threads() int {
@@ -80,17 +97,81 @@ func owner(ctx context.Context) string {
 	return run.ID + "/" + run.RunID
 }
 
-// stage is what every activity but the claim does around its work.
-func stage[R any](ctx context.Context, a *Activities, id schemas.NightID, work func(rows *atomic.Int64) (R, error)) (R, error) {
+// stage is what every activity but the claim does around its work, which is spared when it was done before.
+func stage[R any, P result[R]](ctx context.Context, a *Activities, t *task, work func(rows *atomic.Int64) (R, error)) (R, error) {
 	rows, stop := heartbeat.Start(ctx)
 	defer stop()
 	var none R
-	if err := a.guard(ctx, id); err != nil {
+	if err := a.guard(ctx, t.night); err != nil {
 		return none, failure.Of(err)
 	}
-	result, err := work(rows)
+	if t.find != nil && a.Identity != "" {
+		t.find(ctx)
+	}
+	key, err := a.key(*t)
 	if err != nil {
-		return none, failure.Of(err)
+		return none, err
 	}
-	return result, nil
+	told := a.begun(ctx, t)
+	if key != "" && !t.force {
+		if r, ok := reuse[R, P](ctx, a, key, t.night); ok {
+			P(&r).origin().Untold = told(P(&r).files(), nil)
+			return r, ctx.Err()
+		}
+	}
+	r, err := work(rows)
+	if err != nil {
+		err = failure.Of(err)
+		told(nil, err)
+		return none, err
+	}
+	P(&r).origin().Code = a.Code
+	if key != "" && !t.doubt {
+		keep(ctx, a, key, t.night, r)
+	}
+	P(&r).origin().Untold = told(P(&r).files(), nil)
+	return r, nil
+}
+
+// begun tells of the start of a stage while it runs, and returns what tells of its end: how many of the events could not be
+// sent. A failure that is to be retried is no end.
+func (a *Activities) begun(ctx context.Context, t *task) (ended func(outputs []schemas.ArtifactRef, failed error) (untold int)) {
+	if a.Lineage == nil {
+		return func([]schemas.ArtifactRef, error) int { return 0 }
+	}
+	about := openlineage.Stage{Run: owner(ctx), Name: t.stage, Part: t.part, Night: t.night, Inputs: t.inputs}
+	event := func(kind string) openlineage.Event {
+		return openlineage.NewEvent(kind, time.Now(), a.Store.URL(), about)
+	}
+	first := event(openlineage.Start)
+	started := make(chan error, 1)
+	go func() { started <- a.Lineage.Emit(ctx, first) }()
+	return func(outputs []schemas.ArtifactRef, failed error) (untold int) {
+		err := <-started
+		kind := openlineage.Complete
+		about.Inputs, about.Outputs, about.Nulls = t.inputs, outputs, t.nulls
+		if failed != nil {
+			var app *temporal.ApplicationError
+			if !errors.As(failed, &app) || !app.NonRetryable() {
+				return 0
+			}
+			kind, about.Failure = openlineage.Fail, app.Type()
+		}
+		if err != nil { // the stage has waited for the service already
+			untold = 2
+			err = errors.Join(err, a.Lineage.Keep(ctx, event(kind)))
+		} else if err = a.Lineage.Emit(ctx, event(kind)); err != nil {
+			untold = 1
+		}
+		if err != nil {
+			activity.GetLogger(ctx).Warn("lineage events are not sent yet", "events", untold, "error", err)
+		}
+		return untold
+	}
+}
+
+// basis names what weighs and scores.
+func (a *Activities) basis(model string) (schemas.Basis, error) {
+	m, err := loadModel(model)
+	return a.tables().Basis(m), err
 }

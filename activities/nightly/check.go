@@ -13,13 +13,13 @@ import (
 	"harmstack/activities/scoring"
 	"harmstack/activities/spill"
 	"harmstack/schemas"
-	"harmstack/schemas/reference"
 )
 
 // CheckParams names the night's extract.
 type CheckParams struct {
 	Night schemas.NightID       `json:"night"`
 	Parts []schemas.ArtifactRef `json:"parts"`
+	Force bool                  `json:"force,omitempty"`
 }
 
 // CheckResult is what a full read of the extract found.
@@ -27,7 +27,10 @@ type CheckResult struct {
 	RowsRead   int64               `json:"rows_read"`
 	Quarantine schemas.ArtifactRef `json:"quarantine"`
 	Profile    *schemas.Profile    `json:"profile,omitempty"`
+	Origin
 }
+
+func (r *CheckResult) files() []schemas.ArtifactRef { return []schemas.ArtifactRef{r.Quarantine} }
 
 // Done is the line of the stage table.
 func (r CheckResult) Done() (int64, string) {
@@ -37,10 +40,11 @@ func (r CheckResult) Done() (int64, string) {
 // Check reads every byte of the parts, compares hashes and counts with what was written, applies the
 // rules of a single row and writes quarantine.parquet.
 func (a *Activities) Check(ctx context.Context, p CheckParams) (CheckResult, error) {
-	return stage(ctx, a, p.Night, func(rows *atomic.Int64) (r CheckResult, err error) {
+	t := &task{night: p.Night, stage: "check", inputs: p.Parts, force: p.Force, asOf: p.Night.AsOf, basis: a.tables().Basis(schemas.Model{})}
+	return stage(ctx, a, t, func(rows *atomic.Int64) (r CheckResult, err error) {
 		bad := extract.Quarantine{Temp: spill.Folder(a.TempDir)}
 		defer bad.Close()
-		checker := scoring.NewChecker(reference.Default(), func(batch arrow.Record, firstRow int64, found []scoring.Quarantined) error {
+		checker := scoring.NewChecker(a.tables(), func(batch arrow.Record, firstRow int64, found []scoring.Quarantined) error {
 			for _, q := range found {
 				if err := bad.Add(batch, q.Index, firstRow+int64(q.Index), q.Reason); err != nil {
 					return err
@@ -48,11 +52,13 @@ func (a *Activities) Check(ctx context.Context, p CheckParams) (CheckResult, err
 			}
 			return nil
 		})
-		profile := newProfiler(p.Night.AsOf, reference.Default())
+		profile := newProfiler(p.Night.AsOf, a.tables())
 		if err := a.scan(ctx, p.Parts, func() extract.Sink { return profile.beside(checker.NewFeeder()) }, rows); err != nil {
 			return r, err
 		}
 		r.Profile = profile.result()
+		t.nulls = r.Profile.Nulls
+		t.doubt = r.Profile.AheadOfClock > 0 // by the next time the clock may have caught up
 		counts := checker.Counts()
 		r.RowsRead = counts.RowsRead
 		switch {

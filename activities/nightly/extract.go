@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -21,6 +22,7 @@ type ExtractParams struct {
 	Source string `json:"source,omitempty"`
 	// AcceptDrift is why lost or retyped columns are to be taken.
 	AcceptDrift string `json:"accept_drift,omitempty"`
+	Force       bool   `json:"force,omitempty"`
 }
 
 // ExtractResult is the rows as read, in typed parts.
@@ -36,7 +38,10 @@ type ExtractResult struct {
 	Form *schemas.ExtractForm `json:"form,omitempty"`
 	// Shards is in how many ranges the night is to be scored; up to 1: by one worker alone.
 	Shards int `json:"shards,omitempty"`
+	Origin
 }
+
+func (r *ExtractResult) files() []schemas.ArtifactRef { return r.Parts }
 
 // Rows is how many rows the parts hold.
 func (r ExtractResult) Rows() (n int64) {
@@ -76,51 +81,78 @@ func (r ExtractResult) Done() (int64, string) {
 
 // Extract copies the source into the night, typed, so that every later stage and every later question
 // reads the very rows of that night.
-func (a *Activities) Extract(ctx context.Context, p ExtractParams) (ExtractResult, error) {
-	return stage(ctx, a, p.Night, func(rows *atomic.Int64) (ExtractResult, error) {
-		var none ExtractResult
-		name, err := a.source(p.Source)
-		if err != nil {
-			return none, failure.Permanent(failure.BadRequest, err)
+func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractResult, err error) {
+	name, err := a.source(p.Source)
+	if err != nil {
+		return r, failure.Permanent(failure.BadRequest, err)
+	}
+	t := &task{night: p.Night, stage: "extract", force: p.Force}
+	t.find = func(ctx context.Context) {
+		if ref, reading, ok := source.Identify(ctx, name); ok {
+			t.inputs, t.also = []schemas.ArtifactRef{ref}, reading
 		}
+	}
+	r, err = stage(ctx, a, t, func(rows *atomic.Int64) (r ExtractResult, err error) {
 		f, err := source.Open(ctx, name, source.Options{Temp: a.TempDir, Progress: rows.Store, Threads: a.threads(), Memory: a.Memory, AsOf: p.Night.AsOf, Store: a.Store})
 		if err != nil {
-			return none, err
+			return r, err
 		}
 		defer f.Close()
 		if f.Rows() == 0 {
-			return none, failure.Permanent(failure.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
+			return r, failure.Permanent(failure.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
 		}
-		form := &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: f.Forms()}
-		if err := a.drift(ctx, form, f.ExtraColumns(), p.AcceptDrift); err != nil {
-			return none, err
+		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: f.Forms()}
+		if err := a.drift(ctx, r.Form, f.ExtraColumns(), p.AcceptDrift); err != nil {
+			return r, err
 		}
-		folder := p.Night.Path() + "/" + schemas.ExtractFolder
-		// Parts of an earlier attempt, when the source was longer, would be read with these by a wildcard.
-		old, err := a.Store.List(ctx, folder+"/")
+		if err := a.clearParts(ctx, p.Night, nil); err != nil {
+			return r, err
+		}
+		r.Parts, err = extract.Snapshot(ctx, f.File, a.Store, p.Night.Path()+"/"+schemas.ExtractFolder, a.threads(), rows.Store)
 		if err != nil {
-			return none, err
+			return r, err
 		}
-		for _, part := range old {
-			if err := a.Store.Delete(ctx, part); err != nil {
-				return none, err
-			}
+		if r.Source, err = f.Ref(); err != nil {
+			return r, err
 		}
-		parts, err := extract.Snapshot(ctx, f.File, a.Store, folder, a.threads(), rows.Store)
-		if err != nil {
-			return none, err
-		}
-		ref, err := f.Ref()
-		if err != nil {
-			return none, err
-		}
-		r := ExtractResult{Shards: a.shards(f.Rows()), Source: ref, Parts: parts, ExtraColumns: f.ExtraColumns(), Unreadable: f.Unreadable, Reading: f.Reading, Form: form}
+		r.ExtraColumns, r.Unreadable, r.Reading = f.ExtraColumns(), f.Unreadable, f.Reading
 		if r.Rows() != f.Rows() {
-			return none, failure.Permanent(failure.CountsDoNotReconcile,
+			return r, failure.Permanent(failure.CountsDoNotReconcile,
 				fmt.Errorf("the extract's footer promises %d rows, %d were read", f.Rows(), r.Rows()))
 		}
-		return r, f.Kept(ctx, a.Store, parts)
+		t.doubt = len(t.inputs) > 0 && t.inputs[0].SHA256 != r.Source.SHA256 // the file was replaced meanwhile
+		t.inputs = []schemas.ArtifactRef{r.Source}
+		return r, f.Kept(ctx, a.Store, r.Parts)
 	})
+	if err != nil {
+		return r, err
+	}
+	if r.Reused != nil { // under another name, or after a night of another form, it may have drifted
+		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: r.Form.Columns}
+		if err := a.drift(ctx, r.Form, r.ExtraColumns, p.AcceptDrift); err != nil {
+			return r, failure.Of(err)
+		}
+	}
+	r.Source.URI, r.Shards = name, a.shards(r.Rows())
+	return r, failure.Of(a.clearParts(ctx, p.Night, r.Parts))
+}
+
+// clearParts deletes the parts of an earlier attempt but for those to keep: when the source was longer they would be
+// read with the others by a wildcard.
+func (a *Activities) clearParts(ctx context.Context, night schemas.NightID, but []schemas.ArtifactRef) error {
+	old, err := a.Store.List(ctx, night.Path()+"/"+schemas.ExtractFolder+"/")
+	if err != nil {
+		return err
+	}
+	for _, part := range old {
+		if slices.ContainsFunc(but, func(kept schemas.ArtifactRef) bool { return kept.URI == part }) {
+			continue
+		}
+		if err := a.Store.Delete(ctx, part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // scan feeds every row of the parts once; a part's rows go on counting where the part before ended.

@@ -12,7 +12,6 @@ import (
 	"harmstack/activities/publish"
 	"harmstack/activities/report"
 	"harmstack/schemas"
-	"harmstack/schemas/reference"
 )
 
 // PublishParams is everything the stages before have left.
@@ -35,6 +34,11 @@ type PublishResult struct {
 	Superseded bool `json:"superseded"`
 	// Supersedes are the nights that this one has superseded.
 	Supersedes []schemas.NightID `json:"supersedes,omitempty"`
+	Origin
+}
+
+func (r *PublishResult) files() []schemas.ArtifactRef {
+	return []schemas.ArtifactRef{r.Ranking, {URI: r.Manifest.URI, SHA256: r.Manifest.SHA256}}
 }
 
 // Done is the line of the stage table.
@@ -50,7 +54,7 @@ func (r PublishResult) Done() (int64, string) {
 // seals the night with its manifest. Older nights that nobody has decided are superseded before the
 // comparison, so that none of them can still become the one approved last.
 func (a *Activities) Publish(ctx context.Context, p PublishParams) (PublishResult, error) {
-	return stage(ctx, a, p.Night, func(*atomic.Int64) (r PublishResult, err error) {
+	return stage(ctx, a, &task{night: p.Night, stage: "publish", inputs: p.Ranked.files(), doubt: true}, func(*atomic.Int64) (r PublishResult, err error) {
 		m, ref, err := publish.LoadManifest(ctx, a.Store, p.Night)
 		if sealed, sealedErr := publish.Sealed(ctx, a.Store, p.Night); sealedErr != nil {
 			return r, sealedErr
@@ -77,10 +81,18 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 	if err != nil {
 		return m, ref, err
 	}
-	tables := reference.Default()
 	m = schemas.Manifest{NightID: p.Night, RowsRead: p.Scored.RowsRead, Dispositions: p.Scored.Dispositions, Suspects: p.Ranked.Ranking.Rows,
-		Facts: p.Scored.Facts, Cut: p.Ranked.Cut, Edition: tables.Edition, Rules: tables.Rules, Supplement: tables.Supplement,
-		Resolutions: tables.Resolutions, Model: model.Named(), Inputs: []schemas.ArtifactRef{p.Extracted.Source}, Code: a.Code}
+		Facts: p.Scored.Facts, Cut: p.Ranked.Cut, Basis: a.tables().Basis(model), Inputs: []schemas.ArtifactRef{p.Extracted.Source}, Code: a.Code}
+	if p.Scored.Basis != nil { // as the workers that scored had it: this one may be configured otherwise by now
+		m.Basis = *p.Scored.Basis
+	}
+	record := func(stage string, o Origin, outputs []schemas.ArtifactRef, reads ...string) {
+		m.Stages = append(m.Stages, schemas.StageRecord{Stage: stage, Reads: reads, Outputs: outputs, Code: o.Code, Reused: o.Reused})
+	}
+	record("extract", p.Extracted.Origin, p.Extracted.files())
+	record("check", p.Checked.Origin, p.Checked.files(), "extract")
+	record("score", p.Scored.Origin, p.Scored.files(), "extract")
+	record("rank", p.Ranked.Origin, p.Ranked.files(), "score")
 	m.Facts.Unreadable, m.Profile = p.Extracted.Unreadable, p.Checked.Profile
 	m.Reading, m.Form = p.Extracted.Reading, p.Extracted.Form
 	made := append([]schemas.ArtifactRef{}, p.Extracted.Parts...)
@@ -125,6 +137,7 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 		return m, ref, err
 	}
 	m.Outputs = append(m.Outputs, html)
+	record("publish", Origin{Code: a.Code}, []schemas.ArtifactRef{changes, html}, "rank")
 	ref, err = publish.Publish(ctx, a.Store, m)
 	return m, ref, err
 }

@@ -12,7 +12,6 @@ import (
 	"harmstack/activities/ranking"
 	"harmstack/activities/scoring"
 	"harmstack/schemas"
-	"harmstack/schemas/reference"
 )
 
 // RankParams names the scored suspects.
@@ -20,6 +19,7 @@ type RankParams struct {
 	Night  schemas.NightID `json:"night"`
 	Model  string          `json:"model,omitempty"`
 	Shards []Shard         `json:"shards"`
+	Force  bool            `json:"force,omitempty"`
 }
 
 // RankResult is everybody in order, the stack, and what put its suspects there.
@@ -29,6 +29,11 @@ type RankResult struct {
 	Stack         schemas.ArtifactRef `json:"stack"`
 	StackCSV      schemas.ArtifactRef `json:"stack_csv"`
 	Contributions schemas.ArtifactRef `json:"contributions"`
+	Origin
+}
+
+func (r *RankResult) files() []schemas.ArtifactRef {
+	return []schemas.ArtifactRef{r.Ranking, r.Stack, r.StackCSV, r.Contributions}
 }
 
 // Done is the line of the stage table.
@@ -39,7 +44,12 @@ func (r RankResult) Done() (int64, string) {
 // Rank merges the shards into one order and writes ranking.parquet, stack.parquet, stack.csv and
 // contributions.parquet.
 func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error) {
-	return stage(ctx, a, p.Night, func(rows *atomic.Int64) (r RankResult, err error) {
+	basis, err := a.basis(p.Model)
+	if err != nil {
+		return RankResult{}, err
+	}
+	t := &task{night: p.Night, stage: "rank", inputs: filesOf(p.Shards), force: p.Force, basis: basis}
+	return stage(ctx, a, t, func(rows *atomic.Int64) (r RankResult, err error) {
 		model, err := loadModel(p.Model)
 		if err != nil {
 			return r, err
@@ -58,7 +68,7 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 		}
 		r.Ranking, err = write(schemas.RankingFile, schemas.RankingSchema, func(w io.Writer) (int64, error) {
 			return ranking.WriteAll(w, func(yield func([]schemas.Ranked) error) error {
-				return scoring.Rank(ctx, reference.Default(), scored.sums, scored.suspects, func(batch []schemas.Ranked) error {
+				return scoring.Rank(ctx, a.tables(), scored.sums, scored.suspects, func(batch []schemas.Ranked) error {
 					rows.Add(int64(len(batch)))
 					stack.Add(batch)
 					return yield(batch)

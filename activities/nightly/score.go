@@ -15,7 +15,6 @@ import (
 	"harmstack/activities/scoring"
 	"harmstack/activities/spill"
 	"harmstack/schemas"
-	"harmstack/schemas/reference"
 )
 
 // ScoreParams names the rows and the model.
@@ -28,6 +27,7 @@ type ScoreParams struct {
 	// again.
 	ExtraColumns int   `json:"extra_columns"`
 	Quarantined  int64 `json:"quarantined"`
+	Force        bool  `json:"force,omitempty"`
 }
 
 // ScoreResult is the suspects, scored, by shards of which each is in order, and what became of every row.
@@ -36,7 +36,12 @@ type ScoreResult struct {
 	Dispositions schemas.Dispositions `json:"dispositions"`
 	Facts        schemas.Facts        `json:"facts"`
 	Shards       []Shard              `json:"shards"`
+	// Basis is what the workers that scored went by.
+	Basis *schemas.Basis `json:"basis,omitempty"`
+	Origin
 }
+
+func (r *ScoreResult) files() []schemas.ArtifactRef { return filesOf(r.Shards) }
 
 // Shard is what one scoring leaves for the rank stage.
 type Shard struct {
@@ -46,6 +51,13 @@ type Shard struct {
 	Sums schemas.ArtifactRef `json:"sums"`
 	// Candidates are the contributions of those who may be on the stack.
 	Candidates schemas.ArtifactRef `json:"candidates"`
+}
+
+func filesOf(shards []Shard) (refs []schemas.ArtifactRef) {
+	for _, s := range shards {
+		refs = append(refs, s.Suspects, s.Sums, s.Candidates)
+	}
+	return refs
 }
 
 // Suspects is how many were scored.
@@ -63,7 +75,12 @@ func (r ScoreResult) Done() (int64, string) {
 
 // Score accounts for every row, scores every suspect, and writes the suspects for the rank stage.
 func (a *Activities) Score(ctx context.Context, p ScoreParams) (ScoreResult, error) {
-	return stage(ctx, a, p.Night, func(rows *atomic.Int64) (r ScoreResult, err error) {
+	basis, err := a.basis(p.Model)
+	if err != nil {
+		return ScoreResult{}, err
+	}
+	t := &task{night: p.Night, stage: "score", inputs: p.Parts, force: p.Force, asOf: p.Night.AsOf, basis: basis, also: []int64{int64(p.ExtraColumns), p.Quarantined}}
+	return stage(ctx, a, t, func(rows *atomic.Int64) (r ScoreResult, err error) {
 		engine, err := a.engine(p.Night, p.Model)
 		if err != nil {
 			return r, err
@@ -85,7 +102,7 @@ func (a *Activities) Score(ctx context.Context, p ScoreParams) (ScoreResult, err
 		if err != nil {
 			return r, err
 		}
-		r = ScoreResult{RowsRead: scores.RowsRead, Dispositions: scores.Dispositions, Facts: scores.Facts}
+		r = ScoreResult{RowsRead: scores.RowsRead, Dispositions: scores.Dispositions, Facts: scores.Facts, Basis: &basis}
 		r.Facts.ExtraColumns = int64(p.ExtraColumns)
 		if err := r.reconcile(p, scores.Suspects); err != nil {
 			return r, err
@@ -101,7 +118,7 @@ func (a *Activities) engine(night schemas.NightID, name string) (*scoring.Engine
 	if err != nil {
 		return nil, err
 	}
-	engine, err := scoring.New(scoring.Options{AsOf: night.AsOf, Tables: reference.Default(), Model: model,
+	engine, err := scoring.New(scoring.Options{AsOf: night.AsOf, Tables: a.tables(), Model: model,
 		Spill: spill.Folder(a.TempDir), Memory: a.Memory})
 	if err != nil {
 		return nil, failure.Permanent(failure.BadRequest, err)

@@ -2,6 +2,7 @@ package nightly
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -26,8 +27,9 @@ type ScatterParams struct {
 	Model string                `json:"model,omitempty"`
 	Parts []schemas.ArtifactRef `json:"parts"`
 	// Shard is which of the Shards this is.
-	Shard  int `json:"shard"`
-	Shards int `json:"shards"`
+	Shard  int  `json:"shard"`
+	Shards int  `json:"shards"`
+	Force  bool `json:"force,omitempty"`
 }
 
 // ScatterResult is the rows of some parts, by ranges of allegations.
@@ -38,7 +40,10 @@ type ScatterResult struct {
 	AgesOutOfRange int64                 `json:"ages_out_of_range"`
 	Reasons        []ReasonCount         `json:"reasons,omitempty"`
 	Ranges         []schemas.ArtifactRef `json:"ranges"`
+	Origin
 }
+
+func (r *ScatterResult) files() []schemas.ArtifactRef { return r.Ranges }
 
 // ReasonCount counts the rows that are quarantined for one reason.
 type ReasonCount struct {
@@ -56,6 +61,7 @@ type SettleParams struct {
 	Inputs []schemas.ArtifactRef `json:"inputs"`
 	Shard  int                   `json:"shard"`
 	Shards int                   `json:"shards"`
+	Force  bool                  `json:"force,omitempty"`
 }
 
 // SettleResult is the rows that count, by ranges of suspects, and what became of the others.
@@ -64,7 +70,10 @@ type SettleResult struct {
 	Dispositions schemas.Dispositions  `json:"dispositions"`
 	Conflicting  int64                 `json:"conflicting"`
 	Ranges       []schemas.ArtifactRef `json:"ranges"`
+	Origin
 }
+
+func (r *SettleResult) files() []schemas.ArtifactRef { return r.Ranges }
 
 // Done is the line of the stage table.
 func (r SettleResult) Done() (int64, string) { return r.RowsRead, "" }
@@ -75,14 +84,23 @@ type ShardResult struct {
 	Dispositions schemas.Dispositions `json:"dispositions"`
 	Facts        schemas.Facts        `json:"facts"`
 	Shard        Shard                `json:"shard"`
+	Basis        *schemas.Basis       `json:"basis,omitempty"`
+	Origin
 }
+
+func (r *ShardResult) files() []schemas.ArtifactRef { return filesOf([]Shard{r.Shard}) }
 
 // Done is the line of the stage table.
 func (r ShardResult) Done() (int64, string) { return r.RowsRead, "" }
 
 // Scatter reads its parts once.
 func (a *Activities) Scatter(ctx context.Context, p ScatterParams) (ScatterResult, error) {
-	return stage(ctx, a, p.Night, func(rows *atomic.Int64) (r ScatterResult, err error) {
+	basis, err := a.basis(p.Model)
+	if err != nil {
+		return ScatterResult{}, err
+	}
+	t := &task{night: p.Night, stage: "scatter", inputs: p.Parts, force: p.Force, asOf: p.Night.AsOf, basis: basis, also: []int{p.Shard, p.Shards}, part: fmt.Sprint(p.Shard)}
+	return stage(ctx, a, t, func(rows *atomic.Int64) (r ScatterResult, err error) {
 		engine, err := a.engine(p.Night, p.Model)
 		if err != nil {
 			return r, err
@@ -103,7 +121,11 @@ func (a *Activities) Scatter(ctx context.Context, p ScatterParams) (ScatterResul
 
 // Settle decides which version of each allegation stays.
 func (a *Activities) Settle(ctx context.Context, p SettleParams) (SettleResult, error) {
-	return stage(ctx, a, p.Night, func(rows *atomic.Int64) (r SettleResult, err error) {
+	t, err := a.settling("settle", p)
+	if err != nil {
+		return SettleResult{}, err
+	}
+	return stage(ctx, a, t, func(rows *atomic.Int64) (r SettleResult, err error) {
 		engine, err := a.engine(p.Night, p.Model)
 		if err != nil {
 			return r, err
@@ -124,7 +146,11 @@ func (a *Activities) Settle(ctx context.Context, p SettleParams) (SettleResult, 
 
 // ScoreShard scores the suspects of a range.
 func (a *Activities) ScoreShard(ctx context.Context, p SettleParams) (ShardResult, error) {
-	return stage(ctx, a, p.Night, func(rows *atomic.Int64) (r ShardResult, err error) {
+	t, err := a.settling("score-shard", p)
+	if err != nil {
+		return ShardResult{}, err
+	}
+	return stage(ctx, a, t, func(rows *atomic.Int64) (r ShardResult, err error) {
 		engine, err := a.engine(p.Night, p.Model)
 		if err != nil {
 			return r, err
@@ -137,10 +163,15 @@ func (a *Activities) ScoreShard(ctx context.Context, p SettleParams) (ShardResul
 		if err != nil {
 			return r, err
 		}
-		r = ShardResult{RowsRead: scores.RowsRead, Dispositions: scores.Dispositions, Facts: scores.Facts}
+		r = ShardResult{RowsRead: scores.RowsRead, Dispositions: scores.Dispositions, Facts: scores.Facts, Basis: &t.basis}
 		r.Shard, err = a.writeShard(ctx, fmt.Sprintf("%s/score-%03d", p.Night.WorkPath(), p.Shard), scores)
 		return r, err
 	})
+}
+
+func (a *Activities) settling(stage string, p SettleParams) (*task, error) {
+	basis, err := a.basis(p.Model)
+	return &task{night: p.Night, stage: stage, inputs: p.Inputs, force: p.Force, asOf: p.Night.AsOf, basis: basis, also: []int{p.Shard, p.Shards}, part: fmt.Sprint(p.Shard)}, err
 }
 
 // ship writes what an engine holds, a file a range. An attempt has a folder of its own: one that was
@@ -206,11 +237,18 @@ func Combine(p ScoreParams, scattered []ScatterResult, settled []SettleResult, s
 		received += s.RowsRead
 		passed += rowsIn(s.Ranges)
 	}
-	for _, s := range scored {
+	for i, s := range scored {
+		if i == 0 || s.Reused == nil {
+			r.Reused = s.Reused // only when all of them were
+		}
 		r.Dispositions.Add(s.Dispositions)
 		r.Facts.Lowest += s.Facts.Lowest
 		r.Facts.Supplement += s.Facts.Supplement
 		r.Shards = append(r.Shards, s.Shard)
+		if first := scored[0].Basis; first != nil && s.Basis != nil && *first != *s.Basis {
+			return r, failure.Permanent(failure.BadRequest, errors.New("the workers that scored the night have different tables or models: give them the same configuration and start it again"))
+		}
+		r.Basis, r.Code = s.Basis, s.Code
 		taken += s.RowsRead
 	}
 	if shipped != received || passed != taken {

@@ -108,6 +108,17 @@ func LoadManifest(ctx context.Context, st *store.Store, id schemas.NightID) (sch
 	return m, ref, nil
 }
 
+// ReadManifest reads the manifest at a path of a store: that of a folder which `starter score` made.
+func ReadManifest(ctx context.Context, st *store.Store, key string) (m schemas.Manifest, err error) {
+	data, err := st.Read(ctx, key)
+	if err == nil {
+		if err = json.Unmarshal(data, &m); err != nil {
+			err = fmt.Errorf("%s: %w: %w", key, store.ErrDamaged, err)
+		}
+	}
+	return m, err
+}
+
 // loadExact reads the manifest that a decision named, and refuses any other.
 func loadExact(ctx context.Context, st *store.Store, want schemas.ManifestRef) (schemas.Manifest, error) {
 	m, ref, err := LoadManifest(ctx, st, want.NightID)

@@ -119,8 +119,8 @@ func sample(t testing.TB, suspects int) (Page, []schemas.Ranked) {
 	}
 	last := p.Stack[len(p.Stack)-1]
 	m := schemas.Manifest{NightID: schemas.NightID{AsOf: asOf, Revision: 7}, Suspects: int64(suspects),
-		Cut:     schemas.Cut{Depth: 100, Stack: int64(len(p.Stack)), Score: last.Score, InsideTie: true, TiedIn: 2, TiedOut: 3},
-		Edition: tables.Edition, Rules: tables.Rules, Supplement: tables.Supplement, Resolutions: tables.Resolutions, Model: model.Named(),
+		Cut:      schemas.Cut{Depth: 100, Stack: int64(len(p.Stack)), Score: last.Score, InsideTie: true, TiedIn: 2, TiedOut: 3},
+		Basis:    tables.Basis(model),
 		Inputs:   []schemas.ArtifactRef{{URI: "/secret/place/extract.parquet", SHA256: "ab12" + tables.Edition.SHA256[4:], Rows: 214_803, Bytes: 9_104_331}},
 		Previous: &schemas.ManifestRef{NightID: schemas.NightID{AsOf: asOf.AddDays(-1), Revision: 8}},
 		Changes:  &schemas.ChangeCount{Entered: 6, Left: 6, Moved: 86, Stayed: 8},

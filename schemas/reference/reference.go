@@ -1,19 +1,23 @@
 // Package reference holds the tables that decide which offences count and what they weigh: the
 // Cambridge Crime Harm Index, the VAWG rule set, its supplement and resolutions, and the boroughs.
 //
-// The tables are embedded as published and validated when they are loaded. The package must not know
-// extracts, suspects or files: it is asked about one offence at a time.
+// The tables are embedded as published, or files that a deployment names, and validated when they are loaded. The
+// package must not know extracts or suspects: it is asked about one offence at a time.
 package reference
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/csv"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,6 +96,7 @@ type offence struct {
 	tenths     int64
 	weighed    bool // the supplement lists offences without a weight
 	supplement bool
+	ruled      bool // the rule set says whether it is VAWG
 	vawg       bool
 	female     bool // the offence itself names a female victim
 }
@@ -106,8 +111,23 @@ var Default = sync.OnceValue(func() *Tables {
 	return t
 })
 
+// Paths name files that take the place of embedded tables: a newer edition of the index, another rule set, a supplement,
+// resolutions. An empty one is the embedded table.
+type Paths struct{ Edition, Rules, Supplement, Resolutions string }
+
+// LoadPaths reads and validates the tables as Load does, those that are named from their files. A table is named after
+// its file: cchi-2025.csv is cchi-2025.
+func LoadPaths(p Paths) (*Tables, error) {
+	if p == (Paths{}) {
+		return Default(), nil
+	}
+	return load(Files, map[string]string{EditionFile: p.Edition, RulesFile: p.Rules, SupplementFile: p.Supplement, ResolutionsFile: p.Resolutions})
+}
+
 // Load reads and validates the tables in a folder. The error names every fault by file and line.
-func Load(dir fs.FS) (*Tables, error) {
+func Load(dir fs.FS) (*Tables, error) { return load(dir, nil) }
+
+func load(dir fs.FS, other map[string]string) (*Tables, error) {
 	t := &Tables{
 		byLower: map[string]int{},
 		byURN:   map[string][]*offence{},
@@ -115,42 +135,70 @@ func Load(dir fs.FS) (*Tables, error) {
 		byCode:  map[string][]*offence{},
 		lowest:  map[pair]bool{},
 	}
-	l := loader{dir: dir}
+	l := loader{dir: dir, other: other}
 	t.Edition = l.table(EditionFile, "cchi-2020", "urn,home_office_code,offence_class,title,days,proxy,notifiable,offence_group,offence_subgroup", t.addOffence)
+	if err := l.err(); err != nil {
+		return nil, err // the other tables would find nothing right in a wrong index
+	}
 	t.Rules = l.table(RulesFile, "vawg-v1", "urn,home_office_code,offence_class,title,victim_sex_in_code,vawg,reason", t.addRule)
 	t.Supplement = l.table(SupplementFile, "vawg-supplement-v1", "home_office_code,offence_class,title,vawg,days,basis", t.addSupplement)
 	t.Resolutions = l.table(ResolutionsFile, "resolutions-v1", "home_office_code,offence_class,rule,reason", t.addResolution)
 	l.table(BoroughsFile, "boroughs", "borough,bcu,bcu_code", t.addBorough)
-	if err := errors.Join(l.errs...); err != nil {
+	if err := l.err(); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
 type loader struct {
-	dir  fs.FS
-	errs []error
+	dir   fs.FS
+	other map[string]string // paths of files that take the place of those in dir
+	errs  []error
+}
+
+// shownFaults is how many faults of the tables are told: one wrong column is a fault of every row.
+const shownFaults = 10
+
+func (l *loader) err() error {
+	if n := len(l.errs) - shownFaults; n > 0 {
+		return errors.Join(append(l.errs[:shownFaults:shownFaults], fmt.Errorf("and %d more faults", n))...)
+	}
+	return errors.Join(l.errs...)
+}
+
+func (l *loader) fault(format string, args ...any) {
+	l.errs = append(l.errs, fmt.Errorf("reference table "+format, args...))
 }
 
 // table hands every row of a file to add and collects the faults with file and line.
 func (l *loader) table(file, name, header string, add func(row []string) error) schemas.Named {
 	data, err := fs.ReadFile(l.dir, file)
+	if path := l.other[file]; path != "" {
+		data, err = os.ReadFile(path)
+		file, name = path, strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	}
 	if err != nil {
-		l.errs = append(l.errs, fmt.Errorf("reference table: %w", err))
+		l.fault("%s: %w", file, err)
 		return schemas.Named{}
 	}
-	rows, err := csv.NewReader(strings.NewReader(string(data))).ReadAll()
-	if err != nil {
-		l.errs = append(l.errs, fmt.Errorf("reference table %s: %w", file, err))
+	text := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff")))) // as spreadsheets write it
+	row, err := text.Read()
+	if err != nil || strings.Join(row, ",") != header {
+		l.fault("%s: the header must be %s", file, header)
 		return schemas.Named{}
 	}
-	if len(rows) == 0 || strings.Join(rows[0], ",") != header {
-		l.errs = append(l.errs, fmt.Errorf("reference table %s: the header must be %s", file, header))
-		return schemas.Named{}
-	}
-	for i, row := range rows[1:] {
+	for {
+		row, err := text.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			l.fault("%s: %w", file, err) // with its line
+			break
+		}
 		if err := add(row); err != nil {
-			l.errs = append(l.errs, fmt.Errorf("reference table %s, line %d: %w", file, i+2, err))
+			line, _ := text.FieldPos(0)
+			l.fault("%s, line %d: %w", file, line, err)
 		}
 	}
 	sum := sha256.Sum256(data)
@@ -192,13 +240,22 @@ func (t *Tables) addRule(row []string) error {
 		return fmt.Errorf("urn %s is %s %s in the index, %s %s here", row[0], o.key.code, o.key.class, row[1], row[2])
 	}
 	var err error
-	o.female = row[4] == "female"
+	if o.ruled {
+		return fmt.Errorf("urn %s stands twice", row[0])
+	}
+	o.ruled = true
+	if o.female = row[4] == "female"; !o.female && !slices.Contains([]string{"any", "male"}, row[4]) {
+		return fmt.Errorf("victim_sex_in_code is %q, it must be any, female or male", row[4])
+	}
 	o.vawg, err = parseYes(row[5])
 	return err
 }
 
 func (t *Tables) addSupplement(row []string) error {
 	o := &offence{key: pair{row[0], row[1]}, title: row[2], supplement: true}
+	if len(t.byPair[o.key]) > 0 && t.byPair[o.key][0].supplement {
+		return fmt.Errorf("%s stands twice", schemas.TrimSpace(row[0]+" "+row[1]))
+	}
 	if t.byCode[row[0]] != nil && !t.byCode[row[0]][0].supplement {
 		return fmt.Errorf("code %s is in the index already", row[0])
 	}
@@ -259,6 +316,11 @@ func parseTenths(s string) (int64, error) {
 		return 0, fmt.Errorf("weight %q is not a positive number of days in whole tenths", s)
 	}
 	return int64(n), nil
+}
+
+// Basis names the tables, beside a model.
+func (t *Tables) Basis(m schemas.Model) schemas.Basis {
+	return schemas.Basis{Edition: t.Edition, Rules: t.Rules, Supplement: t.Supplement, Resolutions: t.Resolutions, Model: m.Named()}
 }
 
 // Boroughs are the 32, in the order of their names.

@@ -1,9 +1,15 @@
 package reference
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"harmstack/schemas"
 )
 
 // The expected weights are read off the published tables by hand.
@@ -65,6 +71,14 @@ func TestLoadRefuses(t *testing.T) {
 		{"a supplement of a code in the index", SupplementFile, "008/77", "008/01", "code 008/01 is in the index already"},
 		{"an unknown rule", ResolutionsFile, ",lowest,", ",first,", `rule "first" is unknown`},
 		{"a resolution of nothing", ResolutionsFile, "008/01", "008/99", "is not an ambiguous pair"},
+		{"a negative weight", EditionFile, ",547.5,", ",-547.5,", `weight "-547.5"`},
+		{"a weight of nothing", EditionFile, ",547.5,", ",0,", `weight "0"`},
+		{"a row too short", EditionFile, "1.1.2.0,001/02,1,", "1.1.2.0,001/02,", "line 3: wrong number of fields"},
+		{"two rules for an urn", RulesFile, "\n1.1.2.0,001/02,1,", "\n1.1.1.1,001/01,1,x,any,no,x\n1.1.2.0,001/02,1,", "line 3: urn 1.1.1.1 stands twice"},
+		{"a sex that is none", RulesFile, ",any,", ",both,", `victim_sex_in_code is "both"`},
+		{"a supplement twice", SupplementFile, "\n008/78,", "\n008/77,", "line 3: 008/77 stands twice"},
+		{"faults beyond counting", RulesFile, ",any,", ",both,", "and 123 more faults"},
+		{"another column", SupplementFile, ",days,basis", ",days,basis,note", "the header must be home_office_code,"},
 		{"another header", BoroughsFile, "borough,bcu,", "name,bcu,", "the header must be borough,bcu,bcu_code"},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
@@ -75,7 +89,7 @@ func TestLoadRefuses(t *testing.T) {
 					t.Fatal(err)
 				}
 				if f == c.file {
-					data = []byte(strings.Replace(string(data), c.from, c.to, 1))
+					data = []byte(strings.Replace(string(data), c.from, c.to, times(c.scenario)))
 				}
 				dir[f] = &fstest.MapFile{Data: data}
 			}
@@ -84,5 +98,46 @@ func TestLoadRefuses(t *testing.T) {
 				t.Errorf("error %v does not say %q", err, c.want)
 			}
 		})
+	}
+}
+
+func times(scenario string) int {
+	if scenario == "faults beyond counting" {
+		return -1
+	}
+	return 1
+}
+
+// A file takes the place of one table, and is named after itself. The weight is read off the changed line.
+func TestLoadPaths(t *testing.T) {
+	data, err := Files.ReadFile(EditionFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "cchi-2030.csv")
+	changed := "\ufeff" + strings.ReplaceAll(string(data), "\r\n", "\n") // as saved elsewhere
+	changed = strings.Replace(changed, "1.1.1.1,001/01,1,Murder - of persons aged 1 year or over,5475,", "1.1.1.1,001/01,1,Murder - of persons aged 1 year or over,6000.5,", 1)
+	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tables, err := LoadPaths(Paths{Edition: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256([]byte(changed))
+	if want := (schemas.Named{Name: "cchi-2030", SHA256: hex.EncodeToString(sum[:])}); tables.Edition != want || tables.Rules != Default().Rules {
+		t.Errorf("edition %+v, rules %+v", tables.Edition, tables.Rules)
+	}
+	if w := tables.Weigh("1.1.1.1", "", "", true); w.Tenths != 60005 {
+		t.Errorf("murder weighs %d tenths", w.Tenths)
+	}
+	if w := Default().Weigh("1.1.1.1", "", "", true); w.Tenths != 54750 {
+		t.Errorf("in the embedded edition murder weighs %d tenths", w.Tenths)
+	}
+	if same, err := LoadPaths(Paths{}); err != nil || same != Default() {
+		t.Errorf("no path: %v", err)
+	}
+	if _, err := LoadPaths(Paths{Rules: "nowhere.csv"}); err == nil || !strings.Contains(err.Error(), "nowhere.csv") {
+		t.Errorf("error %v", err)
 	}
 }

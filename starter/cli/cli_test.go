@@ -174,7 +174,11 @@ func TestBadCommandLines(t *testing.T) {
 	t.Setenv("HARMSTACK_STORE", "")
 	for _, c := range []struct{ line, want string }{
 		{"scor", "unknown command"},
-		{"score --out x --as-of 2026-06-30", `"extract" not set`},
+		{"score --out x --as-of 2026-06-30", "[extract night]"},
+		{"score --extract x --out x", "--as-of: name the last full date"},
+		{"score --extract x --night 2026-06-30 --out x", "[extract night]"},
+		{"score --night 2026-06-30 --out x", "no store: set HARMSTACK_STORE"},
+		{"score --extract x --as-of 2026-06-30 --out x --edition nowhere.csv", "reference table nowhere.csv"},
 		{"generate --out x --as-of 2026-02-30", "not a calendar date"},
 		{"generate --out x --as-of 2026-06-30 --suspects 0", "at least 1"},
 		{"generate --out /nowhere/x --as-of 2026-06-30", "cannot write /nowhere/x"},

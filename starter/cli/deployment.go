@@ -23,13 +23,17 @@ import (
 // openStore opens the store that --store or the environment names.
 func openStore(cmd *cobra.Command) (*store.Store, error) {
 	url, _ := cmd.Flags().GetString("store")
+	return openStoreAt(cmd.Context(), url)
+}
+
+func openStoreAt(ctx context.Context, url string) (*store.Store, error) {
 	if url == "" {
 		url = os.Getenv("HARMSTACK_STORE")
 	}
 	if url == "" {
 		return nil, errors.New("no store: set HARMSTACK_STORE or give --store (after a demo: --store harmstack-demo/store)")
 	}
-	return store.Open(cmd.Context(), url)
+	return store.Open(ctx, url)
 }
 
 // storeFlag adds --store.

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -194,97 +193,6 @@ func short(s string, n int) string {
 		return string(r[:n-1]) + "…"
 	}
 	return s
-}
-
-func diffCommand() *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:     "diff DATE1 DATE2",
-		GroupID: groupLook,
-		Short:   "Show who entered, left or moved between two nights",
-		Long: `Show who entered, left or moved between the stacks of two nights. The newest revision of each
-date counts; a revision is named as 2026-06-30-r1.`,
-		Example: `  starter diff 2026-06-29 2026-06-30
-  starter diff 2026-06-30-r1 2026-06-30-r2 --json`,
-		Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, out := cmd.Context(), cmd.OutOrStdout()
-			st, err := openStore(cmd)
-			if err != nil {
-				return err
-			}
-			defer st.Close()
-			var nights [2]schemas.Manifest
-			var stacks [2][]schemas.Ranked
-			for i, arg := range args {
-				n, err := parseNight(arg)
-				if err == nil {
-					nights[i], _, err = n.find(ctx, st)
-				}
-				if err == nil {
-					stacks[i], err = readOutput[schemas.Ranked](ctx, st, nights[i], schemas.StackFile)
-				}
-				if err == nil {
-					err = look(ctx, st, "looked at the stack", nights[i].NightID, "to compare two nights")
-				}
-				if err != nil {
-					return err
-				}
-			}
-			contributions, err := readOutput[schemas.Contribution](ctx, st, nights[0], schemas.ContributionsFile)
-			if err != nil {
-				return err
-			}
-			everybody, err := eachRanked(ctx, st, nights[1])
-			if err != nil {
-				return err
-			}
-			model, err := schemas.LoadModel(nights[1].Model.Name)
-			if err != nil {
-				return err
-			}
-			changes, err := publish.Comparison{Previous: stacks[0], Contributions: contributions, Stack: stacks[1], Ranking: everybody,
-				AsOf: nights[1].AsOf, WindowDays: model.WindowDays}.Changes()
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(out, changes)
-			}
-			n := publish.CountChanges(changes)
-			fmt.Fprintf(out, "%s to %s: %d entered, %d left, %d moved, %d stayed.\n\n", nights[0].NightID, nights[1].NightID, n.Entered, n.Left, n.Moved, n.Stayed)
-			rows := [][]string{{"CHANGE", "SUSPECT", "FROM", "TO", "WHY"}}
-			for _, c := range changes {
-				if c.Kind != schemas.ChangeStayed {
-					rows = append(rows, []string{c.Kind, c.SuspectID, position(c.Previous), position(c.Position), orDash(c.Reason)})
-				}
-			}
-			return table(out, rows)
-		},
-	}
-	storeFlag(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
-}
-
-func position(p *int64) string {
-	if p == nil {
-		return "-"
-	}
-	return strconv.FormatInt(*p, 10)
-}
-
-// parseNight reads 2026-06-30 or 2026-06-30-r2.
-func parseNight(s string) (n nightFlags, err error) {
-	date := s
-	if len(s) > len(schemas.DateLayout)+2 && s[len(schemas.DateLayout):len(schemas.DateLayout)+2] == "-r" {
-		date = s[:len(schemas.DateLayout)]
-		if n.revision, err = strconv.Atoi(s[len(schemas.DateLayout)+2:]); err != nil || n.revision < 1 {
-			return n, errors.New("a revision is written like 2026-06-30-r2")
-		}
-	}
-	n.asOf, err = schemas.ParseDate(date)
-	return n, err
 }
 
 func statusCommand() *cobra.Command {

@@ -31,10 +31,12 @@ func runCommand() *cobra.Command {
 		GroupID: groupNight,
 		Short:   "Start a night and follow it",
 		Long: `Start a night and follow it to its end. Without flags: last night, from the configured extract.
-The same night again is its next revision. Ctrl-C stops following; the night goes on.`,
+The same night again is its next revision; a stage whose inputs, tables, model and code are
+unchanged is not done again but taken from where it was done, once its files are verified. Ctrl-C stops following; the night goes on.`,
 		Example: `  starter run
   starter run --as-of 2026-06-30 --extract /data/extract.parquet
-  starter run --as-of 2026-06-30 --dry-run`,
+  starter run --as-of 2026-06-30 --dry-run
+  starter run --as-of 2026-06-30 --force`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := request.Validate(); err != nil {
@@ -62,6 +64,7 @@ The same night again is its next revision. Ctrl-C stops following; the night goe
 	f.BoolVar(&request.Wait, "wait", false, "wait for a source that is late, as a scheduled night does")
 	f.StringVar(&request.AcceptDrift, "accept-drift", "", "the `reason` to take an extract that lost or retyped a column since the last night from the same source")
 	f.BoolVar(&request.DryRun, "dry-run", false, "publish nothing and task nobody")
+	f.BoolVar(&request.Force, "force", false, "do every stage again, also where a result from the same inputs is there")
 	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return cmd
 }

@@ -39,7 +39,7 @@ New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`
 	root.AddCommand(
 		demoCommand(), generateCommand(), scoreCommand(), extractCommand(),
 		runCommand(), backfillCommand(), scheduleCommand(), retentionCommand(), decisionCommand(approve), decisionCommand(hold), doctorCommand(),
-		stackCommand(), explainCommand(), diffCommand(), statusCommand(), checksCommand(),
+		stackCommand(), explainCommand(), diffCommand(), lineageCommand(), statusCommand(), checksCommand(),
 		taskingCommand(), teamsCommand(),
 	)
 	for _, a := range answers {

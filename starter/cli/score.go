@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -31,6 +33,9 @@ import (
 // scoreRequest is what `starter score` is asked for.
 type scoreRequest struct {
 	extract, out, model string
+	night               string
+	store               string
+	tables              reference.Paths
 	asOf                schemas.Date
 	threads             int
 	memory              int64
@@ -42,15 +47,21 @@ func scoreCommand() *cobra.Command {
 	var r scoreRequest
 	var memory string
 	cmd := &cobra.Command{
-		Use:     "score --extract FILE --as-of DATE --out DIR",
+		Use:     "score --extract FILE --as-of DATE --out DIR | --night NIGHT --out DIR",
 		GroupID: groupTry,
-		Short:   "Check, score and rank an extract here and now, without Temporal",
+		Short:   "Check, score and rank an extract, or a past night's, here and now, without Temporal",
 		Long: `Check, score and rank an extract here and now, without Temporal. DIR then holds what a night
 leaves: ranking.parquet, stack.parquet, stack.csv, contributions.parquet, quarantine.parquet,
-report.html and, last, manifest.json.`,
+report.html and, last, manifest.json.
+
+With --night the rows are those that a published night kept, and the date is its date. Give another
+edition of the index, rule set, supplement or model, and ` + "`starter diff`" + ` tells who would enter and
+leave under it, and why. The night itself is not touched.`,
 		Example: `  starter score --extract extract.parquet --as-of 2026-06-30 --out night
   starter score --extract big.parquet --as-of 2026-06-30 --out night --memory 256MiB
-  starter score --extract extract.parquet --as-of 2026-06-30 --out night --model sum`,
+  starter score --extract extract.parquet --as-of 2026-06-30 --out night --model sum
+  starter score --night 2026-06-30 --edition cchi-2025.csv --rules vawg-2025.csv --out under-2025
+  starter diff 2026-06-30 ./under-2025`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// What a scoring holds has no pointers: to collect often costs little, and saves memory.
@@ -65,6 +76,7 @@ report.html and, last, manifest.json.`,
 				defer debug.SetMemoryLimit(debug.SetMemoryLimit(r.memory * 3 / 4))
 			}
 			start := time.Now()
+			r.store, _ = cmd.Flags().GetString("store")
 			m, err := scoreExtract(cmd.Context(), r, cmd.ErrOrStderr())
 			if err != nil {
 				return err
@@ -81,14 +93,30 @@ report.html and, last, manifest.json.`,
 	f := cmd.Flags()
 	f.StringVar(&r.extract, "extract", "", "the `file` or folder to score: Parquet, CSV, or the YAML of a declared source; a path or a bucket's URL")
 	f.Var(dateFlag{&r.asOf}, "as-of", "the last full `date` to count")
+	f.StringVar(&r.night, "night", "", "instead of an extract: a published `night` such as 2026-06-30 (the newest revision) or 2026-06-30-r2")
+	storeFlag(cmd)
+	tableFlags(cmd, &r.tables)
 	f.StringVar(&r.out, "out", "", "the `folder` to write to")
 	f.StringVar(&r.model, "model", schemas.DefaultModel, "a built-in model ("+strings.Join(schemas.ModelNames(), ", ")+") or a YAML `file`")
 	f.IntVar(&r.threads, "threads", scoring.Threads(), "how many goroutines")
 	f.StringVar(&memory, "memory", "", "spill what exceeds this `amount`, such as 256MiB (default: all in memory)")
 	f.BoolVar(&r.unique, "unique", false, "every allegation_id comes once: do not look for other versions")
 	f.BoolVar(&r.keepExtract, "keep-extract", false, "keep the rows as read, typed, in DIR/extract")
-	required(cmd, "extract", "as-of", "out")
+	required(cmd, "out")
+	cmd.MarkFlagsOneRequired("extract", "night")
+	cmd.MarkFlagsMutuallyExclusive("extract", "night")
+	cmd.MarkFlagsMutuallyExclusive("as-of", "night")
+	cmd.MarkFlagsMutuallyExclusive("keep-extract", "night")
 	return cmd
+}
+
+// tableFlags add a flag for each table that a file may replace.
+func tableFlags(cmd *cobra.Command, p *reference.Paths) {
+	f := cmd.Flags()
+	f.StringVar(&p.Edition, "edition", "", "CSV `file` of another edition of the index, laid out like schemas/reference/"+reference.EditionFile)
+	f.StringVar(&p.Rules, "rules", "", "CSV `file` of another rule set, like "+reference.RulesFile)
+	f.StringVar(&p.Supplement, "supplement", "", "CSV `file` of another supplement, like "+reference.SupplementFile)
+	f.StringVar(&p.Resolutions, "resolutions", "", "CSV `file` of other resolutions, like "+reference.ResolutionsFile)
 }
 
 // loadModel finds a built-in model, or reads a file.
@@ -113,14 +141,18 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	if err != nil {
 		return m, err
 	}
-	file, err := source.Open(ctx, r.extract, source.Options{Progress: tell(progress, "converted", 0), Threads: r.threads, Memory: r.memory, AsOf: r.asOf})
+	tables, err := reference.LoadPaths(r.tables)
 	if err != nil {
 		return m, err
 	}
-	defer file.Close()
+	from, err := openRows(ctx, &r, progress)
+	if err != nil {
+		return m, err
+	}
+	defer from.close()
 	var bad extract.Quarantine
 	defer bad.Close()
-	engine, err := scoring.New(scoring.Options{AsOf: r.asOf, Tables: reference.Default(), Model: model, Spill: spill.Folder(""), Memory: r.memory, Unique: r.unique,
+	engine, err := scoring.New(scoring.Options{AsOf: r.asOf, Tables: tables, Model: model, Spill: spill.Folder(""), Memory: r.memory, Unique: r.unique,
 		Quarantine: func(batch arrow.Record, firstRow int64, rows []scoring.Quarantined) error {
 			for _, q := range rows {
 				if err := bad.Add(batch, q.Index, firstRow+int64(q.Index), q.Reason); err != nil {
@@ -137,8 +169,8 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 			err = closing
 		}
 	}()
-	if err := feed(ctx, engine, file.Source, r, progress); err != nil {
-		return m, fmt.Errorf("%s: %w", r.extract, err)
+	if err := feed(ctx, engine, from, r, progress); err != nil {
+		return m, fmt.Errorf("%s: %w", cmp.Or(r.extract, r.night), err)
 	}
 	scores, err := engine.Finish(ctx, r.threads)
 	if err != nil {
@@ -156,19 +188,21 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	if err := st.Delete(ctx, schemas.ManifestFile); err != nil {
 		return m, err
 	}
-	if m, err = manifest(r, model, file.Source, scores); err != nil {
+	m = schemas.Manifest{NightID: schemas.NightID{AsOf: r.asOf, Revision: 1}, RowsRead: scores.RowsRead, Dispositions: scores.Dispositions,
+		Suspects: scores.Suspects, Facts: scores.Facts, Basis: tables.Basis(model), Code: service.Build()}
+	if err := from.name(&m); err != nil {
 		return m, err
 	}
 	if err := writeNight(ctx, st, &m, model, scores, &bad); err != nil {
 		return m, err
 	}
 	if r.keepExtract {
-		parts, err := extract.Snapshot(ctx, file.File, st, schemas.ExtractFolder, r.threads, tell(progress, "kept", file.Rows()))
+		parts, err := extract.Snapshot(ctx, from.files[0], st, schemas.ExtractFolder, r.threads, tell(progress, "kept", from.total))
 		if err != nil {
 			return m, err
 		}
 		m.Outputs = append(parts, m.Outputs...)
-		if _, err := file.Ref(); err != nil { // it was read once more
+		if err := from.name(&m); err != nil { // it was read once more
 			return m, err
 		}
 	}
@@ -179,18 +213,138 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	return m, st.Replace(ctx, schemas.ManifestFile, data)
 }
 
-// feed reads the extract: the ids first, to learn which allegations come more than once, then all of it.
-func feed(ctx context.Context, engine *scoring.Engine, source *extract.Source, r scoreRequest, progress io.Writer) error {
+// rows are what is scored: an extract, or the parts of a published night.
+type rows struct {
+	files []*extract.File
+	total int64
+	name  func(*schemas.Manifest) error // says in a manifest where they come from
+	close func()
+}
+
+// openRows opens what is asked for. A night says which date it is of.
+func openRows(ctx context.Context, r *scoreRequest, progress io.Writer) (*rows, error) {
+	if r.night != "" {
+		return openNight(ctx, r)
+	}
+	if r.asOf.IsZero() {
+		return nil, errors.New("--as-of: name the last full date to count")
+	}
+	file, err := source.Open(ctx, r.extract, source.Options{Progress: tell(progress, "converted", 0), Threads: r.threads, Memory: r.memory, AsOf: r.asOf})
+	if err != nil {
+		return nil, err
+	}
+	return &rows{files: []*extract.File{file.File}, total: file.Rows(), close: func() { file.Close() }, name: func(m *schemas.Manifest) error {
+		ref, err := file.Ref()
+		m.Inputs, m.Form = []schemas.ArtifactRef{ref}, &schemas.ExtractForm{Source: r.extract, Columns: file.Forms()}
+		m.Facts.ExtraColumns, m.Facts.Unreadable = int64(file.ExtraColumns()), file.Unreadable
+		return err
+	}}, nil
+}
+
+// openNight opens the rows that a published night kept.
+func openNight(ctx context.Context, r *scoreRequest) (_ *rows, err error) {
+	n, err := parseNight(r.night)
+	if err != nil {
+		return nil, err
+	}
+	st, err := openStoreAt(ctx, r.store)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			st.Close()
+		}
+	}()
+	was, _, err := n.find(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	r.asOf = was.AsOf
+	all, err := openParts(ctx, st, was.NightID)
+	if err != nil {
+		return nil, err
+	}
+	parts := all.close
+	all.close = func() { parts(); st.Close() }
+	return all, look(ctx, st, "scored the extract again", was.NightID, "")
+}
+
+// openParts opens and verifies the parts of a published night.
+func openParts(ctx context.Context, st *store.Store, id schemas.NightID) (_ *rows, err error) {
+	was, ref, err := publish.LoadManifest(ctx, st, id)
+	if err != nil {
+		return nil, err
+	}
+	var opened []io.Closer
+	all := &rows{close: func() {
+		for _, c := range opened {
+			c.Close()
+		}
+	}}
+	defer func() {
+		if err != nil {
+			all.close()
+		}
+	}()
+	var parts []schemas.ArtifactRef
+	for _, o := range was.Outputs {
+		if path.Base(path.Dir(o.URI)) != schemas.ExtractFolder {
+			continue
+		}
+		artifact, err := st.Open(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		opened = append(opened, artifact)
+		f, err := extract.Open(artifact, artifact.Size())
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", o.URI, err)
+		}
+		all.files, all.total = append(all.files, f), all.total+f.Rows()
+		o.URI = st.URL() + "/" + o.URI
+		parts = append(parts, o)
+	}
+	if all.total != was.RowsRead {
+		return nil, fmt.Errorf("night %s read %d rows, its parts hold %d", was.NightID, was.RowsRead, all.total)
+	}
+	all.name = func(m *schemas.Manifest) error {
+		m.Inputs, m.Night = parts, &ref
+		m.Facts.ExtraColumns, m.Facts.Unreadable = was.Facts.ExtraColumns, was.Facts.Unreadable
+		return nil
+	}
+	return all, nil
+}
+
+// each opens one file after the other; first is the ordinal of its first row.
+func (r *rows) each(do func(f *extract.File, first int64) error) error {
+	first := int64(0)
+	for _, f := range r.files {
+		if err := do(f, first); err != nil {
+			return err
+		}
+		first += f.Rows()
+	}
+	return nil
+}
+
+// feed reads the rows: the ids first, to learn which allegations come more than once, then all of it.
+func feed(ctx context.Context, engine *scoring.Engine, from *rows, r scoreRequest, progress io.Writer) error {
 	if !r.unique {
-		err := source.ScanColumn(ctx, schemas.AllegationID, r.threads, 0, func() extract.Sink { return engine.NewScout() }, nil)
+		err := from.each(func(f *extract.File, first int64) error {
+			return f.ScanColumn(ctx, schemas.AllegationID, r.threads, first, func() extract.Sink { return engine.NewScout() }, nil)
+		})
 		if err != nil {
 			return err
 		}
-		if err := engine.FindRepeats(ctx, source.Rows(), r.threads); err != nil {
+		if err := engine.FindRepeats(ctx, from.total, r.threads); err != nil {
 			return err
 		}
 	}
-	return source.Scan(ctx, r.threads, 0, func() extract.Sink { return engine.NewFeeder() }, tell(progress, "read", source.Rows()))
+	told := tell(progress, "read", from.total)
+	return from.each(func(f *extract.File, first int64) error {
+		return f.Scan(ctx, r.threads, first, func() extract.Sink { return engine.NewFeeder() }, func(done int64) { told(first + done) })
+	})
 }
 
 // rankable refuses an extract from which no stack can be made.
@@ -213,17 +367,6 @@ func largest(d schemas.Dispositions) (most schemas.Disposition) {
 		}
 	}
 	return most
-}
-
-func manifest(r scoreRequest, model schemas.Model, source *extract.Source, s *scoring.Scores) (schemas.Manifest, error) {
-	ref, err := source.Ref()
-	tables := reference.Default()
-	m := schemas.Manifest{NightID: schemas.NightID{AsOf: r.asOf, Revision: 1}, RowsRead: s.RowsRead, Dispositions: s.Dispositions, Suspects: s.Suspects,
-		Facts: s.Facts, Edition: tables.Edition, Rules: tables.Rules, Supplement: tables.Supplement, Resolutions: tables.Resolutions,
-		Model: model.Named(), Inputs: []schemas.ArtifactRef{ref}, Code: service.Build()}
-	m.Form = &schemas.ExtractForm{Source: r.extract, Columns: source.Forms()}
-	m.Facts.ExtraColumns, m.Facts.Unreadable = int64(source.ExtraColumns()), source.Unreadable
-	return m, err
 }
 
 // writeNight writes the night's files and names them in the manifest.

@@ -18,10 +18,12 @@ import (
 
 	"harmstack/activities/digest"
 	"harmstack/activities/nightly"
+	"harmstack/activities/openlineage"
 	"harmstack/activities/pseudonym"
 	"harmstack/activities/quality"
 	"harmstack/activities/retention"
 	"harmstack/activities/teams"
+	"harmstack/schemas/reference"
 	"harmstack/workflows"
 	"harmstack/workflows/plugin"
 )
@@ -32,8 +34,9 @@ type Config struct {
 	Sources      map[string]string // extracts by name
 	Mail         Mail
 	Checks       quality.Checks
-	Retention    retention.Rules // for how many days nights are kept
-	TeamsFile    string          // YAML: who works where, and by when; empty: nobody, with an outbox
+	Retention    retention.Rules   // for how many days nights are kept
+	Tables       *reference.Tables // of offences and weights; nil: the embedded ones
+	TeamsFile    string            // YAML: who works where, and by when; empty: nobody, with an outbox
 	PseudonymKey []byte
 	// PayloadKeys encrypt what passes through Temporal; none: plain text.
 	PayloadKeys []plugin.Key
@@ -42,6 +45,7 @@ type Config struct {
 	ShardRows   int64 // rows that one worker scores alone; 0: the default
 	TempDir     string
 	TaskQueue   string
+	Lineage     string // where OpenLineage events go; empty: nowhere
 	Metrics     string // address on which Prometheus finds the measures; empty: none
 
 	env func(string) string // where the teams' secrets are; nil: the process's
@@ -75,10 +79,14 @@ const Usage = `Environment:
   HARMSTACK_CHECKS              YAML file of the checks of a night (default: starter checks --example)
   HARMSTACK_KEEP_EXTRACTS       days for which the rows as read are kept (default: for ever)
   HARMSTACK_KEEP_NIGHTS         days for which whole nights are kept; their records stay (default: for ever)
+  HARMSTACK_EDITION             CSV file of another edition of the index, laid out like schemas/reference/cchi-2020.csv
+  HARMSTACK_RULES, HARMSTACK_SUPPLEMENT, HARMSTACK_RESOLUTIONS
+                                the same for vawg-offences.csv, vawg-supplement.csv, resolutions.csv (default: as built in)
   HARMSTACK_THREADS             goroutines that read an extract (default: one a processor)
   HARMSTACK_MEMORY              what a scoring holds before it spills, such as 2GiB (default: all in memory)
   HARMSTACK_TEMP                folder for what spills (default: the system's)
   HARMSTACK_TASK_QUEUE          default "harmstack"
+  HARMSTACK_LINEAGE             where OpenLineage events of the stages go: file:///path/events.ndjson or https://host/api/v1/lineage
   HARMSTACK_METRICS             address for Prometheus, such as localhost:9090 (default: none); counts by team only
   TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_..., TEMPORAL_PROFILE
                                 where Temporal is, as for the Temporal CLI (default localhost:7233)
@@ -123,7 +131,10 @@ func Load(env func(string) string) (Config, error) {
 		l.fault("HARMSTACK_PAYLOAD_KEYS", fmt.Errorf("give id=key to encrypt what passes through Temporal, or %q where no real data is", NoKeys))
 	}
 	c.Sources = l.sources()
-	c.Metrics = env("HARMSTACK_METRICS")
+	c.Metrics, c.Lineage = env("HARMSTACK_METRICS"), env("HARMSTACK_LINEAGE")
+	if _, err := openlineage.New(c.Lineage, nil); err != nil {
+		l.fault("HARMSTACK_LINEAGE", err)
+	}
 	c.TempDir = cmp.Or(env("HARMSTACK_TEMP"), os.TempDir())
 	c.Threads = int(l.number("HARMSTACK_THREADS", parseCount))
 	c.Memory = l.number("HARMSTACK_MEMORY", ParseBytes)
@@ -136,6 +147,10 @@ func Load(env func(string) string) (Config, error) {
 	c.Mail = l.mail()
 	if c.Checks, err = quality.Load(env("HARMSTACK_CHECKS")); err != nil {
 		l.fault("HARMSTACK_CHECKS", err)
+	}
+	if c.Tables, err = reference.LoadPaths(reference.Paths{Edition: env("HARMSTACK_EDITION"), Rules: env("HARMSTACK_RULES"),
+		Supplement: env("HARMSTACK_SUPPLEMENT"), Resolutions: env("HARMSTACK_RESOLUTIONS")}); err != nil {
+		l.fault("HARMSTACK_EDITION, _RULES, _SUPPLEMENT, _RESOLUTIONS", err)
 	}
 	if c.TeamsFile = env("HARMSTACK_TEAMS"); c.TeamsFile == "" && c.Mail.SMTP.Host != "" {
 		l.fault("HARMSTACK_TEAMS", errors.New("name the YAML file of the teams: `starter teams --example` prints one"))

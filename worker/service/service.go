@@ -4,9 +4,14 @@ package service
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -14,6 +19,7 @@ import (
 
 	"harmstack/activities/decision"
 	"harmstack/activities/nightly"
+	"harmstack/activities/openlineage"
 	"harmstack/activities/operations"
 	"harmstack/activities/pseudonym"
 	"harmstack/activities/retention"
@@ -51,6 +57,10 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	if err := st.Probe(ctx); errors.Is(err, store.ErrNotCreateOnly) {
 		return nil, errors.Join(err, st.Close())
 	}
+	lineage, err := openlineage.New(cfg.Lineage, st)
+	if err != nil {
+		return nil, fmt.Errorf("HARMSTACK_LINEAGE: %w", errors.Join(err, st.Close()))
+	}
 	s := &Service{store: st, metrics: cfg.Metrics, failed: make(chan error, 1)}
 	s.worker = worker.New(c, cfg.TaskQueue, worker.Options{
 		// A scoring uses every processor and its share of the memory; a few at once let a night, a
@@ -65,7 +75,7 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	})
 	workflows.Register(s.worker, workflows.Activities{
 		Nightly: &nightly.Activities{Store: st, Sources: cfg.Sources, Threads: cfg.Threads, Memory: cfg.Memory, ShardRows: cfg.ShardRows, Checks: cfg.Checks,
-			TempDir: cfg.TempDir, Code: Build()},
+			TempDir: cfg.TempDir, Tables: cfg.Tables, Lineage: lineage, Code: Build(), Identity: Identity()},
 		Decision:  &decision.Activities{Store: st},
 		Retention: &retention.Activities{Store: st, Rules: cfg.Retention},
 		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,
@@ -96,6 +106,33 @@ func (s *Service) Run(ctx context.Context) error {
 	s.worker.Stop()
 	return errors.Join(err, s.store.Close())
 }
+
+// Identity is the same for two programs only if they give the same bytes: the commit and the compiler, or the hash of the
+// program itself where it was built from changed files. It is empty where the program cannot be read.
+var Identity = sync.OnceValue(func() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		settings := map[string]string{}
+		for _, s := range info.Settings {
+			settings[s.Key] = s.Value
+		}
+		if settings["vcs.revision"] != "" && settings["vcs.modified"] == "false" {
+			return fmt.Sprintf("%s %s %s/%s", settings["vcs.revision"], info.GoVersion, settings["GOOS"], settings["GOARCH"])
+		}
+	}
+	f, err := os.Open("/proc/self/exe") // also when another was installed in its place since
+	if err != nil {
+		path, _ := os.Executable()
+		if f, err = os.Open(path); err != nil {
+			return ""
+		}
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return ""
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+})
 
 // Build names the code this program was built from: the commit, marked when files were changed since, or
 // the module's version.

@@ -1,0 +1,127 @@
+package nightly
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"go.temporal.io/sdk/activity"
+
+	"harmstack/schemas"
+)
+
+// task is one stage of one night: what its bytes follow from.
+type task struct {
+	night schemas.NightID
+	stage string
+	// inputs are the files that it reads.
+	inputs []schemas.ArtifactRef
+	// asOf and basis are there where the bytes depend on them; also is what else they depend on. Threads, memory,
+	// paths and the revision never matter.
+	asOf  schemas.Date
+	basis schemas.Basis
+	also  any
+	// find, when set, finds inputs and also: where that takes a while.
+	find func(ctx context.Context)
+	// force does the work though the result is there already.
+	force bool
+	// doubt is set when the result holds for now alone.
+	doubt bool
+	// part is which of several that share a stage; nulls are those of the inputs, by column, where they were counted.
+	part  string
+	nulls map[string]int64
+}
+
+// Origin says who made what a stage hands back.
+type Origin struct {
+	// Code names the build.
+	Code string `json:"code,omitempty"`
+	// Reused is the night for which it was made, from the same inputs by the same code; nil: made anew.
+	Reused *schemas.NightID `json:"reused,omitempty"`
+	// Untold is how many lineage events of the stage could not be sent yet.
+	Untold int `json:"untold,omitempty"`
+}
+
+func (o *Origin) origin() *Origin { return o }
+
+// ReusedFrom is the night for which the result was made, nil when it was made anew.
+func (o Origin) ReusedFrom() *schemas.NightID { return o.Reused }
+
+// UntoldEvents is how many lineage events could not be sent yet.
+func (o Origin) UntoldEvents() int { return o.Untold }
+
+// result is what a stage hands back: files, and who made them.
+type result[R any] interface {
+	*R
+	origin() *Origin
+	files() []schemas.ArtifactRef
+}
+
+// made is a small file of the store that says what came of a task.
+type made[R any] struct {
+	Night  schemas.NightID `json:"night"`
+	Result R               `json:"result"`
+}
+
+// key is where the store keeps what came of a task; empty when nothing is to be reused.
+func (a *Activities) key(t task) (string, error) {
+	if a.Identity == "" || t.inputs == nil {
+		return "", nil
+	}
+	type content struct {
+		SHA256      string
+		Rows, Bytes int64
+		Schema      string
+	}
+	contents := make([]content, len(t.inputs))
+	for i, in := range t.inputs {
+		contents[i] = content{in.SHA256, in.Rows, in.Bytes, in.Schema}
+	}
+	data, err := json.Marshal(struct {
+		Stage, Identity string
+		AsOf            string
+		Basis           schemas.Basis
+		Also            any
+		Inputs          []content
+	}{t.stage, a.Identity, t.asOf.String(), t.basis, t.also, contents})
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(data)
+	return fmt.Sprintf("reuse/%s/%s.json", t.stage, hex.EncodeToString(sum[:])), nil
+}
+
+// reuse finds what the same task came to before. Every file is read and compared with its sha256: at the least doubt
+// the work is done again.
+func reuse[R any, P result[R]](ctx context.Context, a *Activities, key string, night schemas.NightID) (r R, ok bool) {
+	data, err := a.Store.Read(ctx, key)
+	var was made[R]
+	if err != nil || json.Unmarshal(data, &was) != nil {
+		return r, false
+	}
+	files := P(&was.Result).files()
+	for _, ref := range files {
+		artifact, err := a.Store.Open(ctx, ref)
+		if err != nil {
+			return r, false
+		}
+		artifact.Close()
+	}
+	if was.Night != night { // its own, of an attempt whose answer was lost
+		P(&was.Result).origin().Reused = &was.Night
+	}
+	return was.Result, len(files) > 0
+}
+
+// keep notes what a task came to. It is no fault of the night when that cannot be noted.
+func keep[R any](ctx context.Context, a *Activities, key string, night schemas.NightID, r R) {
+	data, err := json.Marshal(made[R]{night, r})
+	if err == nil {
+		err = a.Store.Replace(ctx, key, data)
+	}
+	if err != nil {
+		activity.GetLogger(ctx).Warn("a stage's result cannot be kept for reuse", "error", err)
+	}
+}
