@@ -6,6 +6,7 @@
 package nightly
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -125,7 +126,7 @@ func stage[R any, P result[R]](ctx context.Context, a *Activities, t *task, work
 		told(nil, err)
 		return none, err
 	}
-	P(&r).origin().Code = a.Code
+	P(&r).origin().Code = cmp.Or(P(&r).origin().Code, a.Code)
 	if key != "" && !t.doubt {
 		keep(ctx, a, key, t.night, r)
 	}

@@ -65,7 +65,7 @@ func (a *Activities) Publish(ctx context.Context, p PublishParams) (PublishResul
 		} else if err != nil {
 			return r, err
 		}
-		r.Manifest, r.Changes, r.Checks = ref, *m.Changes, m.Checks
+		r.Manifest, r.Changes, r.Checks, r.Code = ref, *m.Changes, m.Checks, m.Code
 		r.Ranking, _ = m.Output(schemas.RankingFile)
 		if r.Superseded, err = publish.Settle(ctx, a.Store, p.Night, time.Now()); err != nil || r.Superseded {
 			return r, err
