@@ -126,6 +126,10 @@ func testCancel(t *testing.T) {
 // Nothing personal passes through Temporal, nor stands in a log, a metric, the ledger or a refusal; and with a key
 // nothing at all can be read in Temporal but ids and search attributes.
 func TestNothingPersonalGetsOut(t *testing.T) {
+	t.Parallel()
+	// Both at once, however many processors there are: most of it is waiting for a mail server to make up its mind.
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	for _, c := range []struct {
 		scenario, key string
 		readable      bool
@@ -133,92 +137,94 @@ func TestNothingPersonalGetsOut(t *testing.T) {
 		{"without a key", "", true},
 		{"with a key", "HARMSTACK_PAYLOAD_KEYS=k1=" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{2}, 32)), false},
 	} {
-		t.Run(c.scenario, func(t *testing.T) {
-			log := filepath.Join(t.TempDir(), "log")
-			port, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			port.Close()
-			d := deploy(t, extract(40), "", c.key, "E2E_LOG="+log, "HARMSTACK_METRICS="+port.Addr().String())
-			hasty(t, d)
-			d.mail.greylist() // trouble makes a log talk
-			run, n := d.night(schemas.NightRequest{AsOf: asOf})
-			d.approve(n)
-			histories := map[string]bool{run.GetID(): true, n.Decision: true, workflows.BoroughWorkflowID(n.Night, "Hackney"): true}
-			refusals := ""
-			for reference, tasking := range d.taskings() {
-				id := workflows.TaskingWorkflowID(reference)
-				histories[id] = true
-				answer := func(u workflows.Update[schemas.TaskingRequest, schemas.Tasking], r schemas.TaskingRequest) error {
-					r.By = "PS Someone 4321"
-					_, err := u.Call(t.Context(), d.client, id, fmt.Sprint(u.Name, r.Team), r)
-					return err
-				}
-				refusals += fmt.Sprintln(answer(workflows.Acknowledge, schemas.TaskingRequest{Team: "Bexley"}))
-				err := errors.Join(answer(workflows.Acknowledge, schemas.TaskingRequest{Team: tasking.Team}),
-					answer(workflows.Report, schemas.TaskingRequest{Team: tasking.Team, Note: "Sergeant Nobody looks into it"}),
-					answer(workflows.Transfer, schemas.TaskingRequest{Team: tasking.Team, To: "Bexley", Note: "Sergeant Nobody says so"}))
+		wg.Go(func() {
+			t.Run(c.scenario, func(t *testing.T) {
+				log := filepath.Join(t.TempDir(), "log")
+				port, err := net.Listen("tcp", "127.0.0.1:0")
 				if err != nil {
-					t.Error(err)
+					t.Fatal(err)
 				}
-				refusals += fmt.Sprintln(answer(workflows.Close, schemas.TaskingRequest{Team: tasking.Team, Outcome: "arrested"}))
-			}
-			if got := strings.Count(refusals, "not your tasking"); got != 2*len(d.taskings()) {
-				t.Errorf("%d refusals:\n%s", got, refusals)
-			}
-			d.settled()
+				port.Close()
+				d := deploy(t, extract(40), "", c.key, "E2E_LOG="+log, "HARMSTACK_METRICS="+port.Addr().String())
+				hasty(t, d)
+				d.mail.greylist() // trouble makes a log talk
+				run, n := d.night(schemas.NightRequest{AsOf: asOf})
+				d.approve(n)
+				histories := map[string]bool{run.GetID(): true, n.Decision: true, workflows.BoroughWorkflowID(n.Night, "Hackney"): true}
+				refusals := ""
+				for reference, tasking := range d.taskings() {
+					id := workflows.TaskingWorkflowID(reference)
+					histories[id] = true
+					answer := func(u workflows.Update[schemas.TaskingRequest, schemas.Tasking], r schemas.TaskingRequest) error {
+						r.By = "PS Someone 4321"
+						_, err := u.Call(t.Context(), d.client, id, fmt.Sprint(u.Name, r.Team), r)
+						return err
+					}
+					refusals += fmt.Sprintln(answer(workflows.Acknowledge, schemas.TaskingRequest{Team: "Bexley"}))
+					err := errors.Join(answer(workflows.Acknowledge, schemas.TaskingRequest{Team: tasking.Team}),
+						answer(workflows.Report, schemas.TaskingRequest{Team: tasking.Team, Note: "Sergeant Nobody looks into it"}),
+						answer(workflows.Transfer, schemas.TaskingRequest{Team: tasking.Team, To: "Bexley", Note: "Sergeant Nobody says so"}))
+					if err != nil {
+						t.Error(err)
+					}
+					refusals += fmt.Sprintln(answer(workflows.Close, schemas.TaskingRequest{Team: tasking.Team, Outcome: "arrested"}))
+				}
+				if got := strings.Count(refusals, "not your tasking"); got != 2*len(d.taskings()) {
+					t.Errorf("%d refusals:\n%s", got, refusals)
+				}
+				d.settled()
 
-			var history bytes.Buffer
-			for id := range histories {
-				history.Write(marshal(t, d.history(id, ""), map[string]any{commonpb.EnablePayloadShorthandMetadataKey: true}))
-			}
-			listed, err := d.client.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{PageSize: 1000})
-			if err != nil || len(listed.Executions) < len(histories) {
-				t.Fatalf("%d workflows, %v", len(listed.GetExecutions()), err)
-			}
-			answer, err := http.Get("http://" + port.Addr().String() + "/metrics")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer answer.Body.Close()
-			metrics, err := io.ReadAll(answer.Body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			logged, err := os.ReadFile(log)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var ledger bytes.Buffer
-			keys, err := d.store.List(t.Context(), "deliveries/")
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, key := range keys {
-				ledger.Write(d.read(key))
-			}
-			for place, c := range map[string]struct{ text, has string }{
-				"the list of workflows": {fmt.Sprint(listed.Executions), "HarmstackBorough"}, "the metrics": {string(metrics), "harmstack_"},
-				"the log": {string(logged), "refused for now"}, "the ledger": {ledger.String(), "digest"}, "the refusals": {refusals, "with Bexley"},
-			} {
-				for _, word := range []string{"marked-", "PS Someone", "Sergeant Nobody", "DCI Example"} {
-					if strings.Contains(c.text, word) {
-						t.Errorf("%q is in %s", word, place)
+				var history bytes.Buffer
+				for id := range histories {
+					history.Write(marshal(t, d.history(id, ""), map[string]any{commonpb.EnablePayloadShorthandMetadataKey: true}))
+				}
+				listed, err := d.client.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{PageSize: 1000})
+				if err != nil || len(listed.Executions) < len(histories) {
+					t.Fatalf("%d workflows, %v", len(listed.GetExecutions()), err)
+				}
+				answer, err := http.Get("http://" + port.Addr().String() + "/metrics")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer answer.Body.Close()
+				metrics, err := io.ReadAll(answer.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				logged, err := os.ReadFile(log)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var ledger bytes.Buffer
+				keys, err := d.store.List(t.Context(), "deliveries/")
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, key := range keys {
+					ledger.Write(d.read(key))
+				}
+				for place, c := range map[string]struct{ text, has string }{
+					"the list of workflows": {fmt.Sprint(listed.Executions), "HarmstackBorough"}, "the metrics": {string(metrics), "harmstack_"},
+					"the log": {string(logged), "refused for now"}, "the ledger": {ledger.String(), "digest"}, "the refusals": {refusals, "with Bexley"},
+				} {
+					for _, word := range []string{"marked-", "PS Someone", "Sergeant Nobody", "DCI Example"} {
+						if strings.Contains(c.text, word) {
+							t.Errorf("%q is in %s", word, place)
+						}
+					}
+					if !strings.Contains(c.text, c.has) {
+						t.Errorf("%s is not what it should be: %.2000s", place, c.text)
 					}
 				}
-				if !strings.Contains(c.text, c.has) {
-					t.Errorf("%s is not what it should be: %.2000s", place, c.text)
+				if strings.Contains(history.String(), "marked-") {
+					t.Error("an id of a person, a report or an allegation is in a history")
 				}
-			}
-			if strings.Contains(history.String(), "marked-") {
-				t.Error("an id of a person, a report or an allegation is in a history")
-			}
-			for _, word := range []string{"ranking.parquet", "DCI Example", "PS Someone", "Sergeant Nobody"} {
-				if got := strings.Contains(history.String(), word); got != c.readable {
-					t.Errorf("%q can be read in the histories: %v", word, got)
+				for _, word := range []string{"ranking.parquet", "DCI Example", "PS Someone", "Sergeant Nobody"} {
+					if got := strings.Contains(history.String(), word); got != c.readable {
+						t.Errorf("%q can be read in the histories: %v", word, got)
+					}
 				}
-			}
+			})
 		})
 	}
 }
@@ -308,6 +314,7 @@ func TestBackfillThroughTheSchedule(t *testing.T) {
 // TestRecordHistories writes the histories that every later version must replay into the folder that
 // HARMSTACK_RECORD names; without it, it makes sure that what it would write replays.
 func TestRecordHistories(t *testing.T) {
+	t.Parallel()
 	folder := os.Getenv("HARMSTACK_RECORD")
 	if folder == "" {
 		folder = t.TempDir()
