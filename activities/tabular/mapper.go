@@ -13,8 +13,8 @@ import (
 // Mapper turns records of text into the contract's values, one by one. It is for one goroutine.
 type Mapper struct{ c converter }
 
-// Mapper binds the mapping to a text's columns. A column of which exact is true holds instants as ExactTime writes
-// them; only a Plain column may.
+// Mapper binds the mapping to a text's columns. A column of which exact is true holds instants in eight
+// bytes, big-endian, as microseconds since 1970; only a Plain column may.
 func (m *Mapping) Mapper(columns []string, exact []bool) (*Mapper, error) {
 	origins, _, err := m.bind(columns)
 	if err != nil {
@@ -51,10 +51,7 @@ func (m *Mapping) Plain(column string, zoned bool) bool {
 	return !mapped || c.Constant == "" && len(c.Values) == 0 && len(c.Layouts) == 0 && (zoned || c.zone == nil || c.zone == time.UTC)
 }
 
-// ExactTime writes an instant, in microseconds since 1970, for a column that is exact.
-func ExactTime(b []byte, micros int64) { binary.BigEndian.PutUint64(b, uint64(micros)) }
-
-// exactTime reads it. The years that text can name are those that are read.
+// exactTime reads the instant of an exact column. The years that text can name are those that are read.
 func exactTime(text string) (micros int64, ok bool) {
 	if len(text) != 8 {
 		return 0, false

@@ -113,7 +113,7 @@ func (m *Mapping) decoder() (*encoding.Decoder, error) {
 type origin struct {
 	Column
 	field int  // -1: none
-	exact bool // an instant as ExactTime writes it
+	exact bool // eight bytes, as for Mapper
 }
 
 // Check tells before the first row whether the text's columns follow the contract, and how many of them nobody
