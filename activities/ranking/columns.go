@@ -2,123 +2,134 @@ package ranking
 
 import (
 	"fmt"
+	"io"
+	"math"
 	"reflect"
 	"unsafe"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 )
 
-// column turns one column of rows into values: one by one through the library's generic writer, a row
-// costs three times as much.
-type column struct {
-	offset uintptr
-	fill   filler
+// leaf is a column of a file: where its values stand in a row, and how the schema wants them kept.
+type leaf struct {
+	offset   uintptr
+	fill     filler
+	kind     format.Type
+	path     []string
+	optional bool
+	list     bool
+	delta    bool // whole numbers that hardly change from row to row
+	raw      bool // neither numbered nor compressed
 }
 
-// columnsOf lists the columns of a row type in the order of its schema. A row is a flat struct of the
-// types below; anything else is a mistake of the program.
-func columnsOf[T any]() []column {
+// values are those of one column in some rows.
+type values struct {
+	rows    int
+	numbers []int64  // whole numbers, the bits of doubles, 0 and 1
+	texts   []string // or bytes
+	// Of optional columns and of lists, for each place: 1 where a value is.
+	defined []byte
+	// Of lists: 1 where the value belongs to the same row as the one before.
+	repeated []byte
+}
+
+func (v *values) reset(rows int) {
+	v.rows, v.numbers, v.texts, v.defined, v.repeated = rows, v.numbers[:0], v.texts[:0], v.defined[:0], v.repeated[:0]
+}
+
+// layout lists the columns of a row type in the order of its schema, with the footer of a file of no rows. A
+// row is a flat struct of the types that have a filler; anything else is a mistake of the program.
+func layout[T any]() ([]leaf, *format.FileMetaData) {
+	empty := parquet.NewGenericWriter[T](io.Discard, parquet.CreatedBy("harmstack", "1", "")) // no version: a new release must not change the bytes of an old night
+	if err := empty.Close(); err != nil {
+		panic(err)
+	}
+	schema := empty.Schema()
 	t := reflect.TypeFor[T]()
-	columns := make([]column, t.NumField())
-	for i := range columns {
+	leaves := make([]leaf, t.NumField())
+	for i, path := range schema.Columns() {
 		f := t.Field(i)
-		columns[i] = column{f.Offset, fillers[f.Type]}
-		if columns[i].fill == nil {
+		column, _ := schema.Lookup(path...)
+		raw := column.Node.Compression() != nil && column.Node.Compression().CompressionCodec() == format.Uncompressed
+		delta := column.Node.Encoding() != nil && column.Node.Encoding().Encoding() == format.DeltaBinaryPacked
+		leaves[i] = leaf{offset: f.Offset, fill: fillers[f.Type], kind: format.Type(column.Node.Type().Kind()), path: path,
+			optional: column.MaxDefinitionLevel > 0, list: column.MaxRepetitionLevel > 0, delta: delta, raw: raw}
+		if leaves[i].fill == nil {
 			panic(fmt.Sprintf("ranking: no column is made of a field of type %s", f.Type))
 		}
 	}
-	return columns
+	return leaves, empty.File().Metadata()
 }
 
-// filler makes the values of n rows, of which the first has its field at the pointer and the next stride
-// bytes on.
-type filler = func(values []parquet.Value, field unsafe.Pointer, stride uintptr, n int) []parquet.Value
+// filler takes the values of n rows, of which the first has its field at the pointer and the next stride bytes on.
+type filler = func(v *values, field unsafe.Pointer, stride uintptr, n int)
 
 var fillers = map[reflect.Type]filler{
-	reflect.TypeFor[int64](): func(values []parquet.Value, field unsafe.Pointer, stride uintptr, n int) []parquet.Value {
-		values = values[:n]
-		for i := range values {
-			values[i] = parquet.Int64Value(*(*int64)(field))
-			field = unsafe.Add(field, stride)
-		}
-		return values
-	},
-	reflect.TypeFor[float64](): func(values []parquet.Value, field unsafe.Pointer, stride uintptr, n int) []parquet.Value {
-		values = values[:n]
-		for i := range values {
-			values[i] = parquet.DoubleValue(*(*float64)(field))
-			field = unsafe.Add(field, stride)
-		}
-		return values
-	},
-	reflect.TypeFor[bool](): func(values []parquet.Value, field unsafe.Pointer, stride uintptr, n int) []parquet.Value {
-		values = values[:n]
-		for i := range values {
-			values[i] = parquet.BooleanValue(*(*bool)(field))
-			field = unsafe.Add(field, stride)
-		}
-		return values
-	},
-	reflect.TypeFor[string](): func(values []parquet.Value, field unsafe.Pointer, stride uintptr, n int) []parquet.Value {
-		values = values[:n]
-		for i := range values {
-			values[i] = textValue(*(*string)(field))
-			field = unsafe.Add(field, stride)
-		}
-		return values
-	},
-	reflect.TypeFor[*int64]():   optional(parquet.Int64Value),
-	reflect.TypeFor[*float64](): optional(parquet.DoubleValue),
-	reflect.TypeFor[*bool]():    optional(parquet.BooleanValue),
-	reflect.TypeFor[*int32]():   optional(parquet.Int32Value),
-	reflect.TypeFor[[]byte]():   raw,
-	reflect.TypeFor[*string]():  optional(textValue),
+	reflect.TypeFor[int64]():    required(func(v *values, n int64) { v.numbers = append(v.numbers, n) }),
+	reflect.TypeFor[float64]():  required(func(v *values, f float64) { v.numbers = append(v.numbers, int64(math.Float64bits(f))) }),
+	reflect.TypeFor[bool]():     required(func(v *values, b bool) { v.numbers = append(v.numbers, oneIf(b)) }),
+	reflect.TypeFor[string]():   required(func(v *values, s string) { v.texts = append(v.texts, s) }),
+	reflect.TypeFor[*int64]():   optional(func(v *values, n int64) { v.numbers = append(v.numbers, n) }),
+	reflect.TypeFor[*float64](): optional(func(v *values, f float64) { v.numbers = append(v.numbers, int64(math.Float64bits(f))) }),
+	reflect.TypeFor[*bool]():    optional(func(v *values, b bool) { v.numbers = append(v.numbers, oneIf(b)) }),
+	reflect.TypeFor[*int32]():   optional(func(v *values, n int32) { v.numbers = append(v.numbers, int64(n)) }),
+	reflect.TypeFor[*string]():  optional(func(v *values, s string) { v.texts = append(v.texts, s) }),
+	reflect.TypeFor[[]byte]():   bytesOrNull,
 	reflect.TypeFor[[]string](): list,
 }
 
-func textValue(s string) parquet.Value {
-	return parquet.ByteArrayValue(unsafe.Slice(unsafe.StringData(s), len(s)))
+func oneIf(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
-func optional[V any](value func(V) parquet.Value) filler {
-	return func(values []parquet.Value, field unsafe.Pointer, stride uintptr, n int) []parquet.Value {
-		values = values[:n]
-		for i := range values {
-			if v := *(**V)(field); v != nil {
-				values[i] = value(*v).Level(0, 1, 0)
-			} else {
-				values[i] = parquet.Value{}
+func required[V any](take func(*values, V)) filler {
+	return func(v *values, field unsafe.Pointer, stride uintptr, n int) {
+		for range n {
+			take(v, *(*V)(field))
+			field = unsafe.Add(field, stride)
+		}
+	}
+}
+
+func optional[V any](take func(*values, V)) filler {
+	return func(v *values, field unsafe.Pointer, stride uintptr, n int) {
+		for range n {
+			p := *(**V)(field)
+			v.defined = append(v.defined, byte(oneIf(p != nil)))
+			if p != nil {
+				take(v, *p)
 			}
 			field = unsafe.Add(field, stride)
 		}
-		return values
 	}
 }
 
-// raw is optional bytes: nil is null, which the library's own writer tells from empty only mostly.
-func raw(values []parquet.Value, field unsafe.Pointer, stride uintptr, n int) []parquet.Value {
-	values = values[:n]
-	for i := range values {
-		if b := *(*[]byte)(field); b != nil {
-			values[i] = parquet.ByteArrayValue(b).Level(0, 1, 0)
-		} else {
-			values[i] = parquet.Value{}
+// bytesOrNull takes nil for null.
+func bytesOrNull(v *values, field unsafe.Pointer, stride uintptr, n int) {
+	for range n {
+		b := *(*[]byte)(field)
+		v.defined = append(v.defined, byte(oneIf(b != nil)))
+		if b != nil {
+			v.texts = append(v.texts, unsafe.String(unsafe.SliceData(b), len(b)))
 		}
 		field = unsafe.Add(field, stride)
 	}
-	return values
 }
 
-func list(values []parquet.Value, field unsafe.Pointer, stride uintptr, n int) []parquet.Value {
+func list(v *values, field unsafe.Pointer, stride uintptr, n int) {
 	for range n {
 		texts := *(*[]string)(field)
 		if len(texts) == 0 {
-			values = append(values, parquet.Value{})
+			v.defined, v.repeated = append(v.defined, 0), append(v.repeated, 0)
 		}
-		for i, s := range texts {
-			values = append(values, textValue(s).Level(min(i, 1), 1, 0))
+		for i := range texts {
+			v.defined, v.repeated = append(v.defined, 1), append(v.repeated, byte(min(i, 1)))
 		}
+		v.texts = append(v.texts, texts...)
 		field = unsafe.Add(field, stride)
 	}
-	return values
 }

@@ -7,18 +7,21 @@ package ranking
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unsafe"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
 	"golang.org/x/sync/errgroup"
 
 	"harmstack/schemas"
@@ -27,29 +30,13 @@ import (
 // RowGroupRows is how many rows a row group of every file holds, but for the last.
 const RowGroupRows = 32 << 10
 
-// options are the same for every file. The version of the library is left out of created_by: a
-// new release must not change the bytes of an old night.
-func options() []parquet.WriterOption {
-	return []parquet.WriterOption{
-		parquet.CreatedBy("harmstack", "1", ""),
-		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
-		parquet.DataPageStatistics(false),
-		// Nobody looks for a row by the bounds of these.
-		parquet.SkipPageBounds("suspect_id"), parquet.SkipPageBounds("boroughs", "list", "element"),
-		parquet.SkipPageBounds("owner_borough"), parquet.SkipPageBounds("owner_bcu"), parquet.SkipPageBounds("suspect_status"),
-	}
-}
-
-// pieceRows is how many values of a column go to the library at once. It ends a page only between two
-// pieces, so pieces of one size are what makes equal rows equal bytes.
-const pieceRows = 1 << 10
-
 // Writer writes one Parquet file of rows of type T. Row groups are encoded at the same time and follow
 // each other in the order of their rows.
 type Writer[T any] struct {
-	parquet *parquet.GenericWriter[T]
-	columns []column
-	rows    int64
+	out     io.Writer
+	leaves  []leaf
+	footer  *format.FileMetaData
+	offset  int64
 	group   []T // being gathered
 	idle    chan *encoder[T]
 	before  chan struct{} // closed when the row group before is in the file
@@ -59,29 +46,31 @@ type Writer[T any] struct {
 
 // encoder encodes one row group at a time.
 type encoder[T any] struct {
-	group  *parquet.ConcurrentRowGroupWriter
-	rows   []T
-	values []parquet.Value
+	rows  []T
+	pages *pages
 }
 
 // maxEncoders keeps the memory of a writer within bounds.
 const maxEncoders = 4
 
+// magic begins and ends a file.
+const magic = "PAR1"
+
 // NewWriter starts a file. Nothing of it is whole before Close.
 func NewWriter[T any](w io.Writer) *Writer[T] {
-	out := &Writer[T]{parquet: parquet.NewGenericWriter[T](w, options()...), columns: columnsOf[T](), before: make(chan struct{})}
+	out := &Writer[T]{out: w, before: make(chan struct{})}
+	out.leaves, out.footer = layout[T]()
 	close(out.before)
 	out.running, out.ctx = errgroup.WithContext(context.Background())
 	out.idle = make(chan *encoder[T], min(runtime.GOMAXPROCS(0), maxEncoders))
 	for range cap(out.idle) {
-		out.idle <- &encoder[T]{values: make([]parquet.Value, 0, pieceRows)}
+		out.idle <- &encoder[T]{pages: newPages()}
 	}
 	return out
 }
 
 // Write appends rows. Their texts must stay as they are until Close.
 func (w *Writer[T]) Write(rows []T) error {
-	w.rows += int64(len(rows))
 	for len(rows) > 0 {
 		n := min(len(rows), RowGroupRows-len(w.group))
 		w.group, rows = append(w.group, rows[:n]...), rows[n:]
@@ -102,14 +91,11 @@ func (w *Writer[T]) flush() error {
 	case <-w.ctx.Done():
 		return w.running.Wait()
 	}
-	if e.group == nil {
-		e.group = w.parquet.BeginRowGroup()
-	}
 	e.rows, w.group = w.group, e.rows[:0]
 	before, done := w.before, make(chan struct{})
 	w.before = done
 	w.running.Go(func() error {
-		if err := e.encode(w.columns); err != nil {
+		if err := e.encode(w.leaves); err != nil {
 			return err
 		}
 		select {
@@ -117,7 +103,7 @@ func (w *Writer[T]) flush() error {
 		case <-w.ctx.Done():
 			return nil // for the reason that another gives
 		}
-		if _, err := e.group.Commit(); err != nil {
+		if err := w.commit(e); err != nil {
 			return err
 		}
 		close(done)
@@ -127,22 +113,52 @@ func (w *Writer[T]) flush() error {
 	return nil
 }
 
-func (e *encoder[T]) encode(columns []column) error {
+func (e *encoder[T]) encode(leaves []leaf) error {
 	var row T
-	stride := unsafe.Sizeof(row)
-	writers := e.group.ColumnWriters()
-	// All columns of a few rows, while these are in the processor's cache, then the next few.
-	for at := 0; at < len(e.rows); at += pieceRows {
-		n := min(pieceRows, len(e.rows)-at)
-		first := unsafe.Pointer(&e.rows[at])
-		for i, out := range writers {
-			e.values = columns[i].fill(e.values[:0], unsafe.Add(first, columns[i].offset), stride, n)
-			if _, err := out.WriteRowValues(e.values); err != nil {
-				return err
-			}
+	e.pages.reset()
+	for i := range leaves {
+		l, v := &leaves[i], &e.pages.values
+		v.reset(len(e.rows))
+		l.fill(v, unsafe.Add(unsafe.Pointer(unsafe.SliceData(e.rows)), l.offset), unsafe.Sizeof(row), len(e.rows))
+		if err := e.pages.encode(l); err != nil {
+			return err
 		}
 	}
-	return e.group.Flush()
+	return nil
+}
+
+// commit puts an encoded row group into the file, whose footer will name it.
+func (w *Writer[T]) commit(e *encoder[T]) error {
+	if err := w.begin(); err != nil {
+		return err
+	}
+	group := format.RowGroup{NumRows: int64(len(e.rows)), FileOffset: w.offset, TotalCompressedSize: int64(len(e.pages.out)),
+		Ordinal: int16(len(w.footer.RowGroups)), Columns: slices.Clone(e.pages.columns)}
+	for i := range group.Columns {
+		meta := &group.Columns[i].MetaData
+		if slices.Contains(meta.Encoding, format.RLEDictionary) {
+			meta.DictionaryPageOffset += w.offset
+		}
+		meta.DataPageOffset += w.offset
+		group.TotalByteSize += meta.TotalUncompressedSize
+	}
+	w.footer.RowGroups = append(w.footer.RowGroups, group)
+	w.footer.NumRows += group.NumRows
+	return w.write(e.pages.out)
+}
+
+// begin writes the start of the file, once.
+func (w *Writer[T]) begin() error {
+	if w.offset > 0 {
+		return nil
+	}
+	return w.write([]byte(magic))
+}
+
+func (w *Writer[T]) write(b []byte) error {
+	n, err := w.out.Write(b)
+	w.offset += int64(n)
+	return err
 }
 
 // Close ends the file and returns how many rows it holds.
@@ -154,7 +170,15 @@ func (w *Writer[T]) Close() (int64, error) {
 	if err = errors.Join(err, w.running.Wait()); err != nil {
 		return 0, err
 	}
-	return w.rows, w.parquet.Close()
+	if err := w.begin(); err != nil {
+		return 0, err
+	}
+	footer, err := thrift.Marshal(new(thrift.CompactProtocol), w.footer)
+	if err != nil {
+		return 0, err
+	}
+	footer = binary.LittleEndian.AppendUint32(footer, uint32(len(footer)))
+	return w.footer.NumRows, w.write(append(footer, magic...))
 }
 
 // WriteAll writes a file of the rows that each yields.

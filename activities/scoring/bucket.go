@@ -69,7 +69,7 @@ func (s *storage) get(n int) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.free) == 0 {
-		chunk := inLargePages(make([]byte, slabsAtOnce*slabBytes))
+		chunk := largePages(slabsAtOnce * slabBytes)
 		for at := 0; at < len(chunk); at += slabBytes {
 			s.free = append(s.free, chunk[at:at:at+slabBytes])
 		}

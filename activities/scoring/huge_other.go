@@ -2,4 +2,4 @@
 
 package scoring
 
-func inLargePages(b []byte) []byte { return b }
+func largePages(n int) []byte { return make([]byte, n) }
