@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 
 	"github.com/apache/arrow/go/v16/arrow"
@@ -36,12 +37,12 @@ func (f *File) Scan(ctx context.Context, threads int, firstRow int64, newSink fu
 	return f.scanAll(ctx, threads, firstRow, nil, newSink, progress)
 }
 
-// ScanColumn is Scan for a sink that looks at one column only: all others are null.
-func (f *File) ScanColumn(ctx context.Context, column, threads int, firstRow int64, newSink func() Sink, progress func(rows int64)) error {
-	return f.scanAll(ctx, threads, firstRow, &column, newSink, progress)
+// ScanColumns is Scan for a sink that looks at some columns only: all others are null.
+func (f *File) ScanColumns(ctx context.Context, columns []int, threads int, firstRow int64, newSink func() Sink, progress func(rows int64)) error {
+	return f.scanAll(ctx, threads, firstRow, columns, newSink, progress)
 }
 
-func (f *File) scanAll(ctx context.Context, threads int, firstRow int64, only *int, newSink func() Sink, progress func(rows int64)) (err error) {
+func (f *File) scanAll(ctx context.Context, threads int, firstRow int64, only []int, newSink func() Sink, progress func(rows int64)) (err error) {
 	defer recovered(&err, ErrDamaged) // of a page index that lies about its size
 	tasks := f.split(threads)
 	queue := make(chan task, len(tasks))
@@ -104,12 +105,12 @@ func (f *File) split(threads int) []task {
 
 // scan feeds the rows of one task in order. A batch ends where a page of any column ends, so that
 // every column of it is a slice of one page.
-func (f *File) scan(ctx context.Context, t task, only *int, add func(arrow.Record, int64) error) (err error) {
+func (f *File) scan(ctx context.Context, t task, only []int, add func(arrow.Record, int64) error) (err error) {
 	defer recovered(&err, ErrDamaged)
 	whole := t.to == f.starts[t.group+1]-f.starts[t.group]
 	var readers [schemas.OffenceColumns]*reader
 	for i, c := range f.groups[t.group].columns {
-		if c.leaf < 0 || only != nil && i != *only {
+		if c.leaf < 0 || only != nil && !slices.Contains(only, i) {
 			continue
 		}
 		r, err := f.open(t.group, i, t.from)

@@ -87,12 +87,12 @@ func (a *Activities) Score(ctx context.Context, p ScoreParams) (ScoreResult, err
 		}
 		defer closing(engine, &err)
 		err = a.eachPart(ctx, p.Parts, func(f *extract.File, first int64) error {
-			return f.ScanColumn(ctx, schemas.AllegationID, a.threads(), first, func() extract.Sink { return engine.NewScout() }, nil)
+			return f.ScanColumns(ctx, scoring.ScoutColumns, a.threads(), first, func() extract.Sink { return engine.NewScout() }, nil)
 		})
 		if err != nil {
 			return r, err
 		}
-		if err := engine.FindRepeats(ctx, ExtractResult{Parts: p.Parts}.Rows(), a.threads()); err != nil {
+		if err := engine.EndScouting(ctx, ExtractResult{Parts: p.Parts}.Rows(), a.threads()); err != nil {
 			return r, err
 		}
 		if err := a.scan(ctx, p.Parts, func() extract.Sink { return engine.NewFeeder() }, rows); err != nil {

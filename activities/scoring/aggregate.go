@@ -77,7 +77,7 @@ func (e *Engine) aggregate(t *tally, bucket int, emit func(*suspect, []allegatio
 		w.rows = w.rows[:0]
 		deceased := false
 		for r := first + 1; r != 0; r = w.next[r-1] {
-			w.rows = append(w.rows, allegation{})
+			w.rows = slices.Grow(w.rows, 1)[:len(w.rows)+1]
 			a := &w.rows[len(w.rows)-1]
 			a.decode(t.records[w.starts[r-1]:])
 			deceased = deceased || a.status == statusDeceased
@@ -159,6 +159,10 @@ const few = 16
 
 func (w *aggregation) addPlace(a *allegation, part int64) {
 	i := -1
+	if len(w.places) == 0 {
+		w.places = append(w.places, place{a.borough, part, a.reported})
+		return
+	}
 	if len(w.places) <= few {
 		i = slices.IndexFunc(w.places, func(p place) bool { return p.borough == a.borough })
 	} else if at, ok := w.at[a.borough]; ok {
@@ -184,6 +188,9 @@ func (w *aggregation) addPlace(a *allegation, part int64) {
 
 // distinct counts the different texts, null not counted.
 func (w *aggregation) distinct(rows []allegation, text func(*allegation) []byte) (n int64) {
+	if len(rows) == 1 {
+		return int64(min(1, len(text(&rows[0]))))
+	}
 	w.texts = w.texts[:0]
 	for i := range rows {
 		s := text(&rows[i])

@@ -81,8 +81,8 @@ func scan(b *testing.B, f *extract.File, sink func() extract.Sink) {
 
 func scout(b *testing.B, f *extract.File, e *scoring.Engine) {
 	b.Helper()
-	err := f.ScanColumn(b.Context(), schemas.AllegationID, scoring.Threads(), 0, func() extract.Sink { return e.NewScout() }, nil)
-	if err = errors.Join(err, e.FindRepeats(b.Context(), f.Rows(), scoring.Threads())); err != nil {
+	err := f.ScanColumns(b.Context(), scoring.ScoutColumns, scoring.Threads(), 0, func() extract.Sink { return e.NewScout() }, nil)
+	if err = errors.Join(err, e.EndScouting(b.Context(), f.Rows(), scoring.Threads())); err != nil {
 		b.Fatal(err)
 	}
 }

@@ -23,7 +23,7 @@ type SpillFile = spill.File
 const (
 	bucketCount = 512     // by hash, so that a bucket of ten million rows fits a processor's cache
 	slabBytes   = 8 << 10 // what a goroutine gathers for one bucket before it hands it over
-	slabsAtOnce = 512     // are asked of the system: two large pages
+	slabsAtOnce = 512     // are asked of the system
 	lengthBytes = 4       // in front of every record: its length, these bytes included
 )
 
@@ -69,7 +69,7 @@ func (s *storage) get(n int) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.free) == 0 {
-		chunk := largePages(slabsAtOnce * slabBytes)
+		chunk := make([]byte, slabsAtOnce*slabBytes)
 		for at := 0; at < len(chunk); at += slabBytes {
 			s.free = append(s.free, chunk[at:at:at+slabBytes])
 		}

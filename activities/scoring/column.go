@@ -59,8 +59,18 @@ func (c *textColumn) load(col arrow.Array) error {
 	case *array.String:
 		if c.judge != nil {
 			c.judgePlain(col)
-		} else if !c.view(col) {
-			c.loadPlain(col)
+			return nil
+		}
+		offsets := col.ValueOffsets()
+		if len(offsets) == 0 {
+			offsets = []int32{0}
+		}
+		var all []byte
+		if b := col.Data().Buffers()[2]; b != nil {
+			all = b.Bytes()
+		}
+		if !c.view(col, all, offsets) {
+			c.loadPlain(col, all, offsets)
 		}
 		return nil
 	case *array.Dictionary:
@@ -74,18 +84,10 @@ func (c *textColumn) load(col arrow.Array) error {
 	return fmt.Errorf("a text column must be %s or %s, not %s", arrow.BinaryTypes.String, schemas.ArrowDictionary, col.DataType())
 }
 
-// view takes the texts as they stand, when none of them needs a closer look: no byte in the whole run is
-// white space, a control character or outside ASCII, and no null holds anything.
-func (c *textColumn) view(col *array.String) bool {
-	offsets := col.ValueOffsets()
-	if len(offsets) == 0 {
-		return false
-	}
-	var all []byte
-	if b := col.Data().Buffers()[2]; b != nil {
-		all = b.Bytes()
-	}
-	if !printable(all[offsets[0]:offsets[len(offsets)-1]]) {
+// view takes the texts as they stand, when none of them needs a closer look: all bytes are ASCII, no text
+// begins or ends with white space or a control character, and no null holds anything.
+func (c *textColumn) view(col *array.String, all []byte, offsets []int32) bool {
+	if !printable(all[offsets[0]:offsets[len(offsets)-1]]) && !trimmed(all, offsets) {
 		return false
 	}
 	if col.NullN() > 0 {
@@ -124,14 +126,43 @@ func printable(b []byte) bool {
 	return true
 }
 
-func (c *textColumn) loadPlain(col *array.String) {
+// trimmed tells whether all texts are ASCII and neither begin nor end with a control character or a space.
+func trimmed(all []byte, offsets []int32) bool {
+	for i, to := range offsets[1:] {
+		if from := offsets[i]; from < to && !edges(all[from], all[to-1]) {
+			return false
+		}
+	}
+	return ascii(all[offsets[0]:offsets[len(offsets)-1]])
+}
+
+// edges tells whether a text that begins and ends with these bytes needs no trimming.
+func edges(first, last byte) bool { return min(first, last) > ' ' }
+
+func ascii(b []byte) bool {
+	var bits uint64
+	for ; len(b) >= 8; b = b[8:] {
+		bits |= binary.LittleEndian.Uint64(b)
+	}
+	for _, c := range b {
+		bits |= uint64(c)
+	}
+	return bits&0x8080808080808080 == 0
+}
+
+func (c *textColumn) loadPlain(col *array.String, all []byte, offsets []int32) {
 	n := col.Len()
 	c.texts = grow(c.texts, n)
+	plain := ascii(all[offsets[0]:offsets[n]])
 	for i := range n {
-		c.texts[i] = nil
-		if col.IsValid(i) {
-			c.texts[i] = clean(view(col.Value(i)))
+		t := all[offsets[i]:offsets[i+1]:offsets[i+1]]
+		switch {
+		case len(t) == 0 || col.IsNull(i):
+			t = nil
+		case !plain || !edges(t[0], t[len(t)-1]):
+			t = clean(t)
 		}
+		c.texts[i] = t
 	}
 }
 

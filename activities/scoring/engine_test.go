@@ -134,7 +134,7 @@ func feed(t *testing.T, o Options, rows []schemas.Offence, l layout) (*Scores, e
 	})
 	if l.scouts {
 		inBatches(t, mem, rows, l, func() sink { return e.NewScout() })
-		if err := e.FindRepeats(t.Context(), int64(len(rows)), l.threads); err != nil {
+		if err := e.EndScouting(t.Context(), int64(len(rows)), l.threads); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -24,29 +24,45 @@ var (
 	outcomeAcquitted     = uint8(enumPosition(schemas.Outcome, schemas.OutcomeAcquitted))
 )
 
-// decide gives the row the disposition it has if it stays and its suspect is alive.
-func (r *rules) decide(a *allegation) schemas.Disposition {
-	age, d := r.window.age(a.reported)
-	a.age = uint32(age)
-	switch {
-	case d != schemas.Scored:
-		return d
-	case isNobody(a.suspect):
-		return schemas.NoNamedSuspect
-	case a.source == sourceIntelligence:
-		return schemas.IntelligenceOnly
-	case a.source == sourcePoliceDetected:
-		return schemas.PoliceDetected
-	case a.outcome == outcomeNoCrime || a.outcome == outcomeAcquitted:
-		return schemas.Cleared
+// decide finds the disposition that each row of a batch has if it stays and its suspect is alive, and its
+// age, where it lies in the window.
+func (r *rules) decide(j *judge, dispositions []schemas.Disposition, ages []uint32) {
+	reported := j.times[schemas.ReportedAt].TimestampValues()
+	sources, outcomes := j.text[schemas.Source].results, j.text[schemas.Outcome].results
+	suspects := j.text[schemas.SuspectID]
+	for i := range dispositions {
+		if j.faulty && j.faults[i] != 0 {
+			dispositions[i] = schemas.Quarantined
+			continue
+		}
+		age, d := r.window.age(int64(reported[i]))
+		ages[i] = uint32(age)
+		switch outcome, source := uint8(outcomes[i]), uint8(sources[i]); {
+		case d != schemas.Scored:
+		case isNobody(suspects.text(i)):
+			d = schemas.NoNamedSuspect
+		case source == sourceIntelligence:
+			d = schemas.IntelligenceOnly
+		case source == sourcePoliceDetected:
+			d = schemas.PoliceDetected
+		case outcome == outcomeNoCrime || outcome == outcomeAcquitted:
+			d = schemas.Cleared
+		default:
+			d = r.weigh(j, i)
+		}
+		dispositions[i] = d
 	}
-	switch r.vocabulary.offence(a.offence).weight(a.sex).Verdict {
+}
+
+// weigh decides by the offence and by the suspect's age.
+func (r *rules) weigh(j *judge, row int) schemas.Disposition {
+	switch r.vocabulary.offence(j.offence(row)).weight(j.enum(schemas.VictimSex, row)).Verdict {
 	case reference.NotVAWG:
 		return schemas.NotVAWG
 	case reference.Unscored:
 		return schemas.UnscoredOffence
 	}
-	if a.suspectAge < uint8(schemas.AdultAge) {
+	if j.age(schemas.SuspectAge, row) < uint8(schemas.AdultAge) {
 		return schemas.SuspectUnder18
 	}
 	return schemas.Scored
@@ -71,6 +87,11 @@ type Feeder struct {
 	pass    passer
 	repeats *scatterer
 	row     allegation
+
+	// Of the batch's rows.
+	dispositions []schemas.Disposition
+	ages         []uint32
+	scored, hurt byBucket // rows that are their suspects', rows in the window with a victim
 }
 
 // NewFeeder returns a feeder for one goroutine. It must be closed.
@@ -87,28 +108,96 @@ func (f *Feeder) Add(batch arrow.Record, firstRow int64) error {
 	if err := f.judge.report(batch, firstRow, f.engine.options.Quarantine); err != nil {
 		return err
 	}
-	e, a := f.engine, &f.row
-	for i := range int(batch.NumRows()) {
-		if f.judge.faulty && f.judge.faults[i] != 0 {
+	n := int(batch.NumRows())
+	f.dispositions, f.ages = grow(f.dispositions, n), grow(f.ages, n)
+	f.engine.rules.decide(f.judge, f.dispositions, f.ages)
+	f.scored.reset()
+	f.hurt.reset()
+	suspects, victims := f.judge.text[schemas.SuspectID], f.judge.text[schemas.VictimID]
+	for i, d := range f.dispositions {
+		if d == schemas.Quarantined {
 			continue
 		}
-		f.judge.readFirst(i, a)
-		a.disposition = e.rules.decide(a)
-		repeated := !e.options.Unique && (!e.scouted || e.repeated.has(firstRow+int64(i)))
-		if repeated || a.disposition == schemas.Scored {
-			f.judge.readRest(i, a)
+		if f.repeated(firstRow + int64(i)) {
+			f.read(i)
+			if err := put(f.repeats, hash(f.row.id), &f.row); err != nil {
+				return err
+			}
+			continue
 		}
-		var err error
-		if repeated {
-			err = put(f.repeats, a.id, a)
+		if d == schemas.Scored {
+			f.pass.passed++
+			f.scored.add(i, hash(suspects.text(i)))
 		} else {
-			err = f.pass.pass(a)
+			f.pass.dispositions[d]++
 		}
-		if err != nil {
+		if victim := victims.text(i); d >= schemas.NoNamedSuspect && len(victim) > 0 {
+			f.hurt.add(i, hash(victim))
+		}
+	}
+	for _, r := range f.scored.sorted() {
+		f.read(int(r.row))
+		if err := put(f.pass.suspects, r.hash, &f.row); err != nil {
+			return err
+		}
+	}
+	if f.engine.scouted {
+		f.hurt.rows = f.engine.mayBeSuspect.among(f.hurt.rows)
+	}
+	for _, r := range f.hurt.sorted() {
+		if err := putVictim(f.pass.victims, r.hash, victims.text(int(r.row))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// repeated tells whether another row may be of the same allegation.
+func (f *Feeder) repeated(row int64) bool {
+	return !f.engine.options.Unique && (!f.engine.scouted || f.engine.repeated.has(row))
+}
+
+// read fills in f.row with a row of the batch.
+func (f *Feeder) read(row int) {
+	f.row.disposition, f.row.age = f.dispositions[row], f.ages[row]
+	f.judge.read(row, &f.row)
+}
+
+// byBucket puts rows of a batch into the order of their buckets: those of one bucket then go to the same
+// place, one after the other.
+type byBucket struct {
+	rows, ordered []hashedRow
+	counts        [bucketCount]int32
+}
+
+type hashedRow struct {
+	hash uint64
+	row  int32
+}
+
+func (b *byBucket) reset() { b.rows = b.rows[:0] }
+
+func (b *byBucket) add(row int, hash uint64) {
+	b.rows = append(b.rows, hashedRow{hash, int32(row)})
+}
+
+func (b *byBucket) sorted() []hashedRow {
+	b.ordered = grow(b.ordered, len(b.rows))
+	clear(b.counts[:])
+	for _, r := range b.rows {
+		b.counts[bucketOf(r.hash)]++
+	}
+	at := int32(0)
+	for i, n := range b.counts {
+		b.counts[i] = at
+		at += n
+	}
+	for _, r := range b.rows {
+		to := &b.counts[bucketOf(r.hash)]
+		b.ordered[*to] = r
+		*to++
+	}
+	return b.ordered
 }
 
 // Close hands over what the feeder still holds.
@@ -133,7 +222,7 @@ func (e *Engine) newPasser() passer {
 func (p *passer) pass(a *allegation) error {
 	if a.disposition == schemas.Scored {
 		p.passed++
-		if err := put(p.suspects, a.suspect, a); err != nil {
+		if err := put(p.suspects, hash(a.suspect), a); err != nil {
 			return err
 		}
 	} else {
@@ -142,7 +231,7 @@ func (p *passer) pass(a *allegation) error {
 	if a.disposition < schemas.NoNamedSuspect || len(a.victim) == 0 {
 		return nil
 	}
-	return putVictim(p.victims, a.victim)
+	return putVictim(p.victims, hash(a.victim), a.victim)
 }
 
 func (p *passer) close() error { return errors.Join(p.suspects.close(), p.victims.close()) }

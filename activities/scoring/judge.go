@@ -251,22 +251,15 @@ func (j *judge) report(batch arrow.Record, firstRow int64, to func(arrow.Record,
 	return to(batch, firstRow, rows)
 }
 
-// readFirst fills in what decides the row's disposition, normalised; the texts are views that live as
-// long as the batch.
-func (j *judge) readFirst(row int, a *allegation) {
-	a.reported = int64(j.times[schemas.ReportedAt].Value(row))
-	a.suspect, a.victim = j.text[schemas.SuspectID].text(row), j.text[schemas.VictimID].text(row)
-	a.source, a.outcome, a.sex = j.enum(schemas.Source, row), j.enum(schemas.Outcome, row), j.enum(schemas.VictimSex, row)
-	a.suspectAge = j.age(schemas.SuspectAge, row)
-	a.offence = j.offence(offenceParts{j.text[schemas.OffenceCode].results[row], j.text[schemas.OffenceClass].results[row], j.text[schemas.OffenceURN].results[row]})
-}
-
-// readRest fills in all the other values.
-func (j *judge) readRest(row int, a *allegation) {
+// read fills in a row's values, normalised; the texts are views that live as long as the batch.
+func (j *judge) read(row int, a *allegation) {
 	a.id, a.report = j.text[schemas.AllegationID].text(row), j.text[schemas.ReportID].text(row)
-	a.victimAge = j.age(schemas.VictimAge, row)
-	a.status = j.enum(schemas.SuspectStatus, row)
-	a.updated = int64(j.times[schemas.UpdatedAt].Value(row))
+	a.suspect, a.victim = j.text[schemas.SuspectID].text(row), j.text[schemas.VictimID].text(row)
+	a.suspectAge, a.victimAge = j.age(schemas.SuspectAge, row), j.age(schemas.VictimAge, row)
+	a.status, a.sex = j.enum(schemas.SuspectStatus, row), j.enum(schemas.VictimSex, row)
+	a.source, a.outcome = j.enum(schemas.Source, row), j.enum(schemas.Outcome, row)
+	a.offence = j.offence(row)
+	a.reported, a.updated = int64(j.times[schemas.ReportedAt].Value(row)), int64(j.times[schemas.UpdatedAt].Value(row))
 	a.committed = noTime
 	if c := j.times[schemas.CommittedAt]; c.IsValid(row) {
 		a.committed = int64(c.Value(row))
@@ -292,7 +285,9 @@ func (j *judge) age(column, row int) uint8 {
 
 func (j *judge) enum(column, row int) uint8 { return uint8(j.text[column].results[row]) }
 
-func (j *judge) offence(p offenceParts) uint32 {
+// offence is the number of the row's code, class and urn together.
+func (j *judge) offence(row int) uint32 {
+	p := offenceParts{j.text[schemas.OffenceCode].results[row], j.text[schemas.OffenceClass].results[row], j.text[schemas.OffenceURN].results[row]}
 	recent := &j.recent[(p.code*31+p.class*7+p.urn)%uint32(len(j.recent))]
 	if recent.number != 0 && recent.offenceParts == p {
 		return recent.number - 1

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"unsafe"
 
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
@@ -13,10 +14,16 @@ import (
 type placer struct {
 	tables                *reference.Tables
 	bcus                  map[string]*string // by borough
+	owners                [1 << 8]owner      // in front of bcus, by where the name lies
 	sumRanks              map[int64]int64
+	recent                [1 << 10]recentRank // in front of sumRanks
 	position, rank, score int64
 	tie                   int64
 }
+
+type owner struct{ borough, bcu *string }
+
+type recentRank struct{ sum, rank int64 }
 
 // newPlacer returns a placer for suspects of whom so many have each plain sum.
 func newPlacer(t *reference.Tables, sums map[int64]int64) *placer {
@@ -42,12 +49,24 @@ func (p *placer) place(s *schemas.Suspect, row *schemas.Ranked, tieSize func() i
 	*row = schemas.Ranked{
 		Position: p.position, Rank: p.rank, TieSize: p.tie, SuspectID: s.SuspectID, Score: s.Score,
 		ScoreDays: float64(s.Score) / schemas.ScorePerDay, SumDays: float64(s.SumTenths) / schemas.TenthsPerDay,
-		MaxDays: float64(s.MaxTenths) / schemas.TenthsPerDay, SumRank: p.sumRanks[s.SumTenths],
+		MaxDays: float64(s.MaxTenths) / schemas.TenthsPerDay, SumRank: p.sumRank(s.SumTenths),
 		Allegations: s.Allegations, Reports: s.Reports, Victims: s.Victims,
 		FirstReported: s.FirstReported, LastReported: s.LastReported, OwnerBorough: s.OwnerBorough, Boroughs: s.Boroughs,
 		DomesticAbuse: s.DomesticAbuse, NonRecent: s.NonRecent, AlsoVictim: s.AlsoVictim, SuspectStatus: s.SuspectStatus,
 	}
 	if s.OwnerBorough != nil {
-		row.OwnerBCU = p.bcus[*s.OwnerBorough]
+		o := &p.owners[uintptr(unsafe.Pointer(s.OwnerBorough))/unsafe.Sizeof(*s.OwnerBorough)%uintptr(len(p.owners))]
+		if o.borough != s.OwnerBorough {
+			*o = owner{s.OwnerBorough, p.bcus[*s.OwnerBorough]}
+		}
+		row.OwnerBCU = o.bcu
 	}
+}
+
+func (p *placer) sumRank(sum int64) int64 {
+	r := &p.recent[uint64(sum)%uint64(len(p.recent))]
+	if r.sum != sum || r.rank == 0 {
+		*r = recentRank{sum, p.sumRanks[sum]}
+	}
+	return r.rank
 }

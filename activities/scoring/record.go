@@ -54,9 +54,8 @@ func putHash(rec []byte, hash uint64) {
 
 func hashOf(rec []byte) uint32 { return binary.LittleEndian.Uint32(rec[atHash:]) }
 
-// put encodes a into the bucket of key.
-func put(w *scatterer, key []byte, a *allegation) error {
-	h := hash(key)
+// put encodes a into the bucket of a hash: of its suspect, or of its own id.
+func put(w *scatterer, h uint64, a *allegation) error {
 	id, suspect, report, victim := len(a.id), len(a.suspect), len(a.report), len(a.victim)
 	n := atTexts + id + suspect + report + victim
 	short := id|suspect|report|victim < 0x80
@@ -165,8 +164,7 @@ func suspectOf(rec []byte) []byte {
 }
 
 // putVictim notes that somebody is the victim of a row in the window.
-func putVictim(w *scatterer, id []byte) error {
-	h := hash(id)
+func putVictim(w *scatterer, h uint64, id []byte) error {
 	n := victimHead + len(id)
 	rec, err := w.record(bucketOf(h), n)
 	if err != nil {

@@ -3,6 +3,8 @@ package scoring
 import (
 	"context"
 	"encoding/binary"
+	"errors"
+	"math"
 	"sync/atomic"
 
 	"github.com/apache/arrow/go/v16/arrow"
@@ -10,43 +12,70 @@ import (
 	"harmstack/schemas"
 )
 
-// Scout reads the allegations' ids, one goroutine's, ahead of the feeders. Few allegations come more
-// than once; when it is known which, all other rows go straight to their suspects.
+// Scout reads two columns, one goroutine's, ahead of the feeders. Few allegations come more than once: when
+// it is known which, all other rows go straight to their suspects. And few victims are suspects too: when it is
+// known who may be one, the others need not be kept.
 type Scout struct {
-	ids     *textColumn
-	scatter *scatterer
+	ids, suspects  *textColumn
+	scatter, named *scatterer
+	rows           byBucket
 }
+
+// ScoutColumns are those that a Scout looks at.
+var ScoutColumns = []int{schemas.AllegationID, schemas.SuspectID}
 
 // NewScout returns a scout for one goroutine. It must be closed.
 func (e *Engine) NewScout() *Scout {
-	return &Scout{ids: &textColumn{}, scatter: newScatterer(e.ids)}
+	return &Scout{ids: &textColumn{}, suspects: &textColumn{}, scatter: newScatterer(e.ids), named: newScatterer(e.named)}
 }
 
-// Add takes in the ids of a batch; no other column is looked at. firstRow is as for a feeder's.
+// Add takes in a batch. firstRow is as for a feeder's.
 func (s *Scout) Add(batch arrow.Record, firstRow int64) error {
 	if err := s.ids.load(batch.Column(schemas.AllegationID)); err != nil {
 		return err
 	}
-	le := binary.LittleEndian
+	if err := s.suspects.load(batch.Column(schemas.SuspectID)); err != nil {
+		return err
+	}
+	s.rows.reset()
 	for i := range int(batch.NumRows()) {
-		h := hash(s.ids.text(i))
-		rec, err := s.scatter.record(bucketOf(h), scoutBytes)
+		s.rows.add(i, hash(s.ids.text(i)))
+	}
+	le := binary.LittleEndian
+	for _, r := range s.rows.sorted() {
+		rec, err := s.scatter.record(bucketOf(r.hash), scoutBytes)
 		if err != nil {
 			return err
 		}
-		le.PutUint32(rec, uint32(h>>32))
-		le.PutUint64(rec[4:], uint64(firstRow)+uint64(i))
+		le.PutUint32(rec, uint32(r.hash>>32))
+		le.PutUint64(rec[4:], uint64(firstRow+int64(r.row)))
+	}
+	s.rows.reset()
+	for i := range int(batch.NumRows()) {
+		if suspect := s.suspects.text(i); len(suspect) > 0 {
+			s.rows.add(i, hash(suspect))
+		}
+	}
+	for _, r := range s.rows.sorted() {
+		rec, err := s.named.record(bucketOf(r.hash), namedBytes)
+		if err != nil {
+			return err
+		}
+		le.PutUint32(rec, uint32(r.hash>>32))
 	}
 	return nil
 }
 
-// scoutBytes is a piece of an id's hash and the row's ordinal.
-const scoutBytes = 4 + 8
+const (
+	scoutBytes = 4 + 8 // a piece of an id's hash and the row's ordinal
+	namedBytes = 4     // a piece of a suspect's hash
+)
 
 // Close hands over what the scout still holds.
 func (s *Scout) Close() error {
 	s.ids.release()
-	return s.scatter.close()
+	s.suspects.release()
+	return errors.Join(s.scatter.close(), s.named.close())
 }
 
 // rowSet is a set of rows by ordinal.
@@ -56,19 +85,65 @@ func (s rowSet) has(row int64) bool { return s[row/64]&(1<<(row%64)) != 0 }
 
 func (s rowSet) add(row int64) { atomic.OrUint64(&s[row/64], 1<<(row%64)) }
 
-// FindRepeats finds the rows that may share their allegation with another: those whose ids have equal
-// hashes. rows is how many there are; every scout must be closed. Without it every row is taken as one.
-func (e *Engine) FindRepeats(ctx context.Context, rows int64, threads int) error {
+// people is a set of people by the hashes of their ids, so many bits for each bucket. It may hold somebody who
+// was not added, never the other way round.
+type people struct {
+	bits  []uint64
+	words int // a bucket's; a power of two
+}
+
+// newPeople returns a set for about so many, of at most so many bytes.
+func newPeople(most, bytes int64) people {
+	words := 1
+	for 64*int64(words)*bucketCount < 4*most && 2*8*int64(words)*bucketCount <= bytes {
+		words *= 2
+	}
+	return people{make([]uint64, words*bucketCount), words}
+}
+
+// place is where the bit of a bucket's hash stands.
+func (p people) place(bucket int, high uint32) (word int, bit uint32) {
+	return bucket*p.words + int(high>>6)&(p.words-1), high % 64
+}
+
+// among keeps those of some rows whose people may be in the set. Without a branch: most of the time goes on waiting
+// for memory, and so the processor asks for many bits at once.
+func (p people) among(rows []hashedRow) []hashedRow {
+	n := 0
+	for _, r := range rows {
+		word, bit := p.place(bucketOf(r.hash), uint32(r.hash>>32))
+		rows[n] = r
+		n += int(p.bits[word] >> bit & 1)
+	}
+	return rows[:n]
+}
+
+// EndScouting finds the rows that may share their allegation with another, those whose ids have equal hashes,
+// and who may be a suspect. rows is how many there are; every scout must be closed. Without it every row is
+// taken as one, and everybody.
+func (e *Engine) EndScouting(ctx context.Context, rows int64, threads int) error {
 	repeated := make(rowSet, rows/64+1)
+	limit := int64(math.MaxInt64)
+	if e.options.Memory > 0 {
+		limit = e.options.Memory / 16
+	}
+	suspects := newPeople(rows, limit)
 	err := eachBucket(ctx, make([]finder, max(threads, 1)), func(f *finder, bucket int) error {
 		var err error
 		if f.buf, err = e.ids.take(bucket, f.buf); err != nil {
 			return err
 		}
 		f.find(repeated)
+		if f.buf, err = e.named.take(bucket, f.buf); err != nil {
+			return err
+		}
+		for at := 0; at < len(f.buf); at += namedBytes {
+			word, bit := suspects.place(bucket, binary.LittleEndian.Uint32(f.buf[at:]))
+			suspects.bits[word] |= 1 << bit
+		}
 		return nil
 	})
-	e.repeated, e.scouted = repeated, true
+	e.repeated, e.mayBeSuspect, e.scouted = repeated, suspects, true
 	return err
 }
 

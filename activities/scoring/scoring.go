@@ -54,14 +54,15 @@ type Engine struct {
 	vocabulary *vocabulary
 	rules      rules
 	storage    *storage
-	ids        *buckets // of rows by allegation, for scouts
+	ids, named *buckets // of rows by allegation and by suspect, for scouts
 	versions   *buckets // of rows that may share their allegation with another, by allegation
 	suspects   *buckets // by suspect
 	victims    *buckets // of rows in the window, as suspects are
 	recency    []int64
 
-	scouted  bool
-	repeated rowSet
+	scouted      bool
+	repeated     rowSet
+	mayBeSuspect people
 
 	mu           sync.Mutex
 	counts       Counts
@@ -118,6 +119,7 @@ func New(o Options) (*Engine, error) {
 		rules:      rules{newWindow(o.AsOf, o.Model.WindowDays), v},
 		storage:    s,
 		ids:        newBuckets(s, bucketCount),
+		named:      newBuckets(s, bucketCount),
 		versions:   newBuckets(s, bucketCount),
 		suspects:   newBuckets(s, bucketCount),
 		victims:    newBuckets(s, bucketCount),

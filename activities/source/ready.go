@@ -83,7 +83,7 @@ func Ready(ctx context.Context, name string, asOf schemas.Date, fresh time.Durat
 		return nil
 	}
 	at := newest{max: -1 << 63, before: time.Now().Add(skew).UnixMicro()}
-	if err := f.ScanColumn(ctx, schemas.UpdatedAt, 2, 0, func() extract.Sink { return &at }, nil); err != nil {
+	if err := f.ScanColumns(ctx, []int{schemas.UpdatedAt}, 2, 0, func() extract.Sink { return &at }, nil); err != nil {
 		return ctx.Err() // else damaged, and so for the extract to tell
 	}
 	return stale(time.UnixMicro(at.max), asOf, fresh)

@@ -16,6 +16,8 @@ import (
 	"github.com/apache/arrow/go/v16/arrow"
 	"github.com/spf13/cobra"
 
+	"golang.org/x/sync/errgroup"
+
 	"harmstack/activities/extract"
 	"harmstack/activities/publish"
 	"harmstack/activities/ranking"
@@ -332,12 +334,12 @@ func (r *rows) each(do func(f *extract.File, first int64) error) error {
 func feed(ctx context.Context, engine *scoring.Engine, from *rows, r scoreRequest, progress io.Writer) error {
 	if !r.unique {
 		err := from.each(func(f *extract.File, first int64) error {
-			return f.ScanColumn(ctx, schemas.AllegationID, r.threads, first, func() extract.Sink { return engine.NewScout() }, nil)
+			return f.ScanColumns(ctx, scoring.ScoutColumns, r.threads, first, func() extract.Sink { return engine.NewScout() }, nil)
 		})
 		if err != nil {
 			return err
 		}
-		if err := engine.FindRepeats(ctx, from.total, r.threads); err != nil {
+		if err := engine.EndScouting(ctx, from.total, r.threads); err != nil {
 			return err
 		}
 	}
@@ -380,16 +382,27 @@ func writeNight(ctx context.Context, st *store.Store, m *schemas.Manifest, model
 	all := report.NewCollector(m.AsOf, m.Suspects, model.Depth)
 	page := report.Page{Model: model}
 	steps := []func() error{
-		func() error { return write(schemas.QuarantineFile, schemas.QuarantineSchema, bad.Write) },
-		func() error {
-			return write(schemas.RankingFile, schemas.RankingSchema, func(w io.Writer) (int64, error) {
-				return ranking.WriteAll(w, func(yield func([]schemas.Ranked) error) error {
-					return s.Ranking(ctx, func(rows []schemas.Ranked) error {
-						stack.Add(rows)
-						return errors.Join(all.Add(rows), yield(rows))
+		func() error { // the quarantine is gathered and put in order beside the ranking
+			var kept, ranked schemas.ArtifactRef
+			g, ctx := errgroup.WithContext(ctx)
+			g.Go(func() (err error) {
+				kept, err = st.Write(ctx, schemas.QuarantineFile, schemas.QuarantineSchema, bad.Write)
+				return err
+			})
+			g.Go(func() (err error) {
+				ranked, err = st.Write(ctx, schemas.RankingFile, schemas.RankingSchema, func(w io.Writer) (int64, error) {
+					return ranking.WriteAll(w, func(yield func([]schemas.Ranked) error) error {
+						return s.Ranking(ctx, func(rows []schemas.Ranked) error {
+							stack.Add(rows)
+							return errors.Join(all.Add(rows), yield(rows))
+						})
 					})
 				})
+				return err
 			})
+			err := g.Wait()
+			m.Outputs = append(m.Outputs, kept, ranked)
+			return err
 		},
 		func() error { return write(schemas.StackFile, schemas.RankingSchema, rowsOf(stack.Rows)) },
 		func() error {

@@ -1,5 +1,0 @@
-//go:build !linux
-
-package scoring
-
-func largePages(n int) []byte { return make([]byte, n) }
