@@ -68,8 +68,12 @@ func (p *pages) encode(l *leaf) error {
 		page.Encoding, p.body = format.Plain, appendBits(p.body[:0], v.numbers)
 	case !l.raw && d.number(v):
 		p.plain(l.kind, d.numbers, d.texts)
+		body, err := p.compress()
+		if err != nil {
+			return err
+		}
 		header := format.DictionaryPageHeader{NumValues: int32(d.size()), Encoding: format.Plain}
-		if err := p.page(&format.PageHeader{Type: format.DictionaryPage, DictionaryPageHeader: thrift.New(header)}, &meta, p.body); err != nil {
+		if err := p.page(&format.PageHeader{Type: format.DictionaryPage, DictionaryPageHeader: thrift.New(header)}, &meta, body); err != nil {
 			return err
 		}
 		meta.Encoding = append(meta.Encoding, format.Plain)
@@ -90,22 +94,30 @@ func (p *pages) encode(l *leaf) error {
 		page.Encoding = format.Plain
 		p.plain(l.kind, v.numbers, nil)
 	}
-	body := p.body
-	if !l.raw && (page.Encoding == format.Plain && l.kind != format.Boolean || page.Encoding == format.DeltaLengthByteArray) {
+	body, compressed := p.body, !l.raw && l.kind != format.Boolean
+	if compressed {
+		// The same in every row group: there are readers who take the first one's for all.
+		meta.Codec = format.Zstd
+	}
+	if compressed = compressed && page.Encoding != format.RLEDictionary; compressed {
 		var err error
-		if p.compressed, err = p.zstd.Encode(p.compressed[:cap(p.compressed)], p.body); err != nil {
+		if body, err = p.compress(); err != nil {
 			return err
 		}
-		body, meta.Codec = p.compressed, format.Zstd
 	}
 	meta.Encoding = append(meta.Encoding, page.Encoding)
 	meta.DataPageOffset = int64(len(p.out))
-	page.IsCompressed = thrift.New(meta.Codec != format.Uncompressed)
+	page.IsCompressed = thrift.New(compressed)
 	if err := p.page(&format.PageHeader{Type: format.DataPageV2, DataPageHeaderV2: thrift.New(page)}, &meta, body); err != nil {
 		return err
 	}
 	p.columns = append(p.columns, format.ColumnChunk{MetaData: meta})
 	return nil
+}
+
+func (p *pages) compress() (body []byte, err error) {
+	p.compressed, err = p.zstd.Encode(p.compressed[:cap(p.compressed)], p.body)
+	return p.compressed, err
 }
 
 // page appends one page: its header, the levels of a data page, and the body, of which p.body is the form that was not compressed.
