@@ -15,7 +15,6 @@ import (
 type aggregation struct {
 	table  table
 	starts []int
-	row    allegation
 
 	firsts  []int32 // the first record of each suspect
 	next    []int32 // the suspect's next record + 1, by record
@@ -80,6 +79,7 @@ func (e *Engine) aggregate(t *tally, bucket int, emit func(*suspect, []allegatio
 			w.rows = slices.Grow(w.rows, 1)[:len(w.rows)+1]
 			a := &w.rows[len(w.rows)-1]
 			a.decode(t.records[w.starts[r-1]:])
+			a.age = e.rules.window.age(a.reported)
 			deceased = deceased || a.status == statusDeceased
 		}
 		if deceased {

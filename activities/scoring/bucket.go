@@ -158,7 +158,8 @@ type scatterer struct {
 
 func newScatterer(to *buckets) *scatterer { return &scatterer{to, make([][]byte, len(to.all))} }
 
-// record returns n bytes at the end of bucket b, all of which must be written before the next call.
+// record returns n bytes at the end of bucket b, all of which must be written before the next call. What lies behind
+// them, up to their capacity, may be written too: it is the next record's.
 func (w *scatterer) record(b int, n int) ([]byte, error) {
 	open := w.open[b]
 	if len(open)+n > cap(open) {
@@ -170,7 +171,7 @@ func (w *scatterer) record(b int, n int) ([]byte, error) {
 	at := len(open)
 	open = open[:at+n]
 	w.open[b] = open
-	return open[at : at+n : at+n], nil
+	return open[at : at+n], nil
 }
 
 func (w *scatterer) flush(b int) error {

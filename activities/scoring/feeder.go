@@ -24,9 +24,8 @@ var (
 	outcomeAcquitted     = uint8(enumPosition(schemas.Outcome, schemas.OutcomeAcquitted))
 )
 
-// decide finds the disposition that each row of a batch has if it stays and its suspect is alive, and its
-// age, where it lies in the window.
-func (r *rules) decide(j *judge, dispositions []schemas.Disposition, ages []uint32) {
+// decide finds the disposition that each row of a batch has if it stays and its suspect is alive.
+func (r *rules) decide(j *judge, dispositions []schemas.Disposition) {
 	reported := j.times[schemas.ReportedAt].TimestampValues()
 	sources, outcomes := j.text[schemas.Source].results, j.text[schemas.Outcome].results
 	suspects := j.text[schemas.SuspectID]
@@ -35,8 +34,7 @@ func (r *rules) decide(j *judge, dispositions []schemas.Disposition, ages []uint
 			dispositions[i] = schemas.Quarantined
 			continue
 		}
-		age, d := r.window.age(int64(reported[i]))
-		ages[i] = uint32(age)
+		d := r.window.of(int64(reported[i]))
 		switch outcome, source := uint8(outcomes[i]), uint8(sources[i]); {
 		case d != schemas.Scored:
 		case isNobody(suspects.text(i)):
@@ -62,7 +60,7 @@ func (r *rules) weigh(j *judge, row int) schemas.Disposition {
 	case reference.Unscored:
 		return schemas.UnscoredOffence
 	}
-	if j.age(schemas.SuspectAge, row) < uint8(schemas.AdultAge) {
+	if j.ages[schemas.SuspectAge][row] < uint8(schemas.AdultAge) {
 		return schemas.SuspectUnder18
 	}
 	return schemas.Scored
@@ -86,12 +84,9 @@ type Feeder struct {
 	judge   *judge
 	pass    passer
 	repeats *scatterer
-	row     allegation
 
-	// Of the batch's rows.
-	dispositions []schemas.Disposition
-	ages         []uint32
-	scored, hurt byBucket // rows that are their suspects', rows in the window with a victim
+	dispositions []schemas.Disposition // of the batch's rows
+	scored, hurt byBucket              // rows that are their suspects', rows in the window with a victim
 }
 
 // NewFeeder returns a feeder for one goroutine. It must be closed.
@@ -108,19 +103,17 @@ func (f *Feeder) Add(batch arrow.Record, firstRow int64) error {
 	if err := f.judge.report(batch, firstRow, f.engine.options.Quarantine); err != nil {
 		return err
 	}
-	n := int(batch.NumRows())
-	f.dispositions, f.ages = grow(f.dispositions, n), grow(f.ages, n)
-	f.engine.rules.decide(f.judge, f.dispositions, f.ages)
+	f.dispositions = grow(f.dispositions, int(batch.NumRows()))
+	f.engine.rules.decide(f.judge, f.dispositions)
 	f.scored.reset()
 	f.hurt.reset()
-	suspects, victims := f.judge.text[schemas.SuspectID], f.judge.text[schemas.VictimID]
+	ids, suspects, victims := f.judge.text[schemas.AllegationID], f.judge.text[schemas.SuspectID], f.judge.text[schemas.VictimID]
 	for i, d := range f.dispositions {
 		if d == schemas.Quarantined {
 			continue
 		}
 		if f.repeated(firstRow + int64(i)) {
-			f.read(i)
-			if err := put(f.repeats, hash(f.row.id), &f.row); err != nil {
+			if err := f.judge.put(f.repeats, hash(ids.text(i)), i, d); err != nil {
 				return err
 			}
 			continue
@@ -136,8 +129,7 @@ func (f *Feeder) Add(batch arrow.Record, firstRow int64) error {
 		}
 	}
 	for _, r := range f.scored.sorted() {
-		f.read(int(r.row))
-		if err := put(f.pass.suspects, r.hash, &f.row); err != nil {
+		if err := f.judge.put(f.pass.suspects, r.hash, int(r.row), schemas.Scored); err != nil {
 			return err
 		}
 	}
@@ -155,12 +147,6 @@ func (f *Feeder) Add(batch arrow.Record, firstRow int64) error {
 // repeated tells whether another row may be of the same allegation.
 func (f *Feeder) repeated(row int64) bool {
 	return !f.engine.options.Unique && (!f.engine.scouted || f.engine.repeated.has(row))
-}
-
-// read fills in f.row with a row of the batch.
-func (f *Feeder) read(row int) {
-	f.row.disposition, f.row.age = f.dispositions[row], f.ages[row]
-	f.judge.read(row, &f.row)
 }
 
 // byBucket puts rows of a batch into the order of their buckets: those of one bucket then go to the same
@@ -219,16 +205,26 @@ func (e *Engine) newPasser() passer {
 	return passer{suspects: newScatterer(e.suspects), victims: newScatterer(e.victims)}
 }
 
-func (p *passer) pass(a *allegation) error {
-	if a.disposition == schemas.Scored {
+// pass takes an encoded row that stays.
+func (p *passer) pass(rec []byte) error {
+	d := dispositionOf(rec)
+	if d == schemas.Scored {
 		p.passed++
-		if err := put(p.suspects, hash(a.suspect), a); err != nil {
+		h := hash(suspectOf(rec))
+		to, err := p.suspects.record(bucketOf(h), len(rec))
+		if err != nil {
 			return err
 		}
+		copy(to, rec)
+		putHash(to, h)
 	} else {
-		p.dispositions[a.disposition]++
+		p.dispositions[d]++
 	}
-	if a.disposition < schemas.NoNamedSuspect || len(a.victim) == 0 {
+	if d < schemas.NoNamedSuspect {
+		return nil
+	}
+	var a allegation
+	if a.decode(rec); len(a.victim) == 0 {
 		return nil
 	}
 	return putVictim(p.victims, hash(a.victim), a.victim)

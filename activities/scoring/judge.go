@@ -21,7 +21,7 @@ type Quarantined struct {
 type judge struct {
 	vocabulary *vocabulary
 	text       [schemas.OffenceColumns]*textColumn // nil for a column that is no text
-	ages       [schemas.OffenceColumns]*array.Int32
+	ages       [schemas.OffenceColumns][]uint8     // noAge for null and for what is out of range
 	times      [schemas.OffenceColumns]*array.Timestamp
 	abuse      *array.Boolean
 	faults     []fault // of every row
@@ -120,8 +120,10 @@ func (j *judge) load(batch arrow.Record) error {
 				j.timeFaults(j.times[i], i, c.NotNull)
 			}
 		case schemas.Int32:
-			if j.ages[i], ok = col.(*array.Int32); ok {
-				j.countAges(j.ages[i])
+			var ages *array.Int32
+			if ages, ok = col.(*array.Int32); ok {
+				j.ages[i] = grow(j.ages[i], n)
+				j.readAges(ages, j.ages[i])
 			}
 		case schemas.Bool:
 			j.abuse, ok = col.(*array.Boolean)
@@ -222,13 +224,24 @@ func within[T int32 | arrow.Timestamp](values []T, low, high T) bool {
 	return least >= low && most <= high
 }
 
-func (j *judge) countAges(col *array.Int32) {
-	if within(col.Int32Values(), 0, schemas.MaxAge) {
+// readAges narrows ages and counts those out of range.
+func (j *judge) readAges(col *array.Int32, to []uint8) {
+	values := col.Int32Values()
+	if col.NullN() == 0 && within(values, 0, schemas.MaxAge) {
+		for i, age := range values {
+			to[i] = uint8(age)
+		}
 		return
 	}
-	for row, age := range col.Int32Values() {
-		if col.IsValid(row) && (age < 0 || age > schemas.MaxAge) {
+	for i, age := range values {
+		switch {
+		case col.IsNull(i):
+			to[i] = noAge
+		case age < 0 || age > schemas.MaxAge:
+			to[i] = noAge
 			j.agesOutOfRange++
+		default:
+			to[i] = uint8(age)
 		}
 	}
 }
@@ -251,36 +264,15 @@ func (j *judge) report(batch arrow.Record, firstRow int64, to func(arrow.Record,
 	return to(batch, firstRow, rows)
 }
 
-// read fills in a row's values, normalised; the texts are views that live as long as the batch.
-func (j *judge) read(row int, a *allegation) {
-	a.id, a.report = j.text[schemas.AllegationID].text(row), j.text[schemas.ReportID].text(row)
-	a.suspect, a.victim = j.text[schemas.SuspectID].text(row), j.text[schemas.VictimID].text(row)
-	a.suspectAge, a.victimAge = j.age(schemas.SuspectAge, row), j.age(schemas.VictimAge, row)
-	a.status, a.sex = j.enum(schemas.SuspectStatus, row), j.enum(schemas.VictimSex, row)
-	a.source, a.outcome = j.enum(schemas.Source, row), j.enum(schemas.Outcome, row)
-	a.offence = j.offence(row)
-	a.reported, a.updated = int64(j.times[schemas.ReportedAt].Value(row)), int64(j.times[schemas.UpdatedAt].Value(row))
-	a.committed = noTime
-	if c := j.times[schemas.CommittedAt]; c.IsValid(row) {
-		a.committed = int64(c.Value(row))
+// domesticAbuse is 0 for null, 1 for false, 2 for true.
+func (j *judge) domesticAbuse(row int) uint8 {
+	switch {
+	case j.abuse.IsNull(row):
+		return 0
+	case j.abuse.Value(row):
+		return 2
 	}
-	a.borough = j.text[schemas.BoroughName].results[row]
-	a.domesticAbuse = 0
-	if j.abuse.IsValid(row) {
-		a.domesticAbuse = 1
-		if j.abuse.Value(row) {
-			a.domesticAbuse = 2
-		}
-	}
-}
-
-func (j *judge) age(column, row int) uint8 {
-	if col := j.ages[column]; col.IsValid(row) {
-		if age := col.Value(row); age >= 0 && age <= schemas.MaxAge {
-			return uint8(age)
-		}
-	}
-	return noAge
+	return 1
 }
 
 func (j *judge) enum(column, row int) uint8 { return uint8(j.text[column].results[row]) }

@@ -22,7 +22,7 @@ type allegation struct {
 	status, sex, source, outcome uint8 // position in the enum, from 1
 	domesticAbuse                uint8 // 0 null, 1 false, 2 true
 	disposition                  schemas.Disposition
-	age                          uint32 // days before as_of; only in the window
+	age                          uint32 // days before as_of, of rows that are their suspects'
 	id, report, suspect, victim  []byte // empty: null
 }
 
@@ -30,16 +30,19 @@ const (
 	noTime = math.MinInt64
 	noAge  = math.MaxUint8
 
-	// Offsets in an encoded allegation, after its length.
-	atHash     = lengthBytes
-	atReported = atHash + 4
-	atUpdated  = atReported + 8
-	atCommit   = atUpdated + 8
-	atOffence  = atCommit + 8
-	atBorough  = atOffence + 4
-	atAge      = atBorough + 4
-	atSmall    = atAge + 4   // eight single bytes
-	atTexts    = atSmall + 8 // the lengths of four texts as varints, then the texts
+	// Offsets in an encoded allegation, after its length. A time takes 54 bits from schemas.MinTimestamp on, and
+	// what is small has the rest of its eight bytes.
+	atHash       = lengthBytes
+	atReported   = atHash + 4     // and status, sex, outcome
+	atUpdated    = atReported + 8 // and source, domestic abuse, disposition
+	atCommitted  = atUpdated + 8  // one more, 0 for null; and the victim's age
+	atOffence    = atCommitted + 8
+	atBorough    = atOffence + 4
+	atSuspectAge = atBorough + 4
+	atTexts      = atSuspectAge + 1 // the lengths of suspect, id, report and victim as varints, then the texts
+
+	timeBits = 54
+	timeMask = 1<<timeBits - 1
 )
 
 // hash spreads keys over buckets. It is the same in every process, so that buckets of several workers
@@ -54,15 +57,23 @@ func putHash(rec []byte, hash uint64) {
 
 func hashOf(rec []byte) uint32 { return binary.LittleEndian.Uint32(rec[atHash:]) }
 
-// put encodes a into the bucket of a hash: of its suspect, or of its own id.
-func put(w *scatterer, h uint64, a *allegation) error {
-	id, suspect, report, victim := len(a.id), len(a.suspect), len(a.report), len(a.victim)
-	n := atTexts + id + suspect + report + victim
-	short := id|suspect|report|victim < 0x80
+// small packs numbers of at most seven, each into three bits, behind a time.
+func small(a, b, c uint8) uint64 {
+	return uint64(a)<<timeBits | uint64(b)<<(timeBits+3) | uint64(c)<<(timeBits+6)
+}
+
+func sinceMin(t int64) uint64 { return uint64(t - schemas.MinTimestamp) }
+
+// put encodes a row of the batch into the bucket of a hash: of its suspect, or of its own id.
+func (j *judge) put(w *scatterer, h uint64, row int, d schemas.Disposition) error {
+	suspect, id := j.text[schemas.SuspectID].text(row), j.text[schemas.AllegationID].text(row)
+	report, victim := j.text[schemas.ReportID].text(row), j.text[schemas.VictimID].text(row)
+	n := atTexts + len(suspect) + len(id) + len(report) + len(victim)
+	short := len(suspect)|len(id)|len(report)|len(victim) < 0x80
 	if short {
 		n += 4
 	} else {
-		n += lengthSize(id) + lengthSize(suspect) + lengthSize(report) + lengthSize(victim)
+		n += lengthSize(len(suspect)) + lengthSize(len(id)) + lengthSize(len(report)) + lengthSize(len(victim))
 	}
 	rec, err := w.record(bucketOf(h), n)
 	if err != nil {
@@ -72,28 +83,43 @@ func put(w *scatterer, h uint64, a *allegation) error {
 	head := rec[:atTexts:atTexts]
 	le.PutUint32(head, uint32(n))
 	putHash(head, h)
-	le.PutUint64(head[atReported:], uint64(a.reported))
-	le.PutUint64(head[atUpdated:], uint64(a.updated))
-	le.PutUint64(head[atCommit:], uint64(a.committed))
-	le.PutUint32(head[atOffence:], a.offence)
-	le.PutUint32(head[atBorough:], a.borough)
-	le.PutUint32(head[atAge:], a.age)
-	le.PutUint64(head[atSmall:], uint64(a.suspectAge)|uint64(a.victimAge)<<8|uint64(a.status)<<16|uint64(a.sex)<<24|
-		uint64(a.source)<<32|uint64(a.outcome)<<40|uint64(a.domesticAbuse)<<48|uint64(a.disposition)<<56)
+	le.PutUint64(head[atReported:], sinceMin(int64(j.times[schemas.ReportedAt].Value(row)))|
+		small(j.enum(schemas.SuspectStatus, row), j.enum(schemas.VictimSex, row), j.enum(schemas.Outcome, row)))
+	le.PutUint64(head[atUpdated:], sinceMin(int64(j.times[schemas.UpdatedAt].Value(row)))|
+		small(j.enum(schemas.Source, row), j.domesticAbuse(row), uint8(d)))
+	committed := uint64(0)
+	if c := j.times[schemas.CommittedAt]; c.IsValid(row) {
+		committed = sinceMin(int64(c.Value(row))) + 1
+	}
+	le.PutUint64(head[atCommitted:], committed|uint64(j.ages[schemas.VictimAge][row])<<timeBits)
+	le.PutUint32(head[atOffence:], j.offence(row))
+	le.PutUint32(head[atBorough:], j.text[schemas.BoroughName].results[row])
+	head[atSuspectAge] = j.ages[schemas.SuspectAge][row]
 	at := atTexts
 	if short {
-		le.PutUint32(rec[at:], uint32(id)|uint32(suspect)<<8|uint32(report)<<16|uint32(victim)<<24)
+		le.PutUint32(rec[at:], uint32(len(suspect))|uint32(len(id))<<8|uint32(len(report))<<16|uint32(len(victim))<<24)
 		at += 4
 	} else {
-		for _, n := range [...]int{id, suspect, report, victim} {
+		for _, n := range [...]int{len(suspect), len(id), len(report), len(victim)} {
 			at += putLength(rec[at:], n)
 		}
 	}
-	at += copy(rec[at:], a.id)
-	at += copy(rec[at:], a.suspect)
-	at += copy(rec[at:], a.report)
-	copy(rec[at:], a.victim)
+	at += copyText(rec[at:], suspect)
+	at += copyText(rec[at:], id)
+	at += copyText(rec[at:], report)
+	copyText(rec[at:], victim)
 	return nil
+}
+
+// copyText copies a text, a short one as a whole register: what it writes too much is written over by what comes
+// next, and what it reads too much lies behind the text in the same page.
+func copyText(to, text []byte) int {
+	const register = 16
+	if len(text) <= register && cap(text) >= register && cap(to) >= register {
+		*(*[register]byte)(to[:register]) = *(*[register]byte)(text[:register])
+		return len(text)
+	}
+	return copy(to[:len(text)], text)
 }
 
 // A length takes one byte below 128, as nearly all do.
@@ -121,46 +147,52 @@ func getLength(b []byte, at int) (n, after int) {
 	return int(long), at + size
 }
 
-// decode reads the record at the start of rec; the texts are views of it.
+// decode reads the record at the start of rec; the texts are views of it. The age is left to the window.
 func (a *allegation) decode(rec []byte) {
 	le := binary.LittleEndian
-	a.reported = int64(le.Uint64(rec[atReported:]))
-	a.updated = int64(le.Uint64(rec[atUpdated:]))
-	a.committed = int64(le.Uint64(rec[atCommit:]))
+	reported, updated, committed := le.Uint64(rec[atReported:]), le.Uint64(rec[atUpdated:]), le.Uint64(rec[atCommitted:])
+	a.reported = int64(reported&timeMask) + schemas.MinTimestamp
+	a.status, a.sex, a.outcome = uint8(reported>>timeBits&7), uint8(reported>>(timeBits+3)&7), uint8(reported>>(timeBits+6)&7)
+	a.updated = int64(updated&timeMask) + schemas.MinTimestamp
+	a.source, a.domesticAbuse, a.disposition = uint8(updated>>timeBits&7), uint8(updated>>(timeBits+3)&7), dispositionOf(rec)
+	a.committed, a.victimAge = noTime, uint8(committed>>timeBits)
+	if c := committed & timeMask; c != 0 {
+		a.committed = int64(c-1) + schemas.MinTimestamp
+	}
 	a.offence = le.Uint32(rec[atOffence:])
 	a.borough = le.Uint32(rec[atBorough:])
-	a.age = le.Uint32(rec[atAge:])
-	small := rec[atSmall : atSmall+8 : atSmall+8]
-	a.suspectAge, a.victimAge, a.status, a.sex = small[0], small[1], small[2], small[3]
-	a.source, a.outcome, a.domesticAbuse, a.disposition = small[4], small[5], small[6], schemas.Disposition(small[7])
-	id, at := getLength(rec, atTexts)
-	suspect, at := getLength(rec, at)
+	a.suspectAge = rec[atSuspectAge]
+	suspect, at := getLength(rec, atTexts)
+	id, at := getLength(rec, at)
 	report, at := getLength(rec, at)
 	victim, at := getLength(rec, at)
 	cut := func(n int) []byte {
 		at += n
 		return rec[at-n : at : at]
 	}
-	a.id, a.suspect, a.report, a.victim = cut(id), cut(suspect), cut(report), cut(victim)
+	a.suspect, a.id, a.report, a.victim = cut(suspect), cut(id), cut(report), cut(victim)
 }
 
-// idOf is the allegation's id in an encoded record.
-func idOf(rec []byte) []byte {
-	id, at := getLength(rec, atTexts)
+func dispositionOf(rec []byte) schemas.Disposition {
+	return schemas.Disposition(binary.LittleEndian.Uint64(rec[atUpdated:]) >> (timeBits + 6))
+}
+
+// suspectOf and idOf are texts of an encoded record.
+func suspectOf(rec []byte) []byte {
+	suspect, at := getLength(rec, atTexts)
 	for range 3 {
 		_, at = getLength(rec, at)
 	}
-	return rec[at : at+id]
+	return rec[at : at+suspect]
 }
 
-// suspectOf is the suspect's id in an encoded record.
-func suspectOf(rec []byte) []byte {
-	id, at := getLength(rec, atTexts)
-	suspect, at := getLength(rec, at)
+func idOf(rec []byte) []byte {
+	suspect, at := getLength(rec, atTexts)
+	id, at := getLength(rec, at)
 	for range 2 {
 		_, at = getLength(rec, at)
 	}
-	return rec[at+id : at+id+suspect]
+	return rec[at+suspect : at+suspect+id]
 }
 
 // putVictim notes that somebody is the victim of a row in the window.
@@ -172,7 +204,7 @@ func putVictim(w *scatterer, h uint64, id []byte) error {
 	}
 	binary.LittleEndian.PutUint32(rec, uint32(n))
 	putHash(rec, h)
-	copy(rec[victimHead:], id)
+	copyText(rec[victimHead:], id)
 	return nil
 }
 

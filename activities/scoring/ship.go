@@ -17,7 +17,7 @@ import (
 // the numbers of the engine that filled them.
 
 // shipMagic begins whatever is shipped; another layout gets another number.
-const shipMagic = "HARMSTACK ROWS 1\n"
+const shipMagic = "HARMSTACK ROWS 2\n"
 
 // cargo are the buckets that are shipped, in this order.
 func (e *Engine) cargo() [3]*buckets { return [...]*buckets{e.versions, e.suspects, e.victims} }
@@ -157,7 +157,7 @@ func (e *Engine) unload(in io.Reader, to *scatterer, bucket int, size int64, kin
 		}
 		if kind != marks {
 			offence, borough := le.Uint32(rec[atOffence:]), le.Uint32(rec[atBorough:])
-			if int(offence) >= len(offences) || int(borough) >= len(boroughs) || !sound(rec, len(e.recency)) {
+			if int(offence) >= len(offences) || int(borough) >= len(boroughs) || !e.rules.sound(rec, kind) {
 				return errors.New("a record holds what it cannot")
 			}
 			le.PutUint32(rec[atOffence:], offences[offence])
@@ -177,7 +177,7 @@ func (e *Engine) unload(in io.Reader, to *scatterer, bucket int, size int64, kin
 
 // sound tells whether the numbers of a record are such that nothing outside it, and no table, is read
 // beyond its end.
-func sound(rec []byte, windowDays int) bool {
+func (r *rules) sound(rec []byte, kind int) bool {
 	at, sum := atTexts, 0
 	for range 4 {
 		n, size := binary.Uvarint(rec[at:])
@@ -198,5 +198,8 @@ func sound(rec []byte, windowDays int) bool {
 			return false
 		}
 	}
-	return a.disposition < schemas.DispositionCount && int(a.age) < windowDays
+	if a.disposition == schemas.Scored {
+		return r.window.of(a.reported) == schemas.Scored
+	}
+	return a.disposition < schemas.DispositionCount && kind != settled
 }

@@ -76,9 +76,7 @@ func (e *Engine) keepLatest(t *tally, bucket int) (err error) {
 		if lost[int32(i)] {
 			continue
 		}
-		a := &w.row
-		a.decode(t.records[start:])
-		if err := t.pass.pass(a); err != nil {
+		if err := t.pass.pass(t.records[start:next(t.records, start)]); err != nil {
 			return err
 		}
 	}

@@ -21,14 +21,19 @@ func newWindow(asOf schemas.Date, days int) window {
 	return w
 }
 
-// age is the report's age in days, with schemas.Scored, when it lies in the window.
-func (w *window) age(reported int64) (int, schemas.Disposition) {
+// of is schemas.Scored for a report in the window.
+func (w *window) of(reported int64) schemas.Disposition {
 	switch {
 	case reported >= w.end:
-		return 0, schemas.AfterAsOf
+		return schemas.AfterAsOf
 	case reported < w.starts[len(w.starts)-1]:
-		return 0, schemas.OutsideWindow
+		return schemas.OutsideWindow
 	}
+	return schemas.Scored
+}
+
+// age is the age in days of a report in the window.
+func (w *window) age(reported int64) uint32 {
 	// A day is 23, 24 or 25 hours long, so the guess is at most one day off.
 	age := min(int((w.end-1-reported)/(24*time.Hour).Microseconds()), len(w.starts)-1)
 	for reported < w.starts[age] {
@@ -37,5 +42,5 @@ func (w *window) age(reported int64) (int, schemas.Disposition) {
 	for age > 0 && reported >= w.starts[age-1] {
 		age--
 	}
-	return age, schemas.Scored
+	return uint32(age)
 }
