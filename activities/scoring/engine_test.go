@@ -453,3 +453,23 @@ func TestFinishIsCancelled(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// Ids of every shape spread evenly over the buckets, and hardly two share the rest of their hash.
+func TestHashSpreads(t *testing.T) {
+	for _, shape := range []string{"P%07d", "%08d", "A%010d", "%016d", "%07d-0000", "suspect-%d", "%d", "00000000%08d", "a rather long id of a person, number %d"} {
+		const n = 1 << 16
+		var buckets [bucketCount]int
+		rest := map[uint32]int{}
+		for i := range n {
+			h := hash(fmt.Appendf(nil, shape, i))
+			buckets[bucketOf(h)]++
+			rest[uint32(h>>32)]++
+		}
+		if most, mean := slices.Max(buckets[:]), n/bucketCount; most > mean*3/2 {
+			t.Errorf("%s: a bucket holds %d of %d, %d would be even", shape, most, n, mean)
+		}
+		if twice := n - len(rest); twice > 5 {
+			t.Errorf("%s: %d of %d share their hash's high half", shape, twice, n)
+		}
+	}
+}

@@ -1,12 +1,11 @@
 package scoring
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"maps"
-	"math"
 	"slices"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sync/errgroup"
@@ -123,22 +122,50 @@ func (o *order) suspects() (n int64) {
 
 // entry is a suspect in its range: what nearly always decides, without pointers, and where the rest stands.
 type entry struct {
-	score, last int64
-	counts      uint32 // victims, then allegations; many when one of them is large
-	run, at     uint32
+	keys    [3]uint64 // score; victims, then allegations; last report
+	run, at uint32
 }
-
-const many = math.MaxUint32
 
 func newEntry(run, at int, rec []byte) entry {
 	le := binary.LittleEndian
-	e := entry{score: int64(le.Uint64(rec[atScore:])), last: int64(le.Uint64(rec[atLast:])), counts: many, run: uint32(run), at: uint32(at)}
 	victims, after := getLength(rec, atSuspectCount)
 	allegations, _ := getLength(rec, after)
-	if victims < 1<<15 && allegations < 1<<15 {
-		e.counts = uint32(victims)<<16 | uint32(allegations)
+	return entry{keys: [3]uint64{le.Uint64(rec[atScore:]), uint64(victims)<<32 | uint64(allegations), sinceMin(int64(le.Uint64(rec[atLast:])))},
+		run: uint32(run), at: uint32(at)}
+}
+
+// sortByKeys puts the largest first, byte by byte from the least of the last key on: most suspects share their keys' high
+// bytes with all of their range, and those cost nothing. spare is as long as the entries; it returns the one of the two
+// that is in order.
+func sortByKeys(entries, spare []entry) []entry {
+	var differ [3]uint64
+	for i := range entries {
+		for k := range differ {
+			differ[k] |= entries[i].keys[k] ^ entries[0].keys[k]
+		}
 	}
-	return e
+	for k := len(differ) - 1; k >= 0; k-- {
+		for shift := 0; shift < 64; shift += 8 {
+			if byte(differ[k]>>shift) == 0 {
+				continue
+			}
+			var places [256]int32
+			for i := range entries {
+				places[byte(entries[i].keys[k]>>shift)]++
+			}
+			at := int32(0)
+			for b := len(places) - 1; b >= 0; b-- {
+				places[b], at = at, at+places[b]
+			}
+			for i := range entries {
+				place := &places[byte(entries[i].keys[k]>>shift)]
+				spare[*place] = entries[i]
+				*place++
+			}
+			entries, spare = spare, entries
+		}
+	}
+	return entries
 }
 
 // sorted is a range in order.
@@ -160,31 +187,46 @@ func (r *sorted) decode(e *entry, s *suspect) {
 	s.decode(rec[:next(rec, 0)])
 }
 
+// idleEntries are used again from range to range.
+var idleEntries sync.Pool
+
+func entriesFor(n int64) []entry {
+	if e, ok := idleEntries.Get().(*[]entry); ok && int64(cap(*e)) >= n {
+		return (*e)[:0]
+	}
+	return make([]entry, 0, n+n/4)
+}
+
 func (o *order) sort(i int) (r sorted, err error) {
 	if r.runs, err = o.ranges.runs(i); err != nil {
 		return r, err
 	}
-	r.entries = make([]entry, 0, o.counts[i])
+	if o.counts[i] == 0 {
+		return r, nil
+	}
+	r.entries = entriesFor(o.counts[i])
 	for run, records := range r.runs {
 		for at := 0; at < len(records); at = next(records, at) {
 			r.entries = append(r.entries, newEntry(run, at, records[at:]))
 		}
 	}
+	spare := entriesFor(o.counts[i])[:o.counts[i]]
+	if in := sortByKeys(r.entries, spare); &in[0] == &spare[0] {
+		r.entries, spare = in, r.entries
+	}
+	idleEntries.Put(&spare)
 	var x, y suspect
-	slices.SortFunc(r.entries, func(a, b entry) int {
-		switch {
-		case a.score != b.score:
-			return cmp.Compare(b.score, a.score)
-		case a.counts == many || b.counts == many:
-		case a.counts != b.counts:
-			return cmp.Compare(b.counts, a.counts)
-		case a.last != b.last:
-			return cmp.Compare(b.last, a.last)
+	for from, to := 0, 0; from < len(r.entries); from = to {
+		for to = from + 1; to < len(r.entries) && r.entries[to].keys == r.entries[from].keys; to++ {
 		}
-		r.decode(&a, &x)
-		r.decode(&b, &y)
-		return x.compare(&y.standing)
-	})
+		if to-from > 1 {
+			slices.SortFunc(r.entries[from:to], func(a, b entry) int {
+				r.decode(&a, &x)
+				r.decode(&b, &y)
+				return x.compare(&y.standing)
+			})
+		}
+	}
 	return r, nil
 }
 
@@ -218,6 +260,7 @@ func (o *order) each(ctx context.Context, do func(r sorted) error) error {
 				if err := do(r); err != nil {
 					return err
 				}
+				idleEntries.Put(&r.entries)
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -241,7 +284,7 @@ func (s *Scores) Ranking(ctx context.Context, yield func([]schemas.Ranked) error
 				return n
 			}
 			n := i
-			for n < len(r.entries) && r.entries[n].score == s.Score {
+			for n < len(r.entries) && r.entries[n].keys[0] == uint64(s.Score) {
 				n++
 			}
 			return int64(n - i)
