@@ -3,7 +3,7 @@ package extract
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"slices"
@@ -41,26 +41,39 @@ type keptRow struct {
 // heldRows is how many rows wait in memory.
 const heldRows = 8 << 10
 
+// The fields of a row by column, of each type those that have it.
+func texts(r *schemas.Quarantine) [schemas.OffenceColumns]*[]byte {
+	return [schemas.OffenceColumns]*[]byte{
+		schemas.AllegationID: &r.AllegationID, schemas.ReportID: &r.ReportID, schemas.SuspectID: &r.SuspectID,
+		schemas.SuspectStatus: &r.SuspectStatus, schemas.OffenceCode: &r.OffenceCode, schemas.OffenceClass: &r.OffenceClass,
+		schemas.OffenceURN: &r.OffenceURN, schemas.BoroughName: &r.Borough, schemas.VictimID: &r.VictimID,
+		schemas.VictimSex: &r.VictimSex, schemas.Source: &r.Source, schemas.Outcome: &r.Outcome,
+	}
+}
+
+func ages(r *schemas.Quarantine) [schemas.OffenceColumns]**int32 {
+	return [schemas.OffenceColumns]**int32{schemas.SuspectAge: &r.SuspectAge, schemas.VictimAge: &r.VictimAge}
+}
+
+func times(r *schemas.Quarantine) [schemas.OffenceColumns]**int64 {
+	return [schemas.OffenceColumns]**int64{schemas.ReportedAt: &r.ReportedAt, schemas.CommittedAt: &r.CommittedAt, schemas.UpdatedAt: &r.UpdatedAt}
+}
+
 // Add copies one row of a batch.
 func (q *Quarantine) Add(batch arrow.Record, index int, row int64, reason string) error {
 	r := schemas.Quarantine{Row: row, Reason: reason}
-	for i, to := range []**int32{schemas.SuspectAge: &r.SuspectAge, schemas.VictimAge: &r.VictimAge} {
+	for i, to := range ages(&r) {
 		if to != nil {
 			*to = valueOf(batch.Column(i).(*array.Int32), index, (*array.Int32).Value)
 		}
 	}
-	for i, to := range []**int64{schemas.ReportedAt: &r.ReportedAt, schemas.CommittedAt: &r.CommittedAt, schemas.UpdatedAt: &r.UpdatedAt} {
+	for i, to := range times(&r) {
 		if to != nil {
 			*to = valueOf(batch.Column(i).(*array.Timestamp), index, func(c *array.Timestamp, i int) int64 { return int64(c.Value(i)) })
 		}
 	}
 	r.DomesticAbuse = valueOf(batch.Column(schemas.DomesticAbuse).(*array.Boolean), index, (*array.Boolean).Value)
-	for i, to := range []*[]byte{
-		schemas.AllegationID: &r.AllegationID, schemas.ReportID: &r.ReportID, schemas.SuspectID: &r.SuspectID,
-		schemas.SuspectStatus: &r.SuspectStatus, schemas.OffenceCode: &r.OffenceCode, schemas.OffenceClass: &r.OffenceClass,
-		schemas.OffenceURN: &r.OffenceURN, schemas.BoroughName: &r.Borough, schemas.VictimID: &r.VictimID,
-		schemas.VictimSex: &r.VictimSex, schemas.Source: &r.Source, schemas.Outcome: &r.Outcome,
-	} {
+	for i, to := range texts(&r) {
 		if to != nil {
 			*to = textOf(batch.Column(i), index)
 		}
@@ -85,12 +98,9 @@ func (q *Quarantine) spill() (err error) {
 	}
 	var all []byte
 	for i := range q.rows {
-		text, err := json.Marshal(&q.rows[i])
-		if err != nil {
-			return err
-		}
-		q.kept = append(q.kept, keptRow{q.rows[i].Row, q.end + int64(len(all)), int32(len(text))})
-		all = append(all, text...)
+		at := len(all)
+		all = pack(all, &q.rows[i])
+		q.kept = append(q.kept, keptRow{q.rows[i].Row, q.end + int64(at), int32(len(all) - at)})
 	}
 	if _, err := q.file.WriteAt(all, q.end); err != nil {
 		return fmt.Errorf("spill quarantined rows: %w", err)
@@ -156,15 +166,97 @@ func (q *Quarantine) between(from, to int64) ([]schemas.Quarantine, error) {
 		return q.rows[from:to], nil
 	}
 	rows := make([]schemas.Quarantine, to-from)
-	var text []byte
 	for i, k := range q.kept[from:to] {
-		text = grow(text, int(k.length))
+		text := make([]byte, k.length) // the row's texts are views of it
 		if _, err := q.file.ReadAt(text, k.offset); err != nil {
 			return nil, fmt.Errorf("read quarantined rows back: %w", err)
 		}
-		if err := json.Unmarshal(text, &rows[i]); err != nil {
-			return nil, fmt.Errorf("read quarantined rows back: %w", err)
-		}
+		rows[i] = unpack(text)
 	}
 	return rows, nil
+}
+
+// pack appends a row as it waits in the file: the reason, then every field with a byte or a length of 0 for null.
+func pack(b []byte, r *schemas.Quarantine) []byte {
+	b = binary.AppendVarint(b, r.Row)
+	b = append(binary.AppendUvarint(b, uint64(len(r.Reason))), r.Reason...)
+	for _, t := range texts(r) {
+		switch {
+		case t == nil:
+		case *t == nil:
+			b = append(b, 0)
+		default:
+			b = append(binary.AppendUvarint(b, uint64(len(*t))+1), *t...)
+		}
+	}
+	for _, n := range ages(r) {
+		if n != nil {
+			b = packNumber(b, *n)
+		}
+	}
+	for _, n := range times(r) {
+		if n != nil {
+			b = packNumber(b, *n)
+		}
+	}
+	switch {
+	case r.DomesticAbuse == nil:
+		return append(b, 0)
+	case *r.DomesticAbuse:
+		return append(b, 2)
+	}
+	return append(b, 1)
+}
+
+func packNumber[T int32 | int64](b []byte, n *T) []byte {
+	if n == nil {
+		return append(b, 0)
+	}
+	return binary.AppendVarint(append(b, 1), int64(*n))
+}
+
+// unpack reads what pack wrote; the texts are views of b.
+func unpack(b []byte) (r schemas.Quarantine) {
+	cut := func(n int) []byte {
+		part := b[:n:n]
+		b = b[n:]
+		return part
+	}
+	length := func() int {
+		n, size := binary.Uvarint(b)
+		b = b[size:]
+		return int(n)
+	}
+	number := func() int64 {
+		n, size := binary.Varint(b)
+		b = b[size:]
+		return n
+	}
+	r.Row = number()
+	r.Reason = string(cut(length()))
+	for _, t := range texts(&r) {
+		if t == nil {
+			continue
+		}
+		if n := length(); n > 0 {
+			*t = cut(n - 1)
+		}
+	}
+	for _, n := range ages(&r) {
+		if n != nil && cut(1)[0] == 1 {
+			*n = new(int32)
+			**n = int32(number())
+		}
+	}
+	for _, n := range times(&r) {
+		if n != nil && cut(1)[0] == 1 {
+			*n = new(int64)
+			**n = number()
+		}
+	}
+	if d := cut(1)[0]; d != 0 {
+		r.DomesticAbuse = new(bool)
+		*r.DomesticAbuse = d == 2
+	}
+	return r
 }
