@@ -21,7 +21,10 @@ type placer struct {
 	tie                   int64
 }
 
-type owner struct{ borough, bcu *string }
+type owner struct {
+	borough string
+	bcu     *string
+}
 
 type recentRank struct{ sum, rank int64 }
 
@@ -55,9 +58,10 @@ func (p *placer) place(s *schemas.Suspect, row *schemas.Ranked, tieSize func() i
 		DomesticAbuse: s.DomesticAbuse, NonRecent: s.NonRecent, AlsoVictim: s.AlsoVictim, SuspectStatus: s.SuspectStatus,
 	}
 	if s.OwnerBorough != nil {
-		o := &p.owners[uintptr(unsafe.Pointer(s.OwnerBorough))/unsafe.Sizeof(*s.OwnerBorough)%uintptr(len(p.owners))]
-		if o.borough != s.OwnerBorough {
-			*o = owner{s.OwnerBorough, p.bcus[*s.OwnerBorough]}
+		name := *s.OwnerBorough
+		o := &p.owners[uintptr(unsafe.Pointer(unsafe.StringData(name)))/16%uintptr(len(p.owners))]
+		if o.borough != name {
+			*o = owner{name, p.bcus[name]}
 		}
 		row.OwnerBCU = o.bcu
 	}
