@@ -66,8 +66,6 @@ leave under it, and why. The night itself is not touched.`,
   starter diff 2026-06-30 ./under-2025`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			// What a scoring holds has no pointers: to collect often costs little, and saves memory.
-			defer debug.SetGCPercent(debug.SetGCPercent(40))
 			if memory != "" {
 				var err error
 				if r.memory, err = config.ParseBytes(memory); err != nil {
@@ -152,6 +150,12 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 		return m, err
 	}
 	defer from.close()
+	// What a scoring holds has no pointers: to collect often costs little, and saves memory where there is much of it.
+	collect := 400
+	if from.total > 1<<20 {
+		collect = 40
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(collect))
 	var bad extract.Quarantine
 	defer bad.Close()
 	engine, err := scoring.New(scoring.Options{AsOf: r.asOf, Tables: tables, Model: model, Spill: spill.Folder(""), Memory: r.memory, Unique: r.unique,
