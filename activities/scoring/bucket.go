@@ -193,6 +193,43 @@ func (w *scatterer) close() error {
 	return nil
 }
 
+// byBucket puts rows of a batch into the order of their buckets: those of one bucket then go to the same
+// place, one after the other.
+type byBucket struct {
+	rows, ordered []hashedRow
+	counts        [bucketCount]int32
+}
+
+type hashedRow struct {
+	hash uint64
+	row  int32
+}
+
+func (b *byBucket) reset() { b.rows = b.rows[:0] }
+
+func (b *byBucket) add(row int, hash uint64) {
+	b.rows = append(b.rows, hashedRow{hash, int32(row)})
+}
+
+func (b *byBucket) sorted() []hashedRow {
+	b.ordered = grow(b.ordered, len(b.rows))
+	clear(b.counts[:])
+	for _, r := range b.rows {
+		b.counts[bucketOf(r.hash)]++
+	}
+	at := int32(0)
+	for i, n := range b.counts {
+		b.counts[i] = at
+		at += n
+	}
+	for _, r := range b.rows {
+		to := &b.counts[bucketOf(r.hash)]
+		b.ordered[*to] = r
+		*to++
+	}
+	return b.ordered
+}
+
 // read copies a bucket's records into one run of bytes, reusing buf.
 func (b *buckets) read(i int, buf []byte) ([]byte, error) {
 	src := &b.all[i]
