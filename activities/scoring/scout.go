@@ -125,7 +125,7 @@ func (e *Engine) EndScouting(ctx context.Context, rows int64, threads int) error
 	repeated := make(rowSet, rows/64+1)
 	limit := int64(math.MaxInt64)
 	if e.options.Memory > 0 {
-		limit = e.options.Memory / 16
+		limit = e.options.Memory / 32
 	}
 	suspects := newPeople(rows, limit)
 	err := eachBucket(ctx, make([]finder, max(threads, 1)), func(f *finder, bucket int) error {

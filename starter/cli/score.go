@@ -199,7 +199,7 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	if err := from.name(&m); err != nil {
 		return m, err
 	}
-	if err := writeNight(ctx, st, &m, model, scores, &bad); err != nil {
+	if err := writeNight(ctx, st, &m, model, scores, &bad, r.memory > 0); err != nil {
 		return m, err
 	}
 	if r.keepExtract {
@@ -376,7 +376,7 @@ func largest(d schemas.Dispositions) (most schemas.Disposition) {
 }
 
 // writeNight writes the night's files and names them in the manifest.
-func writeNight(ctx context.Context, st *store.Store, m *schemas.Manifest, model schemas.Model, s *scoring.Scores, bad *extract.Quarantine) error {
+func writeNight(ctx context.Context, st *store.Store, m *schemas.Manifest, model schemas.Model, s *scoring.Scores, bad *extract.Quarantine, tight bool) error {
 	write := func(file, schema string, write func(io.Writer) (int64, error)) error {
 		ref, err := st.Write(ctx, file, schema, write)
 		m.Outputs = append(m.Outputs, ref)
@@ -386,9 +386,12 @@ func writeNight(ctx context.Context, st *store.Store, m *schemas.Manifest, model
 	all := report.NewCollector(m.AsOf, m.Suspects, model.Depth)
 	page := report.Page{Model: model}
 	steps := []func() error{
-		func() error { // the quarantine is gathered and put in order beside the ranking
+		func() error { // the quarantine is put in order beside the ranking, where memory is not short
 			var kept, ranked schemas.ArtifactRef
 			g, ctx := errgroup.WithContext(ctx)
+			if tight {
+				g.SetLimit(1)
+			}
 			g.Go(func() (err error) {
 				kept, err = st.Write(ctx, schemas.QuarantineFile, schemas.QuarantineSchema, bad.Write)
 				return err
