@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -418,6 +419,42 @@ func TestSnapshot(t *testing.T) {
 		}
 		compare(t, c.rows, expected(rows))
 	}
+}
+
+// A dictionary of which every value is null has no entries.
+func TestSnapshotOfNulls(t *testing.T) {
+	rows := sample(1000)
+	for i := range rows {
+		rows[i].OffenceURN, rows[i].OffenceClass, rows[i].Borough, rows[i].VictimID, rows[i].VictimAge, rows[i].DomesticAbuse = nil, nil, nil, nil, nil, nil
+	}
+	data := encode(t, rows)
+	f, err := Open(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := store.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	parts, err := Snapshot(t.Context(), f, st, "extract", 2, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := st.Open(t.Context(), parts[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	whole, err := io.ReadAll(io.NewSectionReader(a, 0, a.Size()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := scanAll(whole, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, got, expected(rows))
 }
 
 func TestSnapshotOfNothing(t *testing.T) {

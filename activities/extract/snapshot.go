@@ -259,33 +259,46 @@ func (c *cursor) end(f *File, column int) error {
 }
 
 // fill turns a column of a batch into Parquet values: views of the batch. Rows are not nested, so that
-// a value's definition level is all that matters.
+// a value's definition level is all that matters; it is set in place, since to copy a value just made costs ten times as much.
 func fill(values []parquet.Value, col arrow.Array) {
 	switch col := col.(type) {
 	case *array.String:
-		fillWith(values, col, func(i int) parquet.Value { return parquet.ByteArrayValue(view(col.Value(i))) })
+		for i := range values {
+			values[i] = parquet.ByteArrayValue(view(col.Value(i)))
+			values[i].SetDefinitionLevel(1)
+		}
 	case *array.Dictionary:
 		entries := col.Dictionary().(*array.String)
-		indexes := col.Indices().(*array.Int32).Int32Values()
-		fillWith(values, col, func(i int) parquet.Value { return parquet.ByteArrayValue(view(entries.Value(int(indexes[i])))) })
+		if entries.Len() == 0 { // every value is null
+			clear(values)
+			return
+		}
+		for i, at := range col.Indices().(*array.Int32).Int32Values() {
+			values[i] = parquet.ByteArrayValue(view(entries.Value(int(at))))
+			values[i].SetDefinitionLevel(1)
+		}
 	case *array.Int32:
-		all := col.Int32Values()
-		fillWith(values, col, func(i int) parquet.Value { return parquet.Int32Value(all[i]) })
+		for i, n := range col.Int32Values() {
+			values[i] = parquet.Int32Value(n)
+			values[i].SetDefinitionLevel(1)
+		}
 	case *array.Timestamp:
-		all := col.TimestampValues()
-		fillWith(values, col, func(i int) parquet.Value { return parquet.Int64Value(int64(all[i])) })
+		for i, t := range col.TimestampValues() {
+			values[i] = parquet.Int64Value(int64(t))
+			values[i].SetDefinitionLevel(1)
+		}
 	case *array.Boolean:
-		fillWith(values, col, func(i int) parquet.Value { return parquet.BooleanValue(col.Value(i)) })
+		for i := range values {
+			values[i] = parquet.BooleanValue(col.Value(i))
+			values[i].SetDefinitionLevel(1)
+		}
 	}
-}
-
-func fillWith(values []parquet.Value, col arrow.Array, at func(i int) parquet.Value) {
-	some := col.NullN() > 0
+	if col.NullN() == 0 {
+		return
+	}
 	for i := range values {
-		if some && col.IsNull(i) {
+		if col.IsNull(i) {
 			values[i] = parquet.Value{}
-		} else {
-			values[i] = at(i).Level(0, 1, 0)
 		}
 	}
 }
