@@ -116,8 +116,12 @@ func TestBoundsInTheFooter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for group, want := range [][2]int64{{1, RowGroupRows}, {RowGroupRows + 1, RowGroupRows + 5}} {
-		column, err := p.MetaData().RowGroup(group).ColumnChunk(0)
+	const n = RowGroupRows + 5
+	for _, c := range []struct {
+		group, column int
+		low, high     int64
+	}{{0, 0, 1, RowGroupRows}, {1, 0, RowGroupRows + 1, n}, {0, 4, 6, n}, {1, 4, 1, 5}} { // positions rise, scores fall
+		column, err := p.MetaData().RowGroup(c.group).ColumnChunk(c.column)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,9 +129,8 @@ func TestBoundsInTheFooter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := [2]int64{int64(leUint64(s.EncodeMin())), int64(leUint64(s.EncodeMax()))}
-		if got != want {
-			t.Errorf("group %d: positions from %d to %d, want %d to %d", group, got[0], got[1], want[0], want[1])
+		if low, high := int64(leUint64(s.EncodeMin())), int64(leUint64(s.EncodeMax())); low != c.low || high != c.high {
+			t.Errorf("group %d, column %d: from %d to %d, want %d to %d", c.group, c.column, low, high, c.low, c.high)
 		}
 	}
 }
