@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -384,16 +383,7 @@ func TestSinkErrorEndsTheScan(t *testing.T) {
 // The snapshot holds the rows as read, in the same bytes for any number of threads.
 func TestSnapshot(t *testing.T) {
 	rows := sample(groupRows + 5000)
-	data := encode(t, asForeign(rows), parquet.MaxRowsPerRowGroup(100_000))
-	f, err := Open(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := store.Open(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
+	f, st := openIn(t, encode(t, asForeign(rows), parquet.MaxRowsPerRowGroup(100_000)))
 	var hash string
 	for _, threads := range []int{1, 3} {
 		parts, err := Snapshot(t.Context(), f, st, fmt.Sprintf("extract-%d", threads), threads, nil)
@@ -404,20 +394,7 @@ func TestSnapshot(t *testing.T) {
 			t.Error("another number of threads gave other bytes")
 		}
 		hash = parts[0].SHA256
-		a, err := st.Open(t.Context(), parts[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer a.Close()
-		back, err := Open(a, a.Size())
-		if err != nil || back.ExtraColumns() != 0 {
-			t.Fatal(back.ExtraColumns(), err)
-		}
-		c := &collector{rows: map[int64]string{}}
-		if err := back.Scan(t.Context(), 2, 0, c.sink, nil); err != nil {
-			t.Fatal(err)
-		}
-		compare(t, c.rows, expected(rows))
+		comparePart(t, st, parts[0], rows)
 	}
 }
 
@@ -427,38 +404,17 @@ func TestSnapshotOfNulls(t *testing.T) {
 	for i := range rows {
 		rows[i].OffenceURN, rows[i].OffenceClass, rows[i].Borough, rows[i].VictimID, rows[i].VictimAge, rows[i].DomesticAbuse = nil, nil, nil, nil, nil, nil
 	}
-	data := encode(t, rows)
-	f, err := Open(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := store.Open(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
+	f, st := openIn(t, encode(t, rows))
 	parts, err := Snapshot(t.Context(), f, st, "extract", 2, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := st.Open(t.Context(), parts[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Close()
-	whole, err := io.ReadAll(io.NewSectionReader(a, 0, a.Size()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := scanAll(whole, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	compare(t, got, expected(rows))
+	comparePart(t, st, parts[0], rows)
 }
 
-func TestSnapshotOfNothing(t *testing.T) {
-	data := encode(t, []schemas.Offence{})
+// openIn opens an extract, and a store to copy it into.
+func openIn(t *testing.T, data []byte) (*File, *store.Store) {
+	t.Helper()
 	f, err := Open(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
@@ -467,7 +423,31 @@ func TestSnapshotOfNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer st.Close()
+	t.Cleanup(func() { st.Close() })
+	return f, st
+}
+
+// comparePart holds a part in the store to the rows that it was made of.
+func comparePart(t *testing.T, st *store.Store, part schemas.ArtifactRef, rows []schemas.Offence) {
+	t.Helper()
+	a, err := st.Open(t.Context(), part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	back, err := Open(a, a.Size())
+	if err != nil || back.ExtraColumns() != 0 {
+		t.Fatal(back.ExtraColumns(), err)
+	}
+	c := &collector{rows: map[int64]string{}}
+	if err := back.Scan(t.Context(), 2, 0, c.sink, nil); err != nil {
+		t.Fatal(err)
+	}
+	compare(t, c.rows, expected(rows))
+}
+
+func TestSnapshotOfNothing(t *testing.T) {
+	f, st := openIn(t, encode(t, []schemas.Offence{}))
 	if parts, err := Snapshot(t.Context(), f, st, "extract", 2, nil); err != nil || len(parts) != 1 || parts[0].Rows != 0 {
 		t.Errorf("%+v, %v", parts, err)
 	}

@@ -265,7 +265,6 @@ func fill(values []parquet.Value, col arrow.Array) {
 	case *array.String:
 		for i := range values {
 			values[i] = parquet.ByteArrayValue(view(col.Value(i)))
-			values[i].SetDefinitionLevel(1)
 		}
 	case *array.Dictionary:
 		entries := col.Dictionary().(*array.String)
@@ -275,30 +274,26 @@ func fill(values []parquet.Value, col arrow.Array) {
 		}
 		for i, at := range col.Indices().(*array.Int32).Int32Values() {
 			values[i] = parquet.ByteArrayValue(view(entries.Value(int(at))))
-			values[i].SetDefinitionLevel(1)
 		}
 	case *array.Int32:
 		for i, n := range col.Int32Values() {
 			values[i] = parquet.Int32Value(n)
-			values[i].SetDefinitionLevel(1)
 		}
 	case *array.Timestamp:
 		for i, t := range col.TimestampValues() {
 			values[i] = parquet.Int64Value(int64(t))
-			values[i].SetDefinitionLevel(1)
 		}
 	case *array.Boolean:
 		for i := range values {
 			values[i] = parquet.BooleanValue(col.Value(i))
-			values[i].SetDefinitionLevel(1)
 		}
 	}
-	if col.NullN() == 0 {
-		return
-	}
+	some := col.NullN() > 0
 	for i := range values {
-		if col.IsNull(i) {
+		if some && col.IsNull(i) {
 			values[i] = parquet.Value{}
+		} else {
+			values[i].SetDefinitionLevel(1)
 		}
 	}
 }

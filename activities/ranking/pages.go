@@ -94,12 +94,12 @@ func (p *pages) encode(l *leaf) error {
 		page.Encoding = format.Plain
 		p.plain(l.kind, v.numbers, nil)
 	}
-	body, compressed := p.body, !l.raw && l.kind != format.Boolean
-	if compressed {
+	if !l.raw && l.kind != format.Boolean {
 		// The same in every row group: there are readers who take the first one's for all.
 		meta.Codec = format.Zstd
 	}
-	if compressed = compressed && page.Encoding != format.RLEDictionary; compressed {
+	body, compressed := p.body, meta.Codec == format.Zstd && page.Encoding != format.RLEDictionary
+	if compressed {
 		var err error
 		if body, err = p.compress(); err != nil {
 			return err

@@ -159,10 +159,6 @@ const few = 16
 
 func (w *aggregation) addPlace(a *allegation, part int64) {
 	i := -1
-	if len(w.places) == 0 {
-		w.places = append(w.places, place{a.borough, part, a.reported})
-		return
-	}
 	if len(w.places) <= few {
 		i = slices.IndexFunc(w.places, func(p place) bool { return p.borough == a.borough })
 	} else if at, ok := w.at[a.borough]; ok {

@@ -170,10 +170,11 @@ func (e *Engine) newPasser() passer {
 
 // pass takes an encoded row that stays.
 func (p *passer) pass(rec []byte) error {
-	d := dispositionOf(rec)
-	if d == schemas.Scored {
+	var a allegation
+	a.decode(rec)
+	if a.disposition == schemas.Scored {
 		p.passed++
-		h := hash(suspectOf(rec))
+		h := hash(a.suspect)
 		to, err := p.suspects.record(bucketOf(h), len(rec))
 		if err != nil {
 			return err
@@ -181,13 +182,9 @@ func (p *passer) pass(rec []byte) error {
 		copy(to, rec)
 		putHash(to, h)
 	} else {
-		p.dispositions[d]++
+		p.dispositions[a.disposition]++
 	}
-	if d < schemas.NoNamedSuspect {
-		return nil
-	}
-	var a allegation
-	if a.decode(rec); len(a.victim) == 0 {
+	if a.disposition < schemas.NoNamedSuspect || len(a.victim) == 0 {
 		return nil
 	}
 	return putVictim(p.victims, hash(a.victim), a.victim)

@@ -164,7 +164,7 @@ func (a *allegation) decode(rec []byte) {
 	a.reported = int64(reported&timeMask) + schemas.MinTimestamp
 	a.status, a.sex, a.outcome = uint8(reported>>timeBits&7), uint8(reported>>(timeBits+3)&7), uint8(reported>>(timeBits+6)&7)
 	a.updated = int64(updated&timeMask) + schemas.MinTimestamp
-	a.source, a.domesticAbuse, a.disposition = uint8(updated>>timeBits&7), uint8(updated>>(timeBits+3)&7), dispositionOf(rec)
+	a.source, a.domesticAbuse, a.disposition = uint8(updated>>timeBits&7), uint8(updated>>(timeBits+3)&7), schemas.Disposition(updated>>(timeBits+6))
 	a.committed, a.victimAge = noTime, uint8(committed>>timeBits)
 	if c := committed & timeMask; c != 0 {
 		a.committed = int64(c-1) + schemas.MinTimestamp
@@ -181,10 +181,6 @@ func (a *allegation) decode(rec []byte) {
 		return rec[at-n : at : at]
 	}
 	a.suspect, a.id, a.report, a.victim = cut(suspect), cut(id), cut(report), cut(victim)
-}
-
-func dispositionOf(rec []byte) schemas.Disposition {
-	return schemas.Disposition(binary.LittleEndian.Uint64(rec[atUpdated:]) >> (timeBits + 6))
 }
 
 // suspectOf and idOf are texts of an encoded record.
