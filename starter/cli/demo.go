@@ -150,7 +150,6 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 		{"   manifest", filepath.Join(night, schemas.ManifestFile)},
 		{"   approved", filepath.Join(r.dir, "store", schemas.CurrentPath)},
 		{"   digests", cfg.Mail.Outbox},
-		{"   UI", server.UIURL()},
 	}); err != nil {
 		return err
 	}
@@ -158,13 +157,13 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 		return nil
 	}
 	fmt.Fprintf(out, `
-The server stays up. In another terminal:
+The server stays up, with its UI at %s. In another terminal:
    export HARMSTACK_STORE=%s TEMPORAL_ADDRESS=%s HARMSTACK_TASK_QUEUE=%s
    go run ./starter explain '#1'
    go run ./starter tasking list --team Hackney
    go run ./starter run
 Ctrl-C ends it.
-`, filepath.Join(r.dir, "store"), server.Address(), cfg.TaskQueue)
+`, server.UIURL(), filepath.Join(r.dir, "store"), server.Address(), cfg.TaskQueue)
 	<-ctx.Done()
 	fmt.Fprintln(out)
 	return nil
