@@ -108,3 +108,14 @@ func letters(name string) (kept []rune) {
 	}
 	return kept
 }
+
+// NearNote says in words that columns were not taken whose names come close to these of the contract; empty: there are none.
+func NearNote(near []string) string {
+	switch len(near) {
+	case 0:
+		return ""
+	case 1:
+		return "a column that is called nearly " + near[0] + " is not read: is it meant?"
+	}
+	return "columns that are called nearly " + strings.Join(near[:len(near)-1], ", ") + " and " + near[len(near)-1] + " are not read: are they meant?"
+}

@@ -75,6 +75,8 @@ type ExtractForm struct {
 	Source string `json:"source"`
 	// Columns is the physical form of each column of the contract, such as "timestamp in us", "text" or "absent".
 	Columns map[string]string `json:"columns"`
+	// Near are columns of the contract to whose name that of a column comes close which was dropped. That name itself is not kept.
+	Near []string `json:"columns_called_nearly,omitempty"`
 	// Drift says in words what differed.
 	Drift []string `json:"drift,omitempty"`
 	// Accepted is why columns that were lost or retyped were taken all the same.
@@ -87,7 +89,7 @@ type Facts struct {
 	Conflicting int64 `json:"conflicting_duplicates"`
 	// AgesRead counts ages outside 0 to 130, read as null.
 	AgesOutOfRange int64 `json:"ages_out_of_range"`
-	// Unreadable counts values of a source of text (CSV, a database) that were not what their column holds and
+	// Unreadable counts values that were not what their column holds (text of CSV or a database, numbers that are not whole) and
 	// were read as null, by column.
 	Unreadable map[string]int64 `json:"unreadable_values,omitempty"`
 	// ExtraColumns counts columns beyond the contract. Their names are not kept: they may hold names.

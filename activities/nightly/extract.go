@@ -70,6 +70,9 @@ func (r ExtractResult) Done() (int64, string) {
 	if r.ExtraColumns > 0 {
 		note += fmt.Sprintf(", %d columns beyond the contract dropped", r.ExtraColumns)
 	}
+	if r.Form != nil && len(r.Form.Near) > 0 {
+		note += "; " + schemas.NearNote(r.Form.Near)
+	}
 	if r.Reading != nil {
 		note += ", " + r.Reading.String()
 	}
@@ -101,7 +104,7 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 		if f.Rows() == 0 {
 			return r, failure.Permanent(failure.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
 		}
-		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: f.Forms()}
+		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: f.Forms(), Near: f.NearColumns()}
 		if err := a.drift(ctx, r.Form, f.ExtraColumns(), p.AcceptDrift); err != nil {
 			return r, err
 		}
@@ -128,7 +131,7 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 		return r, err
 	}
 	if r.Reused != nil { // under another name, or after a night of another form, it may have drifted
-		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: r.Form.Columns}
+		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: r.Form.Columns, Near: r.Form.Near}
 		if err := a.drift(ctx, r.Form, r.ExtraColumns, p.AcceptDrift); err != nil {
 			return r, failure.Of(err)
 		}

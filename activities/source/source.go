@@ -171,7 +171,7 @@ func Check(ctx context.Context, name string) (found string, err error) {
 	if d.Incremental != nil {
 		how = "; only what changed is read, and all of it on " + d.Incremental.Full.String()
 	}
-	return fmt.Sprintf("the columns follow the contract, %d more are not read%s", b.extra, how), nil
+	return fmt.Sprintf("the columns follow the contract, %d more are not read%s%s", b.extra, how, nearNote(b.near)), nil
 }
 
 // converted is text that has become a typed file.

@@ -85,6 +85,9 @@ leave under it, and why. The night itself is not touched.`,
 			if err := table(out, dispositionRows(m.Dispositions)); err != nil {
 				return err
 			}
+			if m.Form != nil && len(m.Form.Near) > 0 {
+				fmt.Fprintf(out, "\n%s\n", schemas.NearNote(m.Form.Near))
+			}
 			fmt.Fprintf(out, "\n%s suspects ranked, %d on the stack.%s\n%s, in %s\n", thousands(m.Suspects), m.Cut.Stack, cutNote(m.Cut),
 				filepath.Join(r.out, schemas.ManifestFile), time.Since(start).Round(10*time.Millisecond))
 			return nil
@@ -241,7 +244,7 @@ func openRows(ctx context.Context, r *scoreRequest, progress io.Writer) (*rows, 
 	}
 	return &rows{files: []*extract.File{file.File}, total: file.Rows(), close: func() { file.Close() }, name: func(m *schemas.Manifest) error {
 		ref, err := file.Ref()
-		m.Inputs, m.Form = []schemas.ArtifactRef{ref}, &schemas.ExtractForm{Source: r.extract, Columns: file.Forms()}
+		m.Inputs, m.Form = []schemas.ArtifactRef{ref}, &schemas.ExtractForm{Source: r.extract, Columns: file.Forms(), Near: file.NearColumns()}
 		m.Facts.ExtraColumns, m.Facts.Unreadable = int64(file.ExtraColumns()), file.Unreadable
 		return err
 	}}, nil
