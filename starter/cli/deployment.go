@@ -53,7 +53,11 @@ func dial() (client.Client, config.Config, error) {
 
 // loadTeams reads the teams as the environment says.
 func loadTeams() (*teams.Teams, error) {
-	return config.Config{TeamsFile: os.Getenv("HARMSTACK_TEAMS")}.LoadTeams()
+	tables, err := config.LoadTables(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	return config.Config{TeamsFile: os.Getenv("HARMSTACK_TEAMS"), Tables: tables}.LoadTeams()
 }
 
 // quiet keeps the Temporal client's log off the terminal: what matters comes back as an error.
