@@ -179,6 +179,12 @@ type Decision struct {
 	At       time.Time `json:"at"`
 }
 
+// Says tells whether it is what a request asks for: the same decision on the same manifest, by the same person, for the
+// same reason.
+func (d Decision) Says(kind string, r DecisionRequest) bool {
+	return d.Decision == kind && d.Manifest.SHA256 == r.ManifestSHA256 && d.By == TrimSpace(r.By) && d.Reason == TrimSpace(r.Reason)
+}
+
 // Current is the record of an approval, approvals/<number>.json, and current.json is a copy of the last. It is
 // swapped last.
 type Current struct {
