@@ -27,9 +27,10 @@ var (
 
 // page is what both parts of the e-mail show.
 type page struct {
-	Team, Date, Revision, Approved, Summary, CSVName string
-	Entries                                          []entry
-	Left                                             []Left
+	Team, Title, Under, Summary, CSVName string
+	Revoked                              string // what was taken back, and what counts now
+	Entries                              []entry
+	Left                                 []Left
 }
 
 // entry is one suspect of the team's, in plain words.
@@ -44,9 +45,18 @@ type entry struct {
 
 func newPage(in Input) page {
 	p := page{
-		Team: in.Team, Date: longDate(in.Night.AsOf.Start()), Revision: strconv.Itoa(in.Night.Revision),
-		Approved: longDate(in.Approved) + " at " + in.Approved.In(schemas.London).Format("15:04"),
-		CSVName:  "stack-" + teams.Slug(in.Team) + ".csv", Left: in.Left,
+		Team: in.Team, Title: "VAWG stack of " + longDate(in.Night.AsOf.Start()),
+		Under:   fmt.Sprintf("Revision %d, approved %s.", in.Night.Revision, dateAndTime(in.Approved)),
+		CSVName: "stack-" + teams.Slug(in.Team) + ".csv", Left: in.Left,
+	}
+	if r := in.Revoked; r != nil {
+		p.Revoked = fmt.Sprintf("The approval of the stack of %s, revision %d, was taken back on %s: %s.", longDate(r.Manifest.AsOf.Start()), r.Manifest.Revision,
+			dateAndTime(r.At), strings.TrimRight(r.Reason, "."))
+		if in.Night == (schemas.NightID{}) {
+			p.Title, p.Under = "No VAWG stack is approved", "Nobody is tasked until an officer approves one."
+		} else {
+			p.Revoked += " The stack below counts again."
+		}
 	}
 	fresh := 0
 	for _, s := range in.Suspects {
@@ -144,6 +154,10 @@ func notes(in Input, r Suspect) (lines []string) {
 	}
 	add(len(others) > 0, "Also alleged in %s.", strings.Join(others, ", "))
 	return lines
+}
+
+func dateAndTime(t time.Time) string {
+	return longDate(t) + " at " + t.In(schemas.London).Format("15:04")
 }
 
 func longDate(t time.Time) string { return t.In(schemas.London).Format("2 January 2006") }
