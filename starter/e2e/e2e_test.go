@@ -154,12 +154,13 @@ func die(moment string) {
 
 // deployment is one Temporal server, store, mail server and a worker that is started again whenever it dies.
 type deployment struct {
-	t      testing.TB
-	dir    string
-	store  *store.Store
-	mail   *postbox
-	client client.Client
-	cfg    config.Config
+	t       testing.TB
+	dir     string
+	address string // of Temporal
+	store   *store.Store
+	mail    *postbox
+	client  client.Client
+	cfg     config.Config
 
 	mu      sync.Mutex
 	workers []*os.Process // that run now
@@ -189,7 +190,7 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
-	d := &deployment{t: t, dir: t.TempDir(), mail: newPostbox(t)}
+	d := &deployment{t: t, dir: t.TempDir(), address: server.Address(), mail: newPostbox(t)}
 	if err := parquet.WriteFile(filepath.Join(d.dir, "extract.parquet"), rows); err != nil {
 		t.Fatal(err)
 	}
