@@ -107,7 +107,7 @@ func Build(in Input) (Message, error) {
 	}
 	return Message{
 		Key: key, Date: date, To: to,
-		Subject: fmt.Sprintf("%s, %s: %s", p.Title, in.Team, p.Summary),
+		Subject: fmt.Sprintf("%s, %s: %s", p.Title, p.Team, p.Summary),
 		Text:    text, HTML: html,
 		Attachments: []Attachment{{p.CSVName, "text/csv; charset=utf-8; header=present", stackCSV(in)}},
 	}, nil
