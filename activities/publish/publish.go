@@ -166,7 +166,7 @@ func Settle(ctx context.Context, st *store.Store, id schemas.NightID, at time.Ti
 }
 
 // overtaking is the newest night after id that is approved or pending, nil when there is none. A night
-// that was held or superseded overtakes nobody.
+// that was held, superseded or revoked overtakes nobody.
 func overtaking(nights []Night, id schemas.NightID) (newest *Night) {
 	for i, n := range nights {
 		if id.Before(n.ID) && (n.Status == schemas.Approved || n.Status == Pending) {

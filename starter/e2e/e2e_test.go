@@ -164,7 +164,7 @@ func die(moment string) {
 type deployment struct {
 	t       testing.TB
 	dir     string
-	address string
+	address string // of Temporal
 	store   *store.Store
 	mail    *postbox
 	client  client.Client
