@@ -336,9 +336,9 @@ func (f *File) match(name string, footer *footer) (*[schemas.OffenceColumns]colu
 
 // Forms of a column beside its types.
 const (
-	Absent = "absent"   // the file lacks it: every value is null
-	Text   = "text"     // of CSV and of databases, which became a typed file
-	Empty  = "no value" // of type Null: the writer saw no value by which to know another
+	Absent = schemas.FormAbsent // the file lacks it: every value is null
+	Text   = "text"             // of CSV and of databases, which became a typed file
+	Empty  = schemas.FormEmpty  // of type Null: the writer saw no value by which to know another
 )
 
 // Fractional tells whether a form of a whole column may hold numbers that are not whole: some writers choose it, or a whole one,

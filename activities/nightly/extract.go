@@ -30,7 +30,7 @@ type ExtractResult struct {
 	Source       schemas.ArtifactRef   `json:"source"`
 	Parts        []schemas.ArtifactRef `json:"parts"`
 	ExtraColumns int                   `json:"extra_columns"`
-	// Unreadable counts values of a source of text that were not what their column holds, by column.
+	// Unreadable counts values that were not what their column holds, by column.
 	Unreadable map[string]int64 `json:"unreadable,omitempty"`
 	// Reading says how a source that can tell what changed was read.
 	Reading *schemas.Reading `json:"reading,omitempty"`

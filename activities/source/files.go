@@ -253,7 +253,7 @@ func (d Declared) checkFiles(ctx context.Context, name string) (found string, er
 	defer func() { err = errors.Join(err, o.close()) }()
 	if d.isText(o) {
 		extra, near, err := d.headers(o)
-		return fmt.Sprintf("the columns follow the contract, %d more are not read%s", extra, nearNote(near)), err
+		return fmt.Sprintf("the columns follow the contract, %d more are not read%s", extra, nearNote(near)) + d.doubt(), err
 	}
 	file, err := o.match()
 	if err != nil {

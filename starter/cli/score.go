@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"runtime/debug"
@@ -28,6 +27,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
+	"harmstack/schemas/yamlfile"
 	"harmstack/worker/config"
 	"harmstack/worker/service"
 )
@@ -85,10 +85,18 @@ leave under it, and why. The night itself is not touched.`,
 			if err := table(out, dispositionRows(m.Dispositions)); err != nil {
 				return err
 			}
+			fmt.Fprint(out, "\n")
 			if m.Form != nil && len(m.Form.Near) > 0 {
-				fmt.Fprintf(out, "\n%s\n", schemas.NearNote(m.Form.Near))
+				note := schemas.NearNote(m.Form.Near)
+				fmt.Fprintln(out, strings.ToUpper(note[:1])+note[1:])
 			}
-			fmt.Fprintf(out, "\n%s suspects ranked, %d on the stack.%s\n%s, in %s\n", thousands(m.Suspects), m.Cut.Stack, cutNote(m.Cut),
+			for _, c := range m.Facts.ReadAsNull() {
+				fmt.Fprintf(out, "Could not be read, and taken as null: %s of %s.\n", counted(c.Values, "value"), c.Column)
+			}
+			for _, text := range m.Blind() {
+				fmt.Fprintln(out, text)
+			}
+			fmt.Fprintf(out, "%s suspects ranked, %d on the stack.%s\n%s, in %s\n", thousands(m.Suspects), m.Cut.Stack, cutNote(m.Cut),
 				filepath.Join(r.out, schemas.ManifestFile), time.Since(start).Round(10*time.Millisecond))
 			return nil
 		},
@@ -127,11 +135,15 @@ func loadModel(name string) (schemas.Model, error) {
 	if ext := filepath.Ext(name); ext != ".yaml" && ext != ".yml" {
 		return schemas.LoadModel(name)
 	}
-	data, err := os.ReadFile(name)
+	data, err := yamlfile.Read(name, yamlfile.Small)
 	if err != nil {
 		return schemas.Model{}, fmt.Errorf("model: %w", err)
 	}
-	return schemas.ParseModel(data)
+	m, err := schemas.ParseModel(data)
+	if err != nil {
+		return m, fmt.Errorf("%s: %w", name, err)
+	}
+	return m, nil
 }
 
 // scoreExtract does a night's work in one pass over the extract. The manifest comes last, so that a
