@@ -11,15 +11,15 @@ type MatchedColumns struct {
 	Fields [OffenceColumns]int
 	// Twice says in words that several could be it; then Fields has none.
 	Twice [OffenceColumns]string
-	// Near holds the columns of the contract, by name, to whose name that of a column comes close which is taken for none: it
-	// has other spaces or underscores, or one letter more, less or another. What it is called is not told: extra columns may
-	// be called after people.
+	// Near holds the columns of the contract, by name, to whose name that of a column comes close which is taken for
+	// none: it has other spaces or underscores, or one letter more, less or another. What it is called is not told:
+	// extra columns may be called after people.
 	Near map[string]bool
 }
 
-// MatchColumns finds the contract's columns among those of a source (contract, section 3). A name that differs in letter case
-// alone is taken when there is no other. declared says which column one of the contract's comes from, by its name, when
-// somebody has declared it; empty: from none.
+// MatchColumns finds the contract's columns among those of a source (contract, section 3). A name that differs in
+// letter case alone is taken when there is no other. declared says which column one of the contract's comes from, by
+// its name, when somebody has declared it; empty: from none.
 func MatchColumns(names []string, declared map[string]string) MatchedColumns {
 	m := MatchedColumns{Near: map[string]bool{}}
 	taken := map[int]bool{}
@@ -109,7 +109,8 @@ func letters(name string) (kept []rune) {
 	return kept
 }
 
-// NearNote says in words that columns were not taken whose names come close to these of the contract; empty: there are none.
+// NearNote says in words that columns were not taken whose names come close to these of the contract; empty: there
+// are none.
 func NearNote(near []string) string {
 	switch len(near) {
 	case 0:

@@ -54,7 +54,9 @@ var (
 
 var (
 	unzippers sync.Pool // of *gzip.Reader
-	unzstd    = sync.OnceValues(func() (*zstd.Decoder, error) { return zstd.NewReader(nil, zstd.WithDecodeAllCapLimit(true)) })
+	unzstd    = sync.OnceValues(func() (*zstd.Decoder, error) {
+		return zstd.NewReader(nil, zstd.WithDecodeAllCapLimit(true))
+	})
 )
 
 // decompress makes at most plain bytes of a page's, into dst when they fit.

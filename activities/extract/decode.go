@@ -8,8 +8,8 @@ import (
 	"github.com/parquet-go/bitpack"
 )
 
-// The encodings of Parquet (https://parquet.apache.org/docs/file-format/data-pages/encodings/), each for exactly as many
-// values as a page says that it has. Whatever a page says of itself beyond that takes neither time nor memory.
+// The encodings of Parquet (https://parquet.apache.org/docs/file-format/data-pages/encodings/), each for exactly as
+// many values as a page says that it has. Whatever a page says of itself beyond that takes neither time nor memory.
 
 var (
 	errShort = errors.New("a page ends before its last value")
@@ -281,8 +281,8 @@ func fillOffsets(offsets []uint32, sizes []int64) {
 	offsets[len(sizes)] = to
 }
 
-// prefixTexts decodes DELTA_BYTE_ARRAY: of each text how much of the one before it begins it, then the rest of it; before is the
-// last text of the page before. A few bytes can mean many: the texts may take most bytes in all.
+// prefixTexts decodes DELTA_BYTE_ARRAY: of each text how much of the one before it begins it, then the rest of it;
+// before is the last text of the page before. A few bytes can mean many: the texts may take most bytes in all.
 func prefixTexts(dst, src []byte, offsets []uint32, before []byte, most int) ([]byte, error) {
 	n := len(offsets) - 1
 	prefixes, src, kept, err := lengths(nil, src, n, most)

@@ -35,8 +35,8 @@ var (
 // SchemaMismatch says which columns of an extract are not the contract's (section 3).
 type SchemaMismatch struct{ Faults []ColumnFault }
 
-// ColumnFault is one column that is missing or of a wrong type. File is empty when the extract is one file, Expected when Found
-// says it all.
+// ColumnFault is one column that is missing or of a wrong type. File is empty when the extract is one file, Expected
+// when Found says it all.
 type ColumnFault struct{ File, Column, Expected, Found string }
 
 // namedFaults is how many faults an error names: a folder may hold thousands.
@@ -138,8 +138,8 @@ func (k kind) isTime() bool { return k >= timeMillis && k <= timeInt96 }
 // ErrRowsMismatch or a *SchemaMismatch.
 func Open(r io.ReaderAt, size int64) (*File, error) { return OpenNamed("", r, size) }
 
-// OpenNamed is Open for one of several files: name is its name below the extract's folder. A column of the contract that
-// only a folder's name holds (borough=Camden/part-0.parquet) is one that the file lacks.
+// OpenNamed is Open for one of several files: name is its name below the extract's folder. A column of the contract
+// that only a folder's name holds (borough=Camden/part-0.parquet) is one that the file lacks.
 func OpenNamed(name string, r io.ReaderAt, size int64) (_ *File, err error) {
 	defer recovered(&err, ErrNotParquet)
 	if err := checkMagic(r, size); err != nil {
@@ -173,8 +173,9 @@ func OpenNamed(name string, r io.ReaderAt, size int64) (_ *File, err error) {
 			return fmt.Errorf("%w: row group %d promises %d rows", ErrRowsMismatch, len(f.groups), rows)
 		}
 		for i, c := range chunks {
-			if what := c.unreadable(); what != "" && columns[i].leaf >= 0 && !slices.Contains(unreadable[what], schemas.Offences[i].Name) {
-				unreadable[what] = append(unreadable[what], schemas.Offences[i].Name)
+			what, name := c.unreadable(), schemas.Offences[i].Name
+			if what != "" && columns[i].leaf >= 0 && !slices.Contains(unreadable[what], name) {
+				unreadable[what] = append(unreadable[what], name)
 			}
 		}
 		f.groups = append(f.groups, rowGroup{columns: columns, file: label, reader: r, size: size, rows: rows, chunks: chunks,
@@ -341,8 +342,8 @@ const (
 	Empty  = schemas.FormEmpty  // of type Null: the writer saw no value by which to know another
 )
 
-// Fractional tells whether a form of a whole column may hold numbers that are not whole: some writers choose it, or a whole one,
-// by whether a value is missing that day.
+// Fractional tells whether a form of a whole column may hold numbers that are not whole: some writers choose it, or a
+// whole one, by whether a value is missing that day.
 func Fractional(form string) bool {
 	return form == "float" || form == "double" || strings.HasPrefix(form, "decimal")
 }
@@ -372,9 +373,10 @@ func (f *File) Rows() int64 { return f.starts[len(f.starts)-1] }
 // ExtraColumns is the number of columns beyond the contract, which are dropped.
 func (f *File) ExtraColumns() int { return len(f.extra) }
 
-// NearColumns names the columns of the contract to whose name that of a further column comes close: it was dropped, and may
-// have been meant.
+// NearColumns names the columns of the contract to whose name that of a further column comes close: it was dropped,
+// and may have been meant.
 func (f *File) NearColumns() []string { return slices.Sorted(maps.Keys(f.near)) }
 
-// Unreadable counts, by column, the values that were no whole numbers and became null. It is filled once everything was read.
+// Unreadable counts, by column, the values that were no whole numbers and became null. It is filled once everything
+// was read.
 func (f *File) Unreadable() map[string]int64 { return f.unread }

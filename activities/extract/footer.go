@@ -20,8 +20,8 @@ const (
 
 var errFooter = fmt.Errorf("%w: its footer cannot be read", ErrNotParquet)
 
-// footer is what a file says of itself, as far as it matters here. It is read by hand, since the decoders of the library
-// allocate what a list says that it holds.
+// footer is what a file says of itself, as far as it matters here. It is read by hand, since the decoders of the
+// library allocate what a list says that it holds.
 type footer struct {
 	schema []format.SchemaElement
 	leaves []leaf
@@ -54,7 +54,8 @@ func readFooter(r io.ReaderAt, size int64) (*footer, error) {
 	case length > size-12:
 		return nil, fmt.Errorf("%w: it says that it has %d bytes, the file has %d", errFooter, length, size)
 	case length > maxFooter:
-		return nil, fmt.Errorf("%w: its footer has %d MiB, %d can be read: write larger row groups", ErrNotParquet, length>>20, maxFooter>>20)
+		return nil, fmt.Errorf("%w: its footer has %d MiB, %d can be read: write larger row groups",
+			ErrNotParquet, length>>20, maxFooter>>20)
 	}
 	raw := make([]byte, length)
 	if _, err := r.ReadAt(raw, size-8-length); err != nil {

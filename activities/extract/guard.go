@@ -9,8 +9,8 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// The headers of a column's pages are looked at before the first of them is read: what they say must fit into the file, and
-// what the pages of all columns take together into memory.
+// The headers of a column's pages are looked at before the first of them is read: what they say must fit into the
+// file, and what the pages of all columns take together into memory.
 const (
 	headerSize = 256     // bytes that most headers fit into
 	maxHeader  = 1 << 20 // bounds of long texts stand in it
@@ -65,7 +65,8 @@ func measure(r io.ReaderAt, size int64, c chunk, wide int, rows int64) (e extent
 			continue
 		}
 		values := int64(max(page.DataPageHeader.V.NumValues, page.DataPageHeaderV2.V.NumValues))
-		levels := int64(page.DataPageHeaderV2.V.DefinitionLevelsByteLength) + int64(page.DataPageHeaderV2.V.RepetitionLevelsByteLength)
+		v2 := &page.DataPageHeaderV2.V
+		levels := int64(v2.DefinitionLevelsByteLength) + int64(v2.RepetitionLevelsByteLength)
 		switch {
 		case values > rows:
 			return e, fmt.Errorf("%w: a page promises %d rows more than the row group", ErrRowsMismatch, values-rows)
@@ -88,7 +89,8 @@ type headers struct {
 	buffer []byte
 }
 
-// read decodes the header at a place, and says how long it is. It reads little at first: most headers have some fifty bytes.
+// read decodes the header at a place, and says how long it is. It reads little at first: most headers have some fifty
+// bytes.
 func (h *headers) read(at, end int64) (page *format.PageHeader, length int64, err error) {
 	for size := int64(headerSize); ; size *= 16 {
 		size = min(size, end-at, maxHeader)

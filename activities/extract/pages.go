@@ -70,8 +70,8 @@ func (w *window) header(at, end int64) (page *format.PageHeader, length int64, e
 	}
 }
 
-// dictionary is a column chunk's, as the contract has its values. Its memory is never used again for anything else, since
-// whoever is fed keeps what it has made of it.
+// dictionary is a column chunk's, as the contract has its values. Its memory is never used again for anything else,
+// since whoever is fed keeps what it has made of it.
 type dictionary struct {
 	texts   arrow.Array
 	entries int
@@ -136,7 +136,8 @@ func (r *reader) next() error {
 	return io.EOF
 }
 
-// leansOnLast tells whether a page may need the last text of the one before it. Parquet does not allow it, but some writers do so.
+// leansOnLast tells whether a page may need the last text of the one before it. Parquet does not allow it, but some
+// writers do so.
 func leansOnLast(h *format.PageHeader) bool {
 	return h.DataPageHeader.V.Encoding == format.DeltaByteArray || h.DataPageHeaderV2.V.Encoding == format.DeltaByteArray
 }
@@ -156,7 +157,8 @@ func (r *reader) unpack(header *format.PageHeader, body []byte) (d data, err err
 			return d, err
 		}
 		if h.V.DefinitionLevelEncoding != format.RLE {
-			return d, fmt.Errorf("which values are null is written in the encoding %s, which is not read: write the file with a newer program", h.V.DefinitionLevelEncoding)
+			return d, fmt.Errorf("which values are null is written in the encoding %s, which is not read: "+
+				"write the file with a newer program", h.V.DefinitionLevelEncoding)
 		}
 		if len(body) < 4 || uint64(le.Uint32(body)) > uint64(len(body)-4) {
 			return d, errShort
@@ -269,7 +271,8 @@ func (r *reader) readDictionary(header *format.PageHeader, body []byte) (err err
 }
 
 func (r *reader) encodingError(e format.Encoding) error {
-	return fmt.Errorf("values of type %s in the encoding %s are not read: write the column in another, such as PLAIN", r.column.physical, e)
+	return fmt.Errorf("values of type %s in the encoding %s are not read: write the column in another, such as PLAIN",
+		r.column.physical, e)
 }
 
 // load decodes the values of a page.

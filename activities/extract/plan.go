@@ -17,8 +17,8 @@ var ErrTooLarge = errors.New("the pages of the extract are too large")
 // defaultPages is how much the pages that are read at once may take when no limit is set.
 const defaultPages = 2 << 30
 
-// Limit says how many bytes of memory there are for everything. Half of them may go to the pages that are read at once: one of
-// every column, for every thread. 0: nobody has set a limit.
+// Limit says how many bytes of memory there are for everything. Half of them may go to the pages that are read at
+// once: one of every column, for every thread. 0: nobody has set a limit.
 func (f *File) Limit(memory int64) { f.memory = memory }
 
 // limit is how many bytes the pages may take.
@@ -63,9 +63,11 @@ func (f *File) plan(ctx context.Context, only []int, threads int) (int, error) {
 	if need > f.limit() {
 		advice := "write smaller pages or row groups"
 		if f.memory > 0 {
-			advice = fmt.Sprintf("allow %d MiB (HARMSTACK_MEMORY, or --memory of starter score), or %s", mebibytes(2*need), advice)
+			advice = fmt.Sprintf("allow %d MiB (HARMSTACK_MEMORY, or --memory of starter score), or %s",
+				mebibytes(2*need), advice)
 		}
-		return 0, fmt.Errorf("%w: those of all columns take %d MiB at once, of column %s alone %d, and there are %d for them: %s",
+		return 0, fmt.Errorf("%w: those of all columns take %d MiB at once, "+
+			"of column %s alone %d, and there are %d for them: %s",
 			ErrTooLarge, mebibytes(need), schemas.Offences[of].Name, mebibytes(largest), f.limit()>>20, advice)
 	}
 	return max(1, min(threads, int(f.limit()/max(need, 1)))), nil

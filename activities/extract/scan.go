@@ -103,8 +103,8 @@ type task struct {
 	from, to int64
 }
 
-// split cuts the row groups into tasks, so that a file of few groups still keeps every thread at work. The pages at a cut are
-// decoded twice.
+// split cuts the row groups into tasks, so that a file of few groups still keeps every thread at work. The pages at a
+// cut are decoded twice.
 func (f *File) split(only []int, threads int) []task {
 	var tasks []task
 	for i := range f.groups {

@@ -152,7 +152,7 @@ func (c *column) instants(raw []byte, scratch []int64) []int64 {
 		values := grow(scratch, len(raw)/12)
 		for i := range values {
 			v := raw[12*i:]
-			values[i] = int96Micros(deprecated.Int96{binary.LittleEndian.Uint32(v), binary.LittleEndian.Uint32(v[4:]), binary.LittleEndian.Uint32(v[8:])})
+			values[i] = int96Micros(deprecated.Int96{le.Uint32(v), le.Uint32(v[4:]), le.Uint32(v[8:])})
 		}
 		return values
 	}
