@@ -20,6 +20,7 @@ import (
 	"harmstack/activities/ordered"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // Declaration asks for it.
@@ -211,7 +212,7 @@ func (n Night) merge(ctx context.Context, db Database, base *Base, out io.Writer
 	case err != nil:
 		return sum, 0, "", err
 	case sum.Rows != rows:
-		return sum, 0, fmt.Sprintf("the count differs, by %d rows", rows-sum.Rows), nil
+		return sum, 0, "the count differs, by " + text.Count(max(rows-sum.Rows, sum.Rows-rows), "row"), nil
 	case sum.Stamps != stamps:
 		return sum, 0, "the rows' versions differ", nil
 	}

@@ -33,9 +33,9 @@ func TestChecks(t *testing.T) {
 	}{
 		{"as usual", func(*Night) {}, "", ""},
 		{"the first night", func(n *Night) { n.Before = nil }, "", ""},
-		{"half the rows", func(n *Night) { n.Manifest.RowsRead = 499 }, "rows_fell nulls_rose not_vawg_rose disposition_drift", "499 rows, usually 1000"},
+		{"half the rows", func(n *Night) { n.Manifest.RowsRead = 499 }, "rows_fell nulls_rose not_vawg_rose disposition_drift", "499 rows, usually 1,000"},
 		{"just half", func(n *Night) { n.Manifest.RowsRead = 500 }, "nulls_rose not_vawg_rose disposition_drift", ""},
-		{"twice the rows and one", func(n *Night) { n.Manifest.RowsRead = 2001 }, "rows_rose disposition_drift", "2001 rows, usually 1000"},
+		{"twice the rows and one", func(n *Night) { n.Manifest.RowsRead = 2001 }, "rows_rose disposition_drift", "2,001 rows, usually 1,000"},
 		{"a late export", func(n *Night) { n.Manifest.Profile.NewestReport = n.Manifest.AsOf.AddDays(-4) }, "stale_days", "the newest report is of 2026-06-01, 4 days before"},
 		{"three days late", func(n *Night) { n.Manifest.Profile.NewestReport = n.Manifest.AsOf.AddDays(-3) }, "", ""},
 		{"a column that lost its values", func(n *Night) { n.Manifest.Profile.Nulls["borough"] = 51 }, "nulls_rose", "borough: 5.1 % null, usually 0.0 %"},

@@ -25,6 +25,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/tabular"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // ErrDeclaration is returned for a declared source that cannot be meant.
@@ -171,7 +172,7 @@ func Check(ctx context.Context, name string) (found string, err error) {
 	if d.Incremental != nil {
 		how = "; only what changed is read, and all of it on " + d.Incremental.Full.String()
 	}
-	return fmt.Sprintf("the columns follow the contract, %d more are not read%s", b.extra, how), nil
+	return fmt.Sprintf("the columns follow the contract, %s not read%s", text.Count(b.extra, "more is", "more are"), how), nil
 }
 
 // converted is text that has become a typed file.

@@ -139,7 +139,9 @@ func Lines(values []string) []string {
 // link.
 func Markdown(s string) string {
 	runes := []rune(Line(s))
-	word := func(i int) bool { return i >= 0 && i < len(runes) && (unicode.IsLetter(runes[i]) || unicode.IsDigit(runes[i])) }
+	word := func(i int) bool {
+		return i >= 0 && i < len(runes) && (unicode.IsLetter(runes[i]) || unicode.IsDigit(runes[i]))
+	}
 	var b strings.Builder
 	for i, r := range runes {
 		// An underscore within a word marks nothing, and names of the contract are full of them.

@@ -11,6 +11,8 @@ import (
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/proto"
+
+	"harmstack/schemas/text"
 )
 
 // KeyBytes is the length of a payload key: AES-256.
@@ -58,7 +60,7 @@ func newCodec(keys []Key) (converter.PayloadCodec, error) {
 	c := &codec{current: keys[0].ID, ciphers: map[string]cipher.AEAD{}}
 	for _, k := range keys {
 		if len(k.Secret) != KeyBytes {
-			return nil, fmt.Errorf("a payload key has %d bytes, not %d", len(k.Secret), KeyBytes)
+			return nil, fmt.Errorf("a payload key has %s, not %d", text.Count(len(k.Secret), "byte"), KeyBytes)
 		}
 		block, err := aes.NewCipher(k.Secret)
 		if err != nil {
