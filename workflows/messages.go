@@ -2,7 +2,9 @@ package workflows
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"strings"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/workflow"
@@ -71,8 +73,19 @@ func (u Update[P, R]) handle(ctx workflow.Context, handler func(workflow.Context
 	return workflow.SetUpdateHandlerWithOptions(ctx, u.Name, handler, workflow.UpdateHandlerOptions{Validator: validator})
 }
 
-// Call sends the update and waits for its answer. The same updateID again, even after the workflow has
-// ended, gives the first answer; a new one then is serviceerror.NotFound.
+// Attempt is the update id of one attempt at what key names. Each attempt is an update of its own: Temporal answers an
+// id that it has seen with the first answer, and the failure of one attempt must not be the answer to the next. That
+// the same is not done twice is for what is recorded under the key to see.
+func Attempt(key string) string { return key + "." + rand.Text() }
+
+// attempted is the key of an attempt.
+func attempted(updateID string) string {
+	key, _, _ := strings.Cut(updateID, ".")
+	return key
+}
+
+// Call sends the update and waits for its answer. The same updateID again, even after the workflow has ended, gives the
+// first answer, also when that is a failure (see Attempt); a new one then is serviceerror.NotFound.
 func (u Update[P, R]) Call(ctx context.Context, c client.Client, workflowID, updateID string, p P) (answer R, err error) {
 	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: workflowID, UpdateID: updateID, UpdateName: u.Name, Args: []any{p}, WaitForStage: client.WorkflowUpdateStageCompleted})

@@ -34,8 +34,8 @@ var stageOptions = workflow.ActivityOptions{
 var shortOptions = workflow.ActivityOptions{
 	StartToCloseTimeout: time.Minute,
 	HeartbeatTimeout:    deadWorker,
-	// Then the person is told, and may try again: nothing is lost by that.
-	ScheduleToCloseTimeout: 10 * time.Minute,
+	// Then the person is told, and may try again: nothing is lost by that. A worker that died is noticed before.
+	ScheduleToCloseTimeout: 2 * time.Minute,
 	RetryPolicy: &temporal.RetryPolicy{
 		InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 15 * time.Second,
 	},
@@ -94,6 +94,16 @@ var applyOptions = workflow.LocalActivityOptions{
 	ScheduleToCloseTimeout: time.Minute,
 	RetryPolicy: &temporal.RetryPolicy{
 		InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second,
+	},
+}
+
+// patientOptions suit a look without which nothing can go on: it is taken for as long as that takes, and the history
+// holds one activity.
+var patientOptions = workflow.ActivityOptions{
+	StartToCloseTimeout: time.Minute,
+	RetryPolicy: &temporal.RetryPolicy{
+		InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute,
+		MaximumAttempts: math.MaxInt32, // without one the SDK's test environment gives up after ten
 	},
 }
 

@@ -216,6 +216,15 @@ func reason(err error) string {
 	return err.Error()
 }
 
+// because is reason with the failure's type before it.
+func because(err error) string {
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) && app.Type() != "" {
+		return app.Type() + ": " + app.Message()
+	}
+	return reason(err)
+}
+
 // show writes the tables that the UI shows.
 func (n *night) show(ctx workflow.Context) { workflow.SetCurrentDetails(ctx, n.progress.Markdown()) }
 

@@ -33,14 +33,15 @@ type DecideResult struct {
 }
 
 // Decide records a decision unless another stands, which is the failure AlreadyDecided with that
-// decision as its details. The same decision again succeeds.
+// decision as its details. The same decision again succeeds. A store that cannot be written to is NotRecorded at once: an
+// officer waits.
 func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, error) {
 	_, stop := heartbeat.Start(ctx)
 	defer stop()
 	d := p.Decision
 	err := publish.Decide(ctx, a.Store, d)
 	if err != nil && !errors.Is(err, publish.ErrDecided) {
-		return DecideResult{}, failure.Of(err)
+		return DecideResult{}, failure.Waiting(err)
 	}
 	standing, loadErr := publish.LoadDecision(ctx, a.Store, d.Manifest.NightID)
 	if loadErr != nil {
@@ -60,7 +61,7 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	}
 	err = audit.Append(ctx, a.Store, audit.Entry{At: standing.At, Who: standing.By, Did: standing.Decision,
 		On: "night " + d.Manifest.NightID.String(), Why: why})
-	return DecideResult{*standing}, failure.Of(err)
+	return DecideResult{*standing}, failure.Waiting(err)
 }
 
 // StandingParams names a published night.

@@ -26,10 +26,10 @@ var (
 
 // page is what both parts of the e-mail show.
 type page struct {
-	Team, Title, Under, Summary, CSVName string
-	Revoked                              string // what was taken back, and what counts now
-	Entries                              []entry
-	Left                                 []Left
+	Team, Title, Under, Summary, CSVName, Edition string
+	Revoked                                       string // what was taken back, and what counts now
+	Entries                                       []entry
+	Left                                          []Left
 }
 
 // entry is one suspect of the team's, in plain words.
@@ -46,7 +46,7 @@ func newPage(in Input) page {
 	p := page{
 		Team: text.Line(in.Team), Title: "VAWG stack of " + longDate(in.Night.AsOf.Start()),
 		Under:   fmt.Sprintf("Revision %d, approved %s.", in.Night.Revision, dateAndTime(in.Approved)),
-		CSVName: "stack-" + teams.Slug(in.Team) + ".csv",
+		CSVName: "stack-" + teams.Slug(in.Team) + ".csv", Edition: text.Line(in.Edition),
 	}
 	for _, l := range in.Left {
 		p.Left = append(p.Left, Left{l.Reference, l.Position, text.Line(l.Why)})

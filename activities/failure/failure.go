@@ -7,6 +7,8 @@ package failure
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"syscall"
 
 	"go.temporal.io/sdk/temporal"
 
@@ -59,6 +61,17 @@ func Permanent(kind string, err error, details ...any) error {
 func Is(err error, kind string) bool {
 	var app *temporal.ApplicationError
 	return errors.As(err, &app) && app.Type() == kind
+}
+
+// Waiting is Of for an act that a person waits for: a store that has no room, or may not be written to, is told at once
+// as NotRecorded. The same act succeeds when that is mended.
+func Waiting(err error) error {
+	for _, is := range []error{store.ErrFull, fs.ErrPermission, syscall.EROFS} {
+		if errors.Is(err, is) {
+			return Permanent(NotRecorded, err)
+		}
+	}
+	return Of(err)
 }
 
 // Of turns an error of the packages below into what an activity returns: a permanent failure when it is

@@ -349,6 +349,10 @@ func (v *view) addLook() {
 	add(n > 0, "%s owned by no borough and will go to the central desk (%s).", are(n, "suspect"), list)
 	n, list = where(func(r schemas.Ranked) bool { return r.SuspectStatus != nil && *r.SuspectStatus == "in_custody" })
 	add(n > 0, "%s in custody (%s).", are(n, "suspect"), list)
+	for _, c := range m.Facts.ReadAsNull() {
+		v.Look = append(v.Look, fmt.Sprintf("Could not be read, and taken as null: %s of %s.", text.Count(c.Values, "value"), c.Column))
+	}
+	v.Look = append(v.Look, m.Blind()...)
 	add(m.Dispositions[schemas.Quarantined] > 0, "%s could not be read and took no part.", text.Count(m.Dispositions[schemas.Quarantined], "row"))
 	add(m.Dispositions[schemas.UnscoredOffence] > 0, "%s may describe violence against women and girls, but the tables give no single weight. %s to nobody’s score.",
 		text.Count(m.Dispositions[schemas.UnscoredOffence], "row"), text.Noun(m.Dispositions[schemas.UnscoredOffence], "It adds", "They add"))

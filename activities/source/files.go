@@ -249,7 +249,7 @@ func (d Declared) checkFiles(ctx context.Context, name string) (found string, er
 	defer func() { err = errors.Join(err, o.close()) }()
 	if d.isText(o) {
 		extra, err := d.headers(o)
-		return fmt.Sprintf("the columns follow the contract, %s not read", text.Count(extra, "more is", "more are")), err
+		return fmt.Sprintf("the columns follow the contract, %s not read", text.Count(extra, "more is", "more are")) + d.doubt(), err
 	}
 	file, err := o.match()
 	if err != nil {

@@ -80,6 +80,9 @@ type ApplyResult struct {
 // Apply does one thing to a tasking and writes its next version. With nothing asked, it looks the tasking up.
 func (a *Activities) Apply(ctx context.Context, p ApplyParams) (ApplyResult, error) {
 	r, err := a.apply(ctx, p)
+	if p.Request != nil {
+		err = failure.Waiting(err) // a person of a team waits
+	}
 	return r, refusal(p.Reference, err)
 }
 

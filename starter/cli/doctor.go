@@ -118,6 +118,8 @@ func examine(ctx context.Context) (checks []check) {
 	found, err := examineQueue(ctx, c, cfg.TaskQueue)
 	add("worker", found, err)
 	add("search attributes", "registered", examineAttributes(ctx, c))
+	found, err = examineRunning(ctx, c, cfg)
+	add("taskings run", found, err)
 	for _, s := range workflows.Schedules(cfg.TaskQueue) {
 		d, err := c.ScheduleClient().GetHandle(ctx, s.Options.ID).Describe(ctx)
 		found := s.When
@@ -155,6 +157,20 @@ func examineStore(ctx context.Context, url string) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("writable, create-only holds, %s, audit log of %s unbroken", text.Count(len(nights), "night"), text.Count(len(entries), "entry", "entries")), nil
+}
+
+// examineRunning counts the taskings on the stack whose workflow ended: by a failure that no retry mends, or a hand.
+func examineRunning(ctx context.Context, c client.Client, cfg config.Config) (string, error) {
+	st, err := store.Open(ctx, cfg.Store)
+	if err != nil {
+		return "", err
+	}
+	defer st.Close()
+	stopped, err := stoppedTaskings(ctx, c, cfg.TaskQueue, st)
+	if err == nil && stopped > 0 {
+		err = fmt.Errorf("%d on the stack do not: look in the web UI why they ended, then `starter tasking resume`", stopped)
+	}
+	return "all on the stack", err
 }
 
 func examineQueue(ctx context.Context, c client.Client, queue string) (string, error) {

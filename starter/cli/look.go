@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -201,7 +202,7 @@ func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "status",
 		GroupID: groupLook,
-		Short:   "List the published nights and their decisions, and how the taskings stand",
+		Short:   "List the nights: published, running and failed, their decisions, and how the taskings stand",
 		Example: `  starter status`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -239,24 +240,35 @@ func statusCommand() *cobra.Command {
 				}
 				lines[i] = line{n.ID, n.Status, current != nil && current.Manifest.NightID == n.ID, n.Disposed, m.RowsRead, m.Suspects, m.Changes, n.Decision, n.Revocation}
 			}
-			measures, err := tasking.Measure(ctx, st, now())
-			if err != nil {
-				return err
-			}
+			// What is known is shown, also where Temporal is away or a tasking cannot be read.
+			now, notAsked := lookAtRunning(ctx, st, nights)
+			measures, notMeasured := tasking.Measure(ctx, st, time.Now())
 			undelivered, err := ledger.Open(ctx, st)
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return printJSON(out, struct {
+				why := ""
+				if notAsked != nil {
+					why = oneLine(notAsked)
+				}
+				return errors.Join(notMeasured, printJSON(out, struct {
 					Nights      []line            `json:"nights"`
+					Running     running           `json:"running"`
+					NotAsked    string            `json:"running_unknown,omitempty"`
 					Taskings    casework.Measures `json:"taskings"`
 					Undelivered int               `json:"messages_undelivered"`
-				}{lines, measures, undelivered})
+				}{lines, now, why, measures, undelivered}))
+			}
+			printRunning := func() error {
+				if notAsked != nil {
+					say(out, "\nWhich nights run or failed is not shown: %s\n", oneLine(notAsked))
+				}
+				return now.print(out)
 			}
 			if len(lines) == 0 {
 				fmt.Fprintln(out, "No night is published yet: `starter run` makes one.")
-				return nil
+				return printRunning()
 			}
 			rows := [][]string{{"NIGHT", "REVISION", "STATUS", "ROWS", "SUSPECTS", "ENTERED", "LEFT", "DECIDED BY", "REASON"}}
 			for _, l := range lines {
@@ -271,6 +283,9 @@ func statusCommand() *cobra.Command {
 				if l.Changes != nil {
 					row[5], row[6] = strconv.FormatInt(l.Changes.Entered, 10), strconv.FormatInt(l.Changes.Left, 10)
 				}
+				if l.Status == publish.Pending {
+					row[7] = "nobody yet: starter approve or hold --as-of " + l.Night.AsOf.String()
+				}
 				if l.Decision != nil {
 					row[7], row[8] = l.Decision.By, short(l.Decision.Reason, 60)
 				}
@@ -284,6 +299,9 @@ func statusCommand() *cobra.Command {
 			}
 			for _, l := range lines {
 				putAside(out, l.Night, l.Status)
+			}
+			if err := printRunning(); err != nil || notMeasured != nil {
+				return errors.Join(notMeasured, err)
 			}
 			return printMeasures(out, measures, undelivered)
 		},

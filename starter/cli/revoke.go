@@ -32,7 +32,7 @@ next revision.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			c, cfg, err := dial()
+			c, cfg, err := dial(ctx)
 			if err != nil {
 				return err
 			}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"runtime/debug"
@@ -29,6 +28,7 @@ import (
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 	"harmstack/schemas/text"
+	"harmstack/schemas/yamlfile"
 	"harmstack/worker/config"
 	"harmstack/worker/service"
 )
@@ -86,7 +86,14 @@ leave under it, and why. The night itself is not touched.`,
 			if err := table(out, dispositionRows(m.Dispositions)); err != nil {
 				return err
 			}
-			say(out, "\n%s ranked, %s on the stack.%s\n%s, in %s\n", text.Count(m.Suspects, "suspect"), text.Number(m.Cut.Stack), cutNote(m.Cut),
+			say(out, "\n")
+			for _, c := range m.Facts.ReadAsNull() {
+				say(out, "Could not be read, and taken as null: %s of %s.\n", text.Count(c.Values, "value"), c.Column)
+			}
+			for _, line := range m.Blind() {
+				say(out, "%s\n", line)
+			}
+			say(out, "%s ranked, %s on the stack.%s\n%s, in %s\n", text.Count(m.Suspects, "suspect"), text.Number(m.Cut.Stack), cutNote(m.Cut),
 				filepath.Join(r.out, schemas.ManifestFile), time.Since(start).Round(10*time.Millisecond))
 			return nil
 		},
@@ -125,11 +132,15 @@ func loadModel(name string) (schemas.Model, error) {
 	if ext := filepath.Ext(name); ext != ".yaml" && ext != ".yml" {
 		return schemas.LoadModel(name)
 	}
-	data, err := os.ReadFile(name)
+	data, err := yamlfile.Read(name, yamlfile.Small)
 	if err != nil {
 		return schemas.Model{}, fmt.Errorf("model: %w", err)
 	}
-	return schemas.ParseModel(data)
+	m, err := schemas.ParseModel(data)
+	if err != nil {
+		return m, fmt.Errorf("%s: %w", name, err)
+	}
+	return m, nil
 }
 
 // scoreExtract does a night's work in one pass over the extract. The manifest comes last, so that a
