@@ -99,7 +99,7 @@ func fanOut[P any, R done](ctx workflow.Context, n *night, name string, activity
 		for i := range list {
 			list[i] = params(n.progress.Night, i, count)
 		}
-		results, err := once(ctx, n, name, activity, list)
+		results, err := once(computing(ctx), n, name, activity, list)
 		if !sealed(err) {
 			return results, err
 		}

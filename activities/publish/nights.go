@@ -41,7 +41,14 @@ type Night struct {
 }
 
 // Nights lists the published nights, oldest first.
-func Nights(ctx context.Context, st *store.Store) ([]Night, error) {
+func Nights(ctx context.Context, st *store.Store) ([]Night, error) { return nightsBeside(ctx, st, nil) }
+
+// nightsBeside is Nights for those who know some nights already: a decision is final, and not read again.
+func nightsBeside(ctx context.Context, st *store.Store, known []Night) ([]Night, error) {
+	decided := map[schemas.NightID]*schemas.Decision{}
+	for _, n := range known {
+		decided[n.ID] = n.Decision
+	}
 	keys, err := st.List(ctx, "nights/")
 	if err != nil {
 		return nil, fmt.Errorf("listing the nights: %w", err)
@@ -65,7 +72,10 @@ func Nights(ctx context.Context, st *store.Store) ([]Night, error) {
 	for i := range nights {
 		n := &nights[i]
 		g.Go(func() (err error) {
-			if n.Decision, err = LoadDecision(ctx, st, n.ID); n.Decision != nil {
+			if n.Decision = decided[n.ID]; n.Decision == nil {
+				n.Decision, err = LoadDecision(ctx, st, n.ID)
+			}
+			if n.Decision != nil {
 				n.Status = n.Decision.Decision
 			}
 			return err

@@ -42,6 +42,7 @@ type Writer[T any] struct {
 	before  chan struct{} // closed when the row group before is in the file
 	running *errgroup.Group
 	ctx     context.Context // ends with the first error
+	giveUp  context.CancelFunc
 }
 
 // encoder encodes one row group at a time.
@@ -56,12 +57,14 @@ const maxEncoders = 4
 // magic begins and ends a file.
 const magic = "PAR1"
 
-// NewWriter starts a file. Nothing of it is whole before Close.
+// NewWriter starts a file. Nothing of it is whole before Close; one that is given up must be abandoned instead.
 func NewWriter[T any](w io.Writer) *Writer[T] {
 	out := &Writer[T]{out: w, before: make(chan struct{})}
 	out.leaves, out.footer = layout[T]()
 	close(out.before)
-	out.running, out.ctx = errgroup.WithContext(context.Background())
+	var ctx context.Context
+	ctx, out.giveUp = context.WithCancel(context.Background())
+	out.running, out.ctx = errgroup.WithContext(ctx)
 	out.idle = make(chan *encoder[T], min(runtime.GOMAXPROCS(0), maxEncoders))
 	for range cap(out.idle) {
 		out.idle <- &encoder[T]{pages: newPages()}
@@ -181,9 +184,17 @@ func (w *Writer[T]) Close() (int64, error) {
 	return w.footer.NumRows, w.write(append(footer, magic...))
 }
 
-// WriteAll writes a file of the rows that each yields.
+// Abandon gives a file up. Like Close, it returns when nothing uses the rows or writes any more; after Close it does
+// nothing.
+func (w *Writer[T]) Abandon() {
+	w.giveUp()
+	_ = w.running.Wait() // nobody asks any more
+}
+
+// WriteAll writes a file of the rows that each yields. However it ends, nothing uses the rows or writes to w any more.
 func WriteAll[T any](w io.Writer, each func(yield func([]T) error) error) (int64, error) {
 	out := NewWriter[T](w)
+	defer out.Abandon()
 	if err := each(out.Write); err != nil {
 		return 0, err
 	}
