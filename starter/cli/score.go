@@ -27,6 +27,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
+	"harmstack/schemas/text"
 	"harmstack/schemas/yamlfile"
 	"harmstack/worker/config"
 	"harmstack/worker/service"
@@ -87,10 +88,10 @@ leave under it, and why. The night itself is not touched.`,
 			}
 			fmt.Fprint(out, "\n")
 			for _, c := range m.Facts.ReadAsNull() {
-				fmt.Fprintf(out, "Could not be read, and taken as null: %s of %s.\n", counted(c.Values, "value"), c.Column)
+				fmt.Fprintf(out, "Could not be read, and taken as null: %s of %s.\n", text.Count(c.Values, "value"), c.Column)
 			}
-			for _, text := range m.Blind() {
-				fmt.Fprintln(out, text)
+			for _, lack := range m.Blind() {
+				fmt.Fprintln(out, lack)
 			}
 			fmt.Fprintf(out, "%s suspects ranked, %d on the stack.%s\n%s, in %s\n", thousands(m.Suspects), m.Cut.Stack, cutNote(m.Cut),
 				filepath.Join(r.out, schemas.ManifestFile), time.Since(start).Round(10*time.Millisecond))
