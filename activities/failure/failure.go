@@ -7,6 +7,7 @@ package failure
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"syscall"
 
@@ -65,7 +66,7 @@ func Is(err error, kind string) bool {
 func Waiting(err error) error {
 	for _, is := range []error{store.ErrFull, fs.ErrPermission, syscall.EROFS} {
 		if errors.Is(err, is) {
-			return Permanent(NotRecorded, err)
+			return Permanent(NotRecorded, fmt.Errorf("it could not be recorded, give the same again when that is mended: %w", err))
 		}
 	}
 	return Of(err)

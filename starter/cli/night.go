@@ -93,6 +93,13 @@ func runNight(ctx context.Context, c client.Client, cfg config.Config, request s
 	}
 	progress = &shared{to: progress}
 	fmt.Fprintf(progress, "Night started: workflow %s\n", run.GetID())
+	if others, err := workflows.NightRuns(ctx, c, request.AsOf.Start()); err == nil {
+		for _, r := range others {
+			if r.Running() && r.AsOf == request.AsOf && r.WorkflowID != id {
+				fmt.Fprintf(progress, "  workflow %s runs the same night too: each makes a revision of its own\n", r.WorkflowID)
+			}
+		}
+	}
 	done := make(chan struct{})
 	finished := make(chan struct{})
 	go func() {
