@@ -1,6 +1,9 @@
 package schemas
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Manifest says what a night took in, what it made of it and what it left behind. It is written once,
 // last of the night's files, and never changed (contract, section 7).
@@ -85,8 +88,9 @@ type ExtractForm struct {
 type Facts struct {
 	// Conflicting counts duplicates whose values differed from the row that stayed.
 	Conflicting int64 `json:"conflicting_duplicates"`
-	// AgesRead counts ages outside 0 to 130, read as null.
-	AgesOutOfRange int64 `json:"ages_out_of_range"`
+	// AgesOutOfRange counts ages outside 0 to 130, read as null; OutOfRange does by column.
+	AgesOutOfRange int64            `json:"ages_out_of_range"`
+	OutOfRange     map[string]int64 `json:"out_of_range,omitempty"`
 	// Unreadable counts values of a source of text (CSV, a database) that were not what their column holds and
 	// were read as null, by column.
 	Unreadable map[string]int64 `json:"unreadable_values,omitempty"`
@@ -99,6 +103,36 @@ type Facts struct {
 	// QuarantineReasons counts quarantined rows by reason.
 	QuarantineReasons map[string]int64 `json:"quarantine_reasons"`
 }
+
+// ColumnCount counts values of one of the contract's columns.
+type ColumnCount struct {
+	Column string
+	Values int64
+}
+
+// ReadAsNull counts the values, not blank, that became null because their column cannot hold them, in the order of the
+// columns: Unreadable and OutOfRange.
+func (f Facts) ReadAsNull() (list []ColumnCount) {
+	for _, c := range Offences {
+		if n := f.Unreadable[c.Name] + f.OutOfRange[c.Name]; n > 0 {
+			list = append(list, ColumnCount{c.Name, n})
+		}
+	}
+	return list
+}
+
+// Blind says in words which rules had nothing to go by, because the extract lacks the column.
+func (m Manifest) Blind() (list []string) {
+	for _, rule := range [][2]string{{"suspect_age", "nobody was left out as under 18"}, {"suspect_status", "nobody was left out as deceased"}} {
+		if m.Form != nil && m.Form.Columns[rule[0]] == FormAbsent {
+			list = append(list, fmt.Sprintf("The extract has no column %s: %s.", rule[0], rule[1]))
+		}
+	}
+	return list
+}
+
+// FormAbsent is the form of a column that an extract does not have.
+const FormAbsent = "absent"
 
 // Cut describes the edge of the stack.
 type Cut struct {

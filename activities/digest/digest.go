@@ -28,6 +28,8 @@ import (
 // Input is everything a digest depends on.
 type Input struct {
 	Night schemas.NightID
+	// Edition of the index by which the night was scored, as its manifest names it: cchi-2020.
+	Edition string
 	// Approved is when the stack was approved. It becomes the Date of the e-mail, so that a retry
 	// writes the same bytes.
 	Approved time.Time

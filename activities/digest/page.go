@@ -28,6 +28,7 @@ var (
 // page is what both parts of the e-mail show.
 type page struct {
 	Team, Date, Revision, Approved, Summary, CSVName string
+	Edition                                          string
 	Entries                                          []entry
 	Left                                             []Left
 }
@@ -46,7 +47,7 @@ func newPage(in Input) page {
 	p := page{
 		Team: in.Team, Date: longDate(in.Night.AsOf.Start()), Revision: strconv.Itoa(in.Night.Revision),
 		Approved: longDate(in.Approved) + " at " + in.Approved.In(schemas.London).Format("15:04"),
-		CSVName:  "stack-" + teams.Slug(in.Team) + ".csv", Left: in.Left,
+		CSVName:  "stack-" + teams.Slug(in.Team) + ".csv", Edition: in.Edition, Left: in.Left,
 	}
 	fresh := 0
 	for _, s := range in.Suspects {

@@ -16,6 +16,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/reference"
 )
 
 var day = schemas.MustDate("2026-07-10")
@@ -83,7 +84,7 @@ func TestAlert(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := Activities{Store: st, Mailer: mailer, Teams: func() (*teams.Teams, error) { return teams.Parse(teams.Example(), os.Getenv) }}
+	a := Activities{Store: st, Mailer: mailer, Teams: func() (*teams.Teams, error) { return teams.Parse(teams.Example(), os.Getenv, reference.Default()) }}
 	until := time.Date(2026, 7, 1, 8, 0, 0, 0, time.UTC)
 	for i, f := range []Finding{
 		SourceLate(schemas.MustDate("2026-06-30"), until, "there is no file"),

@@ -32,7 +32,12 @@ var closing = []string{
 	"Everything here comes from allegations. It is not a finding of guilt and not a prediction.",
 	"Nobody is on the stack on police intelligence alone.",
 	"Handle this pack as you handle crime reports.",
-	"Harm days: Cambridge Crime Harm Index (CCHI) 2020, the sentencing guideline's starting point without previous convictions, in days of imprisonment.",
+}
+
+// harmDays says by which edition of the index harm is counted.
+func harmDays(edition string) string {
+	return "Harm days: Cambridge Crime Harm Index (CCHI), edition " + clean(edition) +
+		", the sentencing guideline's starting point without previous convictions, in days of imprisonment."
 }
 
 // page is what both forms of the pack show. Every value from an extract is clean.
@@ -64,7 +69,8 @@ func newPage(in Input) page {
 	p := page{
 		Team: clean(in.Team), Date: longDate(in.Night.AsOf.Start()), Revision: strconv.Itoa(in.Night.Revision),
 		Approved: longDate(in.Approved) + " at " + in.Approved.In(schemas.London).Format("15:04"),
-		Summary:  number(len(in.Suspects), "suspect"), Protected: protected, Legend: legend, Admission: admission, Closing: closing,
+		Summary:  number(len(in.Suspects), "suspect"), Protected: protected, Legend: legend, Admission: admission,
+		Closing: append(slices.Clone(closing), harmDays(in.Edition)),
 	}
 	if len(in.Suspects) == 0 {
 		p.Summary = nobody

@@ -207,6 +207,27 @@ func TestWriteByHand(t *testing.T) {
 	}
 }
 
+// What became null because nobody could read it stands among what to look at, by column, and so does a column that is absent.
+func TestWriteTellsWhatCouldNotBeRead(t *testing.T) {
+	p, _ := sample(t, 200)
+	if page := text(t, write(t, p)); strings.Contains(page, "taken as null") || strings.Contains(page, "has no column") {
+		t.Error("it tells of values that there are not")
+	}
+	p.Manifest.Facts.Unreadable = map[string]int64{"suspect_age": 1200, "domestic_abuse": 1}
+	p.Manifest.Facts.OutOfRange = map[string]int64{"suspect_age": 34}
+	p.Manifest.Form = &schemas.ExtractForm{Columns: map[string]string{"suspect_age": "text", "suspect_status": schemas.FormAbsent, "offence_urn": schemas.FormAbsent}}
+	page := text(t, write(t, p))
+	for _, s := range []string{"Could not be read, and taken as null: 1,234 values of suspect_age.", "Could not be read, and taken as null: 1 value of domestic_abuse.",
+		"The extract has no column suspect_status: nobody was left out as deceased."} {
+		if !strings.Contains(page, s) {
+			t.Errorf("the page does not say %q", s)
+		}
+	}
+	if strings.Contains(page, "has no column offence_urn") {
+		t.Error("it tells of a column that no rule needs")
+	}
+}
+
 func TestWriteEscapes(t *testing.T) {
 	p, rows := sample(t, 200)
 	const hostile = `"><script>alert(1)</script>&amp;'`

@@ -347,6 +347,10 @@ func (v *view) addLook() {
 	add(n > 0, "%s owned by no borough and will go to the central desk (position %s).", are(n, "suspect"), list)
 	n, list = where(func(r schemas.Ranked) bool { return r.SuspectStatus != nil && *r.SuspectStatus == "in_custody" })
 	add(n > 0, "%s in custody (position %s).", are(n, "suspect"), list)
+	for _, c := range m.Facts.ReadAsNull() {
+		v.Look = append(v.Look, fmt.Sprintf("Could not be read, and taken as null: %s of %s.", plural(c.Values, "value"), c.Column))
+	}
+	v.Look = append(v.Look, m.Blind()...)
 	add(m.Dispositions[schemas.Quarantined] > 0, "%s could not be read and took no part.", plural(m.Dispositions[schemas.Quarantined], "row"))
 	add(m.Dispositions[schemas.UnscoredOffence] > 0, "%s may describe violence against women and girls, but the tables give no single weight. They add to nobody’s score.", plural(m.Dispositions[schemas.UnscoredOffence], "row"))
 	add(m.Facts.Conflicting > 0, "%s contradicted another version with the same time of update. One of each was kept.", plural(m.Facts.Conflicting, "duplicate row"))

@@ -153,7 +153,7 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 			previous[*c.Position] = c.Previous
 		}
 	}
-	d := digest.Input{Night: n.manifest.NightID, Approved: n.approved.At, Team: party.Name, To: party.Mail, Left: plan.Left, Cut: n.manifest.Cut, Pseudonym: a.Pseudonym}
+	d := digest.Input{Night: n.manifest.NightID, Edition: n.manifest.Edition.Name, Approved: n.approved.At, Team: party.Name, To: party.Mail, Left: plan.Left, Cut: n.manifest.Cut, Pseudonym: a.Pseudonym}
 	for _, s := range plan.Suspects {
 		d.Suspects = append(d.Suspects, digest.Suspect{Ranked: n.row(s.Position), Previous: previous[s.Position], Arrival: s.Arrival, With: s.With, State: s.State, News: s.News})
 	}
@@ -201,7 +201,7 @@ func packs(ctx context.Context, st *store.Store, n night, team string, suspects 
 	for _, c := range contributions {
 		own[c.Position] = append(own[c.Position], c)
 	}
-	in := pack.Input{Team: team, Night: n.manifest.NightID, Approved: n.approved.At}
+	in := pack.Input{Team: team, Night: n.manifest.NightID, Edition: n.manifest.Edition.Name, Approved: n.approved.At}
 	for _, s := range suspects {
 		row := n.row(s.Position)
 		in.Suspects = append(in.Suspects, pack.Suspect{Reference: s.Reference, Ranked: row, Contributions: own[s.Position], State: s.State,

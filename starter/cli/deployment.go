@@ -107,7 +107,11 @@ func readable(ctx context.Context, c client.Client, cfg config.Config, id, runID
 
 // loadTeams reads the teams as the environment says.
 func loadTeams() (*teams.Teams, error) {
-	return config.Config{TeamsFile: os.Getenv("HARMSTACK_TEAMS")}.LoadTeams()
+	tables, err := config.LoadTables(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	return config.Config{TeamsFile: os.Getenv("HARMSTACK_TEAMS"), Tables: tables}.LoadTeams()
 }
 
 // quiet keeps the Temporal client's log off the terminal: what matters comes back as an error.

@@ -149,8 +149,7 @@ func Load(env func(string) string) (Config, error) {
 	if c.Checks, err = quality.Load(env("HARMSTACK_CHECKS")); err != nil {
 		l.fault("HARMSTACK_CHECKS", err)
 	}
-	if c.Tables, err = reference.LoadPaths(reference.Paths{Edition: env("HARMSTACK_EDITION"), Rules: env("HARMSTACK_RULES"),
-		Supplement: env("HARMSTACK_SUPPLEMENT"), Resolutions: env("HARMSTACK_RESOLUTIONS")}); err != nil {
+	if c.Tables, err = LoadTables(env); err != nil {
 		l.fault("HARMSTACK_EDITION, _RULES, _SUPPLEMENT, _RESOLUTIONS", err)
 	}
 	if c.TeamsFile = env("HARMSTACK_TEAMS"); c.TeamsFile == "" && c.Mail.SMTP.Host != "" {
@@ -159,6 +158,12 @@ func Load(env func(string) string) (Config, error) {
 		l.fault("HARMSTACK_TEAMS", err)
 	}
 	return c, errors.Join(l.faults...)
+}
+
+// LoadTables reads the tables of offences and weights alone.
+func LoadTables(env func(string) string) (*reference.Tables, error) {
+	return reference.LoadPaths(reference.Paths{Edition: env("HARMSTACK_EDITION"), Rules: env("HARMSTACK_RULES"),
+		Supplement: env("HARMSTACK_SUPPLEMENT"), Resolutions: env("HARMSTACK_RESOLUTIONS")})
 }
 
 // LoadRetention reads the rules of retention alone.
@@ -284,7 +289,7 @@ func (c Config) LoadTeams() (*teams.Teams, error) {
 	if env == nil {
 		env = os.Getenv
 	}
-	return teams.Load(c.TeamsFile, env)
+	return teams.Load(c.TeamsFile, env, cmp.Or(c.Tables, reference.Default()))
 }
 
 // Dial connects to the Temporal that the TEMPORAL_ variables or its configuration file name.
