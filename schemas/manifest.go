@@ -185,14 +185,62 @@ func (d Decision) Says(kind string, r DecisionRequest) bool {
 	return d.Decision == kind && d.Manifest.SHA256 == r.ManifestSHA256 && d.By == TrimSpace(r.By) && d.Reason == TrimSpace(r.Reason)
 }
 
-// Current is the record of an approval, approvals/<number>.json, and current.json is a copy of the last. It is
-// swapped last.
+// Revoked is what has become of a night whose approval was taken back. Its decision.json says approved for ever.
+const Revoked = "revoked"
+
+// Current is the record of an approval, or of one that was taken back, approvals/<number>.json: which stack is the
+// approved one from then on. current.json is a copy of the last. It is swapped last.
 type Current struct {
-	Number   int         `json:"approval,omitempty"` // from 1; 0 in a current.json from before there were records
+	Number int `json:"approval,omitempty"` // from 1; 0 in a current.json from before there were records
+	// Manifest and what follows are zero when no stack is approved, because the only approval was taken back.
+	Manifest ManifestRef `json:"manifest,omitzero"`
+	Stack    ArtifactRef `json:"stack,omitzero"`
+	By       string      `json:"approved_by,omitempty"`
+	At       time.Time   `json:"approved_at,omitzero"`
+	// Revocations are all that were ever made, the oldest first, so that the last record alone tells which
+	// approvals count.
+	Revocations []Revocation `json:"revocations,omitempty"`
+}
+
+// Revocation is an approval taken back: which, by whom, why and when.
+type Revocation struct {
+	Number   int         `json:"approval"` // of the record that says so
 	Manifest ManifestRef `json:"manifest"`
-	Stack    ArtifactRef `json:"stack"`
-	By       string      `json:"approved_by"`
-	At       time.Time   `json:"approved_at"`
+	By       string      `json:"by"`
+	Reason   string      `json:"reason"`
+	At       time.Time   `json:"at"`
+}
+
+// Revocation is what the record is of, nil when it is of an approval.
+func (c Current) Revocation() *Revocation {
+	if n := len(c.Revocations); n > 0 && c.Revocations[n-1].Number == c.Number {
+		return &c.Revocations[n-1]
+	}
+	return nil
+}
+
+// Occasion names what the record is of: the taskings follow each once.
+func (c Current) Occasion() string {
+	if r := c.Revocation(); r != nil {
+		return Occasion(c.Manifest.NightID, r.Manifest.NightID)
+	}
+	return Occasion(c.Manifest.NightID, NightID{})
+}
+
+// Occasion names the approval of a night or, when revoked is not zero, that the approval of that one was taken back.
+func Occasion(night, revoked NightID) string {
+	if revoked != (NightID{}) {
+		return "revoked-" + revoked.String()
+	}
+	return night.String()
+}
+
+// RevokedNights are the nights whose approval was taken back.
+func (c Current) RevokedNights() (nights []NightID) {
+	for _, r := range c.Revocations {
+		nights = append(nights, r.Manifest.NightID)
+	}
+	return nights
 }
 
 // Disposal is disposal.json, or disposal-extract.json: what of a night is gone for good, when and under which

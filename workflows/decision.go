@@ -82,7 +82,7 @@ func (d *pending) run(ctx workflow.Context) (result DecisionResult, err error) {
 	}
 	// What was approved is done, whoever cancels the wait for it.
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
-	result.Tasking, err = taskTeams(disconnected, d.manifest)
+	result.Tasking, err = taskTeams(disconnected, d.manifest, schemas.NightID{})
 	return result, err
 }
 
@@ -201,14 +201,14 @@ func (d *pending) answerNext(ctx workflow.Context) error {
 	return err
 }
 
-// swap makes the approved stack current. A newer one that is current already stays so, and this night
-// tasks nobody.
+// swap makes the approved stack current. A newer one that is current already stays so, as does what became current when the
+// approval was taken back, and this night tasks nobody.
 func (d *pending) swap(ctx workflow.Context) error {
 	var acts *decision.Activities
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(deliveryOptions, "make the stack current")),
 		acts.Swap, decision.SwapParams{Night: d.manifest.NightID}).Get(ctx, nil)
 	d.swapped, d.swapErr, d.current = true, err, err == nil
-	if failure.Is(err, failure.Overtaken) {
+	if failure.Is(err, failure.Overtaken) || failure.Is(err, failure.Revoked) {
 		d.swapErr = nil
 	}
 	return d.swapErr

@@ -43,8 +43,19 @@ func NightWorkflowID(asOf schemas.Date) string { return ScheduledNightID + "-" +
 
 // BoroughWorkflowID names the workflow that tells one team of an approved stack.
 func BoroughWorkflowID(night schemas.NightID, team string) string {
-	return fmt.Sprintf("borough-%s-%s", night, teams.Slug(team))
+	return boroughWorkflowID(schemas.Occasion(night, schemas.NightID{}), team)
 }
+
+func boroughWorkflowID(occasion, team string) string {
+	return fmt.Sprintf("borough-%s-%s", occasion, teams.Slug(team))
+}
+
+// RevokeWorkflowID names the workflow that takes the approval of a night back, RetaskWorkflowID the one by which the taskings
+// follow.
+func RevokeWorkflowID(night schemas.NightID) string { return "revoke-" + night.String() }
+
+// RetaskWorkflowID : see RevokeWorkflowID.
+func RetaskWorkflowID(night schemas.NightID) string { return "retask-" + night.String() }
 
 // TaskingWorkflowID names the workflow of a tasking by its pseudonym.
 func TaskingWorkflowID(reference string) string { return "tasking-" + reference }

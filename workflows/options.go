@@ -15,6 +15,17 @@ import (
 // slow disk or mail server does not look like one.
 const deadWorker = 30 * time.Second
 
+// ComputeQueue is the task queue of what takes long and much memory, beside the one that a deployment has configured. Its
+// workers take few tasks at a time, and everything else passes them by: an officer's decision, a delivery, a tasking and the
+// watch never wait until a stage of six hours is over.
+func ComputeQueue(taskQueue string) string { return taskQueue + "-compute" }
+
+// computing sends the activities of a context to the workers that compute. Where a stage was sent is no part of what a
+// replay compares: nights of builds that had one queue go on.
+func computing(ctx workflow.Context) workflow.Context {
+	return workflow.WithTaskQueue(ctx, ComputeQueue(workflow.GetInfo(ctx).TaskQueueName))
+}
+
 // stageOptions suit a stage of a night: minutes to hours of work over files.
 var stageOptions = workflow.ActivityOptions{
 	StartToCloseTimeout: 6 * time.Hour,

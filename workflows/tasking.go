@@ -342,7 +342,7 @@ func SendOrder(c client.Client, taskQueue string) func(ctx context.Context, o sc
 	return func(ctx context.Context, o schemas.TaskingOrder) error {
 		handle, err := c.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
 			StartWorkflowOperation: c.NewWithStartWorkflowOperation(taskingOptions(o.Reference, taskQueue), Tasking, TaskingParams{Reference: o.Reference}),
-			UpdateOptions: client.UpdateWorkflowOptions{UpdateName: orderUpdate.Name, UpdateID: Attempt("night-" + o.Night.String()), Args: []any{o},
+			UpdateOptions: client.UpdateWorkflowOptions{UpdateName: orderUpdate.Name, UpdateID: Attempt(o.Key()), Args: []any{o},
 				WaitForStage: client.WorkflowUpdateStageCompleted},
 		})
 		if err == nil {

@@ -44,6 +44,9 @@ const (
 	StaleNight           = "StaleNight"           // another stack was approved since the night was compared
 	QualityGateFailed    = "QualityGateFailed"    // checks block the approval, and no override was given
 	Overtaken            = "Overtaken"            // a newer approved night is current
+	Revoked              = "Revoked"              // the approval of the night was taken back already
+	NotCurrent           = "NotCurrent"           // an approval to be taken back is not the current one
+	FutureNight          = "FutureNight"          // the date of the night is later than yesterday in London
 	NotRecorded          = "NotRecorded"          // a decision could not be recorded in time
 	DeliveryRefused      = "DeliveryRefused"      // the other side refuses the message for good
 	OtherTeam            = "OtherTeam"            // the tasking is another team's
@@ -108,6 +111,8 @@ func Of(err error) error {
 		{publish.ErrOtherManifest, OtherManifest},
 		{publish.ErrStale, StaleNight},
 		{publish.ErrOvertaken, Overtaken},
+		{publish.ErrRevoked, Revoked},
+		{publish.ErrNotCurrent, NotCurrent},
 		{publish.ErrBlocked, QualityGateFailed},
 	} {
 		if errors.Is(err, p.is) {

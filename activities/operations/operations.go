@@ -157,7 +157,7 @@ func inspect(day schemas.Date, nights []publish.Night, current *schemas.Current,
 		add(KindCurrentOld, current.Manifest.AsOf, fmt.Sprintf("The approved stack is of %s, %d days old: the teams work from it still.", current.Manifest.AsOf, day.DaysSince(current.Manifest.AsOf)),
 			"An officer approves a newer night: starter status lists them.")
 	case current == nil && len(nights) > 0 && day.DaysSince(nights[0].ID.AsOf) > limits.CurrentDays:
-		add(KindCurrentOld, nights[0].ID.AsOf, fmt.Sprintf("No stack has ever been approved, %d days after the first night, of %s.", day.DaysSince(nights[0].ID.AsOf), nights[0].ID.AsOf),
+		add(KindCurrentOld, nights[0].ID.AsOf, fmt.Sprintf("No stack is approved, %d days after the first night, of %s.", day.DaysSince(nights[0].ID.AsOf), nights[0].ID.AsOf),
 			"An officer approves a night: starter status lists them.")
 	}
 	return findings

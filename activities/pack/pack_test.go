@@ -342,7 +342,7 @@ func TestHostileValues(t *testing.T) {
 	}
 	narrow(t, text)
 	in.Suspects[0].Ranked.SuspectID = "\u202e\n"
-	says(t, in, "(unprintable)")
+	says(t, in, `Suspect id \u202e`)
 }
 
 func narrow(t *testing.T, text string) {

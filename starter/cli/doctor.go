@@ -116,6 +116,8 @@ func examine(ctx context.Context) (checks []check) {
 	defer c.Close()
 	found, err := examineQueue(ctx, c, cfg.TaskQueue)
 	add("worker", found, err)
+	found, err = examineQueue(ctx, c, workflows.ComputeQueue(cfg.TaskQueue))
+	add("worker for stages", found, err)
 	add("search attributes", "registered", examineAttributes(ctx, c))
 	found, err = examineRunning(ctx, c, cfg)
 	add("taskings run", found, err)

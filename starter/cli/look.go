@@ -228,6 +228,8 @@ func statusCommand() *cobra.Command {
 				Suspects int64                `json:"suspects"`
 				Changes  *schemas.ChangeCount `json:"changes,omitempty"`
 				Decision *schemas.Decision    `json:"decision,omitempty"`
+				// Revocation is who took the approval back.
+				Revocation *schemas.Revocation `json:"revocation,omitempty"`
 			}
 			lines := make([]line, len(nights))
 			for i, n := range nights {
@@ -235,7 +237,7 @@ func statusCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				lines[i] = line{n.ID, n.Status, current != nil && current.Manifest.NightID == n.ID, n.Disposed, m.RowsRead, m.Suspects, m.Changes, n.Decision}
+				lines[i] = line{n.ID, n.Status, current != nil && current.Manifest.NightID == n.ID, n.Disposed, m.RowsRead, m.Suspects, m.Changes, n.Decision, n.Revocation}
 			}
 			// What is known is shown, also where Temporal is away or a tasking cannot be read.
 			now, notAsked := lookAtRunning(ctx, st, nights)
@@ -286,10 +288,18 @@ func statusCommand() *cobra.Command {
 				if l.Decision != nil {
 					row[7], row[8] = l.Decision.By, short(l.Decision.Reason, 60)
 				}
+				if l.Revocation != nil {
+					row[7], row[8] = l.Revocation.By, short(l.Revocation.Reason, 60)
+				}
 				rows = append(rows, row)
 			}
 			if err := table(out, rows); err != nil {
 				return err
+			}
+			for _, l := range lines {
+				if text := ofTheFuture(l.Night, l.Status); text != "" {
+					fmt.Fprintf(out, "\n%s\n", text)
+				}
 			}
 			if err := printRunning(); err != nil || notMeasured != nil {
 				return errors.Join(notMeasured, err)
@@ -300,6 +310,16 @@ func statusCommand() *cobra.Command {
 	storeFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// ofTheFuture says what to do about a night that an older build made of a date to come: it supersedes every real one.
+func ofTheFuture(night schemas.NightID, status string) string {
+	verb := map[string]string{publish.Pending: "hold", schemas.Approved: "revoke"}[status]
+	if verb == "" || schemas.CheckAsOf(night.AsOf, now()) == nil {
+		return ""
+	}
+	return fmt.Sprintf("Night %s is of the future and supersedes every real one. Put it aside, then run the real nights again, as their next revisions:\n"+
+		"  starter %s --as-of %s --revision %d --by WHO --reason TEXT", night, verb, night.AsOf, night.Revision)
 }
 
 func checksCommand() *cobra.Command {

@@ -38,7 +38,7 @@ unchanged is not done again but taken from where it was done, once its files are
   starter run --as-of 2026-06-30 --force`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := request.Validate(); err != nil {
+			if err := errors.Join(request.Validate(), schemas.CheckAsOf(request.AsOf, now())); err != nil {
 				return err
 			}
 			c, cfg, err := dial(cmd.Context())
@@ -201,6 +201,9 @@ the one before, so that the last is the one to be decided.`,
 			if to.Before(from) {
 				return fmt.Errorf("--from %s is after --to %s", from, to)
 			}
+			if err := schemas.CheckAsOf(to, now()); err != nil {
+				return fmt.Errorf("--to: %w", err)
+			}
 			c, cfg, err := dial(cmd.Context())
 			if err != nil {
 				return err
@@ -313,6 +316,14 @@ func decide(ctx context.Context, c client.Client, cfg config.Config, st *store.S
 	_, ref, err := night.find(ctx, st)
 	if err != nil {
 		return d, err
+	}
+	// The night's workflow has ended, and would give the first answer to the same words again.
+	last, err := publish.LastRecord(ctx, st)
+	if err != nil {
+		return schemas.Decision{}, err
+	}
+	if last != nil && slices.Contains(last.RevokedNights(), ref.NightID) {
+		return schemas.Decision{}, fmt.Errorf("the approval of night %s was taken back, and that is final: run the night again for another revision", ref.NightID)
 	}
 	request.Revision = ref.Revision
 	if request.ManifestSHA256 == "" {

@@ -106,7 +106,7 @@ func workerLog() log.Logger {
 
 // death kills the process in the activities that E2E_DEATHS names, each once: `Score:during` as soon as
 // the activity has a file half written, `Score:after` when it has done everything but say so. In `Score:stuck` it waits
-// until the night is cancelled.
+// until the night is cancelled, in `Score:held` as long as the deployment's folder holds a file of the name hold.
 type death struct {
 	interceptor.WorkerInterceptorBase
 }
@@ -128,6 +128,14 @@ func (d *dying) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActi
 		defer stop()
 		<-ctx.Done()
 		return nil, ctx.Err()
+	}
+	if due(name + ":held") {
+		_, stop := heartbeat.Start(ctx)
+		defer stop()
+		for held := true; held && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
+			_, err := os.Stat("hold")
+			held = err == nil
+		}
 	}
 	if due(name + ":during") {
 		go func() {
@@ -164,7 +172,7 @@ func die(moment string) {
 type deployment struct {
 	t       testing.TB
 	dir     string
-	address string
+	address string // of Temporal
 	store   *store.Store
 	mail    *postbox
 	client  client.Client
@@ -254,7 +262,7 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 	}
 	t.Cleanup(func() {
 		left, err := os.ReadDir(died)
-		if want := len(strings.Fields(deaths)) - strings.Count(deaths, ":stuck"); err != nil || len(left) != want {
+		if want := len(strings.Fields(deaths)) - strings.Count(deaths, ":stuck") - strings.Count(deaths, ":held"); err != nil || len(left) != want {
 			t.Errorf("the worker died %d times, not in %q: %v", len(left), deaths, err)
 		}
 	})

@@ -41,7 +41,7 @@ type Config struct {
 	// PayloadKeys encrypt what passes through Temporal; none: plain text.
 	PayloadKeys []plugin.Key
 	Threads     int   // of one stage; 0: one a processor
-	Memory      int64 // bytes of one scoring before it spills
+	Memory      int64 // bytes of the worker before it spills; 0: without bound
 	ShardRows   int64 // rows that one worker scores alone; 0: the default
 	TempDir     string
 	TaskQueue   string
@@ -83,11 +83,13 @@ const Usage = `Environment:
   HARMSTACK_RULES, HARMSTACK_SUPPLEMENT, HARMSTACK_RESOLUTIONS
                                 the same for vawg-offences.csv, vawg-supplement.csv, resolutions.csv (default: as built in)
   HARMSTACK_THREADS             goroutines that read an extract (default: one a processor)
-  HARMSTACK_MEMORY              what a scoring holds before it spills, such as 2GiB (default: all in memory)
+  HARMSTACK_MEMORY              what a worker holds before it spills, such as 2GiB, shared by the two stages that run at once
+                                (default: all in memory)
   HARMSTACK_TEMP                folder for what spills (default: the system's)
-  HARMSTACK_TASK_QUEUE          default "harmstack"
+  HARMSTACK_TASK_QUEUE          default "harmstack"; stages are taken from the queue of that name and "-compute"
   HARMSTACK_LINEAGE             where OpenLineage events of the stages go: file:///path/events.ndjson or https://host/api/v1/lineage
-  HARMSTACK_METRICS             address for Prometheus, such as localhost:9090 (default: none); counts by team only
+  HARMSTACK_METRICS             address for Prometheus, such as localhost:9090 (default: none); counts by team only, as old as
+                                harmstack_measures_age_seconds says
   TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_..., TEMPORAL_PROFILE
                                 where Temporal is, as for the Temporal CLI (default localhost:7233)
 
