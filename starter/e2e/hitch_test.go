@@ -102,7 +102,6 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 		if code := c.wait(); code != 1 || !strings.Contains(c.err.String(), "the night failed: SourceRefused: ") {
 			t.Errorf("exit %d: %s", code, c.err.String())
 		}
-		t.Log(c.err.String())
 	})
 }
 
