@@ -94,6 +94,13 @@ func runNight(ctx context.Context, c client.Client, cfg config.Config, request s
 	}
 	progress = &shared{to: progress}
 	say(progress, "Night started: workflow %s\n", run.GetID())
+	if others, err := workflows.NightRuns(ctx, c, request.AsOf.Start()); err == nil {
+		for _, r := range others {
+			if r.Running() && r.AsOf == request.AsOf && r.WorkflowID != id {
+				say(progress, "  workflow %s runs the same night too: each makes a revision of its own\n", r.WorkflowID)
+			}
+		}
+	}
 	done := make(chan struct{})
 	finished := make(chan struct{})
 	go func() {
@@ -106,13 +113,16 @@ func runNight(ctx context.Context, c client.Client, cfg config.Config, request s
 	if ctx.Err() != nil {
 		return result, fmt.Errorf("no longer following workflow %s: it goes on", id)
 	}
-	if err != nil {
-		d, describeErr := c.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
-		if describeErr == nil && d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
-			return result, fmt.Errorf("the night ended well, but its result cannot be read here (%s): `starter status` lists it", oneLine(err))
-		}
+	if err != nil && completed(ctx, c, run) {
+		return result, fmt.Errorf("the night ended well, but its result cannot be read here (%s): `starter status` lists it", oneLine(err))
 	}
 	return result, nightError(err)
+}
+
+// completed tells whether a run ended well, whatever became of its result on the way here.
+func completed(ctx context.Context, c client.Client, run client.WorkflowRun) bool {
+	d, err := c.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
+	return err == nil && d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
 }
 
 // nightError is the line of the stage that failed.
@@ -365,6 +375,9 @@ func becameCurrent(ctx context.Context, st *store.Store, d schemas.Decision) err
 		return nil
 	}
 	current, err := publish.LoadCurrent(ctx, st)
+	if err == nil && current != nil && slices.Contains(current.RevokedNights(), d.Manifest.NightID) {
+		return fmt.Errorf("night %s was approved, and its approval was taken back since", d.Manifest.NightID)
+	}
 	if err == nil && (current == nil || current.Manifest.Before(d.Manifest.NightID)) {
 		err = fmt.Errorf("night %s is approved, but its stack did not become current and nobody is tasked: "+
 			"look in the web UI why workflow %s ended, then start it again (see the manual)", d.Manifest.NightID,
