@@ -9,6 +9,7 @@ import (
 
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // TaskingCount counts teams by what became of their digest.
@@ -72,7 +73,7 @@ func taskTeams(ctx workflow.Context, manifest schemas.ManifestRef, revoked schem
 	told := make([]workflow.ChildWorkflowFuture, len(plan.Teams))
 	for i, team := range plan.Teams {
 		ctx := workflow.WithChildOptions(ctx, childOptions(boroughWorkflowID(occasion, team.Name),
-			fmt.Sprintf("%s: %d suspects on the stack%s, %d orders", team.Name, team.Suspects, of, team.Orders)))
+			fmt.Sprintf("%s: %s on the stack%s, %s", team.Name, text.Count(team.Suspects, "suspect"), of, text.Count(team.Orders, "order"))))
 		told[i] = workflow.ExecuteChildWorkflow(ctx, BoroughTasking, BoroughParams{manifest, revoked, team.Name})
 	}
 	for i, f := range told {

@@ -18,6 +18,7 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 
 	"harmstack/schemas"
+	words "harmstack/schemas/text"
 )
 
 var (
@@ -170,7 +171,7 @@ func OpenNamed(name string, r io.ReaderAt, size int64) (_ *File, err error) {
 	unreadable := map[string][]string{} // what is wrong with the pages of columns, and of which
 	err = footer.eachGroup(wanted, len(columns), func(rows int64, chunks []chunk) error {
 		if rows < 0 || f.Rows()+rows < rows {
-			return fmt.Errorf("%w: row group %d promises %d rows", ErrRowsMismatch, len(f.groups), rows)
+			return fmt.Errorf("%w: row group %d promises %s", ErrRowsMismatch, len(f.groups), words.Count(rows, "row"))
 		}
 		for i, c := range chunks {
 			what, name := c.unreadable(), schemas.Offences[i].Name
@@ -190,7 +191,8 @@ func OpenNamed(name string, r io.ReaderAt, size int64) (_ *File, err error) {
 		return nil, &SchemaMismatch{[]ColumnFault{{File: name, Column: theColumns(unreadable[what]), Found: what}}}
 	}
 	if f.Rows() != footer.rows {
-		return nil, fmt.Errorf("%w: the footer promises %d rows, its row groups %d", ErrRowsMismatch, footer.rows, f.Rows())
+		return nil, fmt.Errorf("%w: the footer promises %s, its row groups %s", ErrRowsMismatch,
+			words.Count(footer.rows, "row"), words.Number(f.Rows()))
 	}
 	return f, nil
 }
@@ -210,14 +212,10 @@ func (c *chunk) unreadable() string {
 
 // theColumns names one of the columns of which the same is to be said, and counts the others.
 func theColumns(names []string) string {
-	switch others := len(names) - 1; others {
-	case 0:
+	if len(names) == 1 {
 		return names[0]
-	case 1:
-		return names[0] + ", like one other,"
-	default:
-		return fmt.Sprintf("%s, like %d others,", names[0], others)
 	}
+	return names[0] + ", like " + words.Count(len(names)-1, "other") + ","
 }
 
 // Join makes one extract of several files, in the order given. Each keeps its own columns, types and codecs.
@@ -252,7 +250,7 @@ func checkMagic(r io.ReaderAt, size int64) error {
 	}
 	var head, tail [4]byte
 	if size < 12 {
-		return fmt.Errorf("%w: it has only %d bytes", ErrUnfinished, size)
+		return fmt.Errorf("%w: it has only %s", ErrUnfinished, words.Count(size, "byte"))
 	}
 	if _, err := r.ReadAt(head[:], 0); err != nil {
 		return fmt.Errorf("read the extract: %w", err)

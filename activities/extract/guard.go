@@ -7,6 +7,8 @@ import (
 
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
+
+	words "harmstack/schemas/text"
 )
 
 // The headers of a column's pages are looked at before the first of them is read: what they say must fit into the
@@ -69,7 +71,7 @@ func measure(r io.ReaderAt, size int64, c chunk, wide int, rows int64) (e extent
 		levels := int64(v2.DefinitionLevelsByteLength) + int64(v2.RepetitionLevelsByteLength)
 		switch {
 		case values > rows:
-			return e, fmt.Errorf("%w: a page promises %d rows more than the row group", ErrRowsMismatch, values-rows)
+			return e, fmt.Errorf("%w: a page promises %s more than the row group", ErrRowsMismatch, words.Count(values-rows, "row"))
 		case levels > compressed:
 			return e, errLevels
 		}

@@ -14,6 +14,7 @@ import (
 
 	"harmstack/activities/extract"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // fetches is how many objects of a bucket are fetched at once.
@@ -253,13 +254,14 @@ func (d Declared) checkFiles(ctx context.Context, name string) (found string, er
 	defer func() { err = errors.Join(err, o.close()) }()
 	if d.isText(o) {
 		extra, near, err := d.headers(o)
-		return fmt.Sprintf("the columns follow the contract, %d more are not read%s", extra, nearNote(near)) + d.doubt(), err
+		more := text.Count(extra, "more is", "more are")
+		return fmt.Sprintf("the columns follow the contract, %s not read%s", more, nearNote(near)) + d.doubt(), err
 	}
 	file, err := o.match()
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d rows follow the contract%s", file.Rows(), nearNote(file.NearColumns())), nil
+	return text.Count(file.Rows(), "row follows", "rows follow") + " the contract" + nearNote(file.NearColumns()), nil
 }
 
 // nearNote says that a column may have been meant for one of the contract.

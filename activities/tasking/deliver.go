@@ -172,8 +172,8 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 			previous[*c.Position] = c.Previous
 		}
 	}
-	d := digest.Input{Night: n.manifest.NightID, Edition: n.manifest.Edition.Name, Approved: n.approved.At, Team: party.Name, To: party.Mail, Left: plan.Left, Cut: n.manifest.Cut,
-		Pseudonym: a.Pseudonym, Revoked: n.revoked}
+	d := digest.Input{Night: n.manifest.NightID, Edition: n.manifest.Edition.Name, Approved: n.approved.At, Team: party.Name, To: party.Mail, Left: plan.Left,
+		Cut: n.manifest.Cut, Pseudonym: a.Pseudonym, Revoked: n.revoked}
 	for _, s := range plan.Suspects {
 		d.Suspects = append(d.Suspects, digest.Suspect{Ranked: n.row(s.Position), Previous: previous[s.Position], Arrival: s.Arrival, With: s.With, State: s.State, News: s.News})
 	}

@@ -24,6 +24,7 @@ import (
 	"harmstack/activities/tasking"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/workflows"
 )
@@ -137,8 +138,8 @@ in the audit log.`,
 			case asJSON:
 				return printJSON(out, t)
 			}
-			fmt.Fprintf(out, "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(t))
-			fmt.Fprintf(out, "Position %d on the stack of %s. %s.\n\n", t.Position, t.Night.AsOf, digest.FactsText(t.Facts))
+			say(out, "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(t))
+			say(out, "Position %d on the stack of %s. %s.\n\n", t.Position, t.Night.AsOf, digest.FactsText(t.Facts))
 			rows := [][]string{{"#", "WHEN", "WHAT", "TEAM", "BY", "WHY"}}
 			for _, e := range t.Events {
 				by := e.By
@@ -251,7 +252,7 @@ func resumeCommand() *cobra.Command {
 					return fmt.Errorf("tasking %s: %w", r, err)
 				}
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%d taskings run.\n", len(references))
+			say(cmd.OutOrStdout(), "%s %s.\n", text.Count(len(references), "tasking"), text.Noun(len(references), "runs", "run"))
 			return nil
 		},
 	}
@@ -305,7 +306,7 @@ func answerCommand(a answer) *cobra.Command {
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), t)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(&t))
+			say(cmd.OutOrStdout(), "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(&t))
 			return nil
 		},
 	}
@@ -354,7 +355,7 @@ func sendAnswer(ctx context.Context, c client.Client, cfg config.Config, a answe
 			return t, fmt.Errorf("the answer did not get through (%s), and the store cannot be read: %w", oneLine(err), readErr)
 		}
 		if recorded != nil {
-			fmt.Fprintf(progress, "What came back could not be read (%s), but the answer is recorded.\n", oneLine(err))
+			say(progress, "What came back could not be read (%s), but the answer is recorded.\n", oneLine(err))
 			return *recorded, nil
 		}
 	}
