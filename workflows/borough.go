@@ -60,7 +60,7 @@ func taskTeams(ctx workflow.Context, manifest schemas.ManifestRef) (count Taskin
 	}
 	told := make([]workflow.ChildWorkflowFuture, len(plan.Teams))
 	for i, team := range plan.Teams {
-		ctx := workflow.WithChildOptions(ctx, childOptions(BoroughWorkflowID(manifest.NightID, team.Name),
+		ctx := workflow.WithChildOptions(ctx, childOptions(deploymentOf(ctx).ID(BoroughWorkflowID(manifest.NightID, team.Name)),
 			fmt.Sprintf("%s: %d suspects on the stack of %s, %d orders", team.Name, team.Suspects, manifest.AsOf, team.Orders)))
 		told[i] = workflow.ExecuteChildWorkflow(ctx, BoroughTasking, BoroughParams{manifest, team.Name})
 	}

@@ -18,7 +18,6 @@ import (
 	"harmstack/activities/nightly"
 	"harmstack/activities/publish"
 	"harmstack/activities/quality"
-	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/starter/devserver"
 	"harmstack/starter/synthetic"
@@ -96,6 +95,9 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 		return err
 	}
 	defer c.Close()
+	if _, err := setUp(ctx, cfg); err != nil {
+		return err
+	}
 	stop, err := startWorker(ctx, c, cfg)
 	if err != nil {
 		return err
@@ -104,7 +106,7 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	fmt.Fprintf(out, "   UI: %s\n", server.UIURL())
 
 	fmt.Fprintln(out, "3  The night.")
-	result, err := runNight(ctx, c, cfg.TaskQueue, schemas.NightRequest{AsOf: asOf}, out)
+	result, err := runNight(ctx, c, cfg, schemas.NightRequest{AsOf: asOf}, out)
 	if err != nil {
 		return err
 	}
@@ -112,7 +114,7 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	if err := table(out, dispositionRows(result.Dispositions)); err != nil {
 		return err
 	}
-	st, err := store.Open(ctx, cfg.Store)
+	st, err := openDeployment(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -131,7 +133,7 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	}
 
 	fmt.Fprintln(out, "\n4  An officer approves, and the teams are told.")
-	if _, err := decide(ctx, c, st, approve, nightFlags{asOf: asOf, revision: result.Night.Revision},
+	if _, err := decide(ctx, c, cfg, st, approve, nightFlags{asOf: asOf, revision: result.Night.Revision},
 		schemas.DecisionRequest{By: "Insp. D. Emo (demo)", Reason: "The demo approves what it made"}); err != nil {
 		return err
 	}

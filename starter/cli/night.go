@@ -20,6 +20,7 @@ import (
 	"harmstack/activities/publish"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/worker/config"
 	"harmstack/workflows"
 )
 
@@ -47,7 +48,10 @@ unchanged is not done again but taken from where it was done, once its files are
 				return err
 			}
 			defer c.Close()
-			result, err := runNight(cmd.Context(), c, cfg.TaskQueue, request, cmd.ErrOrStderr())
+			if err := checkDeployment(cmd.Context(), cfg); err != nil {
+				return err
+			}
+			result, err := runNight(cmd.Context(), c, cfg, request, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -70,12 +74,12 @@ unchanged is not done again but taken from where it was done, once its files are
 }
 
 // runNight starts a night and shows its stages as they go by.
-func runNight(ctx context.Context, c client.Client, taskQueue string, request schemas.NightRequest, progress io.Writer) (result workflows.NightResult, err error) {
-	id := workflows.ScheduledNightID + "-last"
+func runNight(ctx context.Context, c client.Client, cfg config.Config, request schemas.NightRequest, progress io.Writer) (result workflows.NightResult, err error) {
+	id := cfg.Deployment.ID(workflows.ScheduledNightID + "-last")
 	if !request.AsOf.IsZero() {
-		id = workflows.NightWorkflowID(request.AsOf)
+		id = cfg.Deployment.ID(workflows.NightWorkflowID(request.AsOf))
 	}
-	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: taskQueue,
+	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: cfg.TaskQueue,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		StaticSummary:            "The night's stack: extract, check, score, rank, publish"}, workflows.NightlyRun, request)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
@@ -187,9 +191,12 @@ the one before, so that the last is the one to be decided.`,
 				return err
 			}
 			defer c.Close()
+			if err := checkDeployment(cmd.Context(), cfg); err != nil {
+				return err
+			}
 			rows := [][]string{{"NIGHT", "REVISION", "ROWS", "SUSPECTS", "STATUS"}}
 			for asOf := from; !to.Before(asOf); asOf = asOf.AddDays(1) {
-				r, err := runNight(cmd.Context(), c, cfg.TaskQueue, schemas.NightRequest{AsOf: asOf, Extract: extract}, cmd.ErrOrStderr())
+				r, err := runNight(cmd.Context(), c, cfg, schemas.NightRequest{AsOf: asOf, Extract: extract}, cmd.ErrOrStderr())
 				if err != nil {
 					return fmt.Errorf("night of %s: %w", asOf, err)
 				}
@@ -239,12 +246,12 @@ report.html or ` + "`starter stack`" + ` first.`,
 				return err
 			}
 			defer c.Close()
-			st, err := store.Open(ctx, cfg.Store)
+			st, err := openDeployment(ctx, cfg)
 			if err != nil {
 				return err
 			}
 			defer st.Close()
-			d, err := decide(ctx, c, st, v, night, request)
+			d, err := decide(ctx, c, cfg, st, v, night, request)
 			if err != nil {
 				return err
 			}
@@ -266,7 +273,7 @@ report.html or ` + "`starter stack`" + ` first.`,
 
 // decide sends the officer's decision. The same decision again is the same update, so that a double click
 // does no harm.
-func decide(ctx context.Context, c client.Client, st *store.Store, v verdict, night nightFlags, request schemas.DecisionRequest) (schemas.Decision, error) {
+func decide(ctx context.Context, c client.Client, cfg config.Config, st *store.Store, v verdict, night nightFlags, request schemas.DecisionRequest) (schemas.Decision, error) {
 	_, ref, err := night.find(ctx, st)
 	if err != nil {
 		return schemas.Decision{}, err
@@ -279,7 +286,7 @@ func decide(ctx context.Context, c client.Client, st *store.Store, v verdict, ni
 		return schemas.Decision{}, err
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %q %q %q", v.name, request.ManifestSHA256, request.By, request.Reason, request.Override))
-	d, err := v.update.Call(ctx, c, workflows.DecisionWorkflowID(ref.NightID), v.name+"-"+hex.EncodeToString(sum[:8]), request)
+	d, err := v.update.Call(ctx, c, cfg.Deployment.ID(workflows.DecisionWorkflowID(ref.NightID)), v.name+"-"+hex.EncodeToString(sum[:8]), request)
 	var gone *serviceerror.NotFound
 	var app *temporal.ApplicationError
 	switch {

@@ -236,7 +236,7 @@ func resumeCommand() *cobra.Command {
 				return err
 			}
 			defer c.Close()
-			st, err := store.Open(cmd.Context(), cfg.Store)
+			st, err := openDeployment(cmd.Context(), cfg)
 			if err != nil {
 				return err
 			}
@@ -246,7 +246,7 @@ func resumeCommand() *cobra.Command {
 				return err
 			}
 			for _, r := range references {
-				if err := workflows.ResumeTasking(cmd.Context(), c, cfg.TaskQueue, r); err != nil {
+				if err := workflows.ResumeTasking(cmd.Context(), c, cfg.Deployment, cfg.TaskQueue, r); err != nil {
 					return fmt.Errorf("tasking %s: %w", r, err)
 				}
 			}
@@ -288,7 +288,7 @@ func answerCommand(a answer) *cobra.Command {
 		Example: a.example,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, _, err := dial()
+			c, cfg, err := dial()
 			if err != nil {
 				return err
 			}
@@ -297,7 +297,7 @@ func answerCommand(a answer) *cobra.Command {
 			if err := r.Validate(a.update.Name); err != nil {
 				return err
 			}
-			t, err := sendAnswer(cmd.Context(), c, a, name, r)
+			t, err := sendAnswer(cmd.Context(), c, cfg.Deployment, a, name, r)
 			if err != nil {
 				return err
 			}
@@ -322,8 +322,8 @@ func answerCommand(a answer) *cobra.Command {
 
 // sendAnswer sends a team's answer. The same to a tasking that has not changed since is the same update, so that a
 // double click does no harm.
-func sendAnswer(ctx context.Context, c client.Client, a answer, reference string, r schemas.TaskingRequest) (t schemas.Tasking, err error) {
-	id := workflows.TaskingWorkflowID(reference)
+func sendAnswer(ctx context.Context, c client.Client, d workflows.Deployment, a answer, reference string, r schemas.TaskingRequest) (t schemas.Tasking, err error) {
+	id := d.ID(workflows.TaskingWorkflowID(reference))
 	if t, err = workflows.TaskingState.Ask(ctx, c, id, ""); err == nil {
 		sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %q %d", a.name, reference, r, t.Version))
 		t, err = a.update.Call(ctx, c, id, a.name+"-"+hex.EncodeToString(sum[:8]), r)
