@@ -3,6 +3,7 @@ package workflows
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -24,12 +25,7 @@ func (d Deployment) ID(id string) string {
 }
 
 // TaskQueue is where its workers listen when nobody says otherwise.
-func (d Deployment) TaskQueue() string {
-	if d == "" {
-		return TaskQueue
-	}
-	return TaskQueue + "-" + string(d)
-}
+func (d Deployment) TaskQueue() string { return d.ID(TaskQueue) }
 
 // Interceptor tells the workflows of a worker to which deployment they belong.
 func (d Deployment) Interceptor() interceptor.WorkerInterceptor { return &belonging{deployment: d} }
@@ -68,7 +64,7 @@ func deploymentOf(ctx workflow.Context) Deployment {
 // The notes are workflows that never begin: an id can be taken once, and the name of a workflow's task queue, which here
 // names the store, is readable to all, whatever keys they have. Who gives a deployment up terminates them.
 func (d Deployment) Occupy(ctx context.Context, c client.Client, taskQueue, store string) error {
-	for _, id := range []string{d.ID("deployment"), "task-queue-" + taskQueue} {
+	for _, id := range []string{d.ID("deployment"), "task-queue-" + taskQueue, "task-queue-" + ComputeQueue(taskQueue)} {
 		_, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: "store-" + store, StartDelay: 100 * 365 * 24 * time.Hour,
 			WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 			StaticSummary:            "Keeps these ids and this task queue for one store; does nothing"}, "Deployment")
@@ -82,15 +78,15 @@ func (d Deployment) Occupy(ctx context.Context, c client.Client, taskQueue, stor
 		if queue := found.GetExecutionConfig().GetTaskQueue().GetName(); queue != "store-"+store {
 			return fmt.Errorf("another deployment in this namespace, with the store %s, has the same %s (this store is %s): give this one a name of its own by "+
 				"HARMSTACK_DEPLOYMENT before it is set up; when the other is no more, terminate the workflow %s",
-				queue[min(len("store-"), len(queue)):], occupied(id, taskQueue), store, id)
+				queue[min(len("store-"), len(queue)):], occupied(id), store, id)
 		}
 	}
 	return nil
 }
 
-func occupied(id, taskQueue string) string {
-	if id == "task-queue-"+taskQueue {
-		return "task queue " + taskQueue
+func occupied(id string) string {
+	if queue, ok := strings.CutPrefix(id, "task-queue-"); ok {
+		return "task queue " + queue
 	}
 	return "name"
 }

@@ -87,7 +87,7 @@ func TestTwoDeployments(t *testing.T) {
 		says      string
 	}{
 		"the same name": {north, "a-queue-of-its-own", "has the same name"}, "no name, as another": {"", "another-queue", "has the same name"},
-		"the same task queue": {"south", north.TaskQueue(), "has the same task queue harmstack-north"},
+		"the same task queue": {"south", north.TaskQueue(), "has the same task queue north.harmstack"},
 	} {
 		if _, start := neighbour(t, c, other.name, other.taskQueue); true {
 			if err := start(); err == nil || !strings.Contains(err.Error(), other.says) || !strings.Contains(err.Error(), "HARMSTACK_DEPLOYMENT") {
