@@ -37,6 +37,7 @@ const (
 	NobodyToRank         = "NobodyToRank"         // no row was scored
 	CountsDoNotReconcile = "CountsDoNotReconcile" // rows were lost or counted twice
 	DamagedArtifact      = "DamagedArtifact"      // a file is not the one that was written
+	StoreDenied          = "StoreDenied"          // the worker may not read or write something of the store
 	DisposedOf           = "DisposedOf"           // the time of the night that was asked for is over
 	RevisionSealed       = "RevisionSealed"       // another run has published this revision
 	AlreadyDecided       = "AlreadyDecided"       // another decision stands; its details are a schemas.Decision
@@ -103,6 +104,7 @@ func Of(err error) error {
 		{extract.ErrRowsMismatch, CountsDoNotReconcile},
 		{extract.ErrDamaged, DamagedArtifact},
 		{scoring.ErrOverflow, BadRequest},
+		{store.ErrDenied, StoreDenied},
 		{store.ErrDamaged, DamagedArtifact},
 		{store.ErrNotFound, DamagedArtifact},
 		{publish.ErrDisposed, DisposedOf},
