@@ -13,6 +13,7 @@ import (
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
 )
 
 // Mailer sends messages. Sending a message twice is harmless: it has the same Message-ID.
@@ -123,24 +124,49 @@ func (s smtpMailer) Send(ctx context.Context, m Message) error {
 	return nil
 }
 
-func (s smtpMailer) send(ctx context.Context, m Message, data []byte) *SendError {
-	// The connection closes when ctx ends: a server that does not answer must not hold up a cancelled
-	// call, and go-mail leaves it open when the greeting or the login fails.
+// ProbeSMTP talks to the mail server as far as can be without a message: it connects, greets, switches to TLS, logs in and names
+// the sender, then takes leave. The error is a *SendError, or one of the configuration.
+func ProbeSMTP(ctx context.Context, c SMTPConfig) error {
+	m, err := NewSMTP(c)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	conversation, failed := m.(smtpMailer).begin(ctx)
+	if failed != nil {
+		return failed
+	}
+	_, _ = conversation.Reset(), conversation.Quit() // it has shown what it would do
+	return nil
+}
+
+// begin opens a conversation with the server and names the sender. The connection closes when ctx ends: a server that does not
+// answer must not hold up a cancelled call, and go-mail leaves it open when the greeting or the login fails.
+func (s smtpMailer) begin(ctx context.Context) (*smtp.Client, *SendError) {
 	client, err := gomail.NewClient(s.config.Host, s.options(ctx)...)
 	if err != nil {
-		return sendError("connect", err)
+		return nil, sendError("connect", err)
 	}
 	conversation, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		return sendError("connect", err)
+		return nil, sendError("connect", err)
 	}
 	if err := conversation.UpdateDeadline(s.config.Timeout); err != nil {
-		return sendError("connect", err)
+		return nil, sendError("connect", err)
 	}
 	if err := conversation.Mail("<" + s.from.Address + ">"); err != nil {
-		return sendError("sender", err)
+		return nil, sendError("sender", err)
+	}
+	return conversation, nil
+}
+
+func (s smtpMailer) send(ctx context.Context, m Message, data []byte) *SendError {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	conversation, failed := s.begin(ctx)
+	if failed != nil {
+		return failed
 	}
 	for i, to := range m.To {
 		if err := conversation.Rcpt("<" + to.Address + ">"); err != nil {

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"harmstack/activities/audit"
@@ -20,6 +20,7 @@ import (
 	"harmstack/activities/source"
 	"harmstack/schemas/text"
 	"harmstack/worker/config"
+	"harmstack/worker/service"
 	"harmstack/workflows"
 )
 
@@ -93,12 +94,26 @@ func examine(ctx context.Context) (checks []check) {
 		}
 		add("teams", found, nil)
 	}
-	if name, ok := cfg.Sources[nightly.DefaultSource]; ok {
-		found, err := source.Check(ctx, name)
-		add("default extract", found, err)
-	} else {
+	if _, ok := cfg.Sources[nightly.DefaultSource]; !ok {
 		add("default extract", "", errors.New("none: set HARMSTACK_EXTRACT, or name an extract in every request"))
 	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Sources)) {
+		found, err := source.Check(ctx, cfg.Sources[name])
+		line := "extract " + name
+		if name == nightly.DefaultSource {
+			line = "default extract"
+		}
+		add(line, found, err)
+	}
+	found, err := examineMail(ctx, cfg.Mail)
+	add("mail", found, err)
+	found, err = examineTemp(cfg.TempDir)
+	add("temporary folder", found, err)
+	machine, err := machineMemory("/")
+	if err == nil {
+		found, err = examineMemory(cfg.Memory, service.ComputeSlots, machine)
+	}
+	add("memory", found, err)
 	switch r := cfg.Retention; {
 	case r.Extract == 0 && r.Night == 0:
 		add("retention", "everything is kept for ever: set HARMSTACK_KEEP_EXTRACTS and HARMSTACK_KEEP_NIGHTS by the force's retention schedule", nil)
@@ -115,9 +130,12 @@ func examine(ctx context.Context) (checks []check) {
 		return checks
 	}
 	defer c.Close()
-	found, err := examineQueue(ctx, c, cfg.TaskQueue)
+	if found, err = examineNamespace(ctx, c); !add("namespace", found, err) {
+		return checks // without one there is nothing to look at
+	}
+	found, err = examineQueue(ctx, c, cfg.TaskQueue, now())
 	add("worker", found, err)
-	found, err = examineQueue(ctx, c, workflows.ComputeQueue(cfg.TaskQueue))
+	found, err = examineCompute(ctx, c, cfg.TaskQueue, now())
 	add("worker for stages", found, err)
 	add("search attributes", "registered", examineAttributes(ctx, c))
 	found, err = examineRunning(ctx, c, cfg)
@@ -186,28 +204,7 @@ func examineRunning(ctx context.Context, c client.Client, cfg config.Config) (st
 	defer st.Close()
 	stopped, err := stoppedTaskings(ctx, c, cfg.TaskQueue, st)
 	if err == nil && stopped > 0 {
-		err = fmt.Errorf("%d on the stack do not: look in the web UI why they ended, then `starter tasking resume`", stopped)
+		err = fmt.Errorf("%s on the stack %s not: look in the web UI why, then `starter tasking resume`", text.Count(stopped, "tasking"), text.Noun(stopped, "does", "do"))
 	}
 	return "all on the stack", err
-}
-
-func examineQueue(ctx context.Context, c client.Client, queue string) (string, error) {
-	d, err := c.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
-	if err != nil {
-		return "", err
-	}
-	if len(d.GetPollers()) == 0 {
-		return "", fmt.Errorf("nobody polls the task queue %s: start a worker", queue)
-	}
-	return fmt.Sprintf("%d polling %s", len(d.GetPollers()), queue), nil
-}
-
-func examineAttributes(ctx context.Context, c client.Client) error {
-	// Counting names every attribute in a query, which needs no operator's rights.
-	for _, a := range workflows.SearchAttributes() {
-		if _, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: a.GetName() + " IS NULL"}); err != nil {
-			return fmt.Errorf("%s is not registered: temporal operator search-attribute create --name %s --type %s", a.GetName(), a.GetName(), a.GetValueType())
-		}
-	}
-	return nil
 }
