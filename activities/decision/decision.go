@@ -36,6 +36,9 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	_, stop := heartbeat.Start(ctx)
 	defer stop()
 	d := p.Decision
+	if err := d.CheckTexts(); err != nil {
+		return DecideResult{}, failure.Permanent(failure.BadRequest, err)
+	}
 	err := publish.Decide(ctx, a.Store, d)
 	if err != nil && !errors.Is(err, publish.ErrDecided) {
 		return DecideResult{}, failure.Of(err)
