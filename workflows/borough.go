@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"harmstack/activities/operations"
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
 )
@@ -18,6 +19,11 @@ type TaskingCount struct {
 	Outdated  int `json:"outdated"`
 	// Failed teams were not told; their workflows say why, and can be reset when it is mended.
 	Failed int `json:"failed"`
+	// LateOrders could not be carried out, and LateAddresses of teams that were told did not take their message yet: both are tried
+	// again by the teams' LateTasking. RefusedAddresses never will.
+	LateOrders       int `json:"late_orders,omitempty"`
+	LateAddresses    int `json:"late_addresses,omitempty"`
+	RefusedAddresses int `json:"refused_addresses,omitempty"`
 }
 
 // BoroughParams names the approved stack and the team to be tasked.
@@ -33,8 +39,8 @@ func BoroughTasking(ctx workflow.Context, p BoroughParams) (result tasking.Deliv
 		return result, err
 	}
 	var acts *tasking.Activities
+	var ordered tasking.OrderResult
 	if workflow.GetVersion(ctx, "orders first", workflow.DefaultVersion, 1) == 1 {
-		var ordered tasking.OrderResult
 		ctx := workflow.WithActivityOptions(ctx, summarised(ordersOptions, "orders for "+p.Team))
 		if err := workflow.ExecuteActivity(ctx, acts.Order, tasking.OrderParams{Manifest: p.Manifest, Team: p.Team}).Get(ctx, &ordered); err != nil {
 			return result, err
@@ -43,9 +49,40 @@ func BoroughTasking(ctx workflow.Context, p BoroughParams) (result tasking.Deliv
 			return tasking.DeliverResult{Outcome: tasking.Outdated}, nil
 		}
 	}
-	ctx = workflow.WithActivityOptions(ctx, summarised(deliveryOptions, "digest for "+p.Team))
-	err = workflow.ExecuteActivity(ctx, acts.Deliver, tasking.DeliverParams{Manifest: p.Manifest, Team: p.Team}).Get(ctx, &result)
+	delivery := workflow.WithActivityOptions(ctx, summarised(deliveryOptions, "digest for "+p.Team))
+	err = workflow.ExecuteActivity(delivery, acts.Deliver, tasking.DeliverParams{Manifest: p.Manifest, Team: p.Team}).Get(ctx, &result)
+	result.LateOrders = ordered.Failed
+	// Recorded runs knew neither.
+	if result.LateOrders+result.LateAddresses > 0 {
+		child := workflow.WithChildOptions(ctx, childOptions(LateWorkflowID(p.Manifest.NightID, p.Team),
+			fmt.Sprintf("%s: %d orders and %d addresses of %s are tried again", p.Team, result.LateOrders, result.LateAddresses, p.Manifest.AsOf)))
+		late := workflow.ExecuteChildWorkflow(child, LateTasking, p).GetChildWorkflowExecution().Get(ctx, nil)
+		var runs *temporal.ChildWorkflowExecutionAlreadyStartedError
+		if late != nil && !errors.As(late, &runs) {
+			err = errors.Join(err, late)
+		}
+	}
 	return result, err
+}
+
+// LateResult is what became of what was late.
+type LateResult struct {
+	Orders  tasking.OrderResult   `json:"orders"`
+	Deliver tasking.DeliverResult `json:"deliver"`
+}
+
+// LateTasking tries again, for three days, what of a team's tasking failed: orders, and addresses that did not take the digest. Nobody
+// waits for it, and the one does not wait for the other.
+func LateTasking(ctx workflow.Context, p BoroughParams) (result LateResult, err error) {
+	if err := label(ctx, p.Manifest.NightID, AttributeBorough.ValueSet(p.Team)); err != nil {
+		return result, err
+	}
+	var acts *tasking.Activities
+	orders := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(lateOptions, "late orders for "+p.Team)),
+		acts.Order, tasking.OrderParams{Manifest: p.Manifest, Team: p.Team, Late: true})
+	digest := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(lateOptions, "late addresses of "+p.Team)),
+		acts.Deliver, tasking.DeliverParams{Manifest: p.Manifest, Team: p.Team, Late: true})
+	return result, errors.Join(orders.Get(ctx, &result.Orders), digest.Get(ctx, &result.Deliver))
 }
 
 // taskTeams starts a workflow for each team and waits until each has been told, or cannot be. One team's
@@ -64,6 +101,16 @@ func taskTeams(ctx workflow.Context, manifest schemas.ManifestRef) (count Taskin
 			fmt.Sprintf("%s: %d suspects on the stack of %s, %d orders", team.Name, team.Suspects, manifest.AsOf, team.Orders)))
 		told[i] = workflow.ExecuteChildWorkflow(ctx, BoroughTasking, BoroughParams{manifest, team.Name})
 	}
+	watched := workflow.GetVersion(ctx, "tell of the untold", workflow.DefaultVersion, 1) == 1
+	if watched {
+		waiting, stop := workflow.WithCancel(ctx)
+		defer stop()
+		workflow.Go(waiting, func(ctx workflow.Context) {
+			if err := workflow.NewTimer(ctx, tasking.Patience).Get(ctx, nil); err == nil {
+				tellOfUntold(ctx, manifest, plan.Teams, told)
+			}
+		})
+	}
 	for i, f := range told {
 		var delivered tasking.DeliverResult
 		err := f.Get(ctx, &delivered)
@@ -77,6 +124,9 @@ func taskTeams(ctx workflow.Context, manifest schemas.ManifestRef) (count Taskin
 			count.Failed++
 			continue
 		}
+		count.LateOrders += delivered.LateOrders
+		count.LateAddresses += delivered.LateAddresses
+		count.RefusedAddresses += delivered.RefusedAddresses
 		switch delivered.Outcome {
 		case tasking.Sent:
 			count.Sent++
@@ -86,5 +136,27 @@ func taskTeams(ctx workflow.Context, manifest schemas.ManifestRef) (count Taskin
 			count.Outdated++
 		}
 	}
+	if watched && count.Failed > 0 {
+		tellOfUntold(ctx, manifest, plan.Teams, told)
+	}
 	return count, ctx.Err()
+}
+
+// tellOfUntold tells those who run the system which teams have not been told of an approved stack, whatever keeps them.
+func tellOfUntold(ctx workflow.Context, manifest schemas.ManifestRef, teams []tasking.Team, told []workflow.ChildWorkflowFuture) {
+	var names []string
+	for i, f := range told {
+		var before *temporal.ChildWorkflowExecutionAlreadyStartedError
+		if !f.IsReady() {
+			names = append(names, teams[i].Name)
+		} else if err := f.Get(ctx, nil); err != nil && !errors.As(err, &before) {
+			names = append(names, teams[i].Name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	if err := alert(ctx, operations.TeamsUntold(manifest.AsOf, workflow.Now(ctx), names)); err != nil {
+		workflow.GetLogger(ctx).Error("nobody could be told that teams were not", "error", err)
+	}
 }

@@ -44,6 +44,11 @@ func BoroughWorkflowID(night schemas.NightID, team string) string {
 	return fmt.Sprintf("borough-%s-%s", night, teams.Slug(team))
 }
 
+// LateWorkflowID names the workflow that tries again what of a team's tasking failed.
+func LateWorkflowID(night schemas.NightID, team string) string {
+	return fmt.Sprintf("late-%s-%s", night, teams.Slug(team))
+}
+
 // TaskingWorkflowID names the workflow of a tasking by its pseudonym.
 func TaskingWorkflowID(reference string) string { return "tasking-" + reference }
 

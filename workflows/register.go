@@ -29,6 +29,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(NightlyRun)
 	r.RegisterWorkflow(Decision)
 	r.RegisterWorkflow(BoroughTasking)
+	r.RegisterWorkflow(LateTasking)
 	r.RegisterWorkflow(Tasking)
 	r.RegisterWorkflow(Watch)
 	r.RegisterWorkflow(Retention)

@@ -238,7 +238,8 @@ func SendOrder(c client.Client, taskQueue string) func(ctx context.Context, o sc
 	return func(ctx context.Context, o schemas.TaskingOrder) error {
 		handle, err := c.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
 			StartWorkflowOperation: c.NewWithStartWorkflowOperation(taskingOptions(o.Reference, taskQueue), Tasking, TaskingParams{Reference: o.Reference}),
-			UpdateOptions: client.UpdateWorkflowOptions{UpdateName: orderUpdate.Name, UpdateID: "night-" + o.Night.String(), Args: []any{o},
+			// No id: one that failed would answer every attempt after it. What is carried out already is known by the night.
+			UpdateOptions: client.UpdateWorkflowOptions{UpdateName: orderUpdate.Name, Args: []any{o},
 				WaitForStage: client.WorkflowUpdateStageCompleted},
 		})
 		if err == nil {

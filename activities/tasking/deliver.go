@@ -24,6 +24,8 @@ import (
 type DeliverParams struct {
 	Manifest schemas.ManifestRef `json:"manifest"`
 	Team     string              `json:"team"`
+	// Late asks for those addresses alone that did not take the digest yet: as long as one of them waits, the activity fails.
+	Late bool `json:"late,omitempty"`
 }
 
 // What became of a team's digest.
@@ -33,14 +35,22 @@ const (
 	Outdated  = "outdated"  // a newer stack is current; its own digest tells the team
 )
 
+// digestKind is the kind of the ledger's entries of digests.
+const digestKind = "digest"
+
 // DeliverResult is what became of one team's digest.
 type DeliverResult struct {
 	Outcome  string `json:"outcome"`
 	Suspects int    `json:"suspects"`
+	// LateAddresses of the team have not taken the digest yet, and RefusedAddresses never will; the others have it.
+	LateAddresses    int `json:"late_addresses,omitempty"`
+	RefusedAddresses int `json:"refused_addresses,omitempty"`
+	// LateOrders of the team could not be carried out yet.
+	LateOrders int `json:"late_orders,omitempty"`
 }
 
-// receipt is taskings/told/<team>/<as_of>/r<n>.json: what that revision told the team. It is written once,
-// after the sending.
+// receipt is taskings/told/<team>/<as_of>/r<n>.json: what that revision told the team, or that it had nothing else to tell than the one
+// before. It is written once, after the sending.
 type receipt struct {
 	Manifest schemas.ManifestRef `json:"manifest"`
 	Team     string              `json:"team"`
@@ -48,6 +58,10 @@ type receipt struct {
 	// Content is the digest's own key, Message the one it was sent under.
 	Content string `json:"content"`
 	Message string `json:"message"`
+}
+
+func receiptKey(n schemas.NightID, slug string) string {
+	return fmt.Sprintf("%s%s/r%d.json", toldFolder(slug), n.AsOf, n.Revision)
 }
 
 func toldFolder(team string) string { return "taskings/told/" + teams.Slug(team) + "/" }
@@ -102,31 +116,59 @@ func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult
 		return result, err
 	}
 	content := message.Key
-	if last != nil && last.Manifest.AsOf == p.Manifest.AsOf {
-		// A revision that goes back to what an earlier one said is news to those who were told otherwise in
-		// between.
-		if last.Content == content {
-			return result, nil
+	same := last != nil && last.Manifest.AsOf == p.Manifest.AsOf
+	switch {
+	case same && last.Content == content && p.Late:
+		message.Key = last.Message
+	case same && last.Content == content:
+		sent, err := ledger.Find(ctx, a.Store, last.Message)
+		if err != nil {
+			return result, err
 		}
-		// A content that is sent a second time is another message: mail systems drop one whose id they know.
+		if sent != nil {
+			result.count(*sent)
+		}
+		return result, a.receipt(ctx, receipt{p.Manifest, p.Team, suspects, content, last.Message})
+	case p.Late:
+		return result, nil // the team was told something else, or nothing: whoever sees to that tells all its addresses
+	case same:
+		// A content that is sent a second time is another message: mail systems drop one whose id they know. A revision that goes back to
+		// what an earlier one said is news to those who were told otherwise in between.
 		sum := sha256.Sum256([]byte(last.Message + content))
 		message.Key = hex.EncodeToString(sum[:len(content)/2])
 	}
-	entry := ledger.Entry{ID: message.Key, Channel: ledger.Mail, Team: p.Team, Kind: "digest", Subject: "night " + p.Manifest.NightID.String()}
+	entry := ledger.Entry{ID: message.Key, Channel: ledger.Mail, Team: p.Team, Kind: digestKind, Subject: "night " + p.Manifest.NightID.String()}
 	why := "night " + p.Manifest.NightID.String() + " was approved"
-	if _, err := a.deliver(ctx, entry, why, func() error { return a.Mailer.Send(ctx, message) }); err != nil {
-		return DeliverResult{}, err
-	}
-	data, err := json.Marshal(receipt{p.Manifest, p.Team, suspects, content, message.Key})
+	delivery, err := a.deliver(ctx, entry, why, digest.Hand(ctx, a.Mailer, message))
 	if err != nil {
 		return DeliverResult{}, err
 	}
-	key := fmt.Sprintf("%s%s/r%d.json", toldFolder(p.Team), p.Manifest.AsOf, p.Manifest.Revision)
-	if err := a.Store.CreateOnly(ctx, key, data); err != nil && !errors.Is(err, store.ErrExists) {
-		return DeliverResult{}, err
+	result.count(delivery.Entry)
+	if p.Late {
+		if result.LateAddresses > 0 {
+			err = fmt.Errorf("%d of %d addresses of %s have not taken the digest yet: %s", result.LateAddresses, len(delivery.Entry.Recipients), p.Team, delivery.Entry.Reasons())
+		}
+		return result, err
 	}
 	result.Outcome = Sent
-	return result, nil
+	return result, a.receipt(ctx, receipt{p.Manifest, p.Team, suspects, content, message.Key})
+}
+
+// receipt notes what a revision told a team, once.
+func (a *Activities) receipt(ctx context.Context, r receipt) error {
+	data, err := json.Marshal(r)
+	if err == nil {
+		err = a.Store.CreateOnly(ctx, receiptKey(r.Manifest.NightID, teams.Slug(r.Team)), data)
+	}
+	if errors.Is(err, store.ErrExists) {
+		return nil
+	}
+	return err
+}
+
+// count takes over what became of the addresses.
+func (r *DeliverResult) count(e ledger.Entry) {
+	r.LateAddresses, r.RefusedAddresses = e.Count(ledger.Waiting), e.Count(ledger.Refused)
 }
 
 // message is a team's digest with its packs.

@@ -37,7 +37,10 @@ type Team struct {
 // plan is what a night means for one team: taskings/plans/<night>/<team>.json. Orders are those that
 // change something; the rest is for the digest, which must say the same however often it is built.
 type plan struct {
-	At       time.Time        `json:"at"`
+	Team string    `json:"team"` // empty in a plan from before
+	At   time.Time `json:"at"`
+	// Quiet: there is nothing to tell the team.
+	Quiet    bool             `json:"quiet,omitempty"`
 	Orders   []casework.Order `json:"orders"`
 	Suspects []planned        `json:"suspects"` // whom the team has after the orders
 	Left     []digest.Left    `json:"left"`     // whom it had before
@@ -108,9 +111,12 @@ func (a *Activities) plan(ctx context.Context, ref schemas.ManifestRef) (result 
 		return result, err
 	}
 	b := &planner{a: a, who: who, night: n, at: now(), plans: map[string]*plan{}, onStack: map[string]bool{}}
+	if err := b.earlier(ctx); err != nil {
+		return result, err
+	}
 	parties := append(who.Owners(), who.Specialists()...)
 	for _, party := range parties {
-		b.plans[party.Name] = &plan{At: b.at, Orders: []casework.Order{}, Suspects: []planned{}, Left: []digest.Left{}}
+		b.plans[party.Name] = &plan{Team: party.Name, At: b.at, Orders: []casework.Order{}, Suspects: []planned{}, Left: []digest.Left{}}
 	}
 	if err := b.stack(ctx); err != nil {
 		return result, err
@@ -120,6 +126,13 @@ func (a *Activities) plan(ctx context.Context, ref schemas.ManifestRef) (result 
 	}
 	for i, party := range parties {
 		p := b.plans[party.Name]
+		if i >= len(who.Owners())-1 && len(p.Suspects)+len(p.Left)+len(p.Orders) == 0 {
+			told, err := a.lastTold(ctx, party.Name)
+			if err != nil {
+				return result, err
+			}
+			p.Quiet = told == nil || told.Suspects == 0
+		}
 		data, err := json.Marshal(p)
 		if err == nil {
 			err = a.Store.Replace(ctx, planKey(ref.NightID, party.Name), data)
@@ -127,13 +140,8 @@ func (a *Activities) plan(ctx context.Context, ref schemas.ManifestRef) (result 
 		if err != nil {
 			return result, err
 		}
-		if i >= len(who.Owners())-1 && len(p.Suspects)+len(p.Left)+len(p.Orders) == 0 {
-			if told, err := a.lastTold(ctx, party.Name); err != nil || told == nil || told.Suspects == 0 {
-				if err != nil {
-					return result, err
-				}
-				continue
-			}
+		if p.Quiet {
+			continue
 		}
 		result.Teams = append(result.Teams, Team{party.Name, len(p.Suspects), len(p.Orders)})
 	}
@@ -147,7 +155,40 @@ type planner struct {
 	night   night
 	at      time.Time
 	plans   map[string]*plan
-	onStack map[string]bool // by reference
+	onStack map[string]bool           // by reference
+	promise map[string]casework.Order // the last order of this date, by reference
+}
+
+// earlier reads what was planned for this date before, by this revision or an earlier one: a team that has read a deadline holds to that,
+// also when the order itself could not be carried out since, and the teams' file says otherwise now.
+func (b *planner) earlier(ctx context.Context) error {
+	b.promise = map[string]casework.Order{}
+	night := b.night.manifest.NightID
+	for night.Revision = 1; night.Revision <= b.night.manifest.Revision; night.Revision++ {
+		keys, err := b.a.Store.List(ctx, plansFolder(night))
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			p, err := readPlan(ctx, b.a.Store, key)
+			if err != nil {
+				return err
+			}
+			for _, o := range p.Orders {
+				b.promise[o.Reference] = o
+			}
+		}
+	}
+	return nil
+}
+
+// deadlines are those of an order: the ones promised this date, as long as nothing came of the promise, else those of now.
+func (b *planner) deadlines(t *schemas.Tasking, reference string) schemas.TaskingDeadlines {
+	p, promised := b.promise[reference]
+	if promised && p.Chase != (schemas.TaskingDeadlines{}) && (t == nil || !slices.ContainsFunc(t.Events, func(e schemas.TaskingEvent) bool { return e.Key == orderKey(p.Night) })) {
+		return p.Chase
+	}
+	return schemas.TaskingDeadlines(b.who.Deadlines(b.at))
 }
 
 // of is the plan of a team; what belongs to a team that is no longer configured is the central desk's.
@@ -172,9 +213,14 @@ func (b *planner) stack(ctx context.Context) error {
 		o := b.order(row, own[row.Position])
 		b.onStack[o.Reference] = true
 		before, err := casework.Load(ctx, b.a.Store, o.Reference)
+		if casework.Unreadable(err) {
+			b.unreadable(o)
+			continue
+		}
 		if err != nil {
 			return err
 		}
+		o.Chase = b.deadlines(before, o.Reference)
 		after, err := b.apply(before, o)
 		if err != nil {
 			return err
@@ -207,6 +253,15 @@ func (b *planner) stack(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// unreadable plans for a suspect whose tasking is damaged: the team of the owner borough is told so, the order fails until the tasking is
+// mended, and nobody else waits for that.
+func (b *planner) unreadable(o casework.Order) {
+	p := b.of(o.Owner)
+	p.Orders = append(p.Orders, o)
+	p.Suspects = append(p.Suspects, planned{Reference: o.Reference, Position: o.Position, With: o.Owner, Added: o.Specialists,
+		State: "Cannot be read at the moment: those who run the system see to it"})
 }
 
 // apply tells what a tasking would be after an order.
@@ -278,6 +333,11 @@ func (b *planner) leavers(ctx context.Context) error {
 			continue
 		}
 		before, err := casework.Load(ctx, b.a.Store, reference)
+		if casework.Unreadable(err) { // the order fails until the tasking is mended; whose it is, nobody can tell
+			desk := b.of(teams.CentralDesk)
+			desk.Orders = append(desk.Orders, casework.Order{Reference: reference, Night: b.night.manifest.NightID, Reason: leftText(why[reference])})
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -336,6 +336,18 @@ func printMeasures(out io.Writer, m casework.Measures, undelivered int) error {
 	if undelivered > 0 {
 		fmt.Fprintf(out, "%s messages were not delivered (yet): `starter tasking deliveries --state refused` and `--state begun` list them.\n", thousands(int64(undelivered)))
 	}
+	for _, list := range []struct {
+		what string
+		of   []string
+	}{{"Not told yet of the approved stack", m.Untold}, {"Sent, but not to all addresses", m.Unmet}, {"Refused", m.Refused},
+		{"Not up to date with the approved stack (`starter tasking resume` tries again)", m.LateOrders}} {
+		if len(list.of) > 0 {
+			fmt.Fprintf(out, "%s: %s.\n", list.what, strings.Join(list.of, ", "))
+		}
+	}
+	if m.Unreadable > 0 {
+		fmt.Fprintf(out, "%s taskings cannot be read and are not counted: `starter tasking list --all` names them.\n", thousands(int64(m.Unreadable)))
+	}
 	if len(m.Teams) > 0 {
 		rows := [][]string{{"TEAM", "OPEN", "UNANSWERED", "OVERDUE", "> 7 DAYS", "> 30 DAYS", "OLDEST"}}
 		for _, t := range m.Teams {
