@@ -86,32 +86,47 @@ func LateTasking(ctx workflow.Context, p BoroughParams) (result LateResult, err 
 }
 
 // taskTeams starts a workflow for each team and waits until each has been told, or cannot be. One team's
-// failure is no other's.
-func taskTeams(ctx workflow.Context, manifest schemas.ManifestRef) (count TaskingCount, err error) {
+// failure is no other's; those who run the system are told of it, and of who still waits when Patience is over.
+func taskTeams(ctx workflow.Context, manifest schemas.ManifestRef) (TaskingCount, error) {
+	t := &teamTasks{manifest: manifest}
+	if workflow.GetVersion(ctx, "tell of the untold", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return t.run(ctx)
+	}
+	waiting, stop := workflow.WithCancel(ctx)
+	workflow.Go(waiting, func(ctx workflow.Context) {
+		if err := workflow.NewTimer(ctx, tasking.Patience).Get(ctx, nil); err == nil {
+			t.tellOfUntold(ctx)
+		}
+	})
+	count, err := t.run(ctx)
+	stop()
+	if err != nil || count.Failed > 0 {
+		t.tellOfUntold(ctx)
+	}
+	return count, err
+}
+
+// teamTasks are the workflows of an approved stack's teams, none until it is worked out what each is to do.
+type teamTasks struct {
+	manifest schemas.ManifestRef
+	plan     tasking.PlanResult
+	told     []workflow.ChildWorkflowFuture
+}
+
+func (t *teamTasks) run(ctx workflow.Context) (count TaskingCount, err error) {
 	var acts *tasking.Activities
-	var plan tasking.PlanResult
 	err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(ordersOptions, "work out what each team is to do")),
-		acts.Plan, tasking.PlanParams{Manifest: manifest}).Get(ctx, &plan)
+		acts.Plan, tasking.PlanParams{Manifest: t.manifest}).Get(ctx, &t.plan)
 	if err != nil {
 		return count, err
 	}
-	told := make([]workflow.ChildWorkflowFuture, len(plan.Teams))
-	for i, team := range plan.Teams {
-		ctx := workflow.WithChildOptions(ctx, childOptions(BoroughWorkflowID(manifest.NightID, team.Name),
-			fmt.Sprintf("%s: %d suspects on the stack of %s, %d orders", team.Name, team.Suspects, manifest.AsOf, team.Orders)))
-		told[i] = workflow.ExecuteChildWorkflow(ctx, BoroughTasking, BoroughParams{manifest, team.Name})
+	t.told = make([]workflow.ChildWorkflowFuture, len(t.plan.Teams))
+	for i, team := range t.plan.Teams {
+		ctx := workflow.WithChildOptions(ctx, childOptions(BoroughWorkflowID(t.manifest.NightID, team.Name),
+			fmt.Sprintf("%s: %d suspects on the stack of %s, %d orders", team.Name, team.Suspects, t.manifest.AsOf, team.Orders)))
+		t.told[i] = workflow.ExecuteChildWorkflow(ctx, BoroughTasking, BoroughParams{t.manifest, team.Name})
 	}
-	watched := workflow.GetVersion(ctx, "tell of the untold", workflow.DefaultVersion, 1) == 1
-	if watched {
-		waiting, stop := workflow.WithCancel(ctx)
-		defer stop()
-		workflow.Go(waiting, func(ctx workflow.Context) {
-			if err := workflow.NewTimer(ctx, tasking.Patience).Get(ctx, nil); err == nil {
-				tellOfUntold(ctx, manifest, plan.Teams, told)
-			}
-		})
-	}
-	for i, f := range told {
+	for i, f := range t.told {
 		var delivered tasking.DeliverResult
 		err := f.Get(ctx, &delivered)
 		var told *temporal.ChildWorkflowExecutionAlreadyStartedError
@@ -120,7 +135,7 @@ func taskTeams(ctx workflow.Context, manifest schemas.ManifestRef) (count Taskin
 			continue
 		}
 		if err != nil {
-			workflow.GetLogger(ctx).Error("a team was not told", "borough", plan.Teams[i].Name, "error", err)
+			workflow.GetLogger(ctx).Error("a team was not told", "borough", t.plan.Teams[i].Name, "error", err)
 			count.Failed++
 			continue
 		}
@@ -136,27 +151,27 @@ func taskTeams(ctx workflow.Context, manifest schemas.ManifestRef) (count Taskin
 			count.Outdated++
 		}
 	}
-	if watched && count.Failed > 0 {
-		tellOfUntold(ctx, manifest, plan.Teams, told)
-	}
 	return count, ctx.Err()
 }
 
-// tellOfUntold tells those who run the system which teams have not been told of an approved stack, whatever keeps them.
-func tellOfUntold(ctx workflow.Context, manifest schemas.ManifestRef, teams []tasking.Team, told []workflow.ChildWorkflowFuture) {
+// tellOfUntold tells those who run the system which teams have not been told of the stack, whatever keeps them.
+func (t *teamTasks) tellOfUntold(ctx workflow.Context) {
 	var names []string
-	for i, f := range told {
+	if len(t.told) == 0 {
+		names = append(names, "every team") // what each is to be told could not be worked out
+	}
+	for i, f := range t.told {
 		var before *temporal.ChildWorkflowExecutionAlreadyStartedError
 		if !f.IsReady() {
-			names = append(names, teams[i].Name)
+			names = append(names, t.plan.Teams[i].Name)
 		} else if err := f.Get(ctx, nil); err != nil && !errors.As(err, &before) {
-			names = append(names, teams[i].Name)
+			names = append(names, t.plan.Teams[i].Name)
 		}
 	}
 	if len(names) == 0 {
 		return
 	}
-	if err := alert(ctx, operations.TeamsUntold(manifest.AsOf, workflow.Now(ctx), names)); err != nil {
+	if err := alert(ctx, operations.TeamsUntold(t.manifest.AsOf, workflow.Now(ctx), names)); err != nil {
 		workflow.GetLogger(ctx).Error("nobody could be told that teams were not", "error", err)
 	}
 }

@@ -54,6 +54,7 @@ const (
 	KindScheduleMissing = "schedule_missing"
 	KindSchedulePaused  = "schedule_paused"
 	KindTeamUntold      = "team_untold"
+	KindTeamsUnknown    = "teams_unknown"
 	KindAddressUnmet    = "address_unmet"
 	KindMessageRefused  = "message_refused"
 	KindOrdersLate      = "orders_late"
@@ -121,6 +122,12 @@ func (a *Activities) Inspect(ctx context.Context, p InspectParams) (r InspectRes
 		return r, nil
 	}
 	trouble, err := tasking.Trouble(ctx, a.Store, now())
+	if casework.Unreadable(err) { // which must not hide what else was found
+		r.Findings = append(r.Findings, Finding{Kind: KindTeamsUnknown, About: current.Manifest.AsOf, At: p.Day.Start().UTC(),
+			Text: fmt.Sprintf("Whether the teams were told of the approved stack cannot be read: %v.", err),
+			Do:   "Mend that file from a copy of the store; starter tasking deliveries lists what was sent."})
+		return r, nil
+	}
 	r.Findings = append(r.Findings, troubled(p.Day, current.Manifest.AsOf, trouble)...)
 	return r, failure.Of(err)
 }
@@ -257,6 +264,7 @@ func title(f Finding) string {
 		KindScheduleMissing: "there is no schedule",
 		KindSchedulePaused:  "the schedule is paused",
 		KindTeamUntold:      "teams have not been told",
+		KindTeamsUnknown:    "nobody can tell whether the teams were told",
 		KindAddressUnmet:    "an address takes no mail",
 		KindMessageRefused:  "a message was refused",
 		KindOrdersLate:      "taskings are not up to date",

@@ -48,12 +48,12 @@ func FailedOrders(ctx context.Context, st *store.Store) (failed []FailedOrder, e
 		if errors.Is(err, store.ErrNotFound) {
 			continue // carried out meanwhile
 		}
-		var f FailedOrder
-		if err == nil {
-			err = json.Unmarshal(data, &f)
-		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", key, err)
+			return nil, err
+		}
+		var f FailedOrder
+		if err := json.Unmarshal(data, &f); err != nil {
+			return nil, fmt.Errorf("%s: %w", key, store.ErrDamaged)
 		}
 		failed = append(failed, f)
 	}

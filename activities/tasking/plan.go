@@ -69,10 +69,13 @@ func loadPlan(ctx context.Context, st *store.Store, n schemas.NightID, team stri
 
 func readPlan(ctx context.Context, st *store.Store, key string) (p plan, err error) {
 	data, err := st.Read(ctx, key)
-	if err == nil {
-		err = json.Unmarshal(data, &p)
+	if err != nil {
+		return p, err
 	}
-	return p, err
+	if err := json.Unmarshal(data, &p); err != nil {
+		return p, fmt.Errorf("%s: %w", key, store.ErrDamaged)
+	}
+	return p, nil
 }
 
 // allPlanned are all suspects of a night's plans, by reference.
@@ -128,10 +131,11 @@ func (a *Activities) plan(ctx context.Context, ref schemas.ManifestRef) (result 
 		p := b.plans[party.Name]
 		if i >= len(who.Owners())-1 && len(p.Suspects)+len(p.Left)+len(p.Orders) == 0 {
 			told, err := a.lastTold(ctx, party.Name)
-			if err != nil {
+			damaged := failure.Is(err, failure.DamagedArtifact) // which the team's own delivery says
+			if err != nil && !damaged {
 				return result, err
 			}
-			p.Quiet = told == nil || told.Suspects == 0
+			p.Quiet = !damaged && (told == nil || told.Suspects == 0)
 		}
 		data, err := json.Marshal(p)
 		if err == nil {
@@ -171,7 +175,7 @@ func (b *planner) earlier(ctx context.Context) error {
 		}
 		for _, key := range keys {
 			p, err := readPlan(ctx, b.a.Store, key)
-			if err != nil {
+			if err != nil && !casework.Unreadable(err) { // what a damaged one promised, nobody can tell
 				return err
 			}
 			for _, o := range p.Orders {

@@ -75,7 +75,7 @@ func untold(ctx context.Context, st *store.Store, night schemas.NightID) (names 
 	for _, key := range keys {
 		p, err := readPlan(ctx, st, key)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", key, err)
+			return nil, err
 		}
 		slug := strings.TrimSuffix(strings.TrimPrefix(key, plansFolder(night)), ".json")
 		if p.Quiet || p.Team == "" && len(p.Suspects)+len(p.Left)+len(p.Orders) == 0 {
