@@ -28,21 +28,23 @@ type TaskingCount struct {
 
 // BoroughParams names the approved stack and the team to be tasked.
 type BoroughParams struct {
-	Manifest schemas.ManifestRef `json:"manifest"`
-	Team     string              `json:"team"`
+	Manifest schemas.ManifestRef `json:"manifest,omitzero"`
+	// Revoked is given instead of Manifest when the approval of that night was taken back.
+	Revoked schemas.NightID `json:"revoked,omitzero"`
+	Team    string          `json:"team"`
 }
 
 // BoroughTasking tasks one team (a borough's, the central desk, a specialist team) with its part of an
 // approved stack: first its taskings are brought up to date, then its digest says so.
 func BoroughTasking(ctx workflow.Context, p BoroughParams) (result tasking.DeliverResult, err error) {
-	if err := label(ctx, p.Manifest.NightID, AttributeBorough.ValueSet(p.Team)); err != nil {
+	if err := label(ctx, p.about(), AttributeBorough.ValueSet(p.Team)); err != nil {
 		return result, err
 	}
 	var acts *tasking.Activities
 	var ordered tasking.OrderResult
 	if workflow.GetVersion(ctx, "orders first", workflow.DefaultVersion, 1) == 1 {
 		ctx := workflow.WithActivityOptions(ctx, summarised(ordersOptions, "orders for "+p.Team))
-		if err := workflow.ExecuteActivity(ctx, acts.Order, tasking.OrderParams{Manifest: p.Manifest, Team: p.Team}).Get(ctx, &ordered); err != nil {
+		if err := workflow.ExecuteActivity(ctx, acts.Order, tasking.OrderParams{Manifest: p.Manifest, Revoked: p.Revoked, Team: p.Team}).Get(ctx, &ordered); err != nil {
 			return result, err
 		}
 		if ordered.Outdated {
@@ -50,12 +52,12 @@ func BoroughTasking(ctx workflow.Context, p BoroughParams) (result tasking.Deliv
 		}
 	}
 	delivery := workflow.WithActivityOptions(ctx, summarised(deliveryOptions, "digest for "+p.Team))
-	err = workflow.ExecuteActivity(delivery, acts.Deliver, tasking.DeliverParams{Manifest: p.Manifest, Team: p.Team}).Get(ctx, &result)
+	err = workflow.ExecuteActivity(delivery, acts.Deliver, tasking.DeliverParams{Manifest: p.Manifest, Revoked: p.Revoked, Team: p.Team}).Get(ctx, &result)
 	result.LateOrders = ordered.Failed
 	// Recorded runs knew neither.
 	if result.LateOrders+result.LateAddresses > 0 {
-		child := workflow.WithChildOptions(ctx, childOptions(LateWorkflowID(p.Manifest.NightID, p.Team),
-			fmt.Sprintf("%s: %d orders and %d addresses of %s are tried again", p.Team, result.LateOrders, result.LateAddresses, p.Manifest.AsOf)))
+		child := workflow.WithChildOptions(ctx, childOptions(lateWorkflowID(schemas.Occasion(p.Manifest.NightID, p.Revoked), p.Team),
+			fmt.Sprintf("%s: %d orders and %d addresses are tried again", p.Team, result.LateOrders, result.LateAddresses)))
 		late := workflow.ExecuteChildWorkflow(child, LateTasking, p).GetChildWorkflowExecution().Get(ctx, nil)
 		var runs *temporal.ChildWorkflowExecutionAlreadyStartedError
 		if late != nil && !errors.As(late, &runs) {
@@ -63,6 +65,14 @@ func BoroughTasking(ctx workflow.Context, p BoroughParams) (result tasking.Deliv
 		}
 	}
 	return result, err
+}
+
+// about is the night that is told of.
+func (p BoroughParams) about() schemas.NightID {
+	if p.Revoked != (schemas.NightID{}) {
+		return p.Revoked
+	}
+	return p.Manifest.NightID
 }
 
 // LateResult is what became of what was late.
@@ -74,21 +84,22 @@ type LateResult struct {
 // LateTasking tries again, for three days, what of a team's tasking failed: orders, and addresses that did not take the digest. Nobody
 // waits for it, and the one does not wait for the other.
 func LateTasking(ctx workflow.Context, p BoroughParams) (result LateResult, err error) {
-	if err := label(ctx, p.Manifest.NightID, AttributeBorough.ValueSet(p.Team)); err != nil {
+	if err := label(ctx, p.about(), AttributeBorough.ValueSet(p.Team)); err != nil {
 		return result, err
 	}
 	var acts *tasking.Activities
 	orders := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(lateOptions, "late orders for "+p.Team)),
-		acts.Order, tasking.OrderParams{Manifest: p.Manifest, Team: p.Team, Late: true})
+		acts.Order, tasking.OrderParams{Manifest: p.Manifest, Revoked: p.Revoked, Team: p.Team, Late: true})
 	digest := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(lateOptions, "late addresses of "+p.Team)),
-		acts.Deliver, tasking.DeliverParams{Manifest: p.Manifest, Team: p.Team, Late: true})
+		acts.Deliver, tasking.DeliverParams{Manifest: p.Manifest, Revoked: p.Revoked, Team: p.Team, Late: true})
 	return result, errors.Join(orders.Get(ctx, &result.Orders), digest.Get(ctx, &result.Deliver))
 }
 
 // taskTeams starts a workflow for each team and waits until each has been told, or cannot be. One team's
-// failure is no other's; those who run the system are told of it, and of who still waits when Patience is over.
-func taskTeams(ctx workflow.Context, manifest schemas.ManifestRef) (TaskingCount, error) {
-	t := &teamTasks{manifest: manifest}
+// failure is no other's; those who run the system are told of it, and of who still waits when Patience is over. The teams follow the
+// approval of the stack of manifest or, given instead, that the approval of the night revoked was taken back.
+func taskTeams(ctx workflow.Context, manifest schemas.ManifestRef, revoked schemas.NightID) (TaskingCount, error) {
+	t := &teamTasks{manifest: manifest, revoked: revoked}
 	if workflow.GetVersion(ctx, "tell of the untold", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
 		return t.run(ctx)
 	}
@@ -106,25 +117,30 @@ func taskTeams(ctx workflow.Context, manifest schemas.ManifestRef) (TaskingCount
 	return count, err
 }
 
-// teamTasks are the workflows of an approved stack's teams, none until it is worked out what each is to do.
+// teamTasks are the workflows of the teams, none until it is worked out what each is to do.
 type teamTasks struct {
 	manifest schemas.ManifestRef
+	revoked  schemas.NightID
 	plan     tasking.PlanResult
 	told     []workflow.ChildWorkflowFuture
 }
 
 func (t *teamTasks) run(ctx workflow.Context) (count TaskingCount, err error) {
+	occasion, of := schemas.Occasion(t.manifest.NightID, t.revoked), " of "+t.manifest.AsOf.String()
+	if t.revoked != (schemas.NightID{}) {
+		of = ", now that the approval of night " + t.revoked.String() + " was taken back"
+	}
 	var acts *tasking.Activities
 	err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(ordersOptions, "work out what each team is to do")),
-		acts.Plan, tasking.PlanParams{Manifest: t.manifest}).Get(ctx, &t.plan)
+		acts.Plan, tasking.PlanParams{Manifest: t.manifest, Revoked: t.revoked}).Get(ctx, &t.plan)
 	if err != nil {
 		return count, err
 	}
 	t.told = make([]workflow.ChildWorkflowFuture, len(t.plan.Teams))
 	for i, team := range t.plan.Teams {
-		ctx := workflow.WithChildOptions(ctx, childOptions(BoroughWorkflowID(t.manifest.NightID, team.Name),
-			fmt.Sprintf("%s: %d suspects on the stack of %s, %d orders", team.Name, team.Suspects, t.manifest.AsOf, team.Orders)))
-		t.told[i] = workflow.ExecuteChildWorkflow(ctx, BoroughTasking, BoroughParams{t.manifest, team.Name})
+		ctx := workflow.WithChildOptions(ctx, childOptions(boroughWorkflowID(occasion, team.Name),
+			fmt.Sprintf("%s: %d suspects on the stack%s, %d orders", team.Name, team.Suspects, of, team.Orders)))
+		t.told[i] = workflow.ExecuteChildWorkflow(ctx, BoroughTasking, BoroughParams{t.manifest, t.revoked, team.Name})
 	}
 	for i, f := range t.told {
 		var delivered tasking.DeliverResult
@@ -171,7 +187,7 @@ func (t *teamTasks) tellOfUntold(ctx workflow.Context) {
 	if len(names) == 0 {
 		return
 	}
-	if err := alert(ctx, operations.TeamsUntold(t.manifest.AsOf, workflow.Now(ctx), names)); err != nil {
+	if err := alert(ctx, operations.TeamsUntold(BoroughParams{t.manifest, t.revoked, ""}.about().AsOf, workflow.Now(ctx), names)); err != nil {
 		workflow.GetLogger(ctx).Error("nobody could be told that teams were not", "error", err)
 	}
 }

@@ -15,6 +15,17 @@ import (
 // slow disk or mail server does not look like one.
 const deadWorker = 30 * time.Second
 
+// ComputeQueue is the task queue of what takes long and much memory, beside the one that a deployment has configured. Its
+// workers take few tasks at a time, and everything else passes them by: an officer's decision, a delivery, a tasking and the
+// watch never wait until a stage of six hours is over.
+func ComputeQueue(taskQueue string) string { return taskQueue + "-compute" }
+
+// computing sends the activities of a context to the workers that compute. Where a stage was sent is no part of what a
+// replay compares: nights of builds that had one queue go on.
+func computing(ctx workflow.Context) workflow.Context {
+	return workflow.WithTaskQueue(ctx, ComputeQueue(workflow.GetInfo(ctx).TaskQueueName))
+}
+
 // stageOptions suit a stage of a night: minutes to hours of work over files.
 var stageOptions = workflow.ActivityOptions{
 	StartToCloseTimeout: 6 * time.Hour,
@@ -33,8 +44,8 @@ var stageOptions = workflow.ActivityOptions{
 var shortOptions = workflow.ActivityOptions{
 	StartToCloseTimeout: time.Minute,
 	HeartbeatTimeout:    deadWorker,
-	// Then the person is told, and may try again: nothing is lost by that.
-	ScheduleToCloseTimeout: 10 * time.Minute,
+	// Then the person is told, and may try again: nothing is lost by that. A worker that died is noticed before.
+	ScheduleToCloseTimeout: 2 * time.Minute,
 	RetryPolicy: &temporal.RetryPolicy{
 		InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 15 * time.Second,
 	},
@@ -104,6 +115,16 @@ var applyOptions = workflow.LocalActivityOptions{
 	ScheduleToCloseTimeout: time.Minute,
 	RetryPolicy: &temporal.RetryPolicy{
 		InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second,
+	},
+}
+
+// patientOptions suit a look without which nothing can go on: it is taken for as long as that takes, and the history
+// holds one activity.
+var patientOptions = workflow.ActivityOptions{
+	StartToCloseTimeout: time.Minute,
+	RetryPolicy: &temporal.RetryPolicy{
+		InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute,
+		MaximumAttempts: math.MaxInt32, // without one the SDK's test environment gives up after ten
 	},
 }
 

@@ -62,7 +62,7 @@ func begin(ctx workflow.Context, request schemas.NightRequest) (*night, error) {
 // published the one it had.
 func (n *night) claim(ctx workflow.Context) error {
 	var acts *nightly.Activities
-	claimed, err := once(ctx, n, "claim", acts.Claim, []nightly.ClaimParams{{AsOf: n.progress.Night.AsOf, Request: n.request}})
+	claimed, err := once(ctx, n, "claim", acts.Claim, []nightly.ClaimParams{{AsOf: n.progress.Night.AsOf, Request: n.request, Now: workflow.Now(ctx)}})
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func fanOut[P any, R done](ctx workflow.Context, n *night, name string, activity
 		for i := range list {
 			list[i] = params(n.progress.Night, i, count)
 		}
-		results, err := once(ctx, n, name, activity, list)
+		results, err := once(computing(ctx), n, name, activity, list)
 		if !sealed(err) {
 			return results, err
 		}
@@ -213,6 +213,15 @@ func reason(err error) string {
 		return app.Message()
 	}
 	return err.Error()
+}
+
+// because is reason with the failure's type before it.
+func because(err error) string {
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) && app.Type() != "" {
+		return app.Type() + ": " + app.Message()
+	}
+	return reason(err)
 }
 
 // show writes the tables that the UI shows.

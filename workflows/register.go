@@ -10,7 +10,7 @@ import (
 	"harmstack/activities/tasking"
 )
 
-// TaskQueue is where the workers listen when nobody says otherwise.
+// TaskQueue is where the workers listen when nobody says otherwise; for stages they listen at its ComputeQueue too.
 const TaskQueue = "harmstack"
 
 // Activities are what a worker runs beside the workflows.
@@ -28,6 +28,8 @@ type Activities struct {
 func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(NightlyRun)
 	r.RegisterWorkflow(Decision)
+	r.RegisterWorkflow(Revoke)
+	r.RegisterWorkflow(Retask)
 	r.RegisterWorkflow(BoroughTasking)
 	r.RegisterWorkflow(LateTasking)
 	r.RegisterWorkflow(Tasking)
@@ -35,9 +37,15 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(Retention)
 }
 
-// Register registers everything that a worker runs.
+// Register registers everything that a worker runs. Both of a deployment's workers know all activities: a build that had one
+// queue has sent stages to it.
 func Register(r worker.Registry, a Activities) {
 	RegisterWorkflows(r)
+	RegisterActivities(r, a)
+}
+
+// RegisterActivities registers the activities alone, for the worker that computes.
+func RegisterActivities(r worker.ActivityRegistry, a Activities) {
 	r.RegisterActivity(a.Nightly)
 	r.RegisterActivity(a.Decision)
 	r.RegisterActivity(a.Tasking)

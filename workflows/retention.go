@@ -20,7 +20,8 @@ func Retention(ctx workflow.Context, request RetentionRequest) (retention.Dispos
 	var acts *retention.Activities
 	var result retention.DisposeResult
 	params := retention.DisposeParams{Now: workflow.Now(ctx), DryRun: request.DryRun}
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(stageOptions, "dispose of what is over its time")), acts.Dispose, params).Get(ctx, &result)
+	disposing := workflow.WithActivityOptions(computing(ctx), summarised(stageOptions, "dispose of what is over its time"))
+	err := workflow.ExecuteActivity(disposing, acts.Dispose, params).Get(ctx, &result)
 	if err == nil {
 		workflow.SetCurrentDetails(ctx, disposals(request, result))
 	}

@@ -33,6 +33,7 @@ import (
 	"harmstack/activities/tasking"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/reference"
 )
 
 // letters are the messages that were written, by the local part of the first addressee, decoded enough to be searched.
@@ -221,7 +222,7 @@ func (d *deployment) mailTo(t *testing.T, s *mailServer) {
 		t.Fatal("the example says otherwise")
 	}
 	d.acts.Tasking.Mailer, d.acts.Operations.Mailer = mailer, mailer
-	d.acts.Tasking.Teams = func() (*teams.Teams, error) { return teams.Parse([]byte(declared), os.Getenv) }
+	d.acts.Tasking.Teams = func() (*teams.Teams, error) { return teams.Parse([]byte(declared), os.Getenv, reference.Default()) }
 	d.acts.Operations.Teams = d.acts.Tasking.Teams
 }
 
@@ -369,7 +370,7 @@ func TestOneDeadline(t *testing.T) {
 	d := newDeployment(t, threeSuspects()...)
 	send, hide := d.acts.Tasking.SendOrder, d.acts.Tasking.Pseudonym
 	longer := strings.Replace(string(teams.Example()), "lead: 8h", "lead: 12h", 1)
-	who, err := teams.Parse([]byte(longer), os.Getenv)
+	who, err := teams.Parse([]byte(longer), os.Getenv, reference.Default())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -425,7 +426,7 @@ func TestWebhookIsLeftAlone(t *testing.T) {
 	const hackney = `  Hackney: {mail: ["Hackney VAWG <vawg.hackney@example.police.uk>"]`
 	declared := strings.Replace(string(teams.Example()), hackney, hackney+`, webhook: {url: "`+system.URL+`", secret_env: HOOK}`, 1)
 	d.acts.Tasking.Teams = func() (*teams.Teams, error) {
-		return teams.Parse([]byte(declared), func(string) string { return "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32)) })
+		return teams.Parse([]byte(declared), func(string) string { return "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32)) }, reference.Default())
 	}
 	d.life(t, func(env *testsuite.TestWorkflowEnvironment, _ func(string, func())) { now = env.Now })
 	mu.Lock()

@@ -31,9 +31,10 @@ var (
 type Order struct {
 	Reference string          `json:"reference"`
 	Night     schemas.NightID `json:"night"`
-	// OnStack: the suspect is on the night's stack, and the fields below are filled in. Else Reason says
-	// why not.
-	OnStack     bool                 `json:"on_stack"`
+	// OnStack: the suspect is on the night's stack, and the fields below are filled in.
+	OnStack bool `json:"on_stack"`
+	// Reason says why the suspect is not on the stack, or that the stack is the approved one again because a later
+	// approval was taken back.
 	Reason      string               `json:"reason,omitempty"`
 	Owner       string               `json:"owner,omitempty"` // the team of the owner borough
 	Position    int64                `json:"position,omitempty"`
@@ -54,6 +55,8 @@ type Command struct {
 	Do      string // what the Request asks for, one of schemas.Do…
 	Request *schemas.TaskingRequest
 	Chase   bool // the next step of the chase, if it is due
+	// Revoked are the nights whose approval was taken back: an order stands though one of them has spoken since.
+	Revoked []schemas.NightID
 }
 
 // Apply does a command to a tasking, nil for none, and returns it as it is then. A command that changes
@@ -104,8 +107,11 @@ func change(t *schemas.Tasking, c Command, e schemas.TaskingEvent) *schemas.Task
 		e.By, e.Reason = schemas.TrimSpace(c.Request.By), schemas.TrimSpace(c.Request.Note)
 	}
 	if c.Order != nil {
-		e.Night = &c.Order.Night
-		next.Night = c.Order.Night
+		e.Reason = c.Order.Reason
+		if c.Order.Night != (schemas.NightID{}) { // else no stack is approved any more
+			e.Night = &c.Order.Night
+			next.Night = c.Order.Night
+		}
 	}
 	next.Version = e.Number
 	next.Events = append(slices.Clip(t.Events), e)
@@ -145,7 +151,7 @@ func order(t *schemas.Tasking, c Command, who *teams.Teams) *schemas.Tasking {
 		give(t, o.Owner, schemas.TaskingIssued, c, who)
 		return know(t, o)
 	}
-	if o.Night.Before(t.Night) {
+	if o.Night.Before(t.Night) && !slices.Contains(c.Revoked, t.Night) {
 		return t // a newer night has spoken
 	}
 	if !o.OnStack {
@@ -197,7 +203,7 @@ func leave(t *schemas.Tasking, c Command) *schemas.Tasking {
 	if t.State == schemas.TaskingClosed {
 		kind = schemas.EventLeft
 	}
-	next := change(t, c, schemas.TaskingEvent{Kind: kind, Team: t.Team, Reason: c.Order.Reason})
+	next := change(t, c, schemas.TaskingEvent{Kind: kind, Team: t.Team})
 	next.OnStack, next.Placed = false, false
 	if t.State != schemas.TaskingClosed {
 		enter(next, schemas.TaskingStoodDown, c.At)

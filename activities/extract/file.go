@@ -272,8 +272,8 @@ func isLZ4(p *parquet.File, leaf int) bool {
 
 // Forms of a column beside its types.
 const (
-	Absent = "absent" // the file lacks it: every value is null
-	Text   = "text"   // of CSV and of databases, which became a typed file
+	Absent = schemas.FormAbsent // the file lacks it: every value is null
+	Text   = "text"             // of CSV and of databases, which became a typed file
 )
 
 // describe says in words how a column is held, as far as an operator might want to know that it has changed.

@@ -7,6 +7,8 @@ package failure
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"syscall"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -41,6 +43,9 @@ const (
 	StaleNight           = "StaleNight"           // another stack was approved since the night was compared
 	QualityGateFailed    = "QualityGateFailed"    // checks block the approval, and no override was given
 	Overtaken            = "Overtaken"            // a newer approved night is current
+	Revoked              = "Revoked"              // the approval of the night was taken back already
+	NotCurrent           = "NotCurrent"           // an approval to be taken back is not the current one
+	FutureNight          = "FutureNight"          // the date of the night is later than yesterday in London
 	NotRecorded          = "NotRecorded"          // a decision could not be recorded in time
 	DeliveryRefused      = "DeliveryRefused"      // the other side refuses the message for good
 	NotYet               = "NotYet"               // the other side asked to be left alone for now; it is tried again
@@ -66,6 +71,17 @@ func Later(err error, wait time.Duration) error {
 func Is(err error, kind string) bool {
 	var app *temporal.ApplicationError
 	return errors.As(err, &app) && app.Type() == kind
+}
+
+// Waiting is Of for an act that a person waits for: a store that has no room, or may not be written to, is told at once
+// as NotRecorded. The same act succeeds when that is mended.
+func Waiting(err error) error {
+	for _, is := range []error{store.ErrFull, fs.ErrPermission, syscall.EROFS} {
+		if errors.Is(err, is) {
+			return Permanent(NotRecorded, err)
+		}
+	}
+	return Of(err)
 }
 
 // Of turns an error of the packages below into what an activity returns: a permanent failure when it is
@@ -104,6 +120,8 @@ func Of(err error) error {
 		{publish.ErrOtherManifest, OtherManifest},
 		{publish.ErrStale, StaleNight},
 		{publish.ErrOvertaken, Overtaken},
+		{publish.ErrRevoked, Revoked},
+		{publish.ErrNotCurrent, NotCurrent},
 		{publish.ErrBlocked, QualityGateFailed},
 	} {
 		if errors.Is(err, p.is) {

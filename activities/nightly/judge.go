@@ -10,11 +10,7 @@ import (
 
 // judge compares the night with those before it: of each date the newest revision that may serve as a measure, those from the
 // same source before any others.
-func (a *Activities) judge(ctx context.Context, m schemas.Manifest, stack []schemas.Ranked) ([]schemas.CheckOutcome, error) {
-	nights, err := publish.Nights(ctx, a.Store)
-	if err != nil {
-		return nil, err
-	}
+func (a *Activities) judge(ctx context.Context, m schemas.Manifest, nights []publish.Night, stack []schemas.Ranked) ([]schemas.CheckOutcome, error) {
 	var same, others []schemas.Manifest
 	for i := len(nights) - 1; i >= 0 && len(same) < a.Checks.History; i-- {
 		id := nights[i].ID

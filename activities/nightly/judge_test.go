@@ -12,6 +12,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"harmstack/activities/extract"
+	"harmstack/activities/publish"
 	"harmstack/activities/quality"
 	"harmstack/activities/source"
 	"harmstack/activities/store"
@@ -112,7 +113,11 @@ func (a *Activities) published(t *testing.T, m schemas.Manifest, decision string
 
 func (a *Activities) rowsFell(t *testing.T, m schemas.Manifest) string {
 	t.Helper()
-	outcomes, err := a.judge(t.Context(), m, nil)
+	nights, err := publish.Nights(t.Context(), a.Store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outcomes, err := a.judge(t.Context(), m, nights, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,31 +55,32 @@ func (r PublishResult) Done() (int64, string) {
 // comparison, so that none of them can still become the one approved last.
 func (a *Activities) Publish(ctx context.Context, p PublishParams) (PublishResult, error) {
 	return stage(ctx, a, &task{night: p.Night, stage: "publish", inputs: p.Ranked.files(), doubt: true}, func(*atomic.Int64) (r PublishResult, err error) {
+		var line *publish.Line
 		m, ref, err := publish.LoadManifest(ctx, a.Store, p.Night)
 		if sealed, sealedErr := publish.Sealed(ctx, a.Store, p.Night); sealedErr != nil {
 			return r, sealedErr
 		} else if !sealed {
-			if m, ref, err = a.seal(ctx, p); err != nil {
-				return r, err
+			if m, ref, line, err = a.seal(ctx, p); err == nil {
+				err = line.Again(ctx) // another may have been published at the same moment
 			}
-		} else if err != nil {
+		} else if err == nil {
+			line, err = publish.Look(ctx, a.Store)
+		}
+		if err != nil {
 			return r, err
 		}
 		r.Manifest, r.Changes, r.Checks, r.Code = ref, *m.Changes, m.Checks, m.Code
 		r.Ranking, _ = m.Output(schemas.RankingFile)
-		if r.Superseded, err = publish.Settle(ctx, a.Store, p.Night, time.Now()); err != nil || r.Superseded {
-			return r, err
-		}
-		r.Supersedes, err = publish.SupersedeOlder(ctx, a.Store, p.Night, time.Now())
+		r.Superseded, r.Supersedes, err = line.Settle(ctx, p.Night, time.Now())
 		return r, err
 	})
 }
 
-// seal writes what is still missing of the night, the manifest last.
-func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manifest, ref schemas.ManifestRef, err error) {
+// seal writes what is still missing of the night, the manifest last, beside the nights as they stood before.
+func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manifest, ref schemas.ManifestRef, line *publish.Line, err error) {
 	model, err := loadModel(p.Model)
 	if err != nil {
-		return m, ref, err
+		return m, ref, line, err
 	}
 	m = schemas.Manifest{NightID: p.Night, RowsRead: p.Scored.RowsRead, Dispositions: p.Scored.Dispositions, Suspects: p.Ranked.Ranking.Rows,
 		Facts: p.Scored.Facts, Cut: p.Ranked.Cut, Basis: a.tables().Basis(model), Inputs: []schemas.ArtifactRef{p.Extracted.Source}, Code: a.Code}
@@ -99,47 +100,50 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 	made = append(made, p.Checked.Quarantine, p.Ranked.Ranking, p.Ranked.Stack, p.Ranked.StackCSV, p.Ranked.Contributions)
 	for _, o := range made {
 		if o, err = a.bringHome(ctx, p.Night, o); err != nil {
-			return m, ref, err
+			return m, ref, line, err
 		}
 		m.Outputs = append(m.Outputs, o)
 	}
-	if _, err := publish.SupersedeOlder(ctx, a.Store, p.Night, time.Now()); err != nil {
-		return m, ref, err
+	if line, err = publish.Look(ctx, a.Store); err != nil {
+		return m, ref, line, err
+	}
+	if _, err := line.SupersedeOlder(ctx, p.Night, time.Now()); err != nil {
+		return m, ref, line, err
 	}
 	page := report.Page{Model: model}
 	if page.Stack, err = readAll[schemas.Ranked](ctx, a.Store, m, schemas.StackFile); err != nil {
-		return m, ref, err
+		return m, ref, line, err
 	}
 	if page.Contributions, err = readAll[schemas.Contribution](ctx, a.Store, m, schemas.ContributionsFile); err != nil {
-		return m, ref, err
+		return m, ref, line, err
 	}
-	if page.Changes, err = a.compare(ctx, &m, model, page.Stack); err != nil {
-		return m, ref, err
+	if page.Changes, err = a.compare(ctx, &m, line, model, page.Stack); err != nil {
+		return m, ref, line, err
 	}
 	changes, err := a.Store.Write(ctx, p.Night.Path()+"/"+schemas.ChangesFile, schemas.ChangeSchema, rowsOf(page.Changes))
 	if err != nil {
-		return m, ref, err
+		return m, ref, line, err
 	}
 	m.Outputs = append(m.Outputs, changes)
 	everybody := report.NewCollector(p.Night.AsOf, m.Suspects, model.Depth)
 	if err := read(ctx, a.Store, p.Ranked.Ranking, everybody.Add); err != nil {
-		return m, ref, err
+		return m, ref, line, err
 	}
 	if page.Distribution, err = everybody.Distribution(); err != nil {
-		return m, ref, err
+		return m, ref, line, err
 	}
-	if m.Checks, err = a.judge(ctx, m, page.Stack); err != nil {
-		return m, ref, err
+	if m.Checks, err = a.judge(ctx, m, line.Nights, page.Stack); err != nil {
+		return m, ref, line, err
 	}
 	page.Manifest = m
 	html, err := a.Store.Write(ctx, p.Night.Path()+"/"+schemas.ReportFile, "", func(w io.Writer) (int64, error) { return 0, report.Write(w, page) })
 	if err != nil {
-		return m, ref, err
+		return m, ref, line, err
 	}
 	m.Outputs = append(m.Outputs, html)
 	record("publish", Origin{Code: a.Code}, []schemas.ArtifactRef{changes, html}, "rank")
 	ref, err = publish.Publish(ctx, a.Store, m)
-	return m, ref, err
+	return m, ref, line, err
 }
 
 // bringHome copies a file that an earlier revision's stages left, so that the night's folder is whole
@@ -164,9 +168,9 @@ func (a *Activities) bringHome(ctx context.Context, id schemas.NightID, o schema
 }
 
 // compare finds what changed since the stack approved last, and notes in the manifest which that was.
-func (a *Activities) compare(ctx context.Context, m *schemas.Manifest, model schemas.Model, stack []schemas.Ranked) ([]schemas.Change, error) {
+func (a *Activities) compare(ctx context.Context, m *schemas.Manifest, line *publish.Line, model schemas.Model, stack []schemas.Ranked) ([]schemas.Change, error) {
 	c := publish.Comparison{Stack: stack, AsOf: m.AsOf, WindowDays: model.WindowDays}
-	ref, before, err := publish.Baseline(ctx, a.Store, m.NightID)
+	ref, before, err := line.Baseline(ctx, m.NightID)
 	if err != nil {
 		return nil, err
 	}

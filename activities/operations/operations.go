@@ -43,11 +43,13 @@ type Activities struct {
 type Scheduling struct {
 	Missing, Paused bool   // the nightly schedule
 	Stage           string // of the night, when it is running
+	Ended           string // how its last run ended, when that was not well and none is running
 }
 
 // The kinds of findings.
 const (
 	KindSourceLate      = "source_late"
+	KindNightFailed     = "night_failed"
 	KindNightMissing    = "night_missing"
 	KindDecisionPending = "decision_pending"
 	KindCurrentOld      = "current_old"
@@ -78,6 +80,12 @@ func SourceLate(asOf schemas.Date, until time.Time, why string) Finding {
 		Do:   fmt.Sprintf("Have the export mended, then start the night by hand: starter run --as-of %s takes what is there, with --wait it waits again.", asOf)}
 }
 
+// NightFailed is the finding that a night ended without a stack.
+func NightFailed(asOf schemas.Date, at time.Time, why string) Finding {
+	return Finding{KindNightFailed, asOf, at.UTC(), fmt.Sprintf("The night of %s failed: %s.", asOf, strings.TrimRight(why, ".")),
+		fmt.Sprintf("Mend what it says, then: starter run --as-of %s. starter doctor tells what is not reachable.", asOf)}
+}
+
 // InspectParams is the day of the report.
 type InspectParams struct {
 	Day schemas.Date `json:"day"`
@@ -88,11 +96,11 @@ type InspectResult struct {
 	Findings []Finding `json:"findings"`
 }
 
-// TeamsUntold is the finding that teams have not been told of an approved stack.
+// TeamsUntold is the finding that teams have not been told that the stack of a date is approved, or is not any more.
 func TeamsUntold(asOf schemas.Date, at time.Time, teams []string) Finding {
 	names := enumerate(slices.Sorted(slices.Values(teams)))
 	return Finding{Kind: KindTeamUntold, About: asOf, At: at.UTC(),
-		Text: fmt.Sprintf("Not told yet of the approved stack of %s: %s.", asOf, names),
+		Text: fmt.Sprintf("Not told yet of the decision on the stack of %s: %s.", asOf, names),
 		Do: "Tell them by telephone. Look in the web UI why: the workflows borough-" + asOf.String() + "-…; starter tasking deliveries --state refused lists what a mail server " +
 			"refused. When it is mended, reset those workflows; those that still run try again by themselves."}
 }
@@ -118,17 +126,22 @@ func (a *Activities) Inspect(ctx context.Context, p InspectParams) (r InspectRes
 		}
 	}
 	r.Findings = inspect(p.Day, nights, current, known, a.Watch)
-	if current == nil {
-		return r, nil
+	last, err := publish.LastRecord(ctx, a.Store)
+	if err != nil || last == nil {
+		return r, failure.Of(err)
+	}
+	about := last.Manifest.AsOf
+	if revoked := last.Revocation(); revoked != nil {
+		about = revoked.Manifest.AsOf
 	}
 	trouble, err := tasking.Trouble(ctx, a.Store, now())
 	if casework.Unreadable(err) { // which must not hide what else was found
-		r.Findings = append(r.Findings, Finding{Kind: KindTeamsUnknown, About: current.Manifest.AsOf, At: p.Day.Start().UTC(),
-			Text: fmt.Sprintf("Whether the teams were told of the approved stack cannot be read: %v.", err),
+		r.Findings = append(r.Findings, Finding{Kind: KindTeamsUnknown, About: about, At: p.Day.Start().UTC(),
+			Text: fmt.Sprintf("Whether the teams were told of the decision on the stack of %s cannot be read: %v.", about, err),
 			Do:   "Mend that file from a copy of the store; starter tasking deliveries lists what was sent."})
 		return r, nil
 	}
-	r.Findings = append(r.Findings, troubled(p.Day, current.Manifest.AsOf, trouble)...)
+	r.Findings = append(r.Findings, troubled(p.Day, about, trouble)...)
 	return r, failure.Of(err)
 }
 
@@ -187,7 +200,9 @@ func inspect(day schemas.Date, nights []publish.Night, current *schemas.Current,
 		}
 		if known != nil && known.Stage != "" {
 			text += fmt.Sprintf(" It is still running: %s.", known.Stage)
-			do = "Wait for it, or look in the web UI what it waits for."
+			do = "Wait for it, or look what it waits for: starter status."
+		} else if known != nil && known.Ended != "" {
+			text += fmt.Sprintf(" Its last run %s.", strings.TrimRight(known.Ended, "."))
 		}
 		add(KindNightMissing, last, text, do)
 	}
@@ -205,7 +220,7 @@ func inspect(day schemas.Date, nights []publish.Night, current *schemas.Current,
 		add(KindCurrentOld, current.Manifest.AsOf, fmt.Sprintf("The approved stack is of %s, %d days old: the teams work from it still.", current.Manifest.AsOf, day.DaysSince(current.Manifest.AsOf)),
 			"An officer approves a newer night: starter status lists them.")
 	case current == nil && len(nights) > 0 && day.DaysSince(nights[0].ID.AsOf) > limits.CurrentDays:
-		add(KindCurrentOld, nights[0].ID.AsOf, fmt.Sprintf("No stack has ever been approved, %d days after the first night, of %s.", day.DaysSince(nights[0].ID.AsOf), nights[0].ID.AsOf),
+		add(KindCurrentOld, nights[0].ID.AsOf, fmt.Sprintf("No stack is approved, %d days after the first night, of %s.", day.DaysSince(nights[0].ID.AsOf), nights[0].ID.AsOf),
 			"An officer approves a night: starter status lists them.")
 	}
 	return findings
@@ -258,6 +273,7 @@ func (a *Activities) alert(ctx context.Context, f Finding) error {
 func title(f Finding) string {
 	return map[string]string{
 		KindSourceLate:      "the source is late",
+		KindNightFailed:     "a night failed",
 		KindNightMissing:    "a night is missing",
 		KindDecisionPending: "a night waits for a decision",
 		KindCurrentOld:      "the approved stack is old",

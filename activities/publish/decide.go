@@ -71,12 +71,16 @@ func Decide(ctx context.Context, st *store.Store, d schemas.Decision) error {
 // afterwards still holds when the approval is written. It returns the decision that stands if m turns
 // out to be superseded.
 func mayApprove(ctx context.Context, st *store.Store, m schemas.Manifest, at time.Time) (*schemas.Decision, error) {
-	if superseded, err := Settle(ctx, st, m.NightID, at); err != nil {
+	l, err := Look(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	if superseded, _, err := l.Settle(ctx, m.NightID, at); err != nil {
 		return nil, err
 	} else if superseded {
 		return LoadDecision(ctx, st, m.NightID)
 	}
-	last, _, err := Baseline(ctx, st, m.NightID)
+	last, _, err := l.Baseline(ctx, m.NightID)
 	if err != nil {
 		return nil, err
 	}

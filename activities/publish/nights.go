@@ -25,7 +25,7 @@ import (
 	"harmstack/schemas"
 )
 
-// Pending is the status of a published night that nobody has decided. The others are the decisions.
+// Pending is the status of a published night that nobody has decided. The others are the decisions, and schemas.Revoked.
 const Pending = "pending"
 
 // Night is one published night.
@@ -34,12 +34,21 @@ type Night struct {
 	Status string
 	// Decision is nil while the night is pending.
 	Decision *schemas.Decision
+	// Revocation is who took the approval back; the Decision still says approved.
+	Revocation *schemas.Revocation
 	// Disposed: its time is over, and nothing but its records is left.
 	Disposed bool
 }
 
 // Nights lists the published nights, oldest first.
-func Nights(ctx context.Context, st *store.Store) ([]Night, error) {
+func Nights(ctx context.Context, st *store.Store) ([]Night, error) { return nightsBeside(ctx, st, nil) }
+
+// nightsBeside is Nights for those who know some nights already: a decision is final, and not read again.
+func nightsBeside(ctx context.Context, st *store.Store, known []Night) ([]Night, error) {
+	decided := map[schemas.NightID]*schemas.Decision{}
+	for _, n := range known {
+		decided[n.ID] = n.Decision
+	}
 	keys, err := st.List(ctx, "nights/")
 	if err != nil {
 		return nil, fmt.Errorf("listing the nights: %w", err)
@@ -54,18 +63,35 @@ func Nights(ctx context.Context, st *store.Store) ([]Night, error) {
 	slices.SortFunc(nights, func(a, b Night) int {
 		return cmp.Or(a.ID.AsOf.DaysSince(b.ID.AsOf), a.ID.Revision-b.ID.Revision)
 	})
+	last, err := LastRecord(ctx, st)
+	if err != nil {
+		return nil, err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(16) // A bucket answers in tens of milliseconds, and a year has hundreds of nights.
 	for i := range nights {
 		n := &nights[i]
 		g.Go(func() (err error) {
-			if n.Decision, err = LoadDecision(ctx, st, n.ID); n.Decision != nil {
+			if n.Decision = decided[n.ID]; n.Decision == nil {
+				n.Decision, err = LoadDecision(ctx, st, n.ID)
+			}
+			if n.Decision != nil {
 				n.Status = n.Decision.Decision
 			}
 			return err
 		})
 	}
-	return nights, g.Wait()
+	if err := g.Wait(); err != nil || last == nil {
+		return nights, err
+	}
+	for i, r := range last.Revocations {
+		for j := range nights {
+			if nights[j].ID == r.Manifest.NightID {
+				nights[j].Status, nights[j].Revocation = schemas.Revoked, &last.Revocations[i]
+			}
+		}
+	}
+	return nights, nil
 }
 
 // parseManifestKey reads nights/<as_of>/r<n>/manifest.json, and only as NightID.Path writes it.

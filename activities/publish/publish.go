@@ -85,15 +85,39 @@ func Publish(ctx context.Context, st *store.Store, m schemas.Manifest) (schemas.
 // Baseline is the newest night before this one that was approved, by its decision: current.json may
 // still lag behind after a crash. Both are nil when no night was.
 func Baseline(ctx context.Context, st *store.Store, id schemas.NightID) (*schemas.ManifestRef, *schemas.Manifest, error) {
-	nights, err := Nights(ctx, st)
+	l, err := Look(ctx, st)
 	if err != nil {
 		return nil, nil, err
 	}
-	n := newestApproved(before(nights, id))
+	return l.Baseline(ctx, id)
+}
+
+// Line is the nights as one look found them, and what follows from it. A bucket takes a second or two to list the nights of
+// years, and to read what each was decided: whoever asks more than one question looks once.
+type Line struct {
+	Nights []Night // oldest first
+	store  *store.Store
+}
+
+// Look lists the nights.
+func Look(ctx context.Context, st *store.Store) (*Line, error) {
+	nights, err := Nights(ctx, st)
+	return &Line{nights, st}, err
+}
+
+// Again looks again for nights that were published or decided meanwhile.
+func (l *Line) Again(ctx context.Context) (err error) {
+	l.Nights, err = nightsBeside(ctx, l.store, l.Nights)
+	return err
+}
+
+// Baseline is Baseline as of the look.
+func (l *Line) Baseline(ctx context.Context, id schemas.NightID) (*schemas.ManifestRef, *schemas.Manifest, error) {
+	n := newestApproved(before(l.Nights, id))
 	if n == nil {
 		return nil, nil, nil
 	}
-	m, err := loadExact(ctx, st, n.Decision.Manifest)
+	m, err := loadExact(ctx, l.store, n.Decision.Manifest)
 	return &n.Decision.Manifest, &m, err
 }
 
@@ -110,19 +134,25 @@ func before(nights []Night, id schemas.NightID) []Night {
 // SupersedeOlder decides every older night that is published and undecided, before the changes of this
 // one are computed. It returns the nights that this one has superseded, now or in an earlier attempt.
 func SupersedeOlder(ctx context.Context, st *store.Store, id schemas.NightID, at time.Time) ([]schemas.NightID, error) {
-	nights, err := Nights(ctx, st)
+	l, err := Look(ctx, st)
 	if err != nil {
 		return nil, err
 	}
-	var done []schemas.NightID
-	for _, n := range before(nights, id) {
-		d := n.Decision
-		if d == nil {
-			if d, err = supersede(ctx, st, n.ID, id, at); err != nil {
+	return l.SupersedeOlder(ctx, id, at)
+}
+
+// SupersedeOlder is SupersedeOlder as of the look; the line then knows the decisions that stand.
+func (l *Line) SupersedeOlder(ctx context.Context, id schemas.NightID, at time.Time) (done []schemas.NightID, err error) {
+	older := before(l.Nights, id)
+	for i := range older {
+		n := &older[i]
+		if n.Decision == nil {
+			if n.Decision, err = supersede(ctx, l.store, n.ID, id, at); err != nil {
 				return nil, err
 			}
+			n.Status = n.Decision.Decision
 		}
-		if d.Decision == schemas.SupersededBy && d.Reason == supersededReason(id) {
+		if d := n.Decision; d.Decision == schemas.SupersededBy && d.Reason == supersededReason(id) {
 			done = append(done, n.ID)
 		}
 	}
@@ -145,28 +175,35 @@ func supersede(ctx context.Context, st *store.Store, id, newer schemas.NightID, 
 // pending, this one is superseded at once, and Settle returns true; otherwise this one supersedes the
 // older ones that were published while it ran.
 func Settle(ctx context.Context, st *store.Store, id schemas.NightID, at time.Time) (superseded bool, err error) {
-	nights, err := Nights(ctx, st)
+	l, err := Look(ctx, st)
 	if err != nil {
 		return false, err
 	}
-	decision, err := LoadDecision(ctx, st, id)
+	superseded, _, err = l.Settle(ctx, id, at)
+	return superseded, err
+}
+
+// Settle is Settle as of the look, and returns the nights that this one has superseded, whenever it did. Of two nights
+// published at the same moment one must see the other: so the look must be later than the publication.
+func (l *Line) Settle(ctx context.Context, id schemas.NightID, at time.Time) (superseded bool, older []schemas.NightID, err error) {
+	decision, err := LoadDecision(ctx, l.store, id)
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
-	if newer := overtaking(nights, id); decision == nil && newer != nil {
-		if decision, err = supersede(ctx, st, id, newer.ID, at); err != nil {
-			return false, err
+	if newer := overtaking(l.Nights, id); decision == nil && newer != nil {
+		if decision, err = supersede(ctx, l.store, id, newer.ID, at); err != nil {
+			return false, nil, err
 		}
 	}
-	if decision != nil {
-		return decision.Decision == schemas.SupersededBy, nil
+	if decision != nil && decision.Decision == schemas.SupersededBy {
+		return true, nil, nil
 	}
-	_, err = SupersedeOlder(ctx, st, id, at)
-	return false, err
+	older, err = l.SupersedeOlder(ctx, id, at)
+	return false, older, err
 }
 
 // overtaking is the newest night after id that is approved or pending, nil when there is none. A night
-// that was held or superseded overtakes nobody.
+// that was held, superseded or revoked overtakes nobody.
 func overtaking(nights []Night, id schemas.NightID) (newest *Night) {
 	for i, n := range nights {
 		if id.Before(n.ID) && (n.Status == schemas.Approved || n.Status == Pending) {

@@ -62,8 +62,14 @@ func layout[T any]() ([]leaf, *format.FileMetaData) {
 	return leaves, empty.File().Metadata()
 }
 
-// filler takes the values of n rows, of which the first has its field at the pointer and the next stride bytes on.
-type filler = func(v *values, field unsafe.Pointer, stride uintptr, n int)
+// filler takes the values of n rows, of which the first has its field at the pointer and the next stride bytes on. No
+// pointer is ever made behind the last of them: another allocation may lie there.
+type filler = func(v *values, first unsafe.Pointer, stride uintptr, n int)
+
+// fieldOf is the field of a row, as filler has them.
+func fieldOf[V any](first unsafe.Pointer, stride uintptr, row int) V {
+	return *(*V)(unsafe.Add(first, uintptr(row)*stride))
+}
 
 var fillers = map[reflect.Type]filler{
 	reflect.TypeFor[int64]():    required(func(v *values, n int64) { v.numbers = append(v.numbers, n) }),
@@ -87,42 +93,39 @@ func oneIf(b bool) int64 {
 }
 
 func required[V any](take func(*values, V)) filler {
-	return func(v *values, field unsafe.Pointer, stride uintptr, n int) {
-		for range n {
-			take(v, *(*V)(field))
-			field = unsafe.Add(field, stride)
+	return func(v *values, first unsafe.Pointer, stride uintptr, n int) {
+		for i := range n {
+			take(v, fieldOf[V](first, stride, i))
 		}
 	}
 }
 
 func optional[V any](take func(*values, V)) filler {
-	return func(v *values, field unsafe.Pointer, stride uintptr, n int) {
-		for range n {
-			p := *(**V)(field)
+	return func(v *values, first unsafe.Pointer, stride uintptr, n int) {
+		for i := range n {
+			p := fieldOf[*V](first, stride, i)
 			v.defined = append(v.defined, byte(oneIf(p != nil)))
 			if p != nil {
 				take(v, *p)
 			}
-			field = unsafe.Add(field, stride)
 		}
 	}
 }
 
 // bytesOrNull takes nil for null.
-func bytesOrNull(v *values, field unsafe.Pointer, stride uintptr, n int) {
-	for range n {
-		b := *(*[]byte)(field)
+func bytesOrNull(v *values, first unsafe.Pointer, stride uintptr, n int) {
+	for i := range n {
+		b := fieldOf[[]byte](first, stride, i)
 		v.defined = append(v.defined, byte(oneIf(b != nil)))
 		if b != nil {
 			v.texts = append(v.texts, unsafe.String(unsafe.SliceData(b), len(b)))
 		}
-		field = unsafe.Add(field, stride)
 	}
 }
 
-func list(v *values, field unsafe.Pointer, stride uintptr, n int) {
-	for range n {
-		texts := *(*[]string)(field)
+func list(v *values, first unsafe.Pointer, stride uintptr, n int) {
+	for row := range n {
+		texts := fieldOf[[]string](first, stride, row)
 		if len(texts) == 0 {
 			v.defined, v.repeated = append(v.defined, 0), append(v.repeated, 0)
 		}
@@ -130,6 +133,5 @@ func list(v *values, field unsafe.Pointer, stride uintptr, n int) {
 			v.defined, v.repeated = append(v.defined, 1), append(v.repeated, byte(min(i, 1)))
 		}
 		v.texts = append(v.texts, texts...)
-		field = unsafe.Add(field, stride)
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 	"unsafe"
 
@@ -25,6 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // RowGroupRows is how many rows a row group of every file holds, but for the last.
@@ -42,6 +42,7 @@ type Writer[T any] struct {
 	before  chan struct{} // closed when the row group before is in the file
 	running *errgroup.Group
 	ctx     context.Context // ends with the first error
+	giveUp  context.CancelFunc
 }
 
 // encoder encodes one row group at a time.
@@ -56,12 +57,14 @@ const maxEncoders = 4
 // magic begins and ends a file.
 const magic = "PAR1"
 
-// NewWriter starts a file. Nothing of it is whole before Close.
+// NewWriter starts a file. Nothing of it is whole before Close; one that is given up must be abandoned instead.
 func NewWriter[T any](w io.Writer) *Writer[T] {
 	out := &Writer[T]{out: w, before: make(chan struct{})}
 	out.leaves, out.footer = layout[T]()
 	close(out.before)
-	out.running, out.ctx = errgroup.WithContext(context.Background())
+	var ctx context.Context
+	ctx, out.giveUp = context.WithCancel(context.Background())
+	out.running, out.ctx = errgroup.WithContext(ctx)
 	out.idle = make(chan *encoder[T], min(runtime.GOMAXPROCS(0), maxEncoders))
 	for range cap(out.idle) {
 		out.idle <- &encoder[T]{pages: newPages()}
@@ -181,9 +184,17 @@ func (w *Writer[T]) Close() (int64, error) {
 	return w.footer.NumRows, w.write(append(footer, magic...))
 }
 
-// WriteAll writes a file of the rows that each yields.
+// Abandon gives a file up. Like Close, it returns when nothing uses the rows or writes any more; after Close it does
+// nothing.
+func (w *Writer[T]) Abandon() {
+	w.giveUp()
+	_ = w.running.Wait() // nobody asks any more
+}
+
+// WriteAll writes a file of the rows that each yields. However it ends, nothing uses the rows or writes to w any more.
 func WriteAll[T any](w io.Writer, each func(yield func([]T) error) error) (int64, error) {
 	out := NewWriter[T](w)
+	defer out.Abandon()
 	if err := each(out.Write); err != nil {
 		return 0, err
 	}
@@ -272,24 +283,16 @@ func WriteCSV(w io.Writer, stack []schemas.Ranked) (int64, error) {
 	real := func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 	at := func(micros int64) string { return time.UnixMicro(micros).UTC().Format(time.RFC3339Nano) }
 	for _, r := range stack {
-		err := out.Write([]string{whole(r.Position), whole(r.Rank), whole(r.TieSize), cell(r.SuspectID), whole(r.Score),
+		err := out.Write([]string{whole(r.Position), whole(r.Rank), whole(r.TieSize), text.Cell(r.SuspectID), whole(r.Score),
 			real(r.ScoreDays), real(r.SumDays), real(r.MaxDays), whole(r.SumRank), whole(r.Allegations), whole(r.Reports), whole(r.Victims),
-			at(r.FirstReported), at(r.LastReported), cell(orEmpty(r.OwnerBorough)), cell(orEmpty(r.OwnerBCU)), cell(strings.Join(r.Boroughs, ";")),
-			whole(r.DomesticAbuse), whole(r.NonRecent), strconv.FormatBool(r.AlsoVictim), orEmpty(r.SuspectStatus)})
+			at(r.FirstReported), at(r.LastReported), text.Cell(orEmpty(r.OwnerBorough)), text.Cell(orEmpty(r.OwnerBCU)), text.Cells(r.Boroughs, ";"),
+			whole(r.DomesticAbuse), whole(r.NonRecent), strconv.FormatBool(r.AlsoVictim), text.Cell(orEmpty(r.SuspectStatus))})
 		if err != nil {
 			return 0, err
 		}
 	}
 	out.Flush()
 	return int64(len(stack)), out.Error()
-}
-
-// cell keeps a spreadsheet from taking a text for a formula.
-func cell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
-	}
-	return s
 }
 
 func orEmpty(s *string) string {

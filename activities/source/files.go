@@ -248,7 +248,7 @@ func (d Declared) checkFiles(ctx context.Context, name string) (found string, er
 	defer func() { err = errors.Join(err, o.close()) }()
 	if d.isText(o) {
 		extra, err := d.headers(o)
-		return fmt.Sprintf("the columns follow the contract, %d more are not read", extra), err
+		return fmt.Sprintf("the columns follow the contract, %d more are not read", extra) + d.doubt(), err
 	}
 	file, err := o.match()
 	if err != nil {

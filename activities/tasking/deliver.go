@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"harmstack/activities/casework"
 	"harmstack/activities/digest"
@@ -22,7 +24,8 @@ import (
 
 // DeliverParams names the approved stack and the team that is to be told.
 type DeliverParams struct {
-	Manifest schemas.ManifestRef `json:"manifest"`
+	Manifest schemas.ManifestRef `json:"manifest,omitzero"`
+	Revoked  schemas.NightID     `json:"revoked,omitzero"` // as in PlanParams
 	Team     string              `json:"team"`
 	// Late asks for those addresses alone that did not take the digest yet: as long as one of them waits, the activity fails.
 	Late bool `json:"late,omitempty"`
@@ -32,7 +35,7 @@ type DeliverParams struct {
 const (
 	Sent      = "sent"
 	Unchanged = "unchanged" // the team has been told the very same already
-	Outdated  = "outdated"  // a newer stack is current; its own digest tells the team
+	Outdated  = "outdated"  // another stack is current by now; its own digest tells the team
 )
 
 // digestKind is the kind of the ledger's entries of digests.
@@ -49,8 +52,8 @@ type DeliverResult struct {
 	LateOrders int `json:"late_orders,omitempty"`
 }
 
-// receipt is taskings/told/<team>/<as_of>/r<n>.json: what that revision told the team, or that it had nothing else to tell than the one
-// before. It is written once, after the sending.
+// receipt is taskings/told/<team>/<number>.json: what the approval, or the revocation, of that number told the team, or that it had nothing
+// else to tell than the one before. It is written once, after the sending. Before approvals had numbers it was <as_of>/r<n>.json.
 type receipt struct {
 	Manifest schemas.ManifestRef `json:"manifest"`
 	Team     string              `json:"team"`
@@ -60,8 +63,8 @@ type receipt struct {
 	Message string `json:"message"`
 }
 
-func receiptKey(n schemas.NightID, slug string) string {
-	return fmt.Sprintf("%s%s/r%d.json", toldFolder(slug), n.AsOf, n.Revision)
+func receiptKey(number int, team string) string {
+	return fmt.Sprintf("%s%06d.json", toldFolder(team), number)
 }
 
 func toldFolder(team string) string { return "taskings/told/" + teams.Slug(team) + "/" }
@@ -72,22 +75,34 @@ func (a *Activities) lastTold(ctx context.Context, team string) (last *receipt, 
 	if err != nil || len(keys) == 0 {
 		return nil, err
 	}
+	numbered := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return strings.Contains(key[len(toldFolder(team)):], "/") })
+	if n := len(numbered); n > 0 {
+		return readReceipt(ctx, a.Store, numbered[n-1])
+	}
 	// Dates sort; the revisions of the last date are compared as numbers.
 	date := keys[len(keys)-1][:len(toldFolder(team))+len(schemas.DateLayout)]
 	for i := len(keys) - 1; i >= 0 && keys[i][:len(date)] == date; i-- {
-		data, err := a.Store.Read(ctx, keys[i])
+		r, err := readReceipt(ctx, a.Store, keys[i])
 		if err != nil {
 			return nil, err
 		}
-		var r receipt
-		if err := json.Unmarshal(data, &r); err != nil {
-			return nil, failure.Permanent(failure.DamagedArtifact, fmt.Errorf("%s cannot be read", keys[i]))
-		}
 		if last == nil || last.Manifest.Before(r.Manifest.NightID) {
-			last = &r
+			last = r
 		}
 	}
 	return last, nil
+}
+
+func readReceipt(ctx context.Context, st *store.Store, key string) (*receipt, error) {
+	data, err := st.Read(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	r := new(receipt)
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("%s: %w", key, store.ErrDamaged)
+	}
+	return r, nil
 }
 
 // Deliver builds one team's digest and sends it, unless the team has its content already.
@@ -99,12 +114,9 @@ func (a *Activities) Deliver(ctx context.Context, p DeliverParams) (DeliverResul
 }
 
 func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult, error) {
-	if outdated, err := a.outdated(ctx, p.Manifest.NightID); err != nil || outdated {
+	n, outdated, err := a.loadOccasion(ctx, p.Manifest, p.Revoked)
+	if err != nil || outdated {
 		return DeliverResult{Outcome: Outdated}, err
-	}
-	n, err := loadNight(ctx, a.Store, p.Manifest)
-	if err != nil {
-		return DeliverResult{}, err
 	}
 	message, suspects, err := a.message(ctx, n, p.Team)
 	if err != nil {
@@ -116,7 +128,8 @@ func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult
 		return result, err
 	}
 	content := message.Key
-	same := last != nil && last.Manifest.AsOf == p.Manifest.AsOf
+	same := last != nil && last.Manifest.AsOf == n.approved.Manifest.AsOf
+	told := receipt{Manifest: n.approved.Manifest, Team: p.Team, Suspects: suspects, Content: content}
 	switch {
 	case same && last.Content == content && p.Late:
 		message.Key = last.Message
@@ -128,7 +141,8 @@ func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult
 		if sent != nil {
 			result.count(*sent)
 		}
-		return result, a.receipt(ctx, receipt{p.Manifest, p.Team, suspects, content, last.Message})
+		told.Message = last.Message
+		return result, a.receipt(ctx, n.number, told)
 	case p.Late:
 		return result, nil // the team was told something else, or nothing: whoever sees to that tells all its addresses
 	case same:
@@ -139,6 +153,10 @@ func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult
 	}
 	entry := ledger.Entry{ID: message.Key, Channel: ledger.Mail, Team: p.Team, Kind: digestKind, Subject: "night " + p.Manifest.NightID.String()}
 	why := "night " + p.Manifest.NightID.String() + " was approved"
+	if n.revoked != nil {
+		entry.Subject = "night " + p.Revoked.String()
+		why = "the approval of night " + p.Revoked.String() + " was taken back"
+	}
 	delivery, err := a.deliver(ctx, entry, why, digest.Hand(ctx, a.Mailer, message))
 	if err != nil {
 		return DeliverResult{}, err
@@ -150,15 +168,15 @@ func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult
 		}
 		return result, err
 	}
-	result.Outcome = Sent
-	return result, a.receipt(ctx, receipt{p.Manifest, p.Team, suspects, content, message.Key})
+	result.Outcome, told.Message = Sent, message.Key
+	return result, a.receipt(ctx, n.number, told)
 }
 
-// receipt notes what a revision told a team, once.
-func (a *Activities) receipt(ctx context.Context, r receipt) error {
+// receipt notes what the record of that number told a team, once.
+func (a *Activities) receipt(ctx context.Context, number int, r receipt) error {
 	data, err := json.Marshal(r)
 	if err == nil {
-		err = a.Store.CreateOnly(ctx, receiptKey(r.Manifest.NightID, teams.Slug(r.Team)), data)
+		err = a.Store.CreateOnly(ctx, receiptKey(number, r.Team), data)
 	}
 	if errors.Is(err, store.ErrExists) {
 		return nil
@@ -181,11 +199,14 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 	if !ok {
 		return m, 0, failure.Permanent(failure.DeliveryRefused, fmt.Errorf("the team %s is not in the teams' file any more", team))
 	}
-	plan, err := loadPlan(ctx, a.Store, n.manifest.NightID, team)
+	plan, err := loadPlan(ctx, a.Store, n.occasion(), team)
 	if err != nil {
 		return m, 0, err
 	}
-	changes, err := read[schemas.Change](ctx, a.Store, n.manifest, schemas.ChangesFile)
+	var changes []schemas.Change
+	if n.revoked == nil { // else the positions before are those of a stack that does not count
+		changes, err = read[schemas.Change](ctx, a.Store, n.manifest, schemas.ChangesFile)
+	}
 	if err != nil {
 		return m, 0, err
 	}
@@ -195,7 +216,8 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 			previous[*c.Position] = c.Previous
 		}
 	}
-	d := digest.Input{Night: n.manifest.NightID, Approved: n.approved.At, Team: party.Name, To: party.Mail, Left: plan.Left, Cut: n.manifest.Cut, Pseudonym: a.Pseudonym}
+	d := digest.Input{Night: n.manifest.NightID, Edition: n.manifest.Edition.Name, Approved: n.approved.At, Team: party.Name, To: party.Mail, Left: plan.Left, Cut: n.manifest.Cut,
+		Pseudonym: a.Pseudonym, Revoked: n.revoked}
 	for _, s := range plan.Suspects {
 		d.Suspects = append(d.Suspects, digest.Suspect{Ranked: n.row(s.Position), Previous: previous[s.Position], Arrival: s.Arrival, With: s.With, State: s.State, News: s.News})
 	}
@@ -243,7 +265,7 @@ func packs(ctx context.Context, st *store.Store, n night, team string, suspects 
 	for _, c := range contributions {
 		own[c.Position] = append(own[c.Position], c)
 	}
-	in := pack.Input{Team: team, Night: n.manifest.NightID, Approved: n.approved.At}
+	in := pack.Input{Team: team, Night: n.manifest.NightID, Edition: n.manifest.Edition.Name, Approved: n.approved.At}
 	for _, s := range suspects {
 		row := n.row(s.Position)
 		in.Suspects = append(in.Suspects, pack.Suspect{Reference: s.Reference, Ranked: row, Contributions: own[s.Position], State: s.State,
@@ -265,7 +287,7 @@ func Pack(ctx context.Context, st *store.Store, t *schemas.Tasking) (pack.Input,
 	if err != nil {
 		return pack.Input{}, err
 	}
-	suspects, err := allPlanned(ctx, st, n.manifest.NightID)
+	suspects, err := allPlanned(ctx, st, current.Occasion())
 	if err != nil {
 		return pack.Input{}, err
 	}

@@ -13,7 +13,7 @@ import (
 	"harmstack/schemas"
 )
 
-// FailedOrder is taskings/failed-orders/<night>/<reference>.json: an order that could not be carried out yet. It is written when the order
+// FailedOrder is taskings/failed-orders/<occasion>/<reference>.json: an order that could not be carried out yet. It is written when the order
 // fails, and deleted when it is carried out.
 type FailedOrder struct {
 	schemas.TaskingOrder
@@ -21,16 +21,18 @@ type FailedOrder struct {
 	Why   string    `json:"why"`
 }
 
-func failedFolder(n schemas.NightID) string { return "taskings/failed-orders/" + n.String() + "/" }
+func failedFolder(occasion string) string { return "taskings/failed-orders/" + occasion + "/" }
 
-func failedKey(o schemas.TaskingOrder) string { return failedFolder(o.Night) + o.Reference + ".json" }
+func failedKey(o schemas.TaskingOrder) string {
+	return failedFolder(schemas.Occasion(o.Night, o.Revoked)) + o.Reference + ".json"
+}
 
-// failedOrders are the references of a night's failed orders.
-func failedOrders(ctx context.Context, st *store.Store, n schemas.NightID) (map[string]bool, error) {
-	keys, err := st.List(ctx, failedFolder(n))
+// failedOrders are the references of an occasion's failed orders.
+func failedOrders(ctx context.Context, st *store.Store, occasion string) (map[string]bool, error) {
+	keys, err := st.List(ctx, failedFolder(occasion))
 	failed := map[string]bool{}
 	for _, key := range keys {
-		failed[strings.TrimSuffix(strings.TrimPrefix(key, failedFolder(n)), ".json")] = true
+		failed[strings.TrimSuffix(strings.TrimPrefix(key, failedFolder(occasion)), ".json")] = true
 	}
 	return failed, err
 }
@@ -38,11 +40,11 @@ func failedOrders(ctx context.Context, st *store.Store, n schemas.NightID) (map[
 // FailedOrders are the orders of the approved stack that could not be carried out yet, by reference. What an older stack wanted counts
 // no longer: the newer one has compared the taskings anew.
 func FailedOrders(ctx context.Context, st *store.Store) (failed []FailedOrder, err error) {
-	current, err := publish.LoadCurrent(ctx, st)
-	if err != nil || current == nil {
+	last, err := publish.LastRecord(ctx, st)
+	if err != nil || last == nil {
 		return nil, err
 	}
-	keys, err := st.List(ctx, failedFolder(current.Manifest.NightID))
+	keys, err := st.List(ctx, failedFolder(last.Occasion()))
 	for _, key := range keys {
 		data, err := st.Read(ctx, key)
 		if errors.Is(err, store.ErrNotFound) {

@@ -23,13 +23,14 @@ import (
 
 // OrderParams names the approved stack and the team whose orders are to be carried out.
 type OrderParams struct {
-	Manifest schemas.ManifestRef `json:"manifest"`
+	Manifest schemas.ManifestRef `json:"manifest,omitzero"`
+	Revoked  schemas.NightID     `json:"revoked,omitzero"` // as in PlanParams
 	Team     string              `json:"team"`
 	// Late asks for those alone that failed before: as long as one of them fails, so does the activity.
 	Late bool `json:"late,omitempty"`
 }
 
-// OrderResult is how many orders the night has for the team. Outdated: a newer stack is current.
+// OrderResult is how many orders the night has for the team. Outdated: a newer stack is current, or the approval was taken back.
 type OrderResult struct {
 	Orders int `json:"orders"`
 	// Failed could not be carried out, and are noted in the store (FailedOrders). They are to be tried again, beside everything else.
@@ -53,18 +54,20 @@ const (
 )
 
 func (a *Activities) order(ctx context.Context, p OrderParams) (r OrderResult, err error) {
-	night := p.Manifest.NightID
-	if r.Outdated, err = a.outdated(ctx, night); err != nil || r.Outdated {
+	occasion := schemas.Occasion(p.Manifest.NightID, p.Revoked)
+	if _, r.Outdated, err = a.last(ctx, occasion); err != nil || r.Outdated {
 		return r, err
 	}
-	if _, err := loadApproved(ctx, a.Store, p.Manifest); err != nil {
-		return r, err
+	if p.Revoked == (schemas.NightID{}) {
+		if _, err := loadApproved(ctx, a.Store, p.Manifest); err != nil {
+			return r, err
+		}
 	}
-	plan, err := loadPlan(ctx, a.Store, night, p.Team)
+	plan, err := loadPlan(ctx, a.Store, occasion, p.Team)
 	if err != nil {
 		return r, err
 	}
-	noted, err := failedOrders(ctx, a.Store, night)
+	noted, err := failedOrders(ctx, a.Store, occasion)
 	if err != nil {
 		return r, err
 	}
@@ -77,7 +80,7 @@ func (a *Activities) order(ctx context.Context, p OrderParams) (r OrderResult, e
 	group.SetLimit(ordersAtOnce)
 	for _, o := range plan.Orders {
 		group.Go(func() error {
-			why, err := carryOut(ctx, a.Store, a.SendOrder, schemas.TaskingOrder{Night: night, Team: p.Team, Reference: o.Reference}, noted[o.Reference])
+			why, err := carryOut(ctx, a.Store, a.SendOrder, schemas.TaskingOrder{Night: p.Manifest.NightID, Revoked: p.Revoked, Team: p.Team, Reference: o.Reference}, noted[o.Reference])
 			if why != nil {
 				failed.Add(1)
 			}
@@ -117,6 +120,9 @@ type ApplyResult struct {
 // Apply does one thing to a tasking and writes its next version. With nothing asked, it looks the tasking up.
 func (a *Activities) Apply(ctx context.Context, p ApplyParams) (ApplyResult, error) {
 	r, err := a.apply(ctx, p)
+	if p.Request != nil {
+		err = failure.Waiting(err) // a person of a team waits
+	}
 	return r, refusal(p.Reference, err)
 }
 
@@ -153,10 +159,15 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 	command := casework.Command{Key: p.Key, At: p.At, Do: p.Do, Request: p.Request, Chase: p.Chase}
 	if p.Order != nil {
 		// The newer stack's plan counts on what it found: what an older one still wanted must not come after it.
-		if outdated, err := a.outdated(ctx, p.Order.Night); err != nil || outdated {
+		occasion := schemas.Occasion(p.Order.Night, p.Order.Revoked)
+		last, outdated, err := a.last(ctx, occasion)
+		if err != nil || outdated {
 			return ApplyResult{Tasking: brief(before)}, err
 		}
-		plan, err := loadPlan(ctx, a.Store, p.Order.Night, p.Order.Team)
+		if last != nil {
+			command.Revoked = last.RevokedNights()
+		}
+		plan, err := loadPlan(ctx, a.Store, occasion, p.Order.Team)
 		if err != nil {
 			return ApplyResult{}, err
 		}
@@ -165,7 +176,7 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 			return ApplyResult{Tasking: brief(before)}, nil // planned anew since, with nothing to do
 		}
 		// What the digest says is what happens, deadlines included.
-		command.Order, command.At, command.Key = &plan.Orders[i], plan.At, orderKey(p.Order.Night)
+		command.Order, command.At, command.Key = &plan.Orders[i], plan.At, p.Order.Key()
 	}
 	after, err := casework.Apply(before, command, who)
 	if err != nil {

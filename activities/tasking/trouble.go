@@ -18,29 +18,35 @@ import (
 // Patience is how long after an approval a team may still be on its way to be told.
 const Patience = time.Hour
 
-// Trouble is what keeps teams from the approved stack at an instant: nothing within Patience of the approval.
+// Trouble is what keeps teams from what was approved, or taken back, last, at an instant: nobody is untold within Patience.
 func Trouble(ctx context.Context, st *store.Store, at time.Time) (t casework.Trouble, err error) {
-	current, err := publish.LoadCurrent(ctx, st)
-	if err != nil || current == nil {
+	last, err := publish.LastRecord(ctx, st)
+	if err != nil || last == nil {
 		return t, err
 	}
-	night := current.Manifest.NightID
-	if at.Sub(current.At) > Patience {
-		if t.Untold, err = untold(ctx, st, night); err != nil {
-			return t, err
-		}
+	since := last.At
+	if r := last.Revocation(); r != nil {
+		since = r.At
 	}
+	untold, digests, err := told(ctx, st, *last)
+	if err != nil {
+		return t, err
+	}
+	if at.Sub(since) > Patience {
+		t.Untold = untold
+	}
+	// A revision that changed nothing for a team stands by a digest that was sent before.
 	recent := at.Add(-48 * time.Hour)
-	since := recent
-	if current.At.Before(since) && at.Sub(current.At) < 31*24*time.Hour {
-		since = current.At
+	from := since.Add(-48 * time.Hour)
+	if from.After(recent) || at.Sub(from) > 31*24*time.Hour {
+		from = recent
 	}
-	partly, err := ledger.Partly(ctx, st, since, at)
+	partly, err := ledger.Partly(ctx, st, from, at)
 	if err != nil {
 		return t, err
 	}
 	for _, e := range partly {
-		if e.Kind == digestKind && strings.HasPrefix(e.Subject, "night "+night.AsOf.String()+"-") || e.Kind != digestKind && e.Begun.After(recent) {
+		if digests[e.ID] || e.Kind != digestKind && e.Begun.After(recent) {
 			t.Unmet = append(t.Unmet, fmt.Sprintf("%s (%s)", e.Team, e.Reasons()))
 		}
 	}
@@ -60,35 +66,39 @@ func Trouble(ctx context.Context, st *store.Store, at time.Time) (t casework.Tro
 	return t, err
 }
 
-// untold are the teams for which an approved night has a digest that they have not been sent.
-func untold(ctx context.Context, st *store.Store, night schemas.NightID) (names []string, err error) {
-	keys, err := st.List(ctx, plansFolder(night))
+// told are the teams to whom the last record has something to say and has not said it, and the messages under which it has to the others.
+func told(ctx context.Context, st *store.Store, last schemas.Current) (untold []string, digests map[string]bool, err error) {
+	digests = map[string]bool{}
+	folder := plansFolder(last.Occasion())
+	keys, err := st.List(ctx, folder)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(keys) == 0 { // nobody got as far as to plan
 		for _, b := range reference.Default().Boroughs() {
-			names = append(names, b.Name)
+			untold = append(untold, b.Name)
 		}
-		return names, nil
+		return untold, digests, nil
 	}
 	for _, key := range keys {
 		p, err := readPlan(ctx, st, key)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		slug := strings.TrimSuffix(strings.TrimPrefix(key, plansFolder(night)), ".json")
 		if p.Quiet || p.Team == "" && len(p.Suspects)+len(p.Left)+len(p.Orders) == 0 {
 			continue
 		}
-		if p.Team == "" {
-			p.Team = slug
+		if p.Team == "" { // a plan from before
+			p.Team = strings.TrimSuffix(strings.TrimPrefix(key, folder), ".json")
 		}
-		if _, err := st.Size(ctx, receiptKey(night, slug)); errors.Is(err, store.ErrNotFound) {
-			names = append(names, p.Team)
+		r, err := readReceipt(ctx, st, receiptKey(last.Number, p.Team))
+		if errors.Is(err, store.ErrNotFound) {
+			untold = append(untold, p.Team)
 		} else if err != nil {
-			return nil, err
+			return nil, nil, err
+		} else {
+			digests[r.Message] = true
 		}
 	}
-	return names, nil
+	return untold, digests, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"harmstack/activities/digest"
 	"harmstack/activities/teams"
+	"harmstack/schemas/reference"
 	"harmstack/worker/config"
 )
 
@@ -19,7 +20,7 @@ import (
 func TestDoctorOnAddressesBeyondASCII(t *testing.T) {
 	t.Parallel()
 	declared := strings.Replace(string(teams.Example()), `["Bexley VAWG <vawg.bexley@example.police.uk>"]`, `[a@bexley-münchen.example, müller@bexley.example]`, 1)
-	who, err := teams.Parse([]byte(declared), os.Getenv)
+	who, err := teams.Parse([]byte(declared), os.Getenv, reference.Default())
 	if err != nil {
 		t.Fatal(err)
 	}

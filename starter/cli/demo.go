@@ -104,7 +104,7 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	fmt.Fprintf(out, "   UI: %s\n", server.UIURL())
 
 	fmt.Fprintln(out, "3  The night.")
-	result, err := runNight(ctx, c, cfg.TaskQueue, schemas.NightRequest{AsOf: asOf}, out)
+	result, err := runNight(ctx, c, cfg, schemas.NightRequest{AsOf: asOf}, out)
 	if err != nil {
 		return err
 	}
@@ -131,8 +131,8 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	}
 
 	fmt.Fprintln(out, "\n4  An officer approves, and the teams are told.")
-	if _, err := decide(ctx, c, st, approve, nightFlags{asOf: asOf, revision: result.Night.Revision},
-		schemas.DecisionRequest{By: "Insp. D. Emo (demo)", Reason: "The demo approves what it made"}); err != nil {
+	if _, err := decide(ctx, c, cfg, st, approve, nightFlags{asOf: asOf, revision: result.Night.Revision},
+		schemas.DecisionRequest{By: "Insp. D. Emo (demo)", Reason: "The demo approves what it made"}, out); err != nil {
 		return err
 	}
 	var decided workflows.DecisionResult
@@ -158,12 +158,12 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	}
 	fmt.Fprintf(out, `
 The server stays up, with its UI at %s. In another terminal:
-   export HARMSTACK_STORE=%s TEMPORAL_ADDRESS=%s HARMSTACK_TASK_QUEUE=%s
+   export HARMSTACK_STORE=%s TEMPORAL_ADDRESS=%s HARMSTACK_TASK_QUEUE=%s HARMSTACK_PAYLOAD_KEYS=%s
    go run ./starter explain '#1'
    go run ./starter tasking list --team Hackney
    go run ./starter run
 Ctrl-C ends it.
-`, server.UIURL(), filepath.Join(r.dir, "store"), server.Address(), cfg.TaskQueue)
+`, server.UIURL(), filepath.Join(r.dir, "store"), server.Address(), cfg.TaskQueue, config.NoKeys)
 	<-ctx.Done()
 	fmt.Fprintln(out)
 	return nil

@@ -119,7 +119,11 @@ func examine(ctx context.Context) (checks []check) {
 	defer c.Close()
 	found, err := examineQueue(ctx, c, cfg.TaskQueue)
 	add("worker", found, err)
+	found, err = examineQueue(ctx, c, workflows.ComputeQueue(cfg.TaskQueue))
+	add("worker for stages", found, err)
 	add("search attributes", "registered", examineAttributes(ctx, c))
+	found, err = examineRunning(ctx, c, cfg)
+	add("taskings run", found, err)
 	for _, s := range workflows.Schedules(cfg.TaskQueue) {
 		d, err := c.ScheduleClient().GetHandle(ctx, s.Options.ID).Describe(ctx)
 		found := s.When
@@ -157,6 +161,20 @@ func examineStore(ctx context.Context, url string) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("writable, create-only holds, %d nights, audit log of %d entries unbroken", len(nights), len(entries)), nil
+}
+
+// examineRunning counts the taskings on the stack whose workflow ended: by a failure that no retry mends, or a hand.
+func examineRunning(ctx context.Context, c client.Client, cfg config.Config) (string, error) {
+	st, err := store.Open(ctx, cfg.Store)
+	if err != nil {
+		return "", err
+	}
+	defer st.Close()
+	stopped, err := stoppedTaskings(ctx, c, cfg.TaskQueue, st)
+	if err == nil && stopped > 0 {
+		err = fmt.Errorf("%d on the stack do not: look in the web UI why they ended, then `starter tasking resume`", stopped)
+	}
+	return "all on the stack", err
 }
 
 func examineQueue(ctx context.Context, c client.Client, queue string) (string, error) {

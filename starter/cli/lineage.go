@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -69,8 +70,10 @@ type lineage struct {
 	Stages   []schemas.StageRecord `json:"stages"`
 	Previous *schemas.ManifestRef  `json:"compared_with"`
 	Decision *schemas.Decision     `json:"decision"`
-	Current  bool                  `json:"current"`
-	Plans    int                   `json:"tasking_plans"`
+	// Revocation is who took the approval back.
+	Revocation *schemas.Revocation `json:"revocation,omitempty"`
+	Current    bool                `json:"current"`
+	Plans      int                 `json:"tasking_plans"`
 }
 
 func lineageOf(ctx context.Context, st *store.Store, n nightFlags) (l lineage, err error) {
@@ -85,11 +88,16 @@ func lineageOf(ctx context.Context, st *store.Store, n nightFlags) (l lineage, e
 	if l.Decision, err = publish.LoadDecision(ctx, st, m.NightID); err != nil {
 		return l, err
 	}
-	current, err := publish.LoadCurrent(ctx, st)
+	last, err := publish.LastRecord(ctx, st)
 	if err != nil {
 		return l, err
 	}
-	l.Current = current != nil && current.Manifest == ref
+	if last != nil {
+		l.Current = last.Manifest == ref
+		if i := slices.Index(last.RevokedNights(), m.NightID); i >= 0 {
+			l.Revocation = &last.Revocations[i]
+		}
+	}
 	plans, err := st.List(ctx, fmt.Sprintf("taskings/plans/%s/", m.NightID))
 	l.Plans = len(plans)
 	return l, err
@@ -162,6 +170,9 @@ func (l lineage) print(out io.Writer) error {
 		fmt.Fprintln(out, "Nobody has decided it yet.")
 	default:
 		fmt.Fprintf(out, "%s by %s on %s: %s\n", strings.ToUpper(d.Decision[:1])+d.Decision[1:], d.By, d.At.In(schemas.London).Format("2 January 2006 at 15:04"), d.Reason)
+	}
+	if r := l.Revocation; r != nil {
+		fmt.Fprintf(out, "Revoked by %s on %s: %s\n", r.By, r.At.In(schemas.London).Format("2 January 2006 at 15:04"), r.Reason)
 	}
 	if l.Current {
 		fmt.Fprintln(out, "It is the current stack.")

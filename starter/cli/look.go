@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -200,7 +201,7 @@ func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "status",
 		GroupID: groupLook,
-		Short:   "List the published nights and their decisions, and how the taskings stand",
+		Short:   "List the nights: published, running and failed, their decisions, and how the taskings stand",
 		Example: `  starter status`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -227,6 +228,8 @@ func statusCommand() *cobra.Command {
 				Suspects int64                `json:"suspects"`
 				Changes  *schemas.ChangeCount `json:"changes,omitempty"`
 				Decision *schemas.Decision    `json:"decision,omitempty"`
+				// Revocation is who took the approval back.
+				Revocation *schemas.Revocation `json:"revocation,omitempty"`
 			}
 			lines := make([]line, len(nights))
 			for i, n := range nights {
@@ -234,26 +237,37 @@ func statusCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				lines[i] = line{n.ID, n.Status, current != nil && current.Manifest.NightID == n.ID, n.Disposed, m.RowsRead, m.Suspects, m.Changes, n.Decision}
+				lines[i] = line{n.ID, n.Status, current != nil && current.Manifest.NightID == n.ID, n.Disposed, m.RowsRead, m.Suspects, m.Changes, n.Decision, n.Revocation}
 			}
-			measures, err := tasking.Measure(ctx, st, now())
-			if err != nil {
-				return err
-			}
+			// What is known is shown, also where Temporal is away or a tasking cannot be read.
+			now, notAsked := lookAtRunning(ctx, st, nights)
+			measures, notMeasured := tasking.Measure(ctx, st, time.Now())
 			undelivered, err := ledger.Open(ctx, st)
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return printJSON(out, struct {
+				why := ""
+				if notAsked != nil {
+					why = oneLine(notAsked)
+				}
+				return errors.Join(notMeasured, printJSON(out, struct {
 					Nights      []line            `json:"nights"`
+					Running     running           `json:"running"`
+					NotAsked    string            `json:"running_unknown,omitempty"`
 					Taskings    casework.Measures `json:"taskings"`
 					Undelivered int               `json:"messages_undelivered"`
-				}{lines, measures, undelivered})
+				}{lines, now, why, measures, undelivered}))
+			}
+			printRunning := func() error {
+				if notAsked != nil {
+					fmt.Fprintf(out, "\nWhich nights run or failed is not shown: %s\n", oneLine(notAsked))
+				}
+				return now.print(out)
 			}
 			if len(lines) == 0 {
 				fmt.Fprintln(out, "No night is published yet: `starter run` makes one.")
-				return nil
+				return printRunning()
 			}
 			rows := [][]string{{"NIGHT", "REVISION", "STATUS", "ROWS", "SUSPECTS", "ENTERED", "LEFT", "DECIDED BY", "REASON"}}
 			for _, l := range lines {
@@ -268,13 +282,27 @@ func statusCommand() *cobra.Command {
 				if l.Changes != nil {
 					row[5], row[6] = strconv.FormatInt(l.Changes.Entered, 10), strconv.FormatInt(l.Changes.Left, 10)
 				}
+				if l.Status == publish.Pending {
+					row[7] = "nobody yet: starter approve or hold --as-of " + l.Night.AsOf.String()
+				}
 				if l.Decision != nil {
 					row[7], row[8] = l.Decision.By, short(l.Decision.Reason, 60)
+				}
+				if l.Revocation != nil {
+					row[7], row[8] = l.Revocation.By, short(l.Revocation.Reason, 60)
 				}
 				rows = append(rows, row)
 			}
 			if err := table(out, rows); err != nil {
 				return err
+			}
+			for _, l := range lines {
+				if text := ofTheFuture(l.Night, l.Status); text != "" {
+					fmt.Fprintf(out, "\n%s\n", text)
+				}
+			}
+			if err := printRunning(); err != nil || notMeasured != nil {
+				return errors.Join(notMeasured, err)
 			}
 			return printMeasures(out, measures, undelivered)
 		},
@@ -282,6 +310,16 @@ func statusCommand() *cobra.Command {
 	storeFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// ofTheFuture says what to do about a night that an older build made of a date to come: it supersedes every real one.
+func ofTheFuture(night schemas.NightID, status string) string {
+	verb := map[string]string{publish.Pending: "hold", schemas.Approved: "revoke"}[status]
+	if verb == "" || schemas.CheckAsOf(night.AsOf, now()) == nil {
+		return ""
+	}
+	return fmt.Sprintf("Night %s is of the future and supersedes every real one. Put it aside, then run the real nights again, as their next revisions:\n"+
+		"  starter %s --as-of %s --revision %d --by WHO --reason TEXT", night, verb, night.AsOf, night.Revision)
 }
 
 func checksCommand() *cobra.Command {

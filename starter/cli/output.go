@@ -37,6 +37,14 @@ func thousands(n int64) string {
 	return s
 }
 
+// counted is a number and what it counts: 1 value, 1,200 values.
+func counted(n int64, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return thousands(n) + " " + noun
+}
+
 // days shows harm days with one decimal.
 func days(d float64) string {
 	whole, tenth, _ := strings.Cut(strconv.FormatFloat(d, 'f', 1, 64), ".")

@@ -52,7 +52,7 @@ func scheduleVerb(name, short string, all bool, do func(*cobra.Command, client.C
 	return &cobra.Command{Use: fmt.Sprintf("%s [%s]", name, strings.Join(names, " | ")), Short: short, Long: fmt.Sprintf("%s. Without a name: %s.", short, without),
 		Args: cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs), ValidArgs: names,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, cfg, err := dial()
+			c, cfg, err := dial(cmd.Context())
 			if err != nil {
 				return err
 			}

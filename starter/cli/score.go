@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"runtime/debug"
@@ -28,6 +27,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
+	"harmstack/schemas/yamlfile"
 	"harmstack/worker/config"
 	"harmstack/worker/service"
 )
@@ -85,7 +85,14 @@ leave under it, and why. The night itself is not touched.`,
 			if err := table(out, dispositionRows(m.Dispositions)); err != nil {
 				return err
 			}
-			fmt.Fprintf(out, "\n%s suspects ranked, %d on the stack.%s\n%s, in %s\n", thousands(m.Suspects), m.Cut.Stack, cutNote(m.Cut),
+			fmt.Fprint(out, "\n")
+			for _, c := range m.Facts.ReadAsNull() {
+				fmt.Fprintf(out, "Could not be read, and taken as null: %s of %s.\n", counted(c.Values, "value"), c.Column)
+			}
+			for _, text := range m.Blind() {
+				fmt.Fprintln(out, text)
+			}
+			fmt.Fprintf(out, "%s suspects ranked, %d on the stack.%s\n%s, in %s\n", thousands(m.Suspects), m.Cut.Stack, cutNote(m.Cut),
 				filepath.Join(r.out, schemas.ManifestFile), time.Since(start).Round(10*time.Millisecond))
 			return nil
 		},
@@ -124,11 +131,15 @@ func loadModel(name string) (schemas.Model, error) {
 	if ext := filepath.Ext(name); ext != ".yaml" && ext != ".yml" {
 		return schemas.LoadModel(name)
 	}
-	data, err := os.ReadFile(name)
+	data, err := yamlfile.Read(name, yamlfile.Small)
 	if err != nil {
 		return schemas.Model{}, fmt.Errorf("model: %w", err)
 	}
-	return schemas.ParseModel(data)
+	m, err := schemas.ParseModel(data)
+	if err != nil {
+		return m, fmt.Errorf("%s: %w", name, err)
+	}
+	return m, nil
 }
 
 // scoreExtract does a night's work in one pass over the extract. The manifest comes last, so that a

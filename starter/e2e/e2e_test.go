@@ -35,6 +35,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/starter/cli"
 	"harmstack/starter/devserver"
 	"harmstack/worker/config"
 	"harmstack/worker/service"
@@ -50,6 +51,13 @@ func TestMain(m *testing.M) {
 	if os.Getenv("E2E_WORKER") != "" {
 		if err := work(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	if os.Getenv("E2E_STARTER") != "" {
+		if err := cli.Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr); err != nil {
+			fmt.Fprintln(os.Stderr, "starter:", err)
 			os.Exit(1)
 		}
 		return
@@ -98,7 +106,7 @@ func workerLog() log.Logger {
 
 // death kills the process in the activities that E2E_DEATHS names, each once: `Score:during` as soon as
 // the activity has a file half written, `Score:after` when it has done everything but say so. In `Score:stuck` it waits
-// until the night is cancelled.
+// until the night is cancelled, in `Score:held` as long as the deployment's folder holds a file of the name hold.
 type death struct {
 	interceptor.WorkerInterceptorBase
 }
@@ -120,6 +128,14 @@ func (d *dying) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActi
 		defer stop()
 		<-ctx.Done()
 		return nil, ctx.Err()
+	}
+	if due(name + ":held") {
+		_, stop := heartbeat.Start(ctx)
+		defer stop()
+		for held := true; held && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
+			_, err := os.Stat("hold")
+			held = err == nil
+		}
 	}
 	if due(name + ":during") {
 		go func() {
@@ -154,16 +170,19 @@ func die(moment string) {
 
 // deployment is one Temporal server, store, mail server and a worker that is started again whenever it dies.
 type deployment struct {
-	t      testing.TB
-	dir    string
-	store  *store.Store
-	mail   *postbox
-	client client.Client
-	cfg    config.Config
+	t       testing.TB
+	dir     string
+	address string // of Temporal
+	store   *store.Store
+	mail    *postbox
+	client  client.Client
+	cfg     config.Config
 
 	mu      sync.Mutex
+	env     []string      // of the workers that are started from now on
 	workers []*os.Process // that run now
 	kills   int
+	gone    bool // no worker is started again
 }
 
 // kill kills one of the workers; another takes its place.
@@ -184,12 +203,16 @@ func (d *deployment) killed() int {
 func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string) *deployment {
 	t.Helper()
 	// A server of its own: the names of a night's workflows do not say whose they are.
-	server, err := devserver.Start(t.Context(), devserver.Options{SearchAttributes: workflows.SearchAttributes()})
+	attributes := workflows.SearchAttributes()
+	if slices.Contains(more, noAttributes) {
+		attributes = nil
+	}
+	server, err := devserver.Start(t.Context(), devserver.Options{SearchAttributes: attributes})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
-	d := &deployment{t: t, dir: t.TempDir(), mail: newPostbox(t)}
+	d := &deployment{t: t, dir: t.TempDir(), address: server.Address(), mail: newPostbox(t)}
 	if err := parquet.WriteFile(filepath.Join(d.dir, "extract.parquet"), rows); err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +234,7 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 		env = append(env, "HARMSTACK_PAYLOAD_KEYS="+config.NoKeys)
 	}
 	d.cfg, err = config.Load(func(name string) string {
-		for _, v := range env {
+		for _, v := range slices.Backward(env) {
 			if value, ok := strings.CutPrefix(v, name+"="); ok {
 				return value
 			}
@@ -229,32 +252,45 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 		t.Fatal(err)
 	}
 	t.Cleanup(d.client.Close)
-	d.startWorker(env)
+	d.env = env
+	if !slices.Contains(env, noWorker) {
+		d.startWorker()
+	}
 	if slices.Contains(env, threeWorkers) {
-		d.startWorker(env)
-		d.startWorker(env)
+		d.startWorker()
+		d.startWorker()
 	}
 	t.Cleanup(func() {
 		left, err := os.ReadDir(died)
-		if want := len(strings.Fields(deaths)) - strings.Count(deaths, ":stuck"); err != nil || len(left) != want {
+		if want := len(strings.Fields(deaths)) - strings.Count(deaths, ":stuck") - strings.Count(deaths, ":held"); err != nil || len(left) != want {
 			t.Errorf("the worker died %d times, not in %q: %v", len(left), deaths, err)
 		}
 	})
 	return d
 }
 
-// threeWorkers makes deploy start as many.
-const threeWorkers = "E2E_WORKERS=3"
+// threeWorkers makes deploy start as many, noWorker none; noAttributes leaves the namespace without search attributes.
+const (
+	threeWorkers = "E2E_WORKERS=3"
+	noWorker     = "E2E_WORKERS=0"
+	noAttributes = "E2E_ATTRIBUTES=none"
+)
 
 // startWorker keeps one worker process alive until the test ends.
-func (d *deployment) startWorker(env []string) {
+func (d *deployment) startWorker() {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
 			cmd := exec.Command(os.Args[0])
-			cmd.Env, cmd.Dir, cmd.Stderr = env, d.dir, os.Stderr
+			d.mu.Lock()
+			gone := d.gone
+			cmd.Env, cmd.Dir, cmd.Stderr = slices.Clone(d.env), d.dir, os.Stderr
+			d.mu.Unlock()
+			if gone {
+				return
+			}
 			in, err := cmd.StdinPipe()
 			if err == nil {
 				err = cmd.Start()

@@ -41,7 +41,7 @@ type Config struct {
 	// PayloadKeys encrypt what passes through Temporal; none: plain text.
 	PayloadKeys []plugin.Key
 	Threads     int   // of one stage; 0: one a processor
-	Memory      int64 // bytes of one scoring before it spills
+	Memory      int64 // bytes of the worker before it spills; 0: without bound
 	ShardRows   int64 // rows that one worker scores alone; 0: the default
 	TempDir     string
 	TaskQueue   string
@@ -83,11 +83,13 @@ const Usage = `Environment:
   HARMSTACK_RULES, HARMSTACK_SUPPLEMENT, HARMSTACK_RESOLUTIONS
                                 the same for vawg-offences.csv, vawg-supplement.csv, resolutions.csv (default: as built in)
   HARMSTACK_THREADS             goroutines that read an extract (default: one a processor)
-  HARMSTACK_MEMORY              what a scoring holds before it spills, such as 2GiB (default: all in memory)
+  HARMSTACK_MEMORY              what a worker holds before it spills, such as 2GiB, shared by the two stages that run at once
+                                (default: all in memory)
   HARMSTACK_TEMP                folder for what spills (default: the system's)
-  HARMSTACK_TASK_QUEUE          default "harmstack"
+  HARMSTACK_TASK_QUEUE          default "harmstack"; stages are taken from the queue of that name and "-compute"
   HARMSTACK_LINEAGE             where OpenLineage events of the stages go: file:///path/events.ndjson or https://host/api/v1/lineage
-  HARMSTACK_METRICS             address for Prometheus, such as localhost:9090 (default: none); counts by team only
+  HARMSTACK_METRICS             address for Prometheus, such as localhost:9090 (default: none); counts by team only, as old as
+                                harmstack_measures_age_seconds says
   TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_..., TEMPORAL_PROFILE
                                 where Temporal is, as for the Temporal CLI (default localhost:7233)
 
@@ -108,17 +110,21 @@ func (l *loader) client() Config {
 	if c.Store == "" {
 		l.fault("HARMSTACK_STORE", errors.New("name the folder or URL of the artefact store"))
 	}
-	var err error
-	if l.keys = l.secret("HARMSTACK_PAYLOAD_KEYS"); l.keys == NoKeys {
+	keys := l.secret("HARMSTACK_PAYLOAD_KEYS")
+	if keys == NoKeys {
 		return c
 	}
-	if c.PayloadKeys, err = plugin.ParseKeys(l.keys); err != nil {
+	var err error
+	if c.PayloadKeys, err = plugin.ParseKeys(keys); err == nil && len(c.PayloadKeys) == 0 {
+		err = fmt.Errorf("give id=key to encrypt what passes through Temporal, or %q where no real data is", NoKeys)
+	}
+	if err != nil {
 		l.fault("HARMSTACK_PAYLOAD_KEYS", err)
 	}
 	return c
 }
 
-// NoKeys is what HARMSTACK_PAYLOAD_KEYS says where nothing needs to be encrypted. A worker is told so in
+// NoKeys is what HARMSTACK_PAYLOAD_KEYS says where nothing needs to be encrypted. Worker and starter are told so in
 // words: forgetting the keys must not be enough to send requests and results in clear.
 const NoKeys = "none"
 
@@ -127,9 +133,6 @@ const NoKeys = "none"
 func Load(env func(string) string) (Config, error) {
 	l := loader{env: env}
 	c := l.client()
-	if l.keys == "" {
-		l.fault("HARMSTACK_PAYLOAD_KEYS", fmt.Errorf("give id=key to encrypt what passes through Temporal, or %q where no real data is", NoKeys))
-	}
 	c.Sources = l.sources()
 	c.Metrics, c.Lineage = env("HARMSTACK_METRICS"), env("HARMSTACK_LINEAGE")
 	if _, err := openlineage.New(c.Lineage, nil); err != nil {
@@ -148,8 +151,7 @@ func Load(env func(string) string) (Config, error) {
 	if c.Checks, err = quality.Load(env("HARMSTACK_CHECKS")); err != nil {
 		l.fault("HARMSTACK_CHECKS", err)
 	}
-	if c.Tables, err = reference.LoadPaths(reference.Paths{Edition: env("HARMSTACK_EDITION"), Rules: env("HARMSTACK_RULES"),
-		Supplement: env("HARMSTACK_SUPPLEMENT"), Resolutions: env("HARMSTACK_RESOLUTIONS")}); err != nil {
+	if c.Tables, err = LoadTables(env); err != nil {
 		l.fault("HARMSTACK_EDITION, _RULES, _SUPPLEMENT, _RESOLUTIONS", err)
 	}
 	if c.TeamsFile = env("HARMSTACK_TEAMS"); c.TeamsFile == "" && c.Mail.SMTP.Host != "" {
@@ -158,6 +160,12 @@ func Load(env func(string) string) (Config, error) {
 		l.fault("HARMSTACK_TEAMS", err)
 	}
 	return c, errors.Join(l.faults...)
+}
+
+// LoadTables reads the tables of offences and weights alone.
+func LoadTables(env func(string) string) (*reference.Tables, error) {
+	return reference.LoadPaths(reference.Paths{Edition: env("HARMSTACK_EDITION"), Rules: env("HARMSTACK_RULES"),
+		Supplement: env("HARMSTACK_SUPPLEMENT"), Resolutions: env("HARMSTACK_RESOLUTIONS")})
 }
 
 // LoadRetention reads the rules of retention alone.
@@ -173,7 +181,6 @@ func (l *loader) retention() retention.Rules {
 
 type loader struct {
 	env    func(string) string
-	keys   string
 	faults []error
 }
 
@@ -284,7 +291,7 @@ func (c Config) LoadTeams() (*teams.Teams, error) {
 	if env == nil {
 		env = os.Getenv
 	}
-	return teams.Load(c.TeamsFile, env)
+	return teams.Load(c.TeamsFile, env, cmp.Or(c.Tables, reference.Default()))
 }
 
 // Dial connects to the Temporal that the TEMPORAL_ variables or its configuration file name.

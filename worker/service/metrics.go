@@ -18,8 +18,12 @@ import (
 	"harmstack/activities/tasking"
 )
 
-// measureEvery is how old the measures may be: each reads every tasking there is.
-const measureEvery = time.Minute
+const (
+	// measureEvery is the pause between two looks at the store: each reads every tasking there is.
+	measureEvery = time.Minute
+	// measureWithin is when a look is given up: a store that does not answer must not keep the next one from it.
+	measureWithin = 10 * time.Minute
+)
 
 // The metrics, by team and outcome: never by tasking, which would be by person.
 var (
@@ -37,21 +41,52 @@ var (
 	ordersLate      = prometheus.NewDesc("harmstack_orders_late", "Taskings that could not be brought up to date with the approved stack.", nil, nil)
 	unreadable      = prometheus.NewDesc("harmstack_taskings_unreadable", "Taskings whose files are damaged.", nil, nil)
 	measuresOutDate = prometheus.NewDesc("harmstack_measures_failed", "1 when the store could not be read for the measures.", nil, nil)
+	measuresAge     = prometheus.NewDesc("harmstack_measures_age_seconds", "How long ago the store was read for the other figures.", nil, nil)
 )
 
-// measures is a Prometheus collector over the store.
+// measures is a Prometheus collector of what was found in the store when it was last read. A scrape never waits for the store:
+// it gets the figures there are, and their age.
 type measures struct {
 	store *store.Store
 
-	mu          sync.Mutex
-	at          time.Time
+	mu          sync.Mutex // held for moments only
+	at          time.Time  // of the figures; zero: there are none yet
 	last        casework.Measures
 	undelivered int
-	err         error
+	failed      bool // the look after them
+}
+
+// refresh looks again and again until ctx ends.
+func (m *measures) refresh(ctx context.Context) {
+	for ctx.Err() == nil {
+		m.look(ctx)
+		select {
+		case <-ctx.Done():
+		case <-time.After(measureEvery):
+		}
+	}
+}
+
+// look reads the store. When that fails, the figures of before stand, and grow old.
+func (m *measures) look(ctx context.Context) {
+	ctx, stop := context.WithTimeout(ctx, measureWithin)
+	defer stop()
+	now := time.Now()
+	last, err := tasking.Measure(ctx, m.store, now)
+	undelivered := 0
+	if err == nil {
+		undelivered, err = ledger.Open(ctx, m.store)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.failed = err != nil; !m.failed {
+		m.at, m.last, m.undelivered = now, last, undelivered
+	}
 }
 
 func (m *measures) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{openTaskings, unanswered, overdue, oldest, acknowledged, outcomes, stackSize, stackTasked, undelivered, teamsUntold, addressesUnmet, ordersLate, unreadable, measuresOutDate} {
+	for _, d := range []*prometheus.Desc{openTaskings, unanswered, overdue, oldest, acknowledged, outcomes, stackSize, stackTasked, undelivered,
+		teamsUntold, addressesUnmet, ordersLate, unreadable, measuresOutDate, measuresAge} {
 		ch <- d
 	}
 }
@@ -59,23 +94,18 @@ func (m *measures) Describe(ch chan<- *prometheus.Desc) {
 func (m *measures) Collect(ch chan<- prometheus.Metric) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if now := time.Now(); now.Sub(m.at) >= measureEvery {
-		ctx, stop := context.WithTimeout(context.Background(), measureEvery)
-		defer stop()
-		m.last, m.err = tasking.Measure(ctx, m.store, now)
-		if m.err == nil {
-			m.undelivered, m.err = ledger.Open(ctx, m.store)
-		}
-		m.at = now
-	}
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	if m.err != nil {
-		gauge(measuresOutDate, 1)
+	failed := 0.0
+	if m.failed {
+		failed = 1
+	}
+	gauge(measuresOutDate, failed)
+	if m.at.IsZero() {
 		return
 	}
-	gauge(measuresOutDate, 0)
+	gauge(measuresAge, time.Since(m.at).Seconds())
 	for _, t := range m.last.Teams {
 		gauge(openTaskings, float64(t.Open), t.Team)
 		gauge(unanswered, float64(t.Unanswered), t.Team)
@@ -102,22 +132,26 @@ func (m *measures) Collect(ch chan<- prometheus.Metric) {
 	gauge(unreadable, float64(m.last.Unreadable))
 }
 
-// serveMetrics listens for Prometheus until ctx ends.
-func serveMetrics(ctx context.Context, address string, st *store.Store) (net.Addr, error) {
+// serveMetrics listens for Prometheus until ctx ends. wait returns when nothing of it runs any more.
+func serveMetrics(ctx context.Context, address string, st *store.Store) (_ net.Addr, wait func(), err error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	m := &measures{store: st}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(&measures{store: st}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	context.AfterFunc(ctx, func() { _ = server.Close() })
-	go func() {
+	var running sync.WaitGroup
+	running.Go(func() { m.refresh(ctx) })
+	running.Go(func() {
+		release := context.AfterFunc(ctx, func() { _ = server.Close() })
+		defer release()
 		if err := server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			_ = listener.Close()
 		}
-	}()
-	return listener.Addr(), nil
+	})
+	return listener.Addr(), running.Wait, nil
 }

@@ -1,14 +1,22 @@
 package service
 
 import (
+	"context"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"harmstack/activities/casework"
 	"harmstack/activities/store"
+	_ "harmstack/activities/store/drivers"
+	"harmstack/activities/store/s3test"
 	"harmstack/schemas"
 )
 
@@ -35,29 +43,113 @@ func TestMetricsCountByTeam(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	address, err := serveMetrics(t.Context(), "127.0.0.1:0", st)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := http.Get("http://" + address.String() + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	page, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
+	address, page := serve(t, st)
+	for !strings.Contains(page(), "harmstack_measures_age_seconds ") { // the first look is under way
 	}
 	for _, want := range []string{
 		`harmstack_taskings_open{team="Hackney"} 2`, `harmstack_taskings_unanswered{team="Hackney"} 2`, `harmstack_taskings_overdue{team="Hackney"} 1`,
 		`harmstack_tasking_outcomes_total{outcome="arrested"} 1`, `harmstack_tasking_acknowledge_seconds{quantile="0.5"} 600`,
 		"harmstack_messages_undelivered 0", "harmstack_measures_failed 0",
 	} {
-		if !strings.Contains(string(page), want+"\n") {
+		if !strings.Contains(page(), want+"\n") {
 			t.Errorf("%s is not in the metrics", want)
 		}
 	}
-	if _, err := serveMetrics(t.Context(), address.String(), st); err == nil {
+	if _, _, err := serveMetrics(t.Context(), address, st); err == nil {
 		t.Error("a port that is taken is no error")
 	}
+}
+
+// serve serves the metrics of a store, and asks for them.
+func serve(t *testing.T, st *store.Store) (address string, page func() string) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	at, wait, err := serveMetrics(ctx, "127.0.0.1:0", st)
+	if err != nil {
+		stop()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stop()
+		wait()
+	})
+	return at.String(), func() string {
+		answer, err := http.Get("http://" + at.String() + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+}
+
+// While the store does not answer, a scrape does: with what there is.
+func TestAScrapeNeverWaitsForTheStore(t *testing.T) {
+	s3 := s3test.New(t)
+	st, err := store.Open(t.Context(), s3.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	asked, goOn := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	s3.Inject(func(int, *http.Request) s3test.Fault {
+		once.Do(func() { close(asked) })
+		<-goOn
+		return s3test.None
+	})
+	_, page := serve(t, st)
+	<-asked
+	if got := page(); !strings.Contains(got, "harmstack_measures_failed 0\n") || strings.Contains(got, "harmstack_stack_suspects") {
+		t.Errorf("there are figures of a store that nobody has read:\n%s", got)
+	}
+	close(goOn)
+	for !strings.Contains(page(), "harmstack_stack_suspects 0\n") {
+	}
+}
+
+// A store that cannot be read leaves the figures of before, which grow old.
+func TestFiguresStandAndGrowOld(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st, err := store.Open(t.Context(), t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &measures{store: st}
+		figures := func() map[string]float64 {
+			registry := prometheus.NewRegistry()
+			registry.MustRegister(m)
+			families, err := registry.Gather()
+			if err != nil {
+				t.Fatal(err)
+			}
+			by := map[string]float64{}
+			for _, f := range families {
+				by[f.GetName()] = f.GetMetric()[0].GetGauge().GetValue()
+			}
+			return by
+		}
+		m.look(t.Context())
+		time.Sleep(90 * time.Second)
+		want := map[string]float64{"harmstack_measures_age_seconds": 90, "harmstack_measures_failed": 0, "harmstack_messages_undelivered": 0,
+			"harmstack_messages_partly_delivered": 0, "harmstack_teams_untold": 0, "harmstack_orders_late": 0, "harmstack_taskings_unreadable": 0,
+			"harmstack_stack_suspects": 0, "harmstack_stack_tasked": 0}
+		if got := figures(); !maps.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+		if err := st.Close(); err != nil {
+			t.Fatal(err)
+		}
+		m.look(t.Context())
+		time.Sleep(10 * time.Second)
+		want["harmstack_measures_age_seconds"], want["harmstack_measures_failed"] = 100, 1
+		if got := figures(); !maps.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+	})
 }

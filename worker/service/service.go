@@ -30,15 +30,26 @@ import (
 	"harmstack/workflows"
 )
 
-// Service is one worker and what it holds open.
+// Service is two workers in one process, and what they hold open: one for the stages of nights, and one for everything that
+// somebody waits for.
 type Service struct {
-	worker  worker.Worker
+	workers []worker.Worker
 	store   *store.Store
 	metrics string // address for Prometheus; empty: none
+	memory  int64  // bytes of the process; 0: without bound
 	failed  chan error
 }
 
-// New opens the store and the mailer and makes the worker; it does not start it. The client stays the
+const (
+	// ComputeSlots is how many stages run at once. Each uses every processor, and its share of the memory: two let a night
+	// and a backfill pass each other.
+	ComputeSlots = 2
+	// promptSlots is how many of the other activities run at once. They mostly wait, for a store or a mail server, and mail
+	// servers let one client in a few dozen times at most.
+	promptSlots = 16
+)
+
+// New opens the store and the mailer and makes the workers; it does not start them. The client stays the
 // caller's.
 func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, error) {
 	hide, err := pseudonym.New(cfg.PseudonymKey)
@@ -61,50 +72,88 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	if err != nil {
 		return nil, fmt.Errorf("HARMSTACK_LINEAGE: %w", errors.Join(err, st.Close()))
 	}
-	s := &Service{store: st, metrics: cfg.Metrics, failed: make(chan error, 1)}
-	s.worker = worker.New(c, cfg.TaskQueue, worker.Options{
-		// A scoring uses every processor and its share of the memory; a few at once let a night, a
-		// backfill and the small activities pass each other.
-		MaxConcurrentActivityExecutionSize: 4,
-		// With the default of a minute, cancelling a stage would take as long to reach it.
-		MaxHeartbeatThrottleInterval: 10 * time.Second,
-		// A stage that is being read when the worker is stopped is given the time to end; the rest is
-		// done by the next worker, from the start of the stage.
-		WorkerStopTimeout: 20 * time.Second,
-		OnFatalError:      func(err error) { s.failed <- err },
-	})
-	workflows.Register(s.worker, workflows.Activities{
-		Nightly: &nightly.Activities{Store: st, Sources: cfg.Sources, Threads: cfg.Threads, Memory: cfg.Memory, ShardRows: cfg.ShardRows, Checks: cfg.Checks,
-			TempDir: cfg.TempDir, Tables: cfg.Tables, Lineage: lineage, Code: Build(), Identity: Identity()},
+	s := &Service{store: st, metrics: cfg.Metrics, memory: cfg.Memory, failed: make(chan error, 1)}
+	acts := workflows.Activities{
+		Nightly: &nightly.Activities{Store: st, Sources: cfg.Sources, Threads: cfg.Threads, Memory: cfg.Memory / ComputeSlots, ShardRows: cfg.ShardRows,
+			Checks: cfg.Checks, TempDir: cfg.TempDir, Tables: cfg.Tables, Lineage: lineage, Code: Build(), Identity: Identity()},
 		Decision:  &decision.Activities{Store: st},
 		Retention: &retention.Activities{Store: st, Rules: cfg.Retention},
 		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,
 			Teams: cfg.LoadTeams, SendOrder: workflows.SendOrder(c, cfg.TaskQueue)},
 		Operations: &operations.Activities{Store: st, Mailer: mailer, Teams: cfg.LoadTeams, Watch: cfg.Checks.Watch, Scheduling: workflows.Scheduling(c)},
-	})
+	}
+	prompt := worker.New(c, cfg.TaskQueue, s.options(promptSlots))
+	workflows.Register(prompt, acts)
+	options := s.options(ComputeSlots)
+	options.DisableWorkflowWorker = true
+	compute := worker.New(c, workflows.ComputeQueue(cfg.TaskQueue), options)
+	workflows.RegisterActivities(compute, acts)
+	s.workers = []worker.Worker{prompt, compute}
 	return s, nil
+}
+
+// options are those of a worker that runs so many activities at once.
+func (s *Service) options(slots int) worker.Options {
+	return worker.Options{
+		MaxConcurrentActivityExecutionSize: slots,
+		// With the default of a minute, cancelling a stage would take as long to reach it.
+		MaxHeartbeatThrottleInterval: 10 * time.Second,
+		// A stage that is being read when the worker is stopped is given the time to end; the rest is
+		// done by the next worker, from the start of the stage.
+		WorkerStopTimeout: 20 * time.Second,
+		OnFatalError: func(err error) {
+			select {
+			case s.failed <- err:
+			default: // the other worker's, for the same reason
+			}
+		},
+	}
 }
 
 // Run works until ctx ends, then stops gracefully. Its error is one that keeps the worker from working
 // at all.
 func (s *Service) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	if s.metrics != "" {
-		if _, err := serveMetrics(ctx, s.metrics, s.store); err != nil {
-			return errors.Join(fmt.Errorf("HARMSTACK_METRICS: %w", err), s.store.Close())
-		}
+	waitForMetrics := func() {}
+	ended := func(err error) error {
+		stop()
+		waitForMetrics()
+		return errors.Join(err, s.store.Close())
 	}
-	if err := s.worker.Start(); err != nil {
-		return errors.Join(fmt.Errorf("the worker cannot start: %w", err), s.store.Close())
+	if s.memory > 0 {
+		// The budget is the whole process's, of which the program itself takes some: the collector works harder as the rest
+		// is neared.
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(s.memory * 3 / 4))
+	}
+	if s.metrics != "" {
+		_, wait, err := serveMetrics(ctx, s.metrics, s.store)
+		if err != nil {
+			return ended(fmt.Errorf("HARMSTACK_METRICS: %w", err))
+		}
+		waitForMetrics = wait
+	}
+	for i, w := range s.workers {
+		if err := w.Start(); err != nil {
+			stopAll(s.workers[:i])
+			return ended(fmt.Errorf("the worker cannot start: %w", err))
+		}
 	}
 	var err error
 	select {
 	case <-ctx.Done():
 	case err = <-s.failed:
 	}
-	s.worker.Stop()
-	return errors.Join(err, s.store.Close())
+	stopAll(s.workers)
+	return ended(err)
+}
+
+// stopAll stops workers at the same time: each may take as long as it takes to end a stage.
+func stopAll(workers []worker.Worker) {
+	var stopping sync.WaitGroup
+	for _, w := range workers {
+		stopping.Go(w.Stop)
+	}
+	stopping.Wait()
 }
 
 // Identity is the same for two programs only if they give the same bytes: the commit and the compiler, or the hash of the

@@ -1,14 +1,17 @@
 package plugin
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/proxy"
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/proto"
 )
@@ -41,6 +44,25 @@ func ParseKeys(text string) ([]Key, error) {
 		keys = append(keys, Key{id, secret})
 	}
 	return keys, nil
+}
+
+// UnknownKey names the key of the first payload in m, an event of a history for one, that is encrypted under none of
+// the keys. It is empty when all of m can be read.
+func UnknownKey(ctx context.Context, m proto.Message, keys []Key) (id string, err error) {
+	err = proxy.VisitPayloads(ctx, m, proxy.VisitPayloadsOptions{
+		SkipSearchAttributes: true, // which are never encrypted
+		Visitor: func(_ *proxy.VisitPayloadsContext, payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
+			for _, p := range payloads {
+				of := string(p.GetMetadata()[metadataKeyID])
+				if id == "" && string(p.GetMetadata()[converter.MetadataEncoding]) == encodingEncrypted &&
+					!slices.ContainsFunc(keys, func(k Key) bool { return k.ID == of }) {
+					id = of
+				}
+			}
+			return payloads, nil
+		},
+	})
+	return id, err
 }
 
 const (
