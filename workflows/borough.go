@@ -10,6 +10,7 @@ import (
 	"harmstack/activities/operations"
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // TaskingCount counts teams by what became of their digest.
@@ -57,7 +58,7 @@ func BoroughTasking(ctx workflow.Context, p BoroughParams) (result tasking.Deliv
 	// Recorded runs knew neither.
 	if result.LateOrders+result.LateAddresses > 0 {
 		child := workflow.WithChildOptions(ctx, childOptions(lateWorkflowID(schemas.Occasion(p.Manifest.NightID, p.Revoked), p.Team),
-			fmt.Sprintf("%s: %d orders and %d addresses are tried again", p.Team, result.LateOrders, result.LateAddresses)))
+			fmt.Sprintf("%s: %s and %s to be tried again", p.Team, text.Count(result.LateOrders, "order"), text.Count(result.LateAddresses, "address", "addresses"))))
 		late := workflow.ExecuteChildWorkflow(child, LateTasking, p).GetChildWorkflowExecution().Get(ctx, nil)
 		var runs *temporal.ChildWorkflowExecutionAlreadyStartedError
 		if late != nil && !errors.As(late, &runs) {
@@ -139,7 +140,7 @@ func (t *teamTasks) run(ctx workflow.Context) (count TaskingCount, err error) {
 	t.told = make([]workflow.ChildWorkflowFuture, len(t.plan.Teams))
 	for i, team := range t.plan.Teams {
 		ctx := workflow.WithChildOptions(ctx, childOptions(boroughWorkflowID(occasion, team.Name),
-			fmt.Sprintf("%s: %d suspects on the stack%s, %d orders", team.Name, team.Suspects, of, team.Orders)))
+			fmt.Sprintf("%s: %s on the stack%s, %s", team.Name, text.Count(team.Suspects, "suspect"), of, text.Count(team.Orders, "order"))))
 		t.told[i] = workflow.ExecuteChildWorkflow(ctx, BoroughTasking, BoroughParams{t.manifest, t.revoked, team.Name})
 	}
 	for i, f := range t.told {

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"harmstack/activities/failure"
+	"harmstack/schemas/text"
 )
 
 // deadWorker is how soon a worker that died is noticed. Heartbeats do not wait for the work, so that a
@@ -132,7 +133,7 @@ var patientOptions = workflow.ActivityOptions{
 // due even when somebody ends the workflow that asked for it.
 func childOptions(id, summary string) workflow.ChildWorkflowOptions {
 	return workflow.ChildWorkflowOptions{
-		WorkflowID: id, StaticSummary: summary,
+		WorkflowID: id, StaticSummary: text.Markdown(summary),
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
 	}
@@ -140,7 +141,7 @@ func childOptions(id, summary string) workflow.ChildWorkflowOptions {
 
 // summarised gives one activity the line that the UI shows for it.
 func summarised(o workflow.ActivityOptions, summary string) workflow.ActivityOptions {
-	o.Summary = summary
+	o.Summary = text.Markdown(summary)
 	return o
 }
 

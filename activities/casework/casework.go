@@ -14,6 +14,7 @@ import (
 
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 var (
@@ -231,18 +232,18 @@ func news(t *schemas.Tasking, o *Order) (lines []string) {
 	}
 	was, is := t.Facts, o.Facts
 	add(fresh == 1, "one new allegation")
-	add(fresh > 1, "%d new allegations", fresh)
+	add(fresh > 1, "%s", text.Count(fresh, "new allegation"))
 	// What is known again after it was gone is neither new nor gone.
 	gone := was.Allegations + fresh - is.Allegations
 	add(gone == 1, "one allegation counts no longer: cleared, withdrawn or older than a year")
-	add(gone > 1, "%d allegations count no longer: cleared, withdrawn or older than a year", gone)
-	add(gone < 0, "%d allegations count again", -gone)
+	add(gone > 1, "%s count no longer: cleared, withdrawn or older than a year", text.Count(gone, "allegation"))
+	add(gone < 0, "%s again", text.Count(-gone, "allegation counts", "allegations count"))
 	add(was.Victims != is.Victims, "victims: %d, was %d", is.Victims, was.Victims)
 	add(was.Charged != is.Charged, "allegations charged or convicted: %d, was %d", is.Charged, was.Charged)
 	add(was.Status != is.Status, "the suspect's status: %s, was %s", words(is.Status), words(was.Status))
 	add(!was.AlsoVictim && is.AlsoVictim, "the suspect is also recorded as a victim: look for a counter-allegation")
 	add(was.AlsoVictim && !is.AlsoVictim, "the suspect is no longer recorded as a victim")
-	add(fresh == 0 && gone == 0 && was.HarmDays != is.HarmDays, "an allegation was classified anew: %.1f harm days, was %.1f", is.HarmDays, was.HarmDays)
+	add(fresh == 0 && gone == 0 && was.HarmDays != is.HarmDays, "an allegation was classified anew: %s, was %s", text.CountDays(is.HarmDays, "harm day"), text.Days(was.HarmDays))
 	add(fresh == 0 && gone == 0 && (was.DomesticAbuse != is.DomesticAbuse || was.NonRecent != is.NonRecent || was.Reports != is.Reports),
 		"domestic abuse, dates or report numbers were corrected")
 	for _, b := range is.Boroughs {

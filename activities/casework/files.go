@@ -11,6 +11,7 @@ import (
 
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // Where the taskings are kept: one file a version, and a mark for each that is on the stack.
@@ -159,7 +160,7 @@ func Marked(ctx context.Context, st *store.Store) ([]string, error) {
 type UnreadableError struct{ References []string }
 
 func (e *UnreadableError) Error() string {
-	return fmt.Sprintf("the files of %d taskings are damaged or gone: %s", len(e.References), strings.Join(e.References, ", "))
+	return fmt.Sprintf("the files of %s are damaged or gone: %s", text.Count(len(e.References), "tasking"), strings.Join(e.References, ", "))
 }
 
 // All calls f with every tasking there ever was and its whole history, by reference. One that cannot be read keeps nobody from the

@@ -27,6 +27,7 @@ import (
 	"harmstack/activities/tasking"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // Activities look into the store and send messages.
@@ -212,15 +213,15 @@ func inspect(day schemas.Date, nights []publish.Night, current *schemas.Current,
 		add(KindSchedulePaused, last, "The nightly schedule is paused: nights begin only by hand.", "starter schedule show tells why; starter schedule pause --off goes on.")
 	}
 	if pending != nil && day.DaysSince(pending.ID.AsOf) > limits.PendingDays {
-		add(KindDecisionPending, pending.ID.AsOf, fmt.Sprintf("Nobody has decided on the night of %s, revision %d, %d days after its date.", pending.ID.AsOf, pending.ID.Revision, day.DaysSince(pending.ID.AsOf)),
+		add(KindDecisionPending, pending.ID.AsOf, fmt.Sprintf("Nobody has decided on the night of %s, revision %d, %s after its date.", pending.ID.AsOf, pending.ID.Revision, text.Count(day.DaysSince(pending.ID.AsOf), "day")),
 			fmt.Sprintf("An officer looks at it and approves or holds it: starter stack --as-of %s.", pending.ID.AsOf))
 	}
 	switch {
 	case current != nil && day.DaysSince(current.Manifest.AsOf) > limits.CurrentDays:
-		add(KindCurrentOld, current.Manifest.AsOf, fmt.Sprintf("The approved stack is of %s, %d days old: the teams work from it still.", current.Manifest.AsOf, day.DaysSince(current.Manifest.AsOf)),
+		add(KindCurrentOld, current.Manifest.AsOf, fmt.Sprintf("The approved stack is of %s, %s old: the teams work from it still.", current.Manifest.AsOf, text.Count(day.DaysSince(current.Manifest.AsOf), "day")),
 			"An officer approves a newer night: starter status lists them.")
 	case current == nil && len(nights) > 0 && day.DaysSince(nights[0].ID.AsOf) > limits.CurrentDays:
-		add(KindCurrentOld, nights[0].ID.AsOf, fmt.Sprintf("No stack is approved, %d days after the first night, of %s.", day.DaysSince(nights[0].ID.AsOf), nights[0].ID.AsOf),
+		add(KindCurrentOld, nights[0].ID.AsOf, fmt.Sprintf("No stack is approved, %s after the first night, of %s.", text.Count(day.DaysSince(nights[0].ID.AsOf), "day"), nights[0].ID.AsOf),
 			"An officer approves a night: starter status lists them.")
 	}
 	return findings
@@ -265,7 +266,7 @@ func (a *Activities) alert(ctx context.Context, f Finding) error {
 		return audit.Append(ctx, a.Store, audit.Entry{At: now(), Who: publish.System, Did: fmt.Sprintf("sent the alert %s %s to %s", f.Kind, id, party.Name) + to, On: entry.Subject, Why: f.Text})
 	})
 	if n := d.Entry.Count(ledger.Waiting); err == nil && n > 0 {
-		return fmt.Errorf("%d of %d addresses of %s have not taken the alert yet: %s", n, len(d.Entry.Recipients), party.Name, d.Entry.Reasons())
+		return fmt.Errorf("%d of %s of %s not reached by the alert yet: %s", n, text.Count(len(d.Entry.Recipients), "address", "addresses"), party.Name, d.Entry.Reasons())
 	}
 	return err
 }

@@ -22,6 +22,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/tabular"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 	"harmstack/schemas/yamlfile"
 )
 
@@ -173,7 +174,7 @@ func Check(ctx context.Context, name string) (found string, err error) {
 	if d.Incremental != nil {
 		how = "; only what changed is read, and all of it on " + d.Incremental.Full.String()
 	}
-	return fmt.Sprintf("the columns follow the contract, %d more are not read%s", b.extra, how) + d.doubt(), nil
+	return fmt.Sprintf("the columns follow the contract, %s not read%s", text.Count(b.extra, "more is", "more are"), how) + d.doubt(), nil
 }
 
 // doubt is what of the mapping may read less than is meant.

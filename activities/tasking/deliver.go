@@ -20,6 +20,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // DeliverParams names the approved stack and the team that is to be told.
@@ -164,7 +165,7 @@ func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult
 	result.count(delivery.Entry)
 	if p.Late {
 		if result.LateAddresses > 0 {
-			err = fmt.Errorf("%d of %d addresses of %s have not taken the digest yet: %s", result.LateAddresses, len(delivery.Entry.Recipients), p.Team, delivery.Entry.Reasons())
+			err = fmt.Errorf("%d of %s of %s not reached by the digest yet: %s", result.LateAddresses, text.Count(len(delivery.Entry.Recipients), "address", "addresses"), p.Team, delivery.Entry.Reasons())
 		}
 		return result, err
 	}
@@ -216,8 +217,8 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 			previous[*c.Position] = c.Previous
 		}
 	}
-	d := digest.Input{Night: n.manifest.NightID, Edition: n.manifest.Edition.Name, Approved: n.approved.At, Team: party.Name, To: party.Mail, Left: plan.Left, Cut: n.manifest.Cut,
-		Pseudonym: a.Pseudonym, Revoked: n.revoked}
+	d := digest.Input{Night: n.manifest.NightID, Edition: n.manifest.Edition.Name, Approved: n.approved.At, Team: party.Name, To: party.Mail, Left: plan.Left,
+		Cut: n.manifest.Cut, Pseudonym: a.Pseudonym, Revoked: n.revoked}
 	for _, s := range plan.Suspects {
 		d.Suspects = append(d.Suspects, digest.Suspect{Ranked: n.row(s.Position), Previous: previous[s.Position], Arrival: s.Arrival, With: s.With, State: s.State, News: s.News})
 	}

@@ -16,6 +16,7 @@ import (
 	"harmstack/activities/teams"
 	"harmstack/activities/webhook"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // NotifyParams names an event of a tasking.
@@ -154,7 +155,7 @@ func (a *Activities) tell(ctx context.Context, t *schemas.Tasking, e schemas.Tas
 	}
 	d, err := a.deliver(ctx, entry, "the tasking's event "+e.Kind, send)
 	if n := d.Entry.Count(ledger.Waiting); err == nil && n > 0 {
-		err = fmt.Errorf("%d of %d addresses have not taken the message yet: %s", n, len(d.Entry.Recipients), d.Entry.Reasons())
+		err = fmt.Errorf("%d of %s not reached yet: %s", n, text.Count(len(d.Entry.Recipients), "address", "addresses"), d.Entry.Reasons())
 	}
 	return d.Sent, err
 }

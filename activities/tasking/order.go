@@ -19,6 +19,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // OrderParams names the approved stack and the team whose orders are to be carried out.
@@ -91,7 +92,7 @@ func (a *Activities) order(ctx context.Context, p OrderParams) (r OrderResult, e
 		return r, err
 	}
 	if r.Failed = int(failed.Load()); p.Late && r.Failed > 0 {
-		return r, fmt.Errorf("%d of %d orders for %s fail again: `starter status` names them", r.Failed, r.Orders, p.Team)
+		return r, fmt.Errorf("%d of %s for %s cannot be carried out yet: `starter status` names them", r.Failed, text.Count(r.Orders, "order"), p.Team)
 	}
 	return r, nil
 }

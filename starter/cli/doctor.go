@@ -18,6 +18,7 @@ import (
 	"harmstack/activities/publish"
 	"harmstack/activities/source"
 	"harmstack/activities/store"
+	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/workflows"
 )
@@ -61,7 +62,7 @@ when something is not.
 				return err
 			}
 			if faults > 0 {
-				return fmt.Errorf("%d of %d checks found a fault", faults, len(checks))
+				return fmt.Errorf("%d of %s found a fault", faults, text.Count(len(checks), "check"))
 			}
 			return nil
 		},
@@ -86,7 +87,7 @@ func examine(ctx context.Context) (checks []check) {
 	if who, err := cfg.LoadTeams(); err != nil {
 		add("teams", "", err)
 	} else {
-		found := fmt.Sprintf("%d boroughs and desks, %d specialist teams", len(who.Owners()), len(who.Specialists()))
+		found := fmt.Sprintf("%s, %s", text.Count(len(who.Owners()), "borough or desk", "boroughs and desks"), text.Count(len(who.Specialists()), "specialist team"))
 		if cfg.TeamsFile == "" {
 			found = "no file: every message leads nowhere"
 		}
@@ -160,7 +161,7 @@ func examineStore(ctx context.Context, url string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("writable, create-only holds, %d nights, audit log of %d entries unbroken", len(nights), len(entries)), nil
+	return fmt.Sprintf("writable, create-only holds, %s, audit log of %s unbroken", text.Count(len(nights), "night"), text.Count(len(entries), "entry", "entries")), nil
 }
 
 // examineRunning counts the taskings on the stack whose workflow ended: by a failure that no retry mends, or a hand.

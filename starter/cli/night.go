@@ -18,6 +18,7 @@ import (
 	"harmstack/activities/publish"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/workflows"
 )
@@ -92,7 +93,7 @@ func runNight(ctx context.Context, c client.Client, cfg config.Config, request s
 		return result, fmt.Errorf("the night could not be started: %w", err)
 	}
 	progress = &shared{to: progress}
-	fmt.Fprintf(progress, "Night started: workflow %s\n", run.GetID())
+	say(progress, "Night started: workflow %s\n", run.GetID())
 	done := make(chan struct{})
 	finished := make(chan struct{})
 	go func() {
@@ -144,15 +145,15 @@ func follow(ctx context.Context, c client.Client, run client.WorkflowRun, out io
 		}
 		if n := len(p.Stages); n > 0 && p.Stages[n-1].State == workflows.StageRunning && p.Stages[n-1].Notes != said && p.Stages[n-1].Rows == 0 {
 			said = p.Stages[n-1].Notes
-			fmt.Fprintf(out, "  %-8s %s\n", p.Stages[n-1].Name, said)
+			say(out, "  %-8s %s\n", p.Stages[n-1].Name, said)
 		}
 		for ; printed < len(p.Stages) && p.Stages[printed].State != workflows.StageRunning; printed++ {
 			s := p.Stages[printed]
 			rows := ""
 			if s.Rows > 0 {
-				rows = thousands(s.Rows) + " rows"
+				rows = text.Count(s.Rows, "row")
 			}
-			fmt.Fprintf(out, "  %-8s %-9s %16s %8s  %s\n", s.Name, s.State, rows, s.Took.Round(10*time.Millisecond), s.Notes)
+			say(out, "  %-8s %-9s %16s %8s  %s\n", s.Name, s.State, rows, s.Took.Round(10*time.Millisecond), s.Notes)
 		}
 	}
 }
@@ -161,7 +162,7 @@ func printNight(out io.Writer, r workflows.NightResult) error {
 	if err := table(out, dispositionRows(r.Dispositions)); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n%s suspects ranked, %d on the stack.%s\n", thousands(r.Suspects), r.Cut.Stack, cutNote(r.Cut))
+	say(out, "\n%s ranked, %s on the stack.%s\n", text.Count(r.Suspects, "suspect"), text.Number(r.Cut.Stack), cutNote(r.Cut))
 	if failed := slices.DeleteFunc(slices.Clone(r.Checks), func(c schemas.CheckOutcome) bool { return !c.Failed }); len(failed) > 0 {
 		fmt.Fprintln(out)
 		if err := table(out, checkRows(failed)); err != nil {
@@ -172,9 +173,9 @@ func printNight(out io.Writer, r workflows.NightResult) error {
 	case r.Manifest == nil:
 		fmt.Fprintln(out, "A dry run: nothing is published.")
 	case r.Superseded:
-		fmt.Fprintf(out, "Night %s is published and superseded at once: a newer night is there.\n", r.Night)
+		say(out, "Night %s is published and superseded at once: a newer night is there.\n", r.Night)
 	default:
-		fmt.Fprintf(out, "Night %s is published and waits for a decision:\n  starter approve --as-of %s --revision %d --by WHO --reason TEXT\n", r.Night, r.Night.AsOf, r.Night.Revision)
+		say(out, "Night %s is published and waits for a decision:\n  starter approve --as-of %s --revision %d --by WHO --reason TEXT\n", r.Night, r.Night.AsOf, r.Night.Revision)
 	}
 	return nil
 }
@@ -242,7 +243,7 @@ func printBackfill(cmd *cobra.Command, st *store.Store, results []workflows.Nigh
 		if d != nil {
 			status = d.Decision
 		}
-		rows = append(rows, []string{r.Night.AsOf.String(), fmt.Sprint(r.Night.Revision), thousands(r.RowsRead), thousands(r.Suspects), status})
+		rows = append(rows, []string{r.Night.AsOf.String(), fmt.Sprint(r.Night.Revision), text.Number(r.RowsRead), text.Number(r.Suspects), status})
 	}
 	return table(cmd.OutOrStdout(), rows)
 }
@@ -286,7 +287,7 @@ report.html or ` + "`starter stack`" + ` first.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "Night %s is %s by %s.\n", d.Manifest.NightID, d.Decision, d.By)
+			say(cmd.OutOrStdout(), "Night %s is %s by %s.\n", d.Manifest.NightID, d.Decision, d.By)
 			return nil
 		},
 	}
@@ -347,7 +348,7 @@ func decide(ctx context.Context, c client.Client, cfg config.Config, st *store.S
 		return d, fmt.Errorf("the decision did not get through (%s), and the store cannot be read: %w", oneLine(err), readErr)
 	case standing != nil && standing.Says(v.done, request):
 		if !missing(err) {
-			fmt.Fprintf(progress, "The answer could not be read (%s), but the decision is recorded.\n", oneLine(err))
+			say(progress, "The answer could not be read (%s), but the decision is recorded.\n", oneLine(err))
 		}
 		return *standing, becameCurrent(ctx, st, *standing)
 	case standing != nil:

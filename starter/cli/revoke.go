@@ -58,7 +58,7 @@ next revision.`,
 			if r.Current != (schemas.ManifestRef{}) {
 				now = fmt.Sprintf("The stack of night %s is the current one again", r.Current.NightID)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "The approval of night %s was taken back by %s.\n%s; workflow %s tells the teams.\n", id, r.Revocation.By, now, r.Retask)
+			say(cmd.OutOrStdout(), "The approval of night %s was taken back by %s.\n%s; workflow %s tells the teams.\n", id, r.Revocation.By, now, r.Retask)
 			return nil
 		},
 	}

@@ -24,6 +24,7 @@ import (
 	"harmstack/activities/tasking"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/workflows"
 )
@@ -139,8 +140,8 @@ in the audit log.`,
 			case asJSON:
 				return printJSON(out, t)
 			}
-			fmt.Fprintf(out, "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(t))
-			fmt.Fprintf(out, "Position %d on the stack of %s. %s.\n\n", t.Position, t.Night.AsOf, digest.FactsText(t.Facts))
+			say(out, "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(t))
+			say(out, "Position %d on the stack of %s. %s.\n\n", t.Position, t.Night.AsOf, digest.FactsText(t.Facts))
 			rows := [][]string{{"#", "WHEN", "WHAT", "TEAM", "BY", "WHY"}}
 			for _, e := range t.Events {
 				by := e.By
@@ -262,13 +263,14 @@ func resume(ctx context.Context, c client.Client, taskQueue string, st *store.St
 			faults = append(faults, fmt.Errorf("tasking %s: %w", r, err))
 		}
 	}
-	fmt.Fprintf(out, "%d taskings run.\n", len(references)-len(faults))
+	running := len(references) - len(faults)
+	say(out, "%s %s.\n", text.Count(running, "tasking"), text.Noun(running, "runs", "run"))
 	done, still, err := tasking.SendAgain(ctx, st, workflows.SendOrder(c, taskQueue))
 	if err != nil {
 		return err
 	}
 	if done > 0 {
-		fmt.Fprintf(out, "%d orders that had failed are carried out.\n", done)
+		say(out, "%s that had failed %s carried out.\n", text.Count(done, "order"), text.Noun(done, "is", "are"))
 	}
 	for _, f := range still {
 		faults = append(faults, fmt.Errorf("the order to tasking %s of %s fails again: %s", f.Reference, f.Team, f.Why))
@@ -324,7 +326,7 @@ func answerCommand(a answer) *cobra.Command {
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), t)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(&t))
+			say(cmd.OutOrStdout(), "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(&t))
 			return nil
 		},
 	}
@@ -373,7 +375,7 @@ func sendAnswer(ctx context.Context, c client.Client, cfg config.Config, a answe
 			return t, fmt.Errorf("the answer did not get through (%s), and the store cannot be read: %w", oneLine(err), readErr)
 		}
 		if recorded != nil {
-			fmt.Fprintf(progress, "What came back could not be read (%s), but the answer is recorded.\n", oneLine(err))
+			say(progress, "What came back could not be read (%s), but the answer is recorded.\n", oneLine(err))
 			return *recorded, nil
 		}
 	}

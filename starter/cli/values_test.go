@@ -15,6 +15,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 	"harmstack/starter/synthetic"
 )
 
@@ -108,14 +109,14 @@ func TestAgesHoweverTheyAreWritten(t *testing.T) {
 		}
 		return value
 	}), "")
-	line := fmt.Sprintf("Could not be read, and taken as null: %s of suspect_age.\n", counted(int64(given), "value"))
+	line := fmt.Sprintf("Could not be read, and taken as null: %s of suspect_age.\n", text.Count(given, "value"))
 	if bytes.Equal(got, want) || !strings.Contains(told, line) {
 		t.Errorf("%s\nwant %s", told, line)
 	}
 	_, told = scored(t, header, edited(header, rows, ages[1:], func(i int, value string) string {
 		return []string{value, "30", "131", "-1", "1985"}[min(i, 4)]
 	}), "")
-	if line := fmt.Sprintf("Could not be read, and taken as null: %s of victim_age.\n", counted(int64(len(rows)-2), "value")); !strings.Contains(told, line) {
+	if line := fmt.Sprintf("Could not be read, and taken as null: %s of victim_age.\n", text.Count(len(rows)-2, "value")); !strings.Contains(told, line) {
 		t.Errorf("%s\nwant %s", told, line)
 	}
 	without := edited(header, rows, nil, nil)
