@@ -93,6 +93,9 @@ func examine(ctx context.Context) (checks []check) {
 			found = "no file: every message leads nowhere"
 		}
 		add("teams", found, nil)
+		if wide := beyondASCII(who); len(wide) > 0 {
+			add("addresses beyond ASCII", fmt.Sprintf("%d, and the mail server takes them", len(wide)), examineWide(ctx, cfg.Mail, wide))
+		}
 	}
 	if _, ok := cfg.Sources[nightly.DefaultSource]; !ok {
 		add("default extract", "", errors.New("none: set HARMSTACK_EXTRACT, or name an extract in every request"))

@@ -138,6 +138,9 @@ func pauseCommand() *cobra.Command {
 	var reason string
 	var off bool
 	cmd := scheduleVerb("pause", "Pause the nights, or another schedule, or with --off go on", false, func(cmd *cobra.Command, c client.Client, s workflows.Scheduled) error {
+		if err := schemas.CheckText("--reason", reason, schemas.MaxReason); err != nil {
+			return err
+		}
 		note := whoami() + ": " + reason
 		if off {
 			if err := handle(cmd, c, s).Unpause(cmd.Context(), client.ScheduleUnpauseOptions{Note: note}); err != nil {
