@@ -198,7 +198,9 @@ func TestFreeTextTakesNoMemory(t *testing.T) {
 	t.Run("for the code", func(t *testing.T) {
 		const rows = 4 << 20
 		e := engine()
-		held := freeText(t, e, rows, func(row int, texts map[int]string) { texts[schemas.OffenceCode] = fmt.Sprintf("what was said, %d", row) })
+		held := freeText(t, e, rows, func(row int, texts map[int]string) {
+			texts[schemas.OffenceCode] = fmt.Sprintf("what was said, %d", row)
+		})
 		if held > most {
 			t.Errorf("%d MiB are held", held>>20)
 		}
