@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow/go/v16/arrow"
 	"github.com/parquet-go/parquet-go"
 
+	"harmstack/activities/race"
 	"harmstack/activities/spill"
 	"harmstack/schemas"
 )
@@ -88,6 +89,9 @@ func TestQuarantineHoldsLittle(t *testing.T) {
 		{"long rows", 3000, 64 << 10},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
+			if race.Enabled {
+				c.rows /= 10
+			}
 			row := sample(1)[0]
 			row.ReportID = ptr(strings.Repeat("r", c.text))
 			data := encode(t, []schemas.Offence{row})
