@@ -1,6 +1,9 @@
 package schemas
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Manifest says what a night took in, what it made of it and what it left behind. It is written once,
 // last of the night's files, and never changed (contract, section 7).
@@ -85,8 +88,9 @@ type ExtractForm struct {
 type Facts struct {
 	// Conflicting counts duplicates whose values differed from the row that stayed.
 	Conflicting int64 `json:"conflicting_duplicates"`
-	// AgesRead counts ages outside 0 to 130, read as null.
-	AgesOutOfRange int64 `json:"ages_out_of_range"`
+	// AgesOutOfRange counts ages outside 0 to 130, read as null; OutOfRange does by column.
+	AgesOutOfRange int64            `json:"ages_out_of_range"`
+	OutOfRange     map[string]int64 `json:"out_of_range,omitempty"`
 	// Unreadable counts values of a source of text (CSV, a database) that were not what their column holds and
 	// were read as null, by column.
 	Unreadable map[string]int64 `json:"unreadable_values,omitempty"`
@@ -99,6 +103,36 @@ type Facts struct {
 	// QuarantineReasons counts quarantined rows by reason.
 	QuarantineReasons map[string]int64 `json:"quarantine_reasons"`
 }
+
+// ColumnCount counts values of one of the contract's columns.
+type ColumnCount struct {
+	Column string
+	Values int64
+}
+
+// ReadAsNull counts the values, not blank, that became null because their column cannot hold them, in the order of the
+// columns: Unreadable and OutOfRange.
+func (f Facts) ReadAsNull() (list []ColumnCount) {
+	for _, c := range Offences {
+		if n := f.Unreadable[c.Name] + f.OutOfRange[c.Name]; n > 0 {
+			list = append(list, ColumnCount{c.Name, n})
+		}
+	}
+	return list
+}
+
+// Blind says in words which rules had nothing to go by, because the extract lacks the column.
+func (m Manifest) Blind() (list []string) {
+	for _, rule := range [][2]string{{"suspect_age", "nobody was left out as under 18"}, {"suspect_status", "nobody was left out as deceased"}} {
+		if m.Form != nil && m.Form.Columns[rule[0]] == FormAbsent {
+			list = append(list, fmt.Sprintf("The extract has no column %s: %s.", rule[0], rule[1]))
+		}
+	}
+	return list
+}
+
+// FormAbsent is the form of a column that an extract does not have.
+const FormAbsent = "absent"
 
 // Cut describes the edge of the stack.
 type Cut struct {
@@ -145,14 +179,68 @@ type Decision struct {
 	At       time.Time `json:"at"`
 }
 
-// Current is the record of an approval, approvals/<number>.json, and current.json is a copy of the last. It is
-// swapped last.
+// Says tells whether it is what a request asks for: the same decision on the same manifest, by the same person, for the
+// same reason.
+func (d Decision) Says(kind string, r DecisionRequest) bool {
+	return d.Decision == kind && d.Manifest.SHA256 == r.ManifestSHA256 && d.By == TrimSpace(r.By) && d.Reason == TrimSpace(r.Reason)
+}
+
+// Revoked is what has become of a night whose approval was taken back. Its decision.json says approved for ever.
+const Revoked = "revoked"
+
+// Current is the record of an approval, or of one that was taken back, approvals/<number>.json: which stack is the
+// approved one from then on. current.json is a copy of the last. It is swapped last.
 type Current struct {
-	Number   int         `json:"approval,omitempty"` // from 1; 0 in a current.json from before there were records
+	Number int `json:"approval,omitempty"` // from 1; 0 in a current.json from before there were records
+	// Manifest and what follows are zero when no stack is approved, because the only approval was taken back.
+	Manifest ManifestRef `json:"manifest,omitzero"`
+	Stack    ArtifactRef `json:"stack,omitzero"`
+	By       string      `json:"approved_by,omitempty"`
+	At       time.Time   `json:"approved_at,omitzero"`
+	// Revocations are all that were ever made, the oldest first, so that the last record alone tells which
+	// approvals count.
+	Revocations []Revocation `json:"revocations,omitempty"`
+}
+
+// Revocation is an approval taken back: which, by whom, why and when.
+type Revocation struct {
+	Number   int         `json:"approval"` // of the record that says so
 	Manifest ManifestRef `json:"manifest"`
-	Stack    ArtifactRef `json:"stack"`
-	By       string      `json:"approved_by"`
-	At       time.Time   `json:"approved_at"`
+	By       string      `json:"by"`
+	Reason   string      `json:"reason"`
+	At       time.Time   `json:"at"`
+}
+
+// Revocation is what the record is of, nil when it is of an approval.
+func (c Current) Revocation() *Revocation {
+	if n := len(c.Revocations); n > 0 && c.Revocations[n-1].Number == c.Number {
+		return &c.Revocations[n-1]
+	}
+	return nil
+}
+
+// Occasion names what the record is of: the taskings follow each once.
+func (c Current) Occasion() string {
+	if r := c.Revocation(); r != nil {
+		return Occasion(c.Manifest.NightID, r.Manifest.NightID)
+	}
+	return Occasion(c.Manifest.NightID, NightID{})
+}
+
+// Occasion names the approval of a night or, when revoked is not zero, that the approval of that one was taken back.
+func Occasion(night, revoked NightID) string {
+	if revoked != (NightID{}) {
+		return "revoked-" + revoked.String()
+	}
+	return night.String()
+}
+
+// RevokedNights are the nights whose approval was taken back.
+func (c Current) RevokedNights() (nights []NightID) {
+	for _, r := range c.Revocations {
+		nights = append(nights, r.Manifest.NightID)
+	}
+	return nights
 }
 
 // Disposal is disposal.json, or disposal-extract.json: what of a night is gone for good, when and under which

@@ -1,7 +1,6 @@
 package schemas
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -10,7 +9,7 @@ import (
 	"math"
 	"strings"
 
-	"github.com/goccy/go-yaml"
+	"harmstack/schemas/yamlfile"
 )
 
 //go:embed models/*.yaml
@@ -63,11 +62,12 @@ func ModelNames() (names []string) {
 // half-life must not silently fall back to a default.
 func ParseModel(data []byte) (Model, error) {
 	var m Model
-	if err := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(&m); err != nil {
-		return Model{}, fmt.Errorf("model: %w", err)
+	file, err := yamlfile.Decode(data, yamlfile.Small, &m)
+	if err == nil {
+		err = file.Place(m.Validate())
 	}
-	if err := m.Validate(); err != nil {
-		return Model{}, err
+	if err != nil {
+		return Model{}, fmt.Errorf("model: %w", err)
 	}
 	sum := sha256.Sum256(data)
 	m.sha256 = hex.EncodeToString(sum[:])
@@ -82,11 +82,11 @@ func (m Model) Validate() error {
 	var errs []error
 	within := func(field string, v, low, high int64) {
 		if v < low || v > high {
-			errs = append(errs, fmt.Errorf("model %q: %s is %d, it must be from %d to %d", m.Name, field, v, low, high))
+			errs = append(errs, yamlfile.Wrong(field, "it is %d, it must be from %d to %d", v, low, high))
 		}
 	}
 	if m.Name == "" {
-		errs = append(errs, errors.New("model: name is missing"))
+		errs = append(errs, yamlfile.Wrong("name", "it is missing"))
 	}
 	within("half_life_days", int64(m.HalfLifeDays), 0, 36_500)
 	within("frequency_step_ppm", m.FrequencyStepPPM, 0, PPM)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 )
 
 // NightRequest starts a night. Its zero value, `{}` in the start form, is last night from the
@@ -89,3 +90,38 @@ func (r DecisionRequest) Validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+// RevokeRequest takes the approval of a night back.
+type RevokeRequest struct {
+	AsOf     Date   `json:"as_of"`
+	Revision int    `json:"revision"`
+	By       string `json:"by"`
+	Reason   string `json:"reason"`
+}
+
+// Night is the night that was approved.
+func (r RevokeRequest) Night() NightID { return NightID{AsOf: r.AsOf, Revision: r.Revision} }
+
+// Validate asks for a name, a reason and the exact night.
+func (r RevokeRequest) Validate() error {
+	var errs []error
+	if r.AsOf.IsZero() {
+		errs = append(errs, errors.New("as_of: give the date of the night"))
+	}
+	if r.Revision < 1 {
+		errs = append(errs, fmt.Errorf("revision: %d is none, the first is 1", r.Revision))
+	}
+	if n := utf8.RuneCountInString(TrimSpace(r.By)); n == 0 || n > maxWho {
+		errs = append(errs, fmt.Errorf("by: name the officer who takes it back, in at most %d characters", maxWho))
+	}
+	if n := utf8.RuneCountInString(TrimSpace(r.Reason)); n == 0 || n > maxReason {
+		errs = append(errs, fmt.Errorf("reason: say why, in at most %d characters", maxReason))
+	}
+	return errors.Join(errs...)
+}
+
+// How many characters a name and a reason may have (contract, section 8).
+const (
+	maxWho    = 200
+	maxReason = 2000
+)

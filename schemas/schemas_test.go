@@ -131,11 +131,11 @@ func TestModelRefuses(t *testing.T) {
 	}
 	for _, c := range []struct{ scenario, from, to, want string }{
 		{"a field that is unknown", "half_life_days:", "half_live_days:", "half_live_days"},
-		{"a half-life below nothing", "half_life_days: 180", "half_life_days: -1", "half_life_days is -1"},
-		{"a window of no days", "window_days: 365", "window_days: 0", "window_days is 0"},
-		{"a stack of nobody", "depth: 100", "depth: 0", "depth is 0"},
-		{"a minimum of none", "minimum_allegations: 1", "minimum_allegations: 0", "minimum_allegations is 0"},
-		{"no name", "name: rfs-v1", `name: ""`, "name is missing"},
+		{"a half-life below nothing", "half_life_days: 180", "half_life_days: -1", "line 3: half_life_days: it is -1"},
+		{"a window of no days", "window_days: 365", "window_days: 0", "line 6: window_days: it is 0"},
+		{"a stack of nobody", "depth: 100", "depth: 0", "line 7: depth: it is 0"},
+		{"a minimum of none", "minimum_allegations: 1", "minimum_allegations: 0", "line 8: minimum_allegations: it is 0"},
+		{"no name", "name: rfs-v1", `name: ""`, "line 2: name: it is missing"},
 		{"no whole number", "depth: 100", "depth: many", "depth"},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {

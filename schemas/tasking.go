@@ -191,7 +191,12 @@ func (r TaskingRequest) Validate(do string) error {
 
 // TaskingOrder names what a night wants of a tasking: the order itself stays in the store.
 type TaskingOrder struct {
-	Night     NightID `json:"night"`
+	Night NightID `json:"night,omitzero"`
+	// Revoked is given instead of Night when the order comes of an approval that was taken back.
+	Revoked   NightID `json:"revoked,omitzero"`
 	Team      string  `json:"team"` // in whose plan it stands
 	Reference string  `json:"reference"`
 }
+
+// Key names the order among all that a tasking ever gets.
+func (o TaskingOrder) Key() string { return "night-" + Occasion(o.Night, o.Revoked) }

@@ -9,6 +9,7 @@ import (
 
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // TaskingCount counts teams by what became of their digest.
@@ -22,21 +23,27 @@ type TaskingCount struct {
 
 // BoroughParams names the approved stack and the team to be tasked.
 type BoroughParams struct {
-	Manifest schemas.ManifestRef `json:"manifest"`
-	Team     string              `json:"team"`
+	Manifest schemas.ManifestRef `json:"manifest,omitzero"`
+	// Revoked is given instead of Manifest when the approval of that night was taken back.
+	Revoked schemas.NightID `json:"revoked,omitzero"`
+	Team    string          `json:"team"`
 }
 
 // BoroughTasking tasks one team (a borough's, the central desk, a specialist team) with its part of an
 // approved stack: first its taskings are brought up to date, then its digest says so.
 func BoroughTasking(ctx workflow.Context, p BoroughParams) (result tasking.DeliverResult, err error) {
-	if err := label(ctx, p.Manifest.NightID, AttributeBorough.ValueSet(p.Team)); err != nil {
+	about := p.Manifest.NightID
+	if p.Revoked != (schemas.NightID{}) {
+		about = p.Revoked
+	}
+	if err := label(ctx, about, AttributeBorough.ValueSet(p.Team)); err != nil {
 		return result, err
 	}
 	var acts *tasking.Activities
 	if workflow.GetVersion(ctx, "orders first", workflow.DefaultVersion, 1) == 1 {
 		var ordered tasking.OrderResult
 		ctx := workflow.WithActivityOptions(ctx, summarised(ordersOptions, "orders for "+p.Team))
-		if err := workflow.ExecuteActivity(ctx, acts.Order, tasking.OrderParams{Manifest: p.Manifest, Team: p.Team}).Get(ctx, &ordered); err != nil {
+		if err := workflow.ExecuteActivity(ctx, acts.Order, tasking.OrderParams{Manifest: p.Manifest, Revoked: p.Revoked, Team: p.Team}).Get(ctx, &ordered); err != nil {
 			return result, err
 		}
 		if ordered.Outdated {
@@ -44,25 +51,30 @@ func BoroughTasking(ctx workflow.Context, p BoroughParams) (result tasking.Deliv
 		}
 	}
 	ctx = workflow.WithActivityOptions(ctx, summarised(deliveryOptions, "digest for "+p.Team))
-	err = workflow.ExecuteActivity(ctx, acts.Deliver, tasking.DeliverParams{Manifest: p.Manifest, Team: p.Team}).Get(ctx, &result)
+	err = workflow.ExecuteActivity(ctx, acts.Deliver, tasking.DeliverParams{Manifest: p.Manifest, Revoked: p.Revoked, Team: p.Team}).Get(ctx, &result)
 	return result, err
 }
 
 // taskTeams starts a workflow for each team and waits until each has been told, or cannot be. One team's
-// failure is no other's.
-func taskTeams(ctx workflow.Context, manifest schemas.ManifestRef) (count TaskingCount, err error) {
+// failure is no other's. The teams follow the approval of the stack of manifest or, given instead, that the approval of the night
+// revoked was taken back.
+func taskTeams(ctx workflow.Context, manifest schemas.ManifestRef, revoked schemas.NightID) (count TaskingCount, err error) {
+	occasion, of := schemas.Occasion(manifest.NightID, revoked), " of "+manifest.AsOf.String()
+	if revoked != (schemas.NightID{}) {
+		of = ", now that the approval of night " + revoked.String() + " was taken back"
+	}
 	var acts *tasking.Activities
 	var plan tasking.PlanResult
 	err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(ordersOptions, "work out what each team is to do")),
-		acts.Plan, tasking.PlanParams{Manifest: manifest}).Get(ctx, &plan)
+		acts.Plan, tasking.PlanParams{Manifest: manifest, Revoked: revoked}).Get(ctx, &plan)
 	if err != nil {
 		return count, err
 	}
 	told := make([]workflow.ChildWorkflowFuture, len(plan.Teams))
 	for i, team := range plan.Teams {
-		ctx := workflow.WithChildOptions(ctx, childOptions(BoroughWorkflowID(manifest.NightID, team.Name),
-			fmt.Sprintf("%s: %d suspects on the stack of %s, %d orders", team.Name, team.Suspects, manifest.AsOf, team.Orders)))
-		told[i] = workflow.ExecuteChildWorkflow(ctx, BoroughTasking, BoroughParams{manifest, team.Name})
+		ctx := workflow.WithChildOptions(ctx, childOptions(boroughWorkflowID(occasion, team.Name),
+			fmt.Sprintf("%s: %s on the stack%s, %s", team.Name, text.Count(team.Suspects, "suspect"), of, text.Count(team.Orders, "order"))))
+		told[i] = workflow.ExecuteChildWorkflow(ctx, BoroughTasking, BoroughParams{manifest, revoked, team.Name})
 	}
 	for i, f := range told {
 		var delivered tasking.DeliverResult

@@ -68,13 +68,21 @@ func (d *pending) run(ctx workflow.Context) (result DecisionResult, err error) {
 		}
 	}
 	result.Decision = *d.standing
+	// An approval that was recorded, and not made current, by an attempt that failed or a run that was ended.
+	if d.standing.Decision == schemas.Approved && !d.swapped &&
+		workflow.GetVersion(ctx, "swap what was approved", workflow.DefaultVersion, 1) == 1 {
+		disconnected, _ := workflow.NewDisconnectedContext(ctx)
+		if err := d.swap(disconnected); err != nil {
+			return result, err
+		}
+	}
 	d.refuseTheRest()
 	if err := d.show(ctx, d.standing.Decision); err != nil || !d.current {
 		return result, err
 	}
 	// What was approved is done, whoever cancels the wait for it.
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
-	result.Tasking, err = taskTeams(disconnected, d.manifest)
+	result.Tasking, err = taskTeams(disconnected, d.manifest, schemas.NightID{})
 	return result, err
 }
 
@@ -85,12 +93,16 @@ type pending struct {
 	// so that of two at once the first wins and the second is told so.
 	asked    []*ask
 	standing *schemas.Decision
+	swapped  bool                   // the approved stack was made current, or that failed
+	swapErr  error                  // how it failed
 	current  bool                   // the stack was approved and is current
+	over     bool                   // what is asked from now on is answered at once
 	checks   []schemas.CheckOutcome // of the night, as far as they were looked up
 }
 
 // ask is one officer's request and its answer.
 type ask struct {
+	request  schemas.DecisionRequest
 	decision schemas.Decision
 	answered bool
 	answer   schemas.Decision
@@ -105,9 +117,12 @@ func (a *ask) reply(answer schemas.Decision, err error) {
 func (d *pending) listen(ctx workflow.Context) error {
 	handler := func(kind string) func(workflow.Context, schemas.DecisionRequest) (schemas.Decision, error) {
 		return func(ctx workflow.Context, r schemas.DecisionRequest) (schemas.Decision, error) {
-			a := &ask{decision: schemas.Decision{Decision: kind, Manifest: d.manifest, At: workflow.Now(ctx).UTC(),
+			a := &ask{request: r, decision: schemas.Decision{Decision: kind, Manifest: d.manifest, At: workflow.Now(ctx).UTC(),
 				By: schemas.TrimSpace(r.By), Reason: schemas.TrimSpace(r.Reason), Override: schemas.TrimSpace(r.Override)}}
 			d.asked = append(d.asked, a)
+			if d.over {
+				d.refuseTheRest()
+			}
 			ctx, _ = workflow.NewDisconnectedContext(ctx) // every request gets its own answer
 			if err := workflow.Await(ctx, func() bool { return a.answered }); err != nil {
 				return schemas.Decision{}, err
@@ -116,19 +131,23 @@ func (d *pending) listen(ctx workflow.Context) error {
 		}
 	}
 	return errors.Join(
-		Approve.handle(ctx, handler(schemas.Approved), d.validate),
-		Hold.handle(ctx, handler(schemas.Held), d.validate))
+		Approve.handle(ctx, handler(schemas.Approved), d.validate(schemas.Approved)),
+		Hold.handle(ctx, handler(schemas.Held), d.validate(schemas.Held)))
 }
 
 // validate refuses a request that cannot be meant for this night as it is.
-func (d *pending) validate(_ workflow.Context, r schemas.DecisionRequest) error {
+func (d *pending) validate(kind string) func(workflow.Context, schemas.DecisionRequest) error {
+	return func(_ workflow.Context, r schemas.DecisionRequest) error { return d.admit(kind, r) }
+}
+
+func (d *pending) admit(kind string, r schemas.DecisionRequest) error {
 	switch err := r.Validate(); {
 	case err != nil:
 		return failure.Permanent(failure.BadRequest, err)
 	case r.Revision != d.manifest.Revision || r.ManifestSHA256 != d.manifest.SHA256:
 		return failure.Permanent(failure.OtherManifest, fmt.Errorf(
 			"the decision is about another revision or manifest than night %s, sha256 %s: look at the stack again", d.manifest.NightID, d.manifest.SHA256))
-	case d.standing != nil:
+	case d.standing != nil && !d.standing.Says(kind, r):
 		return d.decided()
 	}
 	return nil
@@ -171,7 +190,8 @@ func (d *pending) answerNext(ctx workflow.Context) error {
 		return nil
 	default:
 		a.reply(schemas.Decision{}, failure.Permanent(failure.NotRecorded, fmt.Errorf(
-			"the decision on night %s could not be recorded in time: look at the store, then give the same decision again", d.manifest.NightID)))
+			"the decision on night %s could not be recorded in time (%s): look at the store, then give the same decision again",
+			d.manifest.NightID, reason(err))))
 		return nil
 	}
 	if d.standing.Decision == schemas.Approved {
@@ -181,17 +201,17 @@ func (d *pending) answerNext(ctx workflow.Context) error {
 	return err
 }
 
-// swap makes the approved stack current. A newer one that is current already stays so, and this night
-// tasks nobody.
+// swap makes the approved stack current. A newer one that is current already stays so, as does what became current when the
+// approval was taken back, and this night tasks nobody.
 func (d *pending) swap(ctx workflow.Context) error {
 	var acts *decision.Activities
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(deliveryOptions, "make the stack current")),
 		acts.Swap, decision.SwapParams{Night: d.manifest.NightID}).Get(ctx, nil)
-	d.current = err == nil
-	if failure.Is(err, failure.Overtaken) {
-		return nil
+	d.swapped, d.swapErr, d.current = true, err, err == nil
+	if failure.Is(err, failure.Overtaken) || failure.Is(err, failure.Revoked) {
+		d.swapErr = nil
 	}
-	return err
+	return d.swapErr
 }
 
 // lookUp reads the decision, in case that one was recorded elsewhere. What counts is the store: a
@@ -205,12 +225,17 @@ func (d *pending) lookUp(ctx workflow.Context, options workflow.ActivityOptions)
 	return err
 }
 
-// refuseTheRest answers those who came second.
+// refuseTheRest answers those who came second. Who says the same as the one who came first, by a second click, is told
+// the same.
 func (d *pending) refuseTheRest() {
+	d.over = true
 	for _, a := range d.asked {
-		if d.standing != nil {
+		switch {
+		case d.standing != nil && d.standing.Says(a.decision.Decision, a.request):
+			a.reply(*d.standing, d.swapErr)
+		case d.standing != nil:
 			a.reply(schemas.Decision{}, d.decided())
-		} else {
+		default:
 			a.reply(schemas.Decision{}, failure.Permanent(failure.NotRecorded, fmt.Errorf("night %s no longer waits for a decision", d.manifest.NightID)))
 		}
 	}

@@ -78,6 +78,18 @@ func giveUp(ctx workflow.Context, asOf schemas.Date, found nightly.ArrivalResult
 	return failure.Permanent(failure.SourceLate, text)
 }
 
+// tellFailed tells people that the night failed, unless they know: they cancelled it, look at a dry run, or were told that
+// the source is late. That nobody can be told changes nothing of the failure.
+func (n *night) tellFailed(ctx workflow.Context, err error) {
+	if err == nil || temporal.IsCanceledError(err) || n.request.DryRun || failure.Is(err, failure.SourceLate) ||
+		workflow.GetVersion(ctx, "tell of a failed night", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return
+	}
+	if err := alert(ctx, operations.NightFailed(n.progress.Night.AsOf, workflow.Now(ctx), because(err))); err != nil {
+		workflow.GetLogger(ctx).Error("nobody could be told that the night failed", "error", err)
+	}
+}
+
 // alert sends one finding to those who run the system, at most once.
 func alert(ctx workflow.Context, f operations.Finding) error {
 	var acts *operations.Activities

@@ -28,6 +28,7 @@ import (
 	"harmstack/activities/tasking"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/reference"
 )
 
 const lifeReference = "k7qd-2m4x-9w3t-c5hn"
@@ -280,7 +281,7 @@ func TestWebhookIsToldOfEverything(t *testing.T) {
 	const hackney = `  Hackney: {mail: ["Hackney VAWG <vawg.hackney@example.police.uk>"]`
 	declared := strings.Replace(string(teams.Example()), hackney, hackney+`, webhook: {url: "`+system.URL+`", secret_env: HOOK}`, 1)
 	d.acts.Tasking.Teams = func() (*teams.Teams, error) {
-		return teams.Parse([]byte(declared), func(string) string { return "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32)) })
+		return teams.Parse([]byte(declared), func(string) string { return "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32)) }, reference.Default())
 	}
 	tasking := d.life(t, func(*testsuite.TestWorkflowEnvironment, func(string, func())) {})
 	if want := []string{"escalated_to_desk: escalated 2026-07-06T14:00:00Z", "escalated_to_lead: escalated 2026-07-06T14:00:00Z", "issued: issued 2026-07-06T14:00:00Z",

@@ -2,7 +2,9 @@ package workflows
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"strings"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/workflow"
@@ -41,8 +43,19 @@ func NightWorkflowID(asOf schemas.Date) string { return ScheduledNightID + "-" +
 
 // BoroughWorkflowID names the workflow that tells one team of an approved stack.
 func BoroughWorkflowID(night schemas.NightID, team string) string {
-	return fmt.Sprintf("borough-%s-%s", night, teams.Slug(team))
+	return boroughWorkflowID(schemas.Occasion(night, schemas.NightID{}), team)
 }
+
+func boroughWorkflowID(occasion, team string) string {
+	return fmt.Sprintf("borough-%s-%s", occasion, teams.Slug(team))
+}
+
+// RevokeWorkflowID names the workflow that takes the approval of a night back, RetaskWorkflowID the one by which the taskings
+// follow.
+func RevokeWorkflowID(night schemas.NightID) string { return "revoke-" + night.String() }
+
+// RetaskWorkflowID : see RevokeWorkflowID.
+func RetaskWorkflowID(night schemas.NightID) string { return "retask-" + night.String() }
 
 // TaskingWorkflowID names the workflow of a tasking by its pseudonym.
 func TaskingWorkflowID(reference string) string { return "tasking-" + reference }
@@ -60,8 +73,19 @@ func (u Update[P, R]) handle(ctx workflow.Context, handler func(workflow.Context
 	return workflow.SetUpdateHandlerWithOptions(ctx, u.Name, handler, workflow.UpdateHandlerOptions{Validator: validator})
 }
 
-// Call sends the update and waits for its answer. The same updateID again, even after the workflow has
-// ended, gives the first answer; a new one then is serviceerror.NotFound.
+// Attempt is the update id of one attempt at what key names. Each attempt is an update of its own: Temporal answers an
+// id that it has seen with the first answer, and the failure of one attempt must not be the answer to the next. That
+// the same is not done twice is for what is recorded under the key to see.
+func Attempt(key string) string { return key + "." + rand.Text() }
+
+// attempted is the key of an attempt.
+func attempted(updateID string) string {
+	key, _, _ := strings.Cut(updateID, ".")
+	return key
+}
+
+// Call sends the update and waits for its answer. The same updateID again, even after the workflow has ended, gives the
+// first answer, also when that is a failure (see Attempt); a new one then is serviceerror.NotFound.
 func (u Update[P, R]) Call(ctx context.Context, c client.Client, workflowID, updateID string, p P) (answer R, err error) {
 	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: workflowID, UpdateID: updateID, UpdateName: u.Name, Args: []any{p}, WaitForStage: client.WorkflowUpdateStageCompleted})

@@ -41,6 +41,7 @@ func NightlyRun(ctx workflow.Context, request schemas.NightRequest) (NightResult
 	}
 	result, err := n.run(ctx)
 	n.finish(ctx, err)
+	n.tellFailed(ctx, err)
 	return result, err
 }
 

@@ -260,8 +260,12 @@ func TestPermanentFailures(t *testing.T) {
 			env := d.env(t, "night")
 			c.request.AsOf = asOf
 			var last string
-			tries := 0
+			tries, alerts := 0, 0
 			env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
+				if info.ActivityType.Name == "Alert" {
+					alerts++
+					return
+				}
 				last = strings.ToLower(info.ActivityType.Name)
 				tries++
 			})
@@ -275,6 +279,9 @@ func TestPermanentFailures(t *testing.T) {
 			}
 			if want := map[string]int{"claim": 1, "extract": 2, "check": 3, "score": 4}[c.stage]; tries != want {
 				t.Errorf("%d activities ran, want %d: no retry mends this", tries, want)
+			}
+			if alerts != 1 {
+				t.Errorf("it was told %d times", alerts)
 			}
 			if nights, err := publish.Nights(t.Context(), d.store); err != nil || len(nights) != 0 {
 				t.Errorf("a failed night was published: %v, %v", nights, err)

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"harmstack/activities/failure"
+	"harmstack/schemas/text"
 )
 
 // deadWorker is how soon a worker that died is noticed. Heartbeats do not wait for the work, so that a
@@ -44,8 +45,8 @@ var stageOptions = workflow.ActivityOptions{
 var shortOptions = workflow.ActivityOptions{
 	StartToCloseTimeout: time.Minute,
 	HeartbeatTimeout:    deadWorker,
-	// Then the person is told, and may try again: nothing is lost by that.
-	ScheduleToCloseTimeout: 10 * time.Minute,
+	// Then the person is told, and may try again: nothing is lost by that. A worker that died is noticed before.
+	ScheduleToCloseTimeout: 2 * time.Minute,
 	RetryPolicy: &temporal.RetryPolicy{
 		InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 15 * time.Second,
 	},
@@ -107,11 +108,21 @@ var applyOptions = workflow.LocalActivityOptions{
 	},
 }
 
+// patientOptions suit a look without which nothing can go on: it is taken for as long as that takes, and the history
+// holds one activity.
+var patientOptions = workflow.ActivityOptions{
+	StartToCloseTimeout: time.Minute,
+	RetryPolicy: &temporal.RetryPolicy{
+		InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute,
+		MaximumAttempts: math.MaxInt32, // without one the SDK's test environment gives up after ten
+	},
+}
+
 // childOptions name a child and let it outlive its parent: a decision waits for months, and a digest is
 // due even when somebody ends the workflow that asked for it.
 func childOptions(id, summary string) workflow.ChildWorkflowOptions {
 	return workflow.ChildWorkflowOptions{
-		WorkflowID: id, StaticSummary: summary,
+		WorkflowID: id, StaticSummary: text.Markdown(summary),
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
 	}
@@ -119,7 +130,7 @@ func childOptions(id, summary string) workflow.ChildWorkflowOptions {
 
 // summarised gives one activity the line that the UI shows for it.
 func summarised(o workflow.ActivityOptions, summary string) workflow.ActivityOptions {
-	o.Summary = summary
+	o.Summary = text.Markdown(summary)
 	return o
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"harmstack/activities/nightly"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // NightProgress is how far a night is: the answer to the query "night", and what the UI shows.
@@ -62,7 +63,7 @@ func begin(ctx workflow.Context, request schemas.NightRequest) (*night, error) {
 // published the one it had.
 func (n *night) claim(ctx workflow.Context) error {
 	var acts *nightly.Activities
-	claimed, err := once(ctx, n, "claim", acts.Claim, []nightly.ClaimParams{{AsOf: n.progress.Night.AsOf, Request: n.request}})
+	claimed, err := once(ctx, n, "claim", acts.Claim, []nightly.ClaimParams{{AsOf: n.progress.Night.AsOf, Request: n.request, Now: workflow.Now(ctx)}})
 	if err != nil {
 		return err
 	}
@@ -215,6 +216,15 @@ func reason(err error) string {
 	return err.Error()
 }
 
+// because is reason with the failure's type before it.
+func because(err error) string {
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) && app.Type() != "" {
+		return app.Type() + ": " + app.Message()
+	}
+	return reason(err)
+}
+
 // show writes the tables that the UI shows.
 func (n *night) show(ctx workflow.Context) { workflow.SetCurrentDetails(ctx, n.progress.Markdown()) }
 
@@ -229,19 +239,19 @@ func (p NightProgress) Markdown() string {
 	for _, s := range p.Stages {
 		rows, took := "", ""
 		if s.Rows > 0 {
-			rows = fmt.Sprint(s.Rows)
+			rows = text.Number(s.Rows)
 		}
 		if s.State != StageRunning {
 			took = s.Took.Round(time.Millisecond).String()
 		}
-		b.WriteString(fmt.Sprintf("| %s | %s | %s | %s | %s |\n", s.Name, s.State, rows, took, strings.ReplaceAll(s.Notes, "|", "/")))
+		b.WriteString(fmt.Sprintf("| %s | %s | %s | %s | %s |\n", s.Name, s.State, rows, took, text.Markdown(s.Notes)))
 	}
 	if p.Dispositions != nil {
 		b.WriteString("\n| disposition | rows |\n|---|---:|\n")
 		for i, rows := range p.Dispositions {
-			b.WriteString(fmt.Sprintf("| %s | %d |\n", schemas.Disposition(i), rows))
+			b.WriteString(fmt.Sprintf("| %s | %s |\n", schemas.Disposition(i), text.Number(rows)))
 		}
-		b.WriteString(fmt.Sprintf("| **read** | **%d** |\n", p.Dispositions.Sum()))
+		b.WriteString(fmt.Sprintf("| **read** | **%s** |\n", text.Number(p.Dispositions.Sum())))
 	}
 	if len(p.Checks) > 0 {
 		b.WriteString("\n" + schemas.CheckTable(p.Checks, true))

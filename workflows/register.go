@@ -28,6 +28,8 @@ type Activities struct {
 func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(NightlyRun)
 	r.RegisterWorkflow(Decision)
+	r.RegisterWorkflow(Revoke)
+	r.RegisterWorkflow(Retask)
 	r.RegisterWorkflow(BoroughTasking)
 	r.RegisterWorkflow(Tasking)
 	r.RegisterWorkflow(Watch)

@@ -15,6 +15,7 @@ import (
 	"harmstack/activities/failure"
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // TaskingParams names the tasking whose life it is to be. Its state stands in the store; CarriedOver is
@@ -32,6 +33,19 @@ func Tasking(ctx workflow.Context, p TaskingParams) error {
 	if err := c.listen(ctx); err != nil {
 		return err
 	}
+	err := c.run(ctx)
+	// Nobody is left without an answer, whatever ends the run.
+	c.over = true
+	c.refuse(fmt.Errorf("tasking %s: nothing was recorded, its workflow has ended", c.reference), err)
+	if waitErr := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err == nil {
+		err = waitErr
+	}
+	return err
+}
+
+// run is the life, until the suspect has left the stack. What no retry mends ends it with that error: those who watch
+// see a workflow that failed, and `starter tasking resume` starts it again when it is mended.
+func (c *caseworker) run(ctx workflow.Context) error {
 	if c.tasking == nil {
 		if err := c.lookUp(ctx); err != nil {
 			return err
@@ -39,13 +53,13 @@ func Tasking(ctx workflow.Context, p TaskingParams) error {
 	}
 	for !c.done() {
 		if c.idle() && workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
-			return workflow.NewContinueAsNewError(ctx, Tasking, TaskingParams{p.Reference, c.tasking})
+			return workflow.NewContinueAsNewError(ctx, Tasking, TaskingParams{c.reference, c.tasking})
 		}
 		if err := c.next(ctx); err != nil {
 			return err
 		}
 	}
-	return workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
+	return nil
 }
 
 // caseworker is a running tasking.
@@ -56,6 +70,12 @@ type caseworker struct {
 	// at once the first wins and the second is told so.
 	asked   []*asked
 	telling int // messages on their way
+	over    bool
+	// trouble is why the tasking could not be read, or the last step of the chase not be taken; that is tried again
+	// after a pause.
+	trouble string
+	again   time.Time
+	pause   time.Duration
 }
 
 // asked is one request and its answer.
@@ -69,9 +89,12 @@ type asked struct {
 func (c *caseworker) listen(ctx workflow.Context) error {
 	answer := func(ctx workflow.Context, params tasking.ApplyParams) (schemas.Tasking, error) {
 		params.Reference, params.At = c.reference, workflow.Now(ctx).UTC()
-		params.Key = workflow.GetCurrentUpdateInfo(ctx).ID
+		params.Key = attempted(workflow.GetCurrentUpdateInfo(ctx).ID)
 		a := &asked{params: params}
 		c.asked = append(c.asked, a)
+		if c.over {
+			c.refuse(fmt.Errorf("tasking %s: nothing was recorded, its workflow has ended", c.reference), nil)
+		}
 		if err := workflow.Await(ctx, func() bool { return a.answered }); err != nil {
 			return schemas.Tasking{}, err
 		}
@@ -82,6 +105,9 @@ func (c *caseworker) listen(ctx workflow.Context) error {
 	}
 	errs := []error{
 		TaskingState.handle(ctx, func() (schemas.Tasking, error) {
+			if c.tasking == nil && c.trouble != "" {
+				return schemas.Tasking{}, failure.Permanent(failure.NotRecorded, c.unread())
+			}
 			if c.tasking == nil {
 				return schemas.Tasking{}, failure.Permanent(failure.NoSuchTasking, fmt.Errorf("tasking %s is not issued yet", c.reference))
 			}
@@ -107,7 +133,7 @@ func (c *caseworker) listen(ctx workflow.Context) error {
 			if c.tasking == nil || len(c.asked) > 0 {
 				return nil // what is asked before it may change what can be asked
 			}
-			return tasking.Admit(c.tasking, workflow.GetCurrentUpdateInfo(ctx).ID, do, r)
+			return tasking.Admit(c.tasking, attempted(workflow.GetCurrentUpdateInfo(ctx).ID), do, r)
 		}))
 	}
 	return errors.Join(errs...)
@@ -125,6 +151,9 @@ func (c *caseworker) next(ctx workflow.Context) error {
 	due, chased := time.Time{}, false
 	if c.tasking != nil {
 		due, chased = c.tasking.NextChase()
+	}
+	if chased && due.Before(c.again) {
+		due = c.again
 	}
 	if !chased {
 		if err := workflow.Await(ctx, something); err != nil {
@@ -147,27 +176,90 @@ func (c *caseworker) next(ctx workflow.Context) error {
 		return nil
 	}
 	err := c.apply(ctx, tasking.ApplyParams{Reference: c.reference, At: workflow.Now(ctx).UTC(), Chase: true, Key: fmt.Sprintf("chase-%d", c.tasking.Version+1)})
-	if err != nil && ctx.Err() == nil {
-		// The store is away, or the teams' file is wrong: nobody may be forgotten for that.
-		workflow.GetLogger(ctx).Error("a tasking could not be chased", "tasking", c.reference, "error", err)
-		_, err = workflow.AwaitWithTimeout(ctx, time.Minute, func() bool { return len(c.asked) > 0 })
+	if err == nil || ctx.Err() != nil {
+		c.trouble, c.again, c.pause = "", time.Time{}, 0
+		return errors.Join(err, cancelled(ctx))
 	}
-	return errors.Join(err, cancelled(ctx))
+	// The store is away, or the teams' file is wrong: nobody may be forgotten for that.
+	workflow.GetLogger(ctx).Error("a tasking could not be chased", "tasking", c.reference, "error", err)
+	if workflow.GetVersion(ctx, "chase later", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		_, err = workflow.AwaitWithTimeout(ctx, time.Minute, func() bool { return len(c.asked) > 0 })
+		return errors.Join(err, cancelled(ctx))
+	}
+	if !failure.Is(err, failure.NotRecorded) {
+		return err // no retry mends it
+	}
+	c.pause = min(max(2*c.pause, time.Minute), 15*time.Minute)
+	c.trouble, c.again = reason(err), workflow.Now(ctx).Add(c.pause)
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("%s\nNobody is chased at the moment, it is tried again at %s: %s\n", c.details(), clock(c.again), c.trouble))
+	return nil
 }
 
 func cancelled(ctx workflow.Context) error { return ctx.Err() }
 
-// lookUp reads the tasking, for as long as it takes: it may have been here before.
+// lookUp reads the tasking: it may have been here before. A store that is away is waited for, for as long as it takes, by
+// one activity, so that the history does not grow; whoever asks for something meanwhile is told.
 func (c *caseworker) lookUp(ctx workflow.Context) error {
-	for {
-		err := c.apply(ctx, tasking.ApplyParams{Reference: c.reference, At: workflow.Now(ctx).UTC()})
-		if err == nil || ctx.Err() != nil {
+	params := tasking.ApplyParams{Reference: c.reference, At: workflow.Now(ctx).UTC()}
+	err := c.apply(ctx, params)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if workflow.GetVersion(ctx, "look up patiently", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return c.lookUpAgain(ctx)
+	}
+	if !failure.Is(err, failure.NotRecorded) {
+		return err // no retry mends it
+	}
+	c.trouble = reason(err)
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s**\n\nIt is read as soon as it can be: %s\n", c.reference, c.trouble))
+	var acts *tasking.Activities
+	read := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(patientOptions, "read the tasking")), acts.Apply, params)
+	for !read.IsReady() {
+		if err := workflow.Await(ctx, func() bool { return read.IsReady() || len(c.asked) > 0 }); err != nil {
 			return err
 		}
+		if !read.IsReady() {
+			c.refuse(c.unread(), nil)
+		}
+	}
+	var result tasking.ApplyResult
+	if err := read.Get(ctx, &result); err != nil {
+		return err
+	}
+	c.trouble = ""
+	return c.take(ctx, result)
+}
+
+// lookUpAgain is how a run that began before there was patience goes on looking: until its history is long.
+func (c *caseworker) lookUpAgain(ctx workflow.Context) error {
+	for {
 		if err := workflow.Sleep(ctx, time.Minute); err != nil {
 			return err
 		}
+		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			return workflow.NewContinueAsNewError(ctx, Tasking, TaskingParams{Reference: c.reference})
+		}
+		if err := c.apply(ctx, tasking.ApplyParams{Reference: c.reference, At: workflow.Now(ctx).UTC()}); err == nil || ctx.Err() != nil {
+			return err
+		}
 	}
+}
+
+func (c *caseworker) unread() error {
+	return fmt.Errorf("tasking %s cannot be read yet (%s): try again once it can", c.reference, c.trouble)
+}
+
+// refuse answers all who wait: with why the workflow failed, or that nothing was recorded.
+func (c *caseworker) refuse(text, why error) {
+	err := failure.Permanent(failure.NotRecorded, text)
+	if app := (*temporal.ApplicationError)(nil); errors.As(why, &app) {
+		err = failure.Permanent(app.Type(), errors.New(app.Message()))
+	}
+	for _, a := range c.asked {
+		a.err, a.answered = err, true
+	}
+	c.asked = nil
 }
 
 // apply does one thing to the tasking and sees that those who must know are told.
@@ -186,8 +278,14 @@ func (c *caseworker) apply(ctx workflow.Context, params tasking.ApplyParams) err
 	case ctx.Err() != nil:
 		return ctx.Err()
 	default:
-		return failure.Permanent(failure.NotRecorded, fmt.Errorf("tasking %s: it could not be recorded in time: look at the store and the teams' file, then try again", c.reference))
+		return failure.Permanent(failure.NotRecorded, fmt.Errorf(
+			"tasking %s: it could not be recorded in time (%s): look at the store and the teams' file, then try again", c.reference, reason(err)))
 	}
+	return c.take(ctx, result)
+}
+
+// take is what follows from a step that is done.
+func (c *caseworker) take(ctx workflow.Context, result tasking.ApplyResult) error {
 	c.tasking = result.Tasking
 	for _, number := range result.Notify {
 		c.tell(ctx, number)
@@ -215,12 +313,7 @@ func (c *caseworker) show(ctx workflow.Context) error {
 	if t == nil {
 		return nil
 	}
-	text := fmt.Sprintf("**%s**, %s\n\n%s\n\nPosition %d on the stack of %s: %s\n\n| # | when | what |\n|---|---|---|\n",
-		t.Team, t.Reference, digest.StateText(t), t.Position, t.Night.AsOf, digest.FactsText(t.Facts))
-	for _, e := range t.Events {
-		text += fmt.Sprintf("| %d | %s | %s %s |\n", e.Number, e.At.In(schemas.London).Format("2 Jan 2006 15:04"), e.Kind, e.Outcome)
-	}
-	workflow.SetCurrentDetails(ctx, text)
+	workflow.SetCurrentDetails(ctx, c.details())
 	due := AttributeDue.ValueUnset()
 	if at, ok := t.Due(); ok {
 		due = AttributeDue.ValueSet(at)
@@ -232,13 +325,25 @@ func (c *caseworker) show(ctx workflow.Context) error {
 	return workflow.UpsertTypedSearchAttributes(ctx, AttributeBorough.ValueSet(t.Team), bcu, AttributeTasking.ValueSet(string(t.State)), due)
 }
 
+// details are what the UI shows of it.
+func (c *caseworker) details() string {
+	t := c.tasking
+	page := fmt.Sprintf("**%s**, %s\n\n%s\n\nPosition %d on the stack of %s: %s\n\n| # | when | what |\n|---|---|---|\n",
+		text.Markdown(t.Team), t.Reference, text.Markdown(digest.StateText(t)), t.Position, t.Night.AsOf, text.Markdown(digest.FactsText(t.Facts)))
+	for _, e := range t.Events {
+		page += fmt.Sprintf("| %d | %s | %s %s |\n", e.Number, e.At.In(schemas.London).Format("2 Jan 2006 15:04"), text.Markdown(e.Kind), text.Markdown(e.Outcome))
+	}
+	return page
+}
+
 // SendOrder gives a night's order to the workflow of its tasking, which is started when it does not run.
-// It returns once the order is carried out.
+// It returns once the order is carried out. Every call is an attempt of its own; what is carried out already is
+// known by the night.
 func SendOrder(c client.Client, taskQueue string) func(ctx context.Context, o schemas.TaskingOrder) error {
 	return func(ctx context.Context, o schemas.TaskingOrder) error {
 		handle, err := c.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
 			StartWorkflowOperation: c.NewWithStartWorkflowOperation(taskingOptions(o.Reference, taskQueue), Tasking, TaskingParams{Reference: o.Reference}),
-			UpdateOptions: client.UpdateWorkflowOptions{UpdateName: orderUpdate.Name, UpdateID: "night-" + o.Night.String(), Args: []any{o},
+			UpdateOptions: client.UpdateWorkflowOptions{UpdateName: orderUpdate.Name, UpdateID: Attempt(o.Key()), Args: []any{o},
 				WaitForStage: client.WorkflowUpdateStageCompleted},
 		})
 		if err == nil {

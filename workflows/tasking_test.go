@@ -90,7 +90,7 @@ func TestDeliverOnlyTheCurrentStack(t *testing.T) {
 	first := d.night(t, "night-1", schemas.NightRequest{AsOf: asOf})
 	deliver := func(n NightResult) (result tasking.DeliverResult, err error) {
 		env := d.env(t, BoroughWorkflowID(n.Night, "Hackney"))
-		env.ExecuteWorkflow(BoroughTasking, BoroughParams{*n.Manifest, "Hackney"})
+		env.ExecuteWorkflow(BoroughTasking, BoroughParams{Manifest: *n.Manifest, Team: "Hackney"})
 		if err := env.GetWorkflowError(); err != nil {
 			return result, err
 		}

@@ -1,19 +1,19 @@
 package workflows
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
 
 	"harmstack/activities/operations"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // WatchRequest starts a watch. Its zero value, `{}` in the start form, is that of today.
@@ -64,7 +64,7 @@ func (r WatchResult) Markdown() string {
 	var b strings.Builder
 	b.WriteString(fmt.Sprintf("### Watch of %s\n\n| | found | do |\n|---|---|---|\n", r.Day))
 	for _, f := range r.Findings {
-		b.WriteString(fmt.Sprintf("| **%s** | %s | %s |\n", f.Kind, strings.ReplaceAll(f.Text, "|", "/"), strings.ReplaceAll(f.Do, "|", "/")))
+		b.WriteString(fmt.Sprintf("| **%s** | %s | %s |\n", f.Kind, text.Markdown(f.Text), text.Markdown(f.Do)))
 	}
 	return b.String()
 }
@@ -82,14 +82,21 @@ func Scheduling(c client.Client) func(ctx context.Context, asOf schemas.Date) (o
 		default:
 			s.Paused = d.Schedule.State != nil && d.Schedule.State.Paused
 		}
-		list, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{PageSize: 1,
-			Query: fmt.Sprintf("WorkflowType = 'NightlyRun' AND ExecutionStatus = 'Running' AND %s = '%s'", AttributeAsOf.GetName(), asOf)})
+		// By hand a night may be run at any time after its date.
+		runs, err := NightRuns(ctx, c, asOf.Start())
 		if err != nil {
 			return s, err
 		}
-		for _, e := range list.GetExecutions() {
-			s.Stage = "a stage"
-			_ = converter.GetDefaultDataConverter().FromPayload(e.GetSearchAttributes().GetIndexedFields()[AttributeStage.GetName()], &s.Stage)
+		for _, r := range runs {
+			if r.AsOf != asOf {
+				continue
+			}
+			if r.Running() {
+				s.Stage = cmp.Or(r.Stage, "no stage has begun")
+			} else {
+				s.Ended = r.Trouble(ctx, c)
+			}
+			break
 		}
 		return s, nil
 	}

@@ -14,6 +14,7 @@ import (
 
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 var (
@@ -31,9 +32,10 @@ var (
 type Order struct {
 	Reference string          `json:"reference"`
 	Night     schemas.NightID `json:"night"`
-	// OnStack: the suspect is on the night's stack, and the fields below are filled in. Else Reason says
-	// why not.
-	OnStack     bool                 `json:"on_stack"`
+	// OnStack: the suspect is on the night's stack, and the fields below are filled in.
+	OnStack bool `json:"on_stack"`
+	// Reason says why the suspect is not on the stack, or that the stack is the approved one again because a later
+	// approval was taken back.
 	Reason      string               `json:"reason,omitempty"`
 	Owner       string               `json:"owner,omitempty"` // the team of the owner borough
 	Position    int64                `json:"position,omitempty"`
@@ -51,6 +53,8 @@ type Command struct {
 	Do      string // what the Request asks for, one of schemas.Do…
 	Request *schemas.TaskingRequest
 	Chase   bool // the next step of the chase, if it is due
+	// Revoked are the nights whose approval was taken back: an order stands though one of them has spoken since.
+	Revoked []schemas.NightID
 }
 
 // Apply does a command to a tasking, nil for none, and returns it as it is then. A command that changes
@@ -99,8 +103,11 @@ func change(t *schemas.Tasking, c Command, e schemas.TaskingEvent) *schemas.Task
 		e.By, e.Reason = schemas.TrimSpace(c.Request.By), schemas.TrimSpace(c.Request.Note)
 	}
 	if c.Order != nil {
-		e.Night = &c.Order.Night
-		next.Night = c.Order.Night
+		e.Reason = c.Order.Reason
+		if c.Order.Night != (schemas.NightID{}) { // else no stack is approved any more
+			e.Night = &c.Order.Night
+			next.Night = c.Order.Night
+		}
 	}
 	next.Version = e.Number
 	next.Events = append(slices.Clip(t.Events), e)
@@ -136,7 +143,7 @@ func order(t *schemas.Tasking, c Command, who *teams.Teams) *schemas.Tasking {
 		give(t, o.Owner, schemas.TaskingIssued, c.At, who)
 		return know(t, o)
 	}
-	if o.Night.Before(t.Night) {
+	if o.Night.Before(t.Night) && !slices.Contains(c.Revoked, t.Night) {
 		return t // a newer night has spoken
 	}
 	if !o.OnStack {
@@ -188,7 +195,7 @@ func leave(t *schemas.Tasking, c Command) *schemas.Tasking {
 	if t.State == schemas.TaskingClosed {
 		kind = schemas.EventLeft
 	}
-	next := change(t, c, schemas.TaskingEvent{Kind: kind, Team: t.Team, Reason: c.Order.Reason})
+	next := change(t, c, schemas.TaskingEvent{Kind: kind, Team: t.Team})
 	next.OnStack, next.Placed = false, false
 	if t.State != schemas.TaskingClosed {
 		enter(next, schemas.TaskingStoodDown, c.At)
@@ -216,18 +223,18 @@ func news(t *schemas.Tasking, o *Order) (lines []string) {
 	}
 	was, is := t.Facts, o.Facts
 	add(fresh == 1, "one new allegation")
-	add(fresh > 1, "%d new allegations", fresh)
+	add(fresh > 1, "%s", text.Count(fresh, "new allegation"))
 	// What is known again after it was gone is neither new nor gone.
 	gone := was.Allegations + fresh - is.Allegations
 	add(gone == 1, "one allegation counts no longer: cleared, withdrawn or older than a year")
-	add(gone > 1, "%d allegations count no longer: cleared, withdrawn or older than a year", gone)
-	add(gone < 0, "%d allegations count again", -gone)
+	add(gone > 1, "%s count no longer: cleared, withdrawn or older than a year", text.Count(gone, "allegation"))
+	add(gone < 0, "%s again", text.Count(-gone, "allegation counts", "allegations count"))
 	add(was.Victims != is.Victims, "victims: %d, was %d", is.Victims, was.Victims)
 	add(was.Charged != is.Charged, "allegations charged or convicted: %d, was %d", is.Charged, was.Charged)
 	add(was.Status != is.Status, "the suspect's status: %s, was %s", words(is.Status), words(was.Status))
 	add(!was.AlsoVictim && is.AlsoVictim, "the suspect is also recorded as a victim: look for a counter-allegation")
 	add(was.AlsoVictim && !is.AlsoVictim, "the suspect is no longer recorded as a victim")
-	add(fresh == 0 && gone == 0 && was.HarmDays != is.HarmDays, "an allegation was classified anew: %.1f harm days, was %.1f", is.HarmDays, was.HarmDays)
+	add(fresh == 0 && gone == 0 && was.HarmDays != is.HarmDays, "an allegation was classified anew: %s, was %s", text.CountDays(is.HarmDays, "harm day"), text.Days(was.HarmDays))
 	add(fresh == 0 && gone == 0 && (was.DomesticAbuse != is.DomesticAbuse || was.NonRecent != is.NonRecent || was.Reports != is.Reports),
 		"domestic abuse, dates or report numbers were corrected")
 	for _, b := range is.Boroughs {

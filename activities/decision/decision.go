@@ -1,11 +1,13 @@
 // Package decision is what a decision on a night does to the store, as Temporal activities: recorded
-// once, and the approved stack made current. It must not know who may decide, nor how long it takes.
+// once, and the approved stack made current; and an approval taken back. It must not know who may decide, nor how long it takes.
 package decision
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"harmstack/activities/audit"
 	"harmstack/activities/failure"
@@ -31,14 +33,15 @@ type DecideResult struct {
 }
 
 // Decide records a decision unless another stands, which is the failure AlreadyDecided with that
-// decision as its details. The same decision again succeeds.
+// decision as its details. The same decision again succeeds. A store that cannot be written to is NotRecorded at once: an
+// officer waits.
 func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, error) {
 	_, stop := heartbeat.Start(ctx)
 	defer stop()
 	d := p.Decision
 	err := publish.Decide(ctx, a.Store, d)
 	if err != nil && !errors.Is(err, publish.ErrDecided) {
-		return DecideResult{}, failure.Of(err)
+		return DecideResult{}, failure.Waiting(err)
 	}
 	standing, loadErr := publish.LoadDecision(ctx, a.Store, d.Manifest.NightID)
 	if loadErr != nil {
@@ -58,7 +61,7 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	}
 	err = audit.Append(ctx, a.Store, audit.Entry{At: standing.At, Who: standing.By, Did: standing.Decision,
 		On: "night " + d.Manifest.NightID.String(), Why: why})
-	return DecideResult{*standing}, failure.Of(err)
+	return DecideResult{*standing}, failure.Waiting(err)
 }
 
 // StandingParams names a published night.
@@ -89,10 +92,42 @@ type SwapParams struct {
 	Night schemas.NightID `json:"night"`
 }
 
-// Swap makes an approved stack the current one. The failure Overtaken means that a newer approved one
-// is, and that nobody may be tasked from this one.
+// Swap makes an approved stack the current one. The failures Overtaken and Revoked mean that a newer approved one
+// is, or that the approval was taken back, and that nobody may be tasked from this one.
 func (a *Activities) Swap(ctx context.Context, p SwapParams) error {
 	_, stop := heartbeat.Start(ctx)
 	defer stop()
 	return failure.Of(publish.SwapCurrent(ctx, a.Store, p.Night))
+}
+
+// RevokeParams is the approval that is taken back, by whom and why.
+type RevokeParams struct {
+	Request schemas.RevokeRequest `json:"request"`
+	At      time.Time             `json:"at"`
+}
+
+// RevokeResult is the revocation as it stands from now on, and the stack that is approved now: zero when none is.
+type RevokeResult struct {
+	Revocation schemas.Revocation  `json:"revocation"`
+	Current    schemas.ManifestRef `json:"current,omitzero"`
+}
+
+// Revoke takes the approval of the current night back. The same again succeeds.
+func (a *Activities) Revoke(ctx context.Context, p RevokeParams) (RevokeResult, error) {
+	_, stop := heartbeat.Start(ctx)
+	defer stop()
+	night := p.Request.Night()
+	last, err := publish.Revoke(ctx, a.Store, night, schemas.Revocation{By: p.Request.By, Reason: p.Request.Reason, At: p.At})
+	if err != nil {
+		return RevokeResult{}, failure.Waiting(err)
+	}
+	r := RevokeResult{Current: last.Manifest, Revocation: last.Revocations[slices.Index(last.RevokedNights(), night)]}
+	now := "no stack is approved now"
+	if r.Current != (schemas.ManifestRef{}) {
+		now = "the stack of night " + r.Current.String() + " is the approved one again"
+	}
+	// An attempt that dies between the two writes is in the log twice rather than not at all.
+	err = audit.Append(ctx, a.Store, audit.Entry{At: r.Revocation.At, Who: r.Revocation.By, Did: schemas.Revoked, On: "night " + night.String(),
+		Why: r.Revocation.Reason + "; " + now})
+	return r, failure.Waiting(err)
 }

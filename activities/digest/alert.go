@@ -5,6 +5,8 @@ import (
 	htmltemplate "html/template"
 	"strings"
 	"time"
+
+	"harmstack/schemas/text"
 )
 
 // Alert is a message to those who run the system, about no suspect and no tasking.
@@ -36,6 +38,7 @@ func (a Alert) Build() (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
+	a.Title, a.Text, a.Do = text.Line(a.Title), text.Line(a.Text), text.Line(a.Do)
 	var html strings.Builder
 	if err := htmlAlert.Execute(&html, a); err != nil {
 		return Message{}, fmt.Errorf("alert: %w", err)

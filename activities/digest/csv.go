@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"encoding/csv"
 	"strconv"
-	"strings"
 	"time"
+
+	"harmstack/schemas/text"
 )
 
 var csvHeader = []string{
@@ -22,25 +23,17 @@ func stackCSV(in Input) []byte {
 	rows := [][]string{csvHeader}
 	for _, r := range in.Suspects {
 		rows = append(rows, []string{
-			in.Pseudonym(r.SuspectID), whole(r.Position), whole(r.Rank), whole(r.TieSize), cell(r.SuspectID),
+			in.Pseudonym(r.SuspectID), whole(r.Position), whole(r.Rank), whole(r.TieSize), text.Cell(r.SuspectID),
 			decimal(r.ScoreDays), decimal(r.SumDays), decimal(r.MaxDays), whole(r.Allegations), whole(r.Reports), whole(r.Victims),
-			instant(r.FirstReported), instant(r.LastReported), cell(text(r.OwnerBorough)), cell(strings.Join(r.Boroughs, "; ")),
-			whole(r.DomesticAbuse), whole(r.NonRecent), strconv.FormatBool(r.AlsoVictim), cell(text(r.SuspectStatus)),
+			instant(r.FirstReported), instant(r.LastReported), text.Cell(orEmpty(r.OwnerBorough)), text.Cells(r.Boroughs, "; "),
+			whole(r.DomesticAbuse), whole(r.NonRecent), strconv.FormatBool(r.AlsoVictim), text.Cell(orEmpty(r.SuspectStatus)),
 		})
 	}
 	_ = w.WriteAll(rows) // a buffer takes every write
 	return b.Bytes()
 }
 
-// cell keeps a spreadsheet from reading a value as a formula: such a value gets an apostrophe in front.
-func cell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
-	}
-	return s
-}
-
-func text(s *string) string {
+func orEmpty(s *string) string {
 	if s == nil {
 		return ""
 	}

@@ -28,6 +28,8 @@ import (
 // Input is everything a digest depends on.
 type Input struct {
 	Night schemas.NightID
+	// Edition of the index by which the night was scored, as its manifest names it: cchi-2020.
+	Edition string
 	// Approved is when the stack was approved. It becomes the Date of the e-mail, so that a retry
 	// writes the same bytes.
 	Approved time.Time
@@ -40,6 +42,9 @@ type Input struct {
 	// Cut is the night's: it tells whether the edge of the stack falls inside a tie.
 	Cut       schemas.Cut
 	Pseudonym pseudonym.Func
+	// Revoked: the stack is the approved one again because that approval was taken back, or, when Night is zero, none is.
+	// nil after an approval.
+	Revoked *schemas.Revocation
 }
 
 // Suspect is one of the team's suspects on the approved stack.
@@ -98,9 +103,13 @@ func Build(in Input) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
+	date := in.Approved
+	if in.Revoked != nil {
+		date = in.Revoked.At
+	}
 	return Message{
-		Key: key, Date: in.Approved, To: to,
-		Subject: fmt.Sprintf("VAWG stack of %s, %s: %s", p.Date, in.Team, p.Summary),
+		Key: key, Date: date, To: to,
+		Subject: fmt.Sprintf("%s, %s: %s", p.Title, p.Team, p.Summary),
 		Text:    text, HTML: html,
 		Attachments: []Attachment{{p.CSVName, "text/csv; charset=utf-8; header=present", stackCSV(in)}},
 	}, nil
@@ -129,11 +138,17 @@ func contentKey(in Input) (string, error) {
 		rows[i] = s.Ranked
 		rows[i].SuspectID = in.Pseudonym(s.SuspectID)
 	}
+	var revoked *schemas.NightID
+	if in.Revoked != nil {
+		revoked = &in.Revoked.Manifest.NightID
+	}
 	content, err := json.Marshal(struct {
 		AsOf schemas.Date
 		Team string
 		Rows []schemas.Ranked
-	}{in.Night.AsOf, in.Team, rows})
+		// Each revocation is news to every team, whatever its rows.
+		Revoked *schemas.NightID `json:",omitempty"`
+	}{in.Night.AsOf, in.Team, rows, revoked})
 	if err != nil {
 		return "", errors.New("digest: a row of the stack holds a number that is not finite")
 	}

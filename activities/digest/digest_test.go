@@ -57,7 +57,7 @@ func hackney(t *testing.T) digest.Input {
 	transferred.OwnerBorough, transferred.Boroughs = ref("Camden"), []string{"Camden"}
 	of := names(t)
 	return digest.Input{
-		Night: schemas.NightID{AsOf: schemas.MustDate("2026-06-30"), Revision: 1}, Approved: time.Date(2026, 7, 1, 8, 12, 0, 0, time.UTC),
+		Night: schemas.NightID{AsOf: schemas.MustDate("2026-06-30"), Revision: 1}, Edition: "cchi-2025", Approved: time.Date(2026, 7, 1, 8, 12, 0, 0, time.UTC),
 		Team: "Hackney", To: []string{"Hackney VAWG <vawg@hackney.example>", "desk@hackney.example"},
 		Suspects: []digest.Suspect{
 			{Ranked: fresh, Arrival: "new", With: "Hackney", State: "Issued: acknowledge by Wednesday 1 July 2026, 17:12"},
@@ -128,7 +128,7 @@ No longer with you
 	if body+"--\n" != want {
 		t.Errorf("text:\n%s\nwant:\n%s", body, want)
 	}
-	for _, s := range []string{"suspect, from allegations", "Nobody\nis on the stack on police intelligence alone", "attachments only"} {
+	for _, s := range []string{"Cambridge Crime Harm Index, edition cchi-2025, the", "suspect, from allegations", "Nobody\nis on the stack on police intelligence alone", "attachments only"} {
 		if !strings.Contains(footer, s) {
 			t.Errorf("the footer does not say %q", s)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 var (
@@ -43,16 +44,17 @@ func (n Notice) Build() (Message, error) {
 		Title, Reference, Team, Party, Facts, State, Ask, Reason string
 		News                                                     []string
 		Attached                                                 bool
-	}{what, t.Reference, t.Team, n.Party, FactsText(t.Facts), StateText(t), ask, n.Event.Reason, n.Event.News, len(n.Pack) > 0}
-	var text, html strings.Builder
-	if err := textNotice.Execute(&text, page); err != nil {
+	}{text.Line(what), t.Reference, text.Line(t.Team), n.Party, text.Line(FactsText(t.Facts)), text.Line(StateText(t)), text.Line(ask),
+		text.Line(n.Event.Reason), text.Lines(n.Event.News), len(n.Pack) > 0}
+	var plain, html strings.Builder
+	if err := textNotice.Execute(&plain, page); err != nil {
 		return Message{}, fmt.Errorf("notice: %w", err)
 	}
 	if err := htmlNotice.Execute(&html, page); err != nil {
 		return Message{}, fmt.Errorf("notice: %w", err)
 	}
-	return Message{Key: n.Key, Date: n.Event.At, To: to, Subject: fmt.Sprintf("Tasking %s, %s: %s", t.Reference, t.Team, what),
-		Text: text.String(), HTML: html.String(), Attachments: n.Pack}, nil
+	return Message{Key: n.Key, Date: n.Event.At, To: to, Subject: fmt.Sprintf("Tasking %s, %s: %s", t.Reference, page.Team, page.Title),
+		Text: plain.String(), HTML: html.String(), Attachments: n.Pack}, nil
 }
 
 // words says what happened and what the reader is to do about it.
@@ -101,8 +103,8 @@ func minute(t time.Time) string { return t.In(schemas.London).Format("Monday 2 J
 
 // FactsText says in one line what is alleged.
 func FactsText(f schemas.TaskingFacts) string {
-	s := number(f.Allegations, "allegation") + " in " + number(f.Reports, "crime report") + " against " + number(f.Victims, "victim") +
-		", " + days(f.HarmDays) + " harm days"
+	s := text.Count(f.Allegations, "allegation") + " in " + text.Count(f.Reports, "crime report") + " against " + text.Count(f.Victims, "victim") +
+		", " + text.CountDays(f.HarmDays, "harm day")
 	if f.Status != "" && f.Status != "unknown" {
 		s += "; " + strings.ReplaceAll(f.Status, "_", " ")
 	}

@@ -5,14 +5,13 @@ import (
 	_ "embed"
 	"fmt"
 	htmltemplate "html/template"
-	"math"
-	"strconv"
 	"strings"
 	texttemplate "text/template"
 	"time"
 
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 var (
@@ -27,9 +26,10 @@ var (
 
 // page is what both parts of the e-mail show.
 type page struct {
-	Team, Date, Revision, Approved, Summary, CSVName string
-	Entries                                          []entry
-	Left                                             []Left
+	Team, Title, Under, Summary, CSVName, Edition string
+	Revoked                                       string // what was taken back, and what counts now
+	Entries                                       []entry
+	Left                                          []Left
 }
 
 // entry is one suspect of the team's, in plain words.
@@ -44,22 +44,35 @@ type entry struct {
 
 func newPage(in Input) page {
 	p := page{
-		Team: in.Team, Date: longDate(in.Night.AsOf.Start()), Revision: strconv.Itoa(in.Night.Revision),
-		Approved: longDate(in.Approved) + " at " + in.Approved.In(schemas.London).Format("15:04"),
-		CSVName:  "stack-" + teams.Slug(in.Team) + ".csv", Left: in.Left,
+		Team: text.Line(in.Team), Title: "VAWG stack of " + longDate(in.Night.AsOf.Start()),
+		Under:   fmt.Sprintf("Revision %d, approved %s.", in.Night.Revision, dateAndTime(in.Approved)),
+		CSVName: "stack-" + teams.Slug(in.Team) + ".csv", Edition: text.Line(in.Edition),
+	}
+	for _, l := range in.Left {
+		p.Left = append(p.Left, Left{l.Reference, l.Position, text.Line(l.Why)})
+	}
+	if r := in.Revoked; r != nil {
+		p.Revoked = fmt.Sprintf("The approval of the stack of %s, revision %d, was taken back on %s: %s.", longDate(r.Manifest.AsOf.Start()), r.Manifest.Revision,
+			dateAndTime(r.At), text.Line(strings.TrimRight(r.Reason, ".")))
+		if in.Night == (schemas.NightID{}) {
+			p.Title, p.Under = "No VAWG stack is approved", "Nobody is tasked until an officer approves one."
+		} else {
+			p.Revoked += " The stack below counts again."
+		}
 	}
 	fresh := 0
 	for _, s := range in.Suspects {
 		e := entry{
-			Reference: in.Pseudonym(s.SuspectID), Position: s.Position, New: s.Arrival != "", Change: cmp.Or(s.Arrival, movedText(s)),
-			State: s.State, Counts: countsText(s.Ranked), Harm: harmText(s.Ranked), Report: reportText(s.Ranked), News: s.News, Notes: notes(in, s),
+			Reference: in.Pseudonym(s.SuspectID), Position: s.Position, New: s.Arrival != "", Change: text.Line(cmp.Or(s.Arrival, movedText(s))),
+			State: text.Line(s.State), Counts: countsText(s.Ranked), Harm: harmText(s.Ranked), Report: reportText(s.Ranked), News: text.Lines(s.News),
+			Notes: text.Lines(notes(in, s)),
 		}
 		if e.New {
 			fresh++
 		}
 		p.Entries = append(p.Entries, e)
 	}
-	p.Summary = fmt.Sprintf("%s, %d new, %d gone", number(int64(len(in.Suspects)), "suspect"), fresh, len(p.Left))
+	p.Summary = fmt.Sprintf("%s, %d new, %d gone", text.Count(len(in.Suspects), "suspect"), fresh, len(p.Left))
 	return p
 }
 
@@ -86,12 +99,12 @@ func movedText(s Suspect) string {
 }
 
 func countsText(r schemas.Ranked) string {
-	s := number(r.Allegations, "allegation") + " in " + number(r.Reports, "crime report")
+	s := text.Count(r.Allegations, "allegation") + " in " + text.Count(r.Reports, "crime report")
 	switch r.Victims {
 	case 0:
 		s += ", no victim recorded"
 	default:
-		s += ", against " + number(r.Victims, "victim")
+		s += ", against " + text.Count(r.Victims, "victim")
 	}
 	if r.DomesticAbuse > 0 {
 		s += fmt.Sprintf("; %d flagged as domestic abuse", r.DomesticAbuse)
@@ -100,11 +113,11 @@ func countsText(r schemas.Ranked) string {
 }
 
 func harmText(r schemas.Ranked) string {
-	s := days(r.SumDays) + " harm days alleged"
+	s := text.CountDays(r.SumDays, "harm day") + " alleged"
 	if r.Allegations > 1 {
-		s += ", " + days(r.MaxDays) + " for the gravest"
+		s += ", " + text.Days(r.MaxDays) + " for the gravest"
 	}
-	return s + "; " + days(r.ScoreDays) + " after recency and frequency"
+	return s + "; " + text.Days(r.ScoreDays) + " after recency and frequency"
 }
 
 func reportText(r schemas.Ranked) string {
@@ -129,10 +142,10 @@ func notes(in Input, r Suspect) (lines []string) {
 	add(status == "on_bail", "On bail.")
 	add(r.AlsoVictim, "Also recorded as a victim: look for a counter-allegation.")
 	add(r.NonRecent == 1, "One allegation is non-recent: more than a year before it was reported.")
-	add(r.NonRecent > 1, "%d allegations are non-recent: more than a year before they were reported.", r.NonRecent)
-	add(r.TieSize > 1, "Same score as %s; victims, allegations and the last report settle the order.", number(r.TieSize-1, "other suspect"))
-	add(in.Cut.InsideTie && r.Score == in.Cut.Score, "The edge of the stack falls inside this tie: %s with this score did not make it.", number(in.Cut.TiedOut, "suspect"))
-	owner := cmp.Or(text(r.OwnerBorough), teams.CentralDesk)
+	add(r.NonRecent > 1, "%s are non-recent: more than a year before they were reported.", text.Count(r.NonRecent, "allegation"))
+	add(r.TieSize > 1, "Same score as %s; victims, allegations and the last report settle the order.", text.Count(r.TieSize-1, "other suspect"))
+	add(in.Cut.InsideTie && r.Score == in.Cut.Score, "The edge of the stack falls inside this tie: %s with this score did not make it.", text.Count(in.Cut.TiedOut, "suspect"))
+	owner := cmp.Or(orEmpty(r.OwnerBorough), teams.CentralDesk)
 	add(r.With != in.Team, "The tasking is with %s.", r.With)
 	add(r.With == in.Team && owner == teams.CentralDesk && in.Team != owner, "Transferred to you from the central desk.")
 	add(r.With == in.Team && owner != teams.CentralDesk && in.Team != owner, "Transferred to you; most of the alleged harm is in %s.", owner)
@@ -146,28 +159,8 @@ func notes(in Input, r Suspect) (lines []string) {
 	return lines
 }
 
+func dateAndTime(t time.Time) string {
+	return longDate(t) + " at " + t.In(schemas.London).Format("15:04")
+}
+
 func longDate(t time.Time) string { return t.In(schemas.London).Format("2 January 2006") }
-
-func number(n int64, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return thousands(strconv.FormatInt(n, 10)) + " " + noun
-}
-
-// days writes harm days to a tenth, and without it when there is none.
-func days(d float64) string {
-	s := strconv.FormatFloat(math.Round(d*10)/10, 'f', 1, 64)
-	whole, tenth, _ := strings.Cut(s, ".")
-	if tenth == "0" {
-		return thousands(whole)
-	}
-	return thousands(whole) + "." + tenth
-}
-
-func thousands(digits string) string {
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}

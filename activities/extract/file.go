@@ -19,6 +19,7 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 
 	"harmstack/schemas"
+	words "harmstack/schemas/text"
 )
 
 var (
@@ -138,13 +139,13 @@ func OpenNamed(name string, r io.ReaderAt, size int64) (_ *File, err error) {
 	total := int64(0)
 	for i, g := range p.Metadata().RowGroups {
 		if g.NumRows < 0 || total+g.NumRows < total {
-			return nil, fmt.Errorf("%w: row group %d promises %d rows", ErrRowsMismatch, i, g.NumRows)
+			return nil, fmt.Errorf("%w: row group %d promises %s", ErrRowsMismatch, i, words.Count(g.NumRows, "row"))
 		}
 		total += g.NumRows
 		f.starts = append(f.starts, total)
 	}
 	if total != p.NumRows() {
-		return nil, fmt.Errorf("%w: the footer promises %d rows, its row groups %d", ErrRowsMismatch, p.NumRows(), total)
+		return nil, fmt.Errorf("%w: the footer promises %s, its row groups %s", ErrRowsMismatch, words.Count(p.NumRows(), "row"), words.Number(total))
 	}
 	columns, err := f.match(name, p)
 	label := name
@@ -189,7 +190,7 @@ func checkMagic(r io.ReaderAt, size int64) error {
 	}
 	var head, tail [4]byte
 	if size < 12 {
-		return fmt.Errorf("%w: it has only %d bytes", ErrUnfinished, size)
+		return fmt.Errorf("%w: it has only %s", ErrUnfinished, words.Count(size, "byte"))
 	}
 	if _, err := r.ReadAt(head[:], 0); err != nil {
 		return fmt.Errorf("read the extract: %w", err)
@@ -272,8 +273,8 @@ func isLZ4(p *parquet.File, leaf int) bool {
 
 // Forms of a column beside its types.
 const (
-	Absent = "absent" // the file lacks it: every value is null
-	Text   = "text"   // of CSV and of databases, which became a typed file
+	Absent = schemas.FormAbsent // the file lacks it: every value is null
+	Text   = "text"             // of CSV and of databases, which became a typed file
 )
 
 // describe says in words how a column is held, as far as an operator might want to know that it has changed.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"harmstack/schemas"
+	words "harmstack/schemas/text"
 )
 
 // BatchRows is the most rows a batch holds: its columns then stay in the processor's cache.
@@ -76,7 +77,7 @@ func (f *File) scanAll(ctx context.Context, threads int, firstRow int64, only []
 		return err
 	}
 	if done.Load() != f.Rows() {
-		return fmt.Errorf("%w: the footer promises %d rows, %d were read", ErrRowsMismatch, f.Rows(), done.Load())
+		return fmt.Errorf("%w: the footer promises %s, %s read", ErrRowsMismatch, words.Count(f.Rows(), "row"), words.Count(done.Load(), "was", "were"))
 	}
 	return nil
 }

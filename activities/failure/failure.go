@@ -7,8 +7,12 @@ package failure
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
 
 	"go.temporal.io/sdk/temporal"
+	"gocloud.dev/gcerrors"
 
 	"harmstack/activities/digest"
 	"harmstack/activities/extract"
@@ -40,6 +44,9 @@ const (
 	StaleNight           = "StaleNight"           // another stack was approved since the night was compared
 	QualityGateFailed    = "QualityGateFailed"    // checks block the approval, and no override was given
 	Overtaken            = "Overtaken"            // a newer approved night is current
+	Revoked              = "Revoked"              // the approval of the night was taken back already
+	NotCurrent           = "NotCurrent"           // an approval to be taken back is not the current one
+	FutureNight          = "FutureNight"          // the date of the night is later than yesterday in London
 	NotRecorded          = "NotRecorded"          // a decision could not be recorded in time
 	DeliveryRefused      = "DeliveryRefused"      // the other side refuses the message for good
 	OtherTeam            = "OtherTeam"            // the tasking is another team's
@@ -56,6 +63,16 @@ func Permanent(kind string, err error, details ...any) error {
 func Is(err error, kind string) bool {
 	var app *temporal.ApplicationError
 	return errors.As(err, &app) && app.Type() == kind
+}
+
+// Waiting is Of for an act that a person waits for: a store that has no room, or may not be written to, is told at once
+// as NotRecorded. The same act succeeds when that is mended.
+func Waiting(err error) error {
+	if errors.Is(err, store.ErrFull) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) ||
+		gcerrors.Code(err) == gcerrors.PermissionDenied {
+		return Permanent(NotRecorded, fmt.Errorf("it could not be recorded, give the same again when that is mended: %w", err))
+	}
+	return Of(err)
 }
 
 // Of turns an error of the packages below into what an activity returns: a permanent failure when it is
@@ -94,6 +111,8 @@ func Of(err error) error {
 		{publish.ErrOtherManifest, OtherManifest},
 		{publish.ErrStale, StaleNight},
 		{publish.ErrOvertaken, Overtaken},
+		{publish.ErrRevoked, Revoked},
+		{publish.ErrNotCurrent, NotCurrent},
 		{publish.ErrBlocked, QualityGateFailed},
 	} {
 		if errors.Is(err, p.is) {

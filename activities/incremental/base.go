@@ -7,13 +7,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"iter"
+	"math"
 	"time"
 
 	"harmstack/activities/extract"
 	"harmstack/activities/ordered"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // Base is the last snapshot of a source that was read and kept whole: what the next night's changes are laid over. It
@@ -25,9 +28,35 @@ type Base struct {
 	Snapshot time.Time `json:"snapshot"`
 	Since    time.Time `json:"since"`
 	// Newest is the greatest updated_at, in microseconds.
-	Newest int64                 `json:"newest"`
-	Rows   int64                 `json:"rows"`
-	Parts  []schemas.ArtifactRef `json:"parts"`
+	Newest int64 `json:"newest"`
+	Rows   int64 `json:"rows"`
+	// Lost are its rows of which values could not be read, or TooManyLost.
+	Lost        []Lost                `json:"lost,omitempty"`
+	TooManyLost bool                  `json:"too_many_lost,omitempty"`
+	Parts       []schemas.ArtifactRef `json:"parts"`
+}
+
+// Lost is a row of which values became null because they could not be read. Nothing in the parts tells those nulls from
+// others, and the nights that take the row from there must count them too.
+type Lost struct {
+	// Key stands for the row's allegation, and Reported is when it was reported, in microseconds; NeverReported: never.
+	Key      uint64 `json:"key"`
+	Reported int64  `json:"reported"`
+	// Columns has the bit 1<<i for the contract's column i.
+	Columns uint32 `json:"columns"`
+}
+
+// NeverReported is of a row that is in every window.
+const NeverReported = math.MaxInt64
+
+// MaxLost is how many rows of a base may be Lost: with more of them all is read every night.
+const MaxLost = 10_000
+
+// KeyOf stands for an allegation.
+func KeyOf(allegation []byte) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write(allegation)
+	return h.Sum64()
 }
 
 // errBase is a base that cannot be read, whatever the cause: the source is then read in full.
@@ -91,6 +120,8 @@ func (b *Base) unusable(next Base) string {
 		return "the last snapshot is of a later time"
 	case b.Since.After(next.Since):
 		return "the last snapshot's window begins later"
+	case b.TooManyLost:
+		return fmt.Sprintf("more than %d of its rows had values that could not be read", MaxLost)
 	}
 	return ""
 }
@@ -121,7 +152,7 @@ func (b *Base) part(ctx context.Context, st *store.Store, part schemas.ArtifactR
 		return false, err
 	}
 	if f.Rows() != part.Rows {
-		return false, fmt.Errorf("%s holds %d rows, %d were written", part.URI, f.Rows(), part.Rows)
+		return false, fmt.Errorf("%s holds %s, %s written", part.URI, text.Count(f.Rows(), "row"), text.Count(part.Rows, "was", "were"))
 	}
 	for r, err := range ordered.Records(ctx, f) {
 		if err != nil {

@@ -8,18 +8,21 @@ package incremental
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
 
 	"harmstack/activities/ordered"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
+	"harmstack/schemas/yamlfile"
 )
 
 // Declaration asks for it.
@@ -30,7 +33,7 @@ type Declaration struct {
 	Days int `yaml:"days"`
 	// Overlap is how long before the last snapshot's newest row a change is looked for: a transaction may commit that
 	// long after the time that its rows bear. 0: a day.
-	Overlap Span `yaml:"overlap"`
+	Overlap yamlfile.Span `yaml:"overlap"`
 }
 
 const (
@@ -46,47 +49,24 @@ type Weekday struct {
 }
 
 // UnmarshalYAML reads sunday or Sunday.
-func (w *Weekday) UnmarshalYAML(unmarshal func(any) error) error {
-	var name string
-	if err := unmarshal(&name); err != nil {
-		return err
-	}
+func (w *Weekday) UnmarshalYAML(node ast.Node) error {
 	for d := time.Sunday; d <= time.Saturday; d++ {
-		if strings.EqualFold(name, d.String()) {
+		if strings.EqualFold(node.GetToken().Value, d.String()) {
 			*w = Weekday{d, true}
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is no weekday: write it like sunday", name)
-}
-
-// Span is a time span as Go writes it: 90m, 48h.
-type Span time.Duration
-
-var _ yaml.InterfaceUnmarshaler = (*Span)(nil)
-
-// UnmarshalYAML reads 90m or 48h.
-func (s *Span) UnmarshalYAML(unmarshal func(any) error) error {
-	var text string
-	if err := unmarshal(&text); err != nil {
-		return err
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d <= 0 {
-		return fmt.Errorf("%q is no time span: write it like 90m or 48h", text)
-	}
-	*s = Span(d)
-	return nil
+	return yamlfile.At(node, "it is no weekday: write it like sunday")
 }
 
 // Validate names what cannot be meant.
 func (d Declaration) Validate() error {
 	var errs []error
 	if !d.Full.given {
-		errs = append(errs, errors.New("incremental.full: give the weekday on which everything is read, like sunday"))
+		errs = append(errs, yamlfile.Wrong("incremental.full", "give the weekday on which everything is read, like sunday"))
 	}
 	if d.Days != 0 && d.Days < minDays {
-		errs = append(errs, fmt.Errorf("incremental.days: it is %d, give at least %d: the score looks back a year", d.Days, minDays))
+		errs = append(errs, yamlfile.Wrong("incremental.days", "it is %d, give at least %d: the score looks back a year", d.Days, minDays))
 	}
 	return errors.Join(errs...)
 }
@@ -104,8 +84,8 @@ func (d Declaration) Since(asOf schemas.Date) time.Time {
 type Database interface {
 	// Stamps counts the rows and sums up their versions: see ordered.Sum.
 	Stamps(ctx context.Context) (rows int64, sum string, err error)
-	// Changed are all rows of each allegation that has one changed at since or after, in order.
-	Changed(ctx context.Context, since time.Time) (records iter.Seq2[ordered.Record, error], n int64, err error)
+	// Changed are all rows of each allegation that has one changed at since or after, in order; seen is told each of those.
+	Changed(ctx context.Context, since time.Time, seen func(key uint64)) (records iter.Seq2[ordered.Record, error], n int64, err error)
 	// All are all rows, in order.
 	All(ctx context.Context) (iter.Seq2[ordered.Record, error], error)
 	// Keep keeps the view while nothing is asked of it.
@@ -125,8 +105,9 @@ type Night struct {
 	Progress func(rows int64)
 }
 
-// Read writes the night's rows into out, and says how they were read and what they come to.
-func (n Night) Read(ctx context.Context, db Database, out *os.File) (sum ordered.Sum, how schemas.Reading, err error) {
+// Read writes the night's rows into out, and says how they were read and what they come to. lost are those of the rows
+// of the last snapshot that the night's were laid over and that are still there.
+func (n Night) Read(ctx context.Context, db Database, out *os.File) (sum ordered.Sum, how schemas.Reading, lost []Lost, err error) {
 	why, weekday := "", n.AsOf.Start().Weekday() == n.Declaration.Full.Weekday
 	var merged ordered.Sum
 	var changed int64
@@ -135,33 +116,33 @@ func (n Night) Read(ctx context.Context, db Database, out *os.File) (sum ordered
 	} else {
 		base, err := load(ctx, n.Store, n.Source)
 		if err != nil {
-			return sum, how, err
+			return sum, how, nil, err
 		}
 		if why = base.unusable(n.View); why == "" {
 			var to io.Writer
 			if !weekday {
 				to = out
 			}
-			if merged, changed, why, err = n.merge(ctx, db, base, to); err != nil {
-				return sum, how, err
+			if merged, changed, lost, why, err = n.merge(ctx, db, base, to); err != nil {
+				return sum, how, nil, err
 			}
 			if why == "" && !weekday {
-				return merged, schemas.Reading{Mode: schemas.ReadIncrementally, Changed: changed}, nil
+				return merged, schemas.Reading{Mode: schemas.ReadIncrementally, Changed: changed}, lost, nil
 			}
 		}
 	}
 	if _, err := out.Seek(0, io.SeekStart); err != nil {
-		return sum, how, err
+		return sum, how, nil, err
 	}
 	if err := out.Truncate(0); err != nil {
-		return sum, how, err
+		return sum, how, nil, err
 	}
 	all, err := db.All(ctx)
 	if err != nil {
-		return sum, how, err
+		return sum, how, nil, err
 	}
 	if sum, err = ordered.Write(ctx, all, out, n.Threads, true, n.Progress); err != nil {
-		return sum, how, err
+		return sum, how, nil, err
 	}
 	how = schemas.Reading{Mode: schemas.ReadInFull, Why: why}
 	switch {
@@ -174,14 +155,14 @@ func (n Night) Read(ctx context.Context, db Database, out *os.File) (sum ordered
 		how.Why = n.Declaration.Full.String() + ": only what changed would have missed rows that changed without their updated_at"
 		how.Missed = true
 	}
-	return sum, how, nil
+	return sum, how, nil, nil
 }
 
 // merge lays what changed over the base. doubt says why the result is not to be used; empty: it is proved.
-func (n Night) merge(ctx context.Context, db Database, base *Base, out io.Writer) (sum ordered.Sum, changed int64, doubt string, err error) {
+func (n Night) merge(ctx context.Context, db Database, base *Base, out io.Writer) (sum ordered.Sum, changed int64, lost []Lost, doubt string, err error) {
 	rows, stamps, err := db.Stamps(ctx)
 	if err != nil {
-		return sum, 0, "", err
+		return sum, 0, nil, "", err
 	}
 	// A row from the future must not hide the changes until then.
 	from := time.UnixMicro(base.Newest)
@@ -192,12 +173,21 @@ func (n Night) merge(ctx context.Context, db Database, base *Base, out io.Writer
 	if overlap == 0 {
 		overlap = defaultOverlap
 	}
-	records, changed, err := db.Changed(ctx, from.Add(-overlap))
+	since := n.View.Since.UnixMicro()
+	still := map[uint64][]Lost{}
+	for _, l := range base.Lost {
+		if l.Reported >= since {
+			still[l.Key] = append(still[l.Key], l)
+		}
+	}
+	records, changed, err := db.Changed(ctx, from.Add(-overlap), func(key uint64) { delete(still, key) })
 	if err != nil {
-		return sum, 0, "", err
+		return sum, 0, nil, "", err
+	}
+	for _, key := range slices.Sorted(maps.Keys(still)) {
+		lost = append(lost, still[key]...)
 	}
 	defer db.Keep(ctx)()
-	since := n.View.Since.UnixMicro()
 	merged := ordered.Merge(base.records(ctx, n.Store), records, func(r ordered.Record) bool {
 		reported, ok := r.Time(schemas.ReportedAt)
 		return !ok || reported >= since
@@ -205,15 +195,15 @@ func (n Night) merge(ctx context.Context, db Database, base *Base, out io.Writer
 	sum, err = ordered.Write(ctx, merged, out, n.Threads, true, n.Progress)
 	switch {
 	case ctx.Err() != nil:
-		return sum, 0, "", ctx.Err()
+		return sum, 0, nil, "", ctx.Err()
 	case errors.Is(err, errBase):
-		return sum, 0, "the last snapshot is gone or damaged", nil
+		return sum, 0, nil, "the last snapshot is gone or damaged", nil
 	case err != nil:
-		return sum, 0, "", err
+		return sum, 0, nil, "", err
 	case sum.Rows != rows:
-		return sum, 0, fmt.Sprintf("the count differs, by %d rows", rows-sum.Rows), nil
+		return sum, 0, nil, "the count differs, by " + text.Count(max(rows-sum.Rows, sum.Rows-rows), "row"), nil
 	case sum.Stamps != stamps:
-		return sum, 0, "the rows' versions differ", nil
+		return sum, 0, nil, "the rows' versions differ", nil
 	}
-	return sum, changed, "", nil
+	return sum, changed, lost, "", nil
 }

@@ -61,11 +61,11 @@ func (a *Activities) AwaitSource(ctx context.Context, p ArrivalParams) error {
 	if err != nil {
 		return failure.Permanent(failure.BadRequest, err)
 	}
-	err = source.Ready(ctx, name, p.AsOf, a.Checks.Arrival.Fresh)
+	err = source.Ready(ctx, name, p.AsOf, time.Duration(a.Checks.Arrival.Fresh))
 	if errors.Is(err, source.ErrLate) {
 		why := strings.TrimPrefix(err.Error(), source.ErrLate.Error()+": ")
 		return temporal.NewApplicationErrorWithOptions(why, failure.SourceLate,
-			temporal.ApplicationErrorOptions{NextRetryDelay: a.Checks.Arrival.Every})
+			temporal.ApplicationErrorOptions{NextRetryDelay: time.Duration(a.Checks.Arrival.Every)})
 	}
 	return failure.Of(err)
 }

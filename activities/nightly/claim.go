@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"harmstack/activities/failure"
 	"harmstack/activities/heartbeat"
@@ -16,6 +17,8 @@ import (
 type ClaimParams struct {
 	AsOf    schemas.Date         `json:"as_of"`
 	Request schemas.NightRequest `json:"request"`
+	// Now is Temporal's clock, which meant the night; zero, from a workflow that was older than this: the worker's.
+	Now time.Time `json:"now,omitzero"`
 }
 
 // ClaimResult is the revision that belongs to this run.
@@ -27,7 +30,7 @@ type ClaimResult struct {
 func (r ClaimResult) Done() (int64, string) { return 0, "revision " + fmt.Sprint(r.Night.Revision) }
 
 // Claim checks the request and takes the next free revision of the night. The same run gets the same
-// revision again.
+// revision again. A night later than yesterday in London is the failure FutureNight: it would supersede every real one.
 func (a *Activities) Claim(ctx context.Context, p ClaimParams) (ClaimResult, error) {
 	_, stop := heartbeat.Start(ctx)
 	defer stop()
@@ -40,6 +43,12 @@ func (a *Activities) Claim(ctx context.Context, p ClaimParams) (ClaimResult, err
 	}
 	if err != nil {
 		return ClaimResult{}, failure.Permanent(failure.BadRequest, err)
+	}
+	if p.Now.IsZero() {
+		p.Now = time.Now()
+	}
+	if err := schemas.CheckAsOf(p.AsOf, p.Now); err != nil {
+		return ClaimResult{}, failure.Permanent(failure.FutureNight, err)
 	}
 	id, err := publish.Claim(ctx, a.Store, p.AsOf, owner(ctx))
 	return ClaimResult{id}, failure.Of(err)

@@ -11,6 +11,7 @@ import (
 	"harmstack/activities/failure"
 	"harmstack/activities/publish"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // driftNights is how many published nights are looked through for one that read the same source.
@@ -34,7 +35,7 @@ func (a *Activities) drift(ctx context.Context, form *schemas.ExtractForm, extra
 		}
 		refused, noted := compareForms(before.Form.Columns, form.Columns, before.AsOf)
 		if more := int64(extra) - before.Facts.ExtraColumns; more > 0 {
-			noted = append(noted, fmt.Sprintf("%d columns beyond the contract more than on %s", more, before.AsOf))
+			noted = append(noted, fmt.Sprintf("%s beyond the contract more than on %s", text.Count(more, "column"), before.AsOf))
 		}
 		form.Drift = append(refused, noted...)
 		if len(refused) == 0 {

@@ -13,6 +13,7 @@ import (
 	"harmstack/activities/failure"
 	"harmstack/activities/source"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // ExtractParams says where the night's rows come from.
@@ -66,9 +67,9 @@ const (
 
 // Done is the line of the stage table.
 func (r ExtractResult) Done() (int64, string) {
-	note := fmt.Sprintf("%d parts", len(r.Parts))
+	note := text.Count(len(r.Parts), "part")
 	if r.ExtraColumns > 0 {
-		note += fmt.Sprintf(", %d columns beyond the contract dropped", r.ExtraColumns)
+		note += ", " + text.Count(r.ExtraColumns, "column") + " beyond the contract dropped"
 	}
 	if r.Reading != nil {
 		note += ", " + r.Reading.String()
@@ -118,7 +119,7 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 		r.ExtraColumns, r.Unreadable, r.Reading = f.ExtraColumns(), f.Unreadable, f.Reading
 		if r.Rows() != f.Rows() {
 			return r, failure.Permanent(failure.CountsDoNotReconcile,
-				fmt.Errorf("the extract's footer promises %d rows, %d were read", f.Rows(), r.Rows()))
+				fmt.Errorf("the extract's footer promises %s, %s read", text.Count(f.Rows(), "row"), text.Count(r.Rows(), "was", "were")))
 		}
 		t.doubt = len(t.inputs) > 0 && t.inputs[0].SHA256 != r.Source.SHA256 // the file was replaced meanwhile
 		t.inputs = []schemas.ArtifactRef{r.Source}
@@ -186,7 +187,7 @@ func (a *Activities) withPart(ctx context.Context, part schemas.ArtifactRef, do 
 	}
 	if f.Rows() != part.Rows {
 		return failure.Permanent(failure.CountsDoNotReconcile,
-			fmt.Errorf("%s holds %d rows, %d were written", part.URI, f.Rows(), part.Rows))
+			fmt.Errorf("%s holds %s, %s written", part.URI, text.Count(f.Rows(), "row"), text.Count(part.Rows, "was", "were")))
 	}
 	return do(f)
 }

@@ -15,6 +15,7 @@ import (
 	"harmstack/activities/failure"
 	"harmstack/activities/scoring"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // A large night is scored by many workers at once: Scatter reads some of the parts and sorts their rows
@@ -36,16 +37,16 @@ type ScatterParams struct {
 type ScatterResult struct {
 	RowsRead    int64 `json:"rows_read"`
 	Quarantined int64 `json:"quarantined"`
-	// AgesOutOfRange and Reasons are parts of the facts. A list: a workflow must not go through a map.
-	AgesOutOfRange int64                 `json:"ages_out_of_range"`
-	Reasons        []ReasonCount         `json:"reasons,omitempty"`
-	Ranges         []schemas.ArtifactRef `json:"ranges"`
+	// OutOfRange, by column, and Reasons are parts of the facts. Lists: a workflow must not go through a map.
+	OutOfRange []ReasonCount         `json:"out_of_range,omitempty"`
+	Reasons    []ReasonCount         `json:"reasons,omitempty"`
+	Ranges     []schemas.ArtifactRef `json:"ranges"`
 	Origin
 }
 
 func (r *ScatterResult) files() []schemas.ArtifactRef { return r.Ranges }
 
-// ReasonCount counts the rows that are quarantined for one reason.
+// ReasonCount counts the rows that are quarantined for one reason, or the values of one column.
 type ReasonCount struct {
 	Reason string `json:"reason"`
 	Rows   int64  `json:"rows"`
@@ -110,13 +111,18 @@ func (a *Activities) Scatter(ctx context.Context, p ScatterParams) (ScatterResul
 			return r, err
 		}
 		counts := engine.Counts()
-		r = ScatterResult{RowsRead: counts.RowsRead, Quarantined: counts.Quarantined(), AgesOutOfRange: counts.AgesOutOfRange}
-		for _, reason := range slices.Sorted(maps.Keys(counts.QuarantineReasons)) {
-			r.Reasons = append(r.Reasons, ReasonCount{reason, counts.QuarantineReasons[reason]})
-		}
+		r = ScatterResult{RowsRead: counts.RowsRead, Quarantined: counts.Quarantined(), OutOfRange: listed(counts.OutOfRange), Reasons: listed(counts.QuarantineReasons)}
 		r.Ranges, err = a.ship(ctx, engine, p.Night, "scatter", p.Shard, p.Shards)
 		return r, err
 	})
+}
+
+// listed is a map of counts as a list, by name.
+func listed(counts map[string]int64) (list []ReasonCount) {
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		list = append(list, ReasonCount{name, counts[name]})
+	}
+	return list
 }
 
 // Settle decides which version of each allegation stays.
@@ -225,7 +231,13 @@ func Combine(p ScoreParams, scattered []ScatterResult, settled []SettleResult, s
 	for _, s := range scattered {
 		r.RowsRead += s.RowsRead
 		r.Dispositions[schemas.Quarantined] += s.Quarantined
-		r.Facts.AgesOutOfRange += s.AgesOutOfRange
+		for _, c := range s.OutOfRange {
+			if r.Facts.OutOfRange == nil {
+				r.Facts.OutOfRange = map[string]int64{}
+			}
+			r.Facts.OutOfRange[c.Reason] += c.Rows
+			r.Facts.AgesOutOfRange += c.Rows
+		}
 		for _, c := range s.Reasons {
 			r.Facts.QuarantineReasons[c.Reason] += c.Rows
 		}
@@ -253,7 +265,8 @@ func Combine(p ScoreParams, scattered []ScatterResult, settled []SettleResult, s
 	}
 	if shipped != received || passed != taken {
 		return r, failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf(
-			"%d rows were sorted by allegation and %d were settled, %d were sorted by suspect and %d were scored", shipped, received, passed, taken))
+			"%s sorted by allegation and %s settled, %s sorted by suspect and %s scored", text.Count(shipped, "row was", "rows were"),
+			text.Count(received, "was", "were"), text.Count(passed, "was", "were"), text.Count(taken, "was", "were")))
 	}
 	return r, r.reconcile(p, r.Suspects())
 }

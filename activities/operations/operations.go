@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"harmstack/activities/audit"
@@ -23,6 +24,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // Activities look into the store and send messages.
@@ -39,11 +41,13 @@ type Activities struct {
 type Scheduling struct {
 	Missing, Paused bool   // the nightly schedule
 	Stage           string // of the night, when it is running
+	Ended           string // how its last run ended, when that was not well and none is running
 }
 
 // The kinds of findings.
 const (
 	KindSourceLate      = "source_late"
+	KindNightFailed     = "night_failed"
 	KindNightMissing    = "night_missing"
 	KindDecisionPending = "decision_pending"
 	KindCurrentOld      = "current_old"
@@ -67,6 +71,12 @@ func SourceLate(asOf schemas.Date, until time.Time, why string) Finding {
 	return Finding{KindSourceLate, asOf, until.UTC(),
 		fmt.Sprintf("The night of %s has no source: by %s, %s.", asOf, until.In(schemas.London).Format("15:04 on 2 January 2006"), why),
 		fmt.Sprintf("Have the export mended, then start the night by hand: starter run --as-of %s takes what is there, with --wait it waits again.", asOf)}
+}
+
+// NightFailed is the finding that a night ended without a stack.
+func NightFailed(asOf schemas.Date, at time.Time, why string) Finding {
+	return Finding{KindNightFailed, asOf, at.UTC(), fmt.Sprintf("The night of %s failed: %s.", asOf, strings.TrimRight(why, ".")),
+		fmt.Sprintf("Mend what it says, then: starter run --as-of %s. starter doctor tells what is not reachable.", asOf)}
 }
 
 // InspectParams is the day of the report.
@@ -128,7 +138,9 @@ func inspect(day schemas.Date, nights []publish.Night, current *schemas.Current,
 		}
 		if known != nil && known.Stage != "" {
 			text += fmt.Sprintf(" It is still running: %s.", known.Stage)
-			do = "Wait for it, or look in the web UI what it waits for."
+			do = "Wait for it, or look what it waits for: starter status."
+		} else if known != nil && known.Ended != "" {
+			text += fmt.Sprintf(" Its last run %s.", strings.TrimRight(known.Ended, "."))
 		}
 		add(KindNightMissing, last, text, do)
 	}
@@ -138,15 +150,15 @@ func inspect(day schemas.Date, nights []publish.Night, current *schemas.Current,
 		add(KindSchedulePaused, last, "The nightly schedule is paused: nights begin only by hand.", "starter schedule show tells why; starter schedule pause --off goes on.")
 	}
 	if pending != nil && day.DaysSince(pending.ID.AsOf) > limits.PendingDays {
-		add(KindDecisionPending, pending.ID.AsOf, fmt.Sprintf("Nobody has decided on the night of %s, revision %d, %d days after its date.", pending.ID.AsOf, pending.ID.Revision, day.DaysSince(pending.ID.AsOf)),
+		add(KindDecisionPending, pending.ID.AsOf, fmt.Sprintf("Nobody has decided on the night of %s, revision %d, %s after its date.", pending.ID.AsOf, pending.ID.Revision, text.Count(day.DaysSince(pending.ID.AsOf), "day")),
 			fmt.Sprintf("An officer looks at it and approves or holds it: starter stack --as-of %s.", pending.ID.AsOf))
 	}
 	switch {
 	case current != nil && day.DaysSince(current.Manifest.AsOf) > limits.CurrentDays:
-		add(KindCurrentOld, current.Manifest.AsOf, fmt.Sprintf("The approved stack is of %s, %d days old: the teams work from it still.", current.Manifest.AsOf, day.DaysSince(current.Manifest.AsOf)),
+		add(KindCurrentOld, current.Manifest.AsOf, fmt.Sprintf("The approved stack is of %s, %s old: the teams work from it still.", current.Manifest.AsOf, text.Count(day.DaysSince(current.Manifest.AsOf), "day")),
 			"An officer approves a newer night: starter status lists them.")
 	case current == nil && len(nights) > 0 && day.DaysSince(nights[0].ID.AsOf) > limits.CurrentDays:
-		add(KindCurrentOld, nights[0].ID.AsOf, fmt.Sprintf("No stack has ever been approved, %d days after the first night, of %s.", day.DaysSince(nights[0].ID.AsOf), nights[0].ID.AsOf),
+		add(KindCurrentOld, nights[0].ID.AsOf, fmt.Sprintf("No stack is approved, %s after the first night, of %s.", text.Count(day.DaysSince(nights[0].ID.AsOf), "day"), nights[0].ID.AsOf),
 			"An officer approves a night: starter status lists them.")
 	}
 	return findings
@@ -188,6 +200,7 @@ func (a *Activities) alert(ctx context.Context, f Finding) error {
 func title(f Finding) string {
 	return map[string]string{
 		KindSourceLate:      "the source is late",
+		KindNightFailed:     "a night failed",
 		KindNightMissing:    "a night is missing",
 		KindDecisionPending: "a night waits for a decision",
 		KindCurrentOld:      "the approved stack is old",

@@ -16,6 +16,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/reference"
 )
 
 var day = schemas.MustDate("2026-07-10")
@@ -47,6 +48,7 @@ func TestInspect(t *testing.T) {
 		{"a new deployment", nights(night("2026-07-09", 1, "pending")), nil, nil, ""},
 		{"paused", nights(night("2026-07-09", 1, "pending")), current("2026-07-08"), &Scheduling{Paused: true}, "schedule_paused 2026-07-09"},
 		{"deleted", nil, nil, &Scheduling{Missing: true}, "night_missing 2026-07-09, schedule_missing 2026-07-09"},
+		{"failed", nil, nil, &Scheduling{Ended: "failed: SchemaMismatch: no column."}, "night_missing 2026-07-09"},
 		{"still running", nil, nil, &Scheduling{Stage: "source"}, "night_missing 2026-07-09"},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
@@ -55,6 +57,9 @@ func TestInspect(t *testing.T) {
 				got = append(got, f.Kind+" "+f.About.String())
 				if f.Text == "" || f.Do == "" || !f.At.Equal(time.Date(2026, 7, 9, 23, 0, 0, 0, time.UTC)) {
 					t.Errorf("%+v", f)
+				}
+				if c.known != nil && c.known.Ended != "" && !strings.HasSuffix(f.Text, "Its last run failed: SchemaMismatch: no column.") {
+					t.Error(f.Text)
 				}
 				if c.known != nil && c.known.Stage != "" && !strings.Contains(f.Text, "still running: source") {
 					t.Error(f.Text)
@@ -79,7 +84,7 @@ func TestAlert(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := Activities{Store: st, Mailer: mailer, Teams: func() (*teams.Teams, error) { return teams.Parse(teams.Example(), os.Getenv) }}
+	a := Activities{Store: st, Mailer: mailer, Teams: func() (*teams.Teams, error) { return teams.Parse(teams.Example(), os.Getenv, reference.Default()) }}
 	until := time.Date(2026, 7, 1, 8, 0, 0, 0, time.UTC)
 	for i, f := range []Finding{
 		SourceLate(schemas.MustDate("2026-06-30"), until, "there is no file"),

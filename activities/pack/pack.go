@@ -26,6 +26,8 @@ type Input struct {
 	// Team is the borough, the specialist team or the central desk, by name.
 	Team  string
 	Night schemas.NightID
+	// Edition of the index by which the night was scored, as its manifest names it: cchi-2020.
+	Edition string
 	// Approved is when the stack was approved; it is shown in London time.
 	Approved time.Time
 	// Suspects are the team's, in any order.

@@ -96,7 +96,7 @@ func hackney() pack.Input {
 	})
 	nulls.InTie, nulls.Ranked.TieSize = true, 2
 	return pack.Input{
-		Team: "Hackney", Night: schemas.NightID{AsOf: asOf, Revision: 2}, Approved: time.Date(2026, 7, 1, 8, 12, 0, 0, time.UTC),
+		Team: "Hackney", Night: schemas.NightID{AsOf: asOf, Revision: 2}, Edition: "cchi-2025", Approved: time.Date(2026, 7, 1, 8, 12, 0, 0, time.UTC),
 		Suspects: []pack.Suspect{nulls, much, little},
 	}
 }
@@ -168,7 +168,7 @@ func TestPackSays(t *testing.T) {
 		"8 allegations in 7 reports against 4 victims since 3 September 2025.", "New allegation A-0001, reported 27 June 2026.", "Up from position 17.",
 		"57. t8hn4d6rce", "P-100057", "99. b5yz1p0fgs", "P-100099",
 		"Everything here comes from allegations. It is not a finding of guilt and not a prediction.", "Nobody is on the stack on police intelligence alone.",
-		"Handle this pack as you handle crime reports.", "Cambridge Crime Harm Index (CCHI) 2020")
+		"Handle this pack as you handle crime reports.", "Cambridge Crime Harm Index (CCHI), edition cchi-2025")
 	silent(t, only(hackney(), 57), "What changed since")
 	for form, all := range read(t, hackney()) {
 		if word := regexp.MustCompile(`(?i)offender|\brisk|perpetrator`).FindString(all); word != "" {
@@ -342,7 +342,7 @@ func TestHostileValues(t *testing.T) {
 	}
 	narrow(t, text)
 	in.Suspects[0].Ranked.SuspectID = "\u202e\n"
-	says(t, in, "(unprintable)")
+	says(t, in, `Suspect id \u202e`)
 }
 
 func narrow(t *testing.T, text string) {

@@ -10,6 +10,7 @@ import (
 
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
+	"harmstack/schemas/text"
 )
 
 const (
@@ -32,7 +33,12 @@ var closing = []string{
 	"Everything here comes from allegations. It is not a finding of guilt and not a prediction.",
 	"Nobody is on the stack on police intelligence alone.",
 	"Handle this pack as you handle crime reports.",
-	"Harm days: Cambridge Crime Harm Index (CCHI) 2020, the sentencing guideline's starting point without previous convictions, in days of imprisonment.",
+}
+
+// harmDays says by which edition of the index harm is counted.
+func harmDays(edition string) string {
+	return "Harm days: Cambridge Crime Harm Index (CCHI), edition " + clean(edition) +
+		", the sentencing guideline's starting point without previous convictions, in days of imprisonment."
 }
 
 // page is what both forms of the pack show. Every value from an extract is clean.
@@ -64,7 +70,8 @@ func newPage(in Input) page {
 	p := page{
 		Team: clean(in.Team), Date: longDate(in.Night.AsOf.Start()), Revision: strconv.Itoa(in.Night.Revision),
 		Approved: longDate(in.Approved) + " at " + in.Approved.In(schemas.London).Format("15:04"),
-		Summary:  number(len(in.Suspects), "suspect"), Protected: protected, Legend: legend, Admission: admission, Closing: closing,
+		Summary:  text.Count(len(in.Suspects), "suspect"), Protected: protected, Legend: legend, Admission: admission,
+		Closing: append(slices.Clone(closing), harmDays(in.Edition)),
 	}
 	if len(in.Suspects) == 0 {
 		p.Summary = nobody
@@ -89,7 +96,7 @@ func newEntry(s Suspect) entry {
 		all[i] = numbered{&rows[i], i + 1}
 	}
 	e := entry{
-		Position: whole(s.Ranked.Position), Reference: clean(s.Reference), Who: who(s), Why: why(s, all), Flags: flags(s, all),
+		Position: text.Number(s.Ranked.Position), Reference: clean(s.Reference), Who: who(s), Why: why(s, all), Flags: flags(s, all),
 		Linked: linked(all), Together: together(all),
 	}
 	for _, n := range s.News {
@@ -116,7 +123,7 @@ func who(s Suspect) []pair {
 	}
 	return []pair{
 		{"Suspect id", clean(s.Ranked.SuspectID)},
-		{"Position", whole(s.Ranked.Position) + " on the whole stack"},
+		{"Position", text.Number(s.Ranked.Position) + " on the whole stack"},
 		{"Owner", owner},
 		{"State", orElse(&s.State, "not recorded")},
 		{"Specialists", added},
@@ -134,7 +141,7 @@ func why(s Suspect, all []numbered) string {
 	}
 	against, stand, score := ", no victim recorded,", "They stand", "they score"
 	if n := len(groups(all, victim)); n > 0 {
-		against = " against " + number(n, "victim")
+		against = " against " + text.Count(n, "victim")
 	}
 	top := all[0]
 	part := fmt.Sprintf("%.0f %%", 100*top.Share)
@@ -146,23 +153,15 @@ func why(s Suspect, all []numbered) string {
 	case top.Share < 0.005:
 		part = "Less than 1 %"
 	}
-	when := number(top.Age, "day") + " before this night"
+	when := text.Count(top.Age, "day") + " before this night"
 	if top.Age == 0 {
 		when = "on the day of this night"
 	}
 	return fmt.Sprintf("%s in %s%s since %s. %s for %s%s in the Cambridge Crime Harm Index; with recency and frequency counted %s %s. "+
 		"%s of the score comes from %s, reported %s (allegation 1).",
-		number(len(all), "allegation"), number(len(groups(all, report)), "report"), against, longDate(time.UnixMicro(first)),
-		stand, count(sum, "harm day"), years(sum), score, count(tenths(s.Ranked.ScoreDays), "day"),
+		text.Count(len(all), "allegation"), text.Count(len(groups(all, report)), "report"), against, longDate(time.UnixMicro(first)),
+		stand, text.CountDays(float64(sum)/schemas.TenthsPerDay, "harm day"), years(sum), score, text.CountDays(s.Ranked.ScoreDays, "day"),
 		part, title(top.Offence), when)
-}
-
-// count is a number of days in tenths and what they are.
-func count(tenths int64, noun string) string {
-	if tenths != schemas.TenthsPerDay {
-		noun += "s"
-	}
-	return days(tenths) + " " + noun
 }
 
 // flags are what to know before anything is done, each with what to do about it.
@@ -212,17 +211,17 @@ func flags(s Suspect, all []numbered) (list []pair) {
 		func(a numbered) bool { return a.Source == "witness" || a.Source == "third_party" })
 	abuse := slices.DeleteFunc(slices.Clone(all), func(a numbered) bool { return a.DomesticAbuse == nil || !*a.DomesticAbuse })
 	add(len(abuse) > 0, "Domestic abuse", "flagged in %s of %s: %s. Check each victim's safety plan, and whether a protection notice or order is needed.",
-		whole(int64(len(abuse))), number(len(all), "allegation"), those(abuse))
+		text.Number(len(abuse)), text.Count(len(all), "allegation"), those(abuse))
 	add(s.InTie, "Tie at the edge", "the edge of the stack falls inside this tie: somebody with the same score is not on it. Go by the allegations, not by the place.")
 	add(s.Ranked.TieSize > 1, "Tied rank", "same score as %s; victims, allegations and the last report settle the order. Read nothing into the place within the tie.",
-		number(s.Ranked.TieSize-1, "other suspect"))
+		text.Count(s.Ranked.TieSize-1, "other suspect"))
 	return list
 }
 
 func newRow(a numbered) row {
 	r := row{
-		No: whole(int64(a.no)), Reported: shortDate(a.ReportedAt), Offence: clean(a.Offence), Code: clean(a.OffenceCode),
-		Borough: orElse(a.Borough, "not recorded"), Harm: tenth(tenths(a.HarmDays)), Age: whole(a.Age), Old: a.Age > oldAge,
+		No: text.Number(a.no), Reported: shortDate(a.ReportedAt), Offence: clean(a.Offence), Code: clean(a.OffenceCode),
+		Borough: orElse(a.Borough, "not recorded"), Harm: text.Tenths(tenths(a.HarmDays)), Age: text.Number(a.Age), Old: a.Age > oldAge,
 		Recency: fmt.Sprintf("%.3f", float64(a.RecencyPPM)/schemas.PPM), Share: percent(a.Share),
 		Outcome: words(a.Outcome), Source: words(a.Source), Report: clean(a.ReportID),
 		Victim: orElse(a.VictimID, "not recorded"), Allegation: clean(a.AllegationID),
@@ -251,7 +250,7 @@ func linked(all []numbered) (lines []string) {
 	}
 	for _, g := range groups(all, victim) {
 		if n := len(groups(g.members, report)); n > 1 {
-			lines = append(lines, fmt.Sprintf("Same victim %s: %s. This victim recurs, in %s.", clean(g.key), those(g.members), number(n, "report")))
+			lines = append(lines, fmt.Sprintf("Same victim %s: %s. This victim recurs, in %s.", clean(g.key), those(g.members), text.Count(n, "report")))
 		} else if len(g.members) > 1 {
 			lines = append(lines, fmt.Sprintf("Same victim %s: %s, in one report.", clean(g.key), those(g.members)))
 		}
@@ -289,7 +288,7 @@ func alike(all []numbered) (lines []string) {
 			if titles := groups(g.members, func(c *schemas.Contribution) string { return c.Offence }); len(titles) == 1 {
 				same = ", " + title(titles[0].key)
 			}
-			lines = append(lines, fmt.Sprintf("%s %s%s, against %s: %s.", kind, clean(g.key), same, number(n, "victim"), those(g.members)))
+			lines = append(lines, fmt.Sprintf("%s %s%s, against %s: %s.", kind, clean(g.key), same, text.Count(n, "victim"), those(g.members)))
 		}
 	}
 	find("Offence class", class, func(group) bool { return false })
@@ -367,9 +366,9 @@ func those(list []numbered) string {
 		for run+1 < len(list) && list[run+1].no == list[run].no+1 {
 			run++
 		}
-		part := whole(int64(list[i].no))
+		part := text.Number(list[i].no)
 		if run > i+1 {
-			part += " to " + whole(int64(list[run].no))
+			part += " to " + text.Number(list[run].no)
 			i = run
 		}
 		parts = append(parts, part)

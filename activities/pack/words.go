@@ -3,32 +3,18 @@ package pack
 import (
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // clean makes a value from the extract safe to stand in a line: a line break in it would forge a line of
 // the pack, and a control of the writing direction would turn the text around it.
-func clean(s string) string {
-	out := strings.TrimSpace(strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r) && unicode.IsControl(r), unicode.In(r, unicode.Zl, unicode.Zp):
-			return ' '
-		case unicode.In(r, unicode.Cc, unicode.Cf):
-			return -1
-		}
-		return r
-	}, s))
-	if out == "" && s != "" {
-		return "(unprintable)"
-	}
-	return out
-}
+func clean(s string) string { return text.Line(strings.TrimSpace(s)) }
 
 // value is what a nullable column holds; null and blank are the same.
 func value(s *string) string {
@@ -70,26 +56,8 @@ func shortDate(micro int64) string {
 	return time.UnixMicro(micro).In(schemas.London).Format("2 Jan 2006")
 }
 
-func whole(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}
-
-func number[N int | int64](n N, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return whole(int64(n)) + " " + noun
-}
-
-// tenth writes days with one decimal, so that a column of them lines up.
-func tenth(tenths int64) string { return whole(tenths/10) + "." + strconv.FormatInt(tenths%10, 10) }
-
 // days writes days to a tenth, and without it when there is none.
-func days(tenths int64) string { return strings.TrimSuffix(tenth(tenths), ".0") }
+func days(tenths int64) string { return strings.TrimSuffix(text.Tenths(tenths), ".0") }
 
 func tenths(days float64) int64 { return int64(math.Round(days * schemas.TenthsPerDay)) }
 
@@ -103,7 +71,7 @@ func years(tenths int64) string {
 	if tenths*10%year == 0 {
 		about = ""
 	}
-	n := strings.TrimSuffix(tenth((tenths*10+year/2)/year), ".0")
+	n := days((tenths*10 + year/2) / year)
 	if n == "1" {
 		return " (" + about + "1 year)"
 	}

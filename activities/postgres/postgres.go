@@ -11,10 +11,11 @@ import (
 	"io"
 	"net"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"harmstack/schemas/yamlfile"
 )
 
 // ErrRefused is returned for a query or a login that the database will not take, however often it is asked.
@@ -28,7 +29,7 @@ type Query struct {
 	// SQL is one SELECT.
 	SQL string `yaml:"query"`
 	// Timeout is how long each statement may take; 0: an hour.
-	Timeout Duration `yaml:"timeout"`
+	Timeout yamlfile.Span `yaml:"timeout"`
 	// Connections is how many may read a large result at once; 0: up to four.
 	Connections int `yaml:"connections"`
 
@@ -36,37 +37,20 @@ type Query struct {
 	RangeRows int64 `yaml:"-"`
 }
 
-// Duration is a time span as Go writes it: 90s, 2h.
-type Duration time.Duration
-
-// UnmarshalYAML reads 90s or 2h.
-func (d *Duration) UnmarshalYAML(unmarshal func(any) error) error {
-	var text string
-	if err := unmarshal(&text); err != nil {
-		return err
-	}
-	parsed, err := time.ParseDuration(text)
-	if err != nil || parsed <= 0 {
-		return fmt.Errorf("%q is no time span: write it like 90s or 2h", text)
-	}
-	*d = Duration(parsed)
-	return nil
-}
-
 // Validate refuses a query that cannot be meant, without repeating the URL.
 func (q Query) Validate() error {
 	c, err := pgx.ParseConfig(q.URL)
 	switch {
 	case q.URL == "" || err != nil || !strings.Contains(q.URL, "://"):
-		return errors.New("postgres.url: give the database as postgres://reader@host/database")
+		return yamlfile.Wrong("postgres.url", "give the database as postgres://reader@host/database")
 	case strings.TrimSpace(q.SQL) == "":
-		return errors.New("postgres.query: give a SELECT")
+		return yamlfile.Wrong("postgres.query", "give a SELECT")
 	case q.Connections < 0 || q.Connections > maxConnections:
-		return fmt.Errorf("postgres.connections: it is %d, give 1 to %d", q.Connections, maxConnections)
+		return yamlfile.Wrong("postgres.connections", "it is %d, give 1 to %d", q.Connections, maxConnections)
 	}
 	bare, err := pgx.ParseConfig(withoutPassword(q.URL))
 	if err != nil || bare.Password != c.Password {
-		return errors.New("postgres.url: it holds a password: give it in PGPASSWORD, or in the file that PGPASSFILE names")
+		return yamlfile.Wrong("postgres.url", "it holds a password: give it in PGPASSWORD, or in the file that PGPASSFILE names")
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"harmstack/activities/postgres/pgtest"
+	"harmstack/schemas/yamlfile"
 )
 
 // result is what a query gives, by range.
@@ -104,7 +105,7 @@ func TestRead(t *testing.T) {
 			{"it writes", Query{URL: server.URL, SQL: "WITH x AS (DELETE FROM crimes RETURNING ref) SELECT * FROM x"}, "", true},
 			{"a value in the error", Query{URL: server.URL, SQL: "SELECT ('hidden' || ref)::int FROM crimes"}, "22P02", true},
 			{"two statements", Query{URL: server.URL, SQL: "SELECT 1; DROP TABLE crimes"}, "42601", true},
-			{"too slow", Query{URL: server.URL, SQL: "SELECT pg_sleep(30)", Timeout: Duration(200 * time.Millisecond)}, "longer than the timeout", false},
+			{"too slow", Query{URL: server.URL, SQL: "SELECT pg_sleep(30)", Timeout: yamlfile.Span(200 * time.Millisecond)}, "longer than the timeout", false},
 			{"no such database", Query{URL: strings.Replace(server.URL, "/postgres?", "/hidden?", 1), SQL: "SELECT 1"}, "there is no such database", true},
 			{"no such user", Query{URL: strings.Replace(server.URL, "reader@", "nobody@", 1), SQL: "SELECT 1"}, "the login is refused", true},
 			{"nobody there", Query{URL: "postgres://reader@127.0.0.1:1/hidden", SQL: "SELECT 1"}, "PostgreSQL, connect: ", false},
@@ -224,7 +225,7 @@ func TestRead(t *testing.T) {
 	t.Run("a range that takes too long ends the others", func(t *testing.T) {
 		// Only the last range sleeps, and only when it is read: not in the sample.
 		start := time.Now()
-		_, _, err := readAll(t.Context(), Query{URL: server.URL, RangeRows: 30_000, Timeout: Duration(3 * time.Second),
+		_, _, err := readAll(t.Context(), Query{URL: server.URL, RangeRows: 30_000, Timeout: yamlfile.Span(3 * time.Second),
 			SQL: "SELECT i, CASE WHEN i = 99999 THEN pg_sleep(60)::text END AS x FROM many"}, 0, nil)
 		if err == nil || !strings.Contains(err.Error(), "longer than the timeout") || time.Since(start) > 20*time.Second {
 			t.Errorf("%v after %s", err, time.Since(start))

@@ -10,13 +10,15 @@ import (
 
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // An approval becomes effective by its record, approvals/<number>.json: numbered from 1 without a gap,
 // create-only, and so in an order that nobody can dispute. decision.json says that a night is approved; the record
 // says which approval it was. It is written from the decision alone, so that whoever finds an approved
 // night without one (the process died in between, or the store is from before there were records) writes the same.
-// current.json is a copy of the last record.
+// An approval that is taken back is the next record, which names the stack approved before. current.json is a copy of
+// the last record.
 
 const approvalsFolder = "approvals/"
 
@@ -30,7 +32,7 @@ func lastApproval(ctx context.Context, st *store.Store) (*schemas.Current, []byt
 	}
 	key := approvalKey(len(keys))
 	if keys[len(keys)-1] != key {
-		return nil, nil, fmt.Errorf("%s: %w: there are %d records, the last is %s", approvalsFolder, store.ErrDamaged, len(keys), keys[len(keys)-1])
+		return nil, nil, fmt.Errorf("%s: %w: there %s, the last is %s", approvalsFolder, store.ErrDamaged, text.Noun(len(keys), "is ", "are ")+text.Count(len(keys), "record"), keys[len(keys)-1])
 	}
 	data, err := st.Read(ctx, key)
 	if err != nil {
@@ -47,8 +49,17 @@ func lastApproval(ctx context.Context, st *store.Store) (*schemas.Current, []byt
 }
 
 // LoadCurrent reads which stack is the approved one from the last record of an approval, whatever
-// current.json says; nil until one was approved. A store from before there were records has only current.json.
+// current.json says; nil when none is. A store from before there were records has only current.json.
 func LoadCurrent(ctx context.Context, st *store.Store) (*schemas.Current, error) {
+	last, err := LastRecord(ctx, st)
+	if last != nil && last.Manifest == (schemas.ManifestRef{}) {
+		return nil, err
+	}
+	return last, err
+}
+
+// LastRecord is LoadCurrent also when no stack is approved any more: the record that says so.
+func LastRecord(ctx context.Context, st *store.Store) (*schemas.Current, error) {
 	last, _, err := lastApproval(ctx, st)
 	if err != nil || last != nil {
 		return last, err
@@ -57,15 +68,17 @@ func LoadCurrent(ctx context.Context, st *store.Store) (*schemas.Current, error)
 }
 
 // SwapCurrent records the approval of a night, after checking its stack byte for byte, and makes current.json name the
-// newest approved one. It only ever goes forward: when that is a newer night than id, the error is ErrOvertaken, and
-// nobody may be tasked from id's stack.
+// newest approved one. It only ever goes forward: when that is a newer night than id, the error is ErrOvertaken, when the
+// approval of id was taken back ErrRevoked, and nobody may be tasked from id's stack.
 func SwapCurrent(ctx context.Context, st *store.Store, id schemas.NightID) error {
 	for {
 		nights, err := Nights(ctx, st)
 		if err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(nights, func(n Night) bool { return n.ID == id && n.Status == schemas.Approved }) {
+		if i := slices.IndexFunc(nights, func(n Night) bool { return n.ID == id }); i >= 0 && nights[i].Revocation != nil {
+			return revokedError(nights[i].Revocation)
+		} else if i < 0 || nights[i].Status != schemas.Approved {
 			return fmt.Errorf("night %s is not approved: only an approved night becomes current", id)
 		}
 		if err := recordApprovals(ctx, st, nights); errors.Is(err, store.ErrExists) {
@@ -101,7 +114,7 @@ func MendCurrent(ctx context.Context, st *store.Store) (mended bool, err error) 
 }
 
 // recordApprovals gives the approved nights that have none their numbers, oldest first: nights are only ever approved in
-// their order. The stack of the newest, which becomes current by that, is read whole before. The error is
+// their order, but for those whose approval was taken back, which have theirs. The stack of the newest, which becomes current by that, is read whole before. The error is
 // store.ErrExists when somebody else took a number first.
 func recordApprovals(ctx context.Context, st *store.Store, nights []Night) error {
 	last, _, err := lastApproval(ctx, st)
@@ -110,20 +123,21 @@ func recordApprovals(ctx context.Context, st *store.Store, nights []Night) error
 	}
 	var approved []*schemas.Decision
 	for _, n := range nights {
-		if n.Status == schemas.Approved && (last == nil || last.Manifest.Before(n.ID)) {
+		// A night may have been revoked since the nights were read.
+		if n.Status == schemas.Approved && (last == nil || last.Manifest.Before(n.ID) && !slices.Contains(last.RevokedNights(), n.ID)) {
 			approved = append(approved, n.Decision)
 		}
 	}
-	number := 1
+	number, revocations := 1, []schemas.Revocation(nil)
 	if last != nil {
-		number = last.Number + 1
+		number, revocations = last.Number+1, last.Revocations
 	}
 	for i, d := range approved {
 		record, err := approval(ctx, st, *d, i == len(approved)-1)
 		if err != nil {
 			return err
 		}
-		record.Number = number + i
+		record.Number, record.Revocations = number+i, revocations
 		data, err := encode(record)
 		if err != nil {
 			return err

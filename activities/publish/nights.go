@@ -25,7 +25,7 @@ import (
 	"harmstack/schemas"
 )
 
-// Pending is the status of a published night that nobody has decided. The others are the decisions.
+// Pending is the status of a published night that nobody has decided. The others are the decisions, and schemas.Revoked.
 const Pending = "pending"
 
 // Night is one published night.
@@ -34,6 +34,8 @@ type Night struct {
 	Status string
 	// Decision is nil while the night is pending.
 	Decision *schemas.Decision
+	// Revocation is who took the approval back; the Decision still says approved.
+	Revocation *schemas.Revocation
 	// Disposed: its time is over, and nothing but its records is left.
 	Disposed bool
 }
@@ -61,6 +63,10 @@ func nightsBeside(ctx context.Context, st *store.Store, known []Night) ([]Night,
 	slices.SortFunc(nights, func(a, b Night) int {
 		return cmp.Or(a.ID.AsOf.DaysSince(b.ID.AsOf), a.ID.Revision-b.ID.Revision)
 	})
+	last, err := LastRecord(ctx, st)
+	if err != nil {
+		return nil, err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(16) // A bucket answers in tens of milliseconds, and a year has hundreds of nights.
 	for i := range nights {
@@ -75,7 +81,17 @@ func nightsBeside(ctx context.Context, st *store.Store, known []Night) ([]Night,
 			return err
 		})
 	}
-	return nights, g.Wait()
+	if err := g.Wait(); err != nil || last == nil {
+		return nights, err
+	}
+	for i, r := range last.Revocations {
+		for j := range nights {
+			if nights[j].ID == r.Manifest.NightID {
+				nights[j].Status, nights[j].Revocation = schemas.Revoked, &last.Revocations[i]
+			}
+		}
+	}
+	return nights, nil
 }
 
 // parseManifestKey reads nights/<as_of>/r<n>/manifest.json, and only as NightID.Path writes it.

@@ -11,16 +11,15 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
 	"harmstack/schemas"
-	"harmstack/schemas/reference"
+	"harmstack/schemas/text"
+	"harmstack/schemas/yamlfile"
 )
 
 //go:embed default.yaml
@@ -41,9 +40,9 @@ type Arrival struct {
 	// at all.
 	Until string `yaml:"until"`
 	// Fresh is how long before the end of the night's date the newest change in the source may be; 0: no matter.
-	Fresh time.Duration `yaml:"fresh"`
+	Fresh yamlfile.Span `yaml:"fresh"`
 	// Every is how often is looked whether it is there.
-	Every time.Duration `yaml:"every"`
+	Every yamlfile.Span `yaml:"every"`
 }
 
 // Waits tells whether nights wait for their source at all.
@@ -97,48 +96,55 @@ func Load(path string) (Checks, error) {
 	if path == "" {
 		return Standard(), nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := yamlfile.Read(path, yamlfile.Small)
 	if err != nil {
 		return Checks{}, err
 	}
-	return Parse(data)
+	c, err := Parse(data)
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", filepath.Base(path), err)
+	}
+	return c, nil
 }
 
 // Parse reads and validates checks. One that is not declared is off; one that does not exist is an error.
 func Parse(data []byte) (c Checks, err error) {
-	c.Arrival, c.Watch = Arrival{"09:00", 12 * time.Hour, time.Minute}, Watch{1, 3}
-	if err := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(&c); err != nil {
-		return c, fmt.Errorf("checks: %w", err)
+	c.Arrival, c.Watch = Arrival{"09:00", yamlfile.Span(12 * time.Hour), yamlfile.Span(time.Minute)}, Watch{1, 3}
+	file, err := yamlfile.Decode(data, yamlfile.Small, &c)
+	if err != nil {
+		return c, err
 	}
 	var errs []error
+	fault := func(field, format string, args ...any) { errs = append(errs, yamlfile.Wrong(field, format, args...)) }
 	if c.History < 1 || c.History > 365 {
-		errs = append(errs, fmt.Errorf("history: %d, it must be from 1 to 365 nights", c.History))
+		fault("history", "%d, it must be from 1 to 365 nights", c.History)
 	}
 	if _, err := clock(c.Arrival.Until); err != nil && c.Arrival.Until != off {
-		errs = append(errs, fmt.Errorf(`source.until: %q is no time of day: write it like "09:00", or off`, c.Arrival.Until))
+		fault("source.until", `it is no time of day: write it like "09:00", or off`)
 	}
-	if c.Arrival.Fresh < 0 || c.Arrival.Every <= 0 {
-		errs = append(errs, errors.New("source: fresh must be 0 or more, and every more than 0: write them like 12h and 1m"))
+	if c.Arrival.Every == 0 {
+		fault("source.every", "it must be more than 0: write it like 1m")
 	}
 	if c.Watch.PendingDays < 1 || c.Watch.CurrentDays < 1 {
-		errs = append(errs, errors.New("watch: pending_days and current_days must be 1 or more"))
+		fault("watch", "pending_days and current_days must be 1 or more")
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
 		l := c.Limits[name]
-		if !slices.ContainsFunc(checks, func(k check) bool { return k.name == name }) {
-			errs = append(errs, fmt.Errorf("checks.%s: there is no such check", name))
+		i := slices.IndexFunc(checks, func(k check) bool { return k.name == name })
+		if i < 0 {
+			fault("checks."+name, "there is no such check")
 		}
 		if l.Level != schemas.Block && l.Level != schemas.Warn && l.Level != off {
-			errs = append(errs, fmt.Errorf("checks.%s.level: %q is none of block, warn and off", name, l.Level))
+			fault("checks."+name+".level", "it is none of block, warn and off")
 		}
-		switch i := slices.IndexFunc(checks, func(k check) bool { return k.name == name }); {
+		switch {
 		case !(l.Limit >= 0) || math.IsInf(l.Limit, 1):
-			errs = append(errs, fmt.Errorf("checks.%s.limit: %v is no number from 0 upwards", name, l.Limit))
+			fault("checks."+name+".limit", "%v is no number from 0 upwards", l.Limit)
 		case i >= 0 && checks[i].share && l.Limit > 1:
-			errs = append(errs, fmt.Errorf("checks.%s.limit: %v is no share: write 5 %% as 0.05", name, l.Limit))
+			fault("checks."+name+".limit", "%v is no share: write 5 %% as 0.05", l.Limit)
 		}
 	}
-	return c, errors.Join(errs...)
+	return c, file.Place(errors.Join(errs...))
 }
 
 // Night is what the checks look at.
@@ -153,18 +159,18 @@ type Night struct {
 // judge; found says why, or is empty when it is for want of nights before.
 type check struct {
 	name  string
-	share bool // the limit is one of rows or of the stack, so that more than 1 would never be reached
+	share bool // the limit is one of rows, values or the stack, so that more than 1 would never be reached
 	look  func(n Night, limit float64) (found string, beyond, ok bool)
 }
 
 var checks = []check{
 	{"rows_fell", true, func(n Night, limit float64) (string, bool, bool) {
 		usual, ok := n.median(func(m schemas.Manifest) float64 { return float64(m.RowsRead) })
-		return fmt.Sprintf("%d rows, usually %.0f", n.Manifest.RowsRead, usual), float64(n.Manifest.RowsRead) < limit*usual, ok
+		return fmt.Sprintf("%s, usually %s", text.Count(n.Manifest.RowsRead, "row"), text.Number(whole(usual))), float64(n.Manifest.RowsRead) < limit*usual, ok
 	}},
 	{"rows_rose", false, func(n Night, limit float64) (string, bool, bool) {
 		usual, ok := n.median(func(m schemas.Manifest) float64 { return float64(m.RowsRead) })
-		return fmt.Sprintf("%d rows, usually %.0f", n.Manifest.RowsRead, usual), float64(n.Manifest.RowsRead) > limit*usual, ok
+		return fmt.Sprintf("%s, usually %s", text.Count(n.Manifest.RowsRead, "row"), text.Number(whole(usual))), float64(n.Manifest.RowsRead) > limit*usual, ok
 	}},
 	{"stale_days", false, func(n Night, limit float64) (string, bool, bool) {
 		p := n.Manifest.Profile
@@ -172,7 +178,7 @@ var checks = []check{
 			return "there is no report up to the night's date", false, false
 		}
 		days := n.Manifest.AsOf.DaysSince(p.NewestReport)
-		return fmt.Sprintf("the newest report is of %s, %d days before", p.NewestReport, days), float64(days) > limit, true
+		return fmt.Sprintf("the newest report is of %s, %s before", p.NewestReport, text.Count(days, "day")), float64(days) > limit, true
 	}},
 	{"staler_hours", false, func(n Night, limit float64) (string, bool, bool) {
 		usual, ok := n.median(hoursStale)
@@ -200,22 +206,47 @@ var checks = []check{
 		return worst, most > limit, ok
 	}},
 	{"borough_fell", true, func(n Night, limit float64) (worst string, beyond, ok bool) {
-		least := math.Inf(1)
-		for _, b := range reference.Default().Boroughs() {
+		least, boroughs := math.Inf(1), map[string]bool{}
+		for _, m := range append(slices.Clone(n.Before), n.Manifest) {
+			if m.Profile != nil {
+				for b := range m.Profile.Boroughs {
+					boroughs[b] = true
+				}
+			}
+		}
+		for _, b := range slices.Sorted(maps.Keys(boroughs)) {
 			rows := func(m schemas.Manifest) float64 {
 				if m.Profile == nil || m.Profile.Boroughs == nil {
 					return math.NaN()
 				}
-				return float64(m.Profile.Boroughs[b.Name])
+				return float64(m.Profile.Boroughs[b])
 			}
 			// A handful comes and goes by chance.
 			usual, known := n.median(rows)
 			if now := rows(n.Manifest); known && usual >= 20 && now/usual < least {
 				least, ok = now/usual, true
-				worst = fmt.Sprintf("%s: %.0f rows, usually %.0f", b.Name, now, usual)
+				worst = fmt.Sprintf("%s: %s, usually %s", b, text.Count(whole(now), "row"), text.Number(whole(usual)))
 			}
 		}
 		return worst, least < limit, ok
+	}},
+	{unreadable, true, func(n Night, limit float64) (worst string, beyond, ok bool) {
+		if n.Manifest.Profile == nil {
+			return unprofiled, false, false
+		}
+		most := 0.0
+		for _, c := range n.Manifest.Facts.ReadAsNull() {
+			// What is out of range stands in the parts, what cannot be read is null there.
+			values := n.Manifest.RowsRead - n.Manifest.Profile.Nulls[c.Column] + n.Manifest.Facts.Unreadable[c.Column]
+			if now := share(c.Values, values); now > most {
+				most = now
+				worst = fmt.Sprintf("%s: %s of %s, %s", c.Column, text.Number(c.Values), text.Count(values, "value"), percent(now))
+			}
+		}
+		if worst == "" {
+			worst = "every value is one that its column can hold"
+		}
+		return worst, most > limit, true
 	}},
 	{"ahead_of_clock", true, func(n Night, limit float64) (string, bool, bool) {
 		if n.Manifest.Profile == nil {
@@ -263,7 +294,7 @@ var checks = []check{
 			return "no stack was approved before", false, false
 		}
 		now := share(c.Entered, int64(len(n.Stack)))
-		return fmt.Sprintf("%d of %d entered, %s", c.Entered, len(n.Stack), percent(now)), now > limit, true
+		return fmt.Sprintf("%s of %s entered, %s", text.Number(c.Entered), text.Number(len(n.Stack)), percent(now)), now > limit, true
 	}},
 	{"borough_share", true, func(n Night, limit float64) (string, bool, bool) {
 		owns := map[string]int64{}
@@ -285,6 +316,10 @@ var checks = []check{
 		return fmt.Sprintf("%s owns %s of the stack", most, percent(now)), now > limit, true
 	}},
 }
+
+// unreadable is the check that warns of one value already, and takes its level beyond the limit: the rules read what
+// cannot be read as null, which is no reason to go on without a word.
+const unreadable = "unreadable"
 
 const unprofiled = "the check stage did not count them"
 
@@ -311,7 +346,7 @@ func (n Night) rate(d schemas.Disposition) func(schemas.Manifest) float64 {
 // part judges a share of the rows read.
 func (n Night) part(rows int64, limit float64) (string, bool, bool) {
 	now := share(rows, n.Manifest.RowsRead)
-	return fmt.Sprintf("%d rows, %s", rows, percent(now)), now > limit, true
+	return fmt.Sprintf("%s, %s", text.Count(rows, "row"), percent(now)), now > limit, true
 }
 
 // median is that of a figure over the nights before; a night that does not know it is left out.
@@ -336,6 +371,9 @@ func share(part, of int64) float64 {
 	return float64(part) / float64(of)
 }
 
+// whole is a count that was worked out as a figure.
+func whole(f float64) int64 { return int64(math.Round(f)) }
+
 func percent(share float64) string { return strconv.FormatFloat(100*share, 'f', 1, 64) + " %" }
 
 // Judge looks at a night. Checks that are off are left out; one that has nothing to judge says so, for silence looks like
@@ -350,6 +388,9 @@ func (c Checks) Judge(n Night) []schemas.CheckOutcome {
 		found, beyond, ok := k.look(n, l.Limit)
 		if !ok && (found == "" || strings.Contains(found, "usually")) {
 			found = "there is no night to compare with yet"
+		}
+		if _, any, _ := k.look(n, 0); k.name == unreadable && any && !beyond {
+			l.Level, beyond = schemas.Warn, true
 		}
 		outcomes = append(outcomes, schemas.CheckOutcome{Name: k.name, Level: l.Level, Limit: l.Limit, Found: found, Failed: ok && beyond, Skipped: !ok})
 	}

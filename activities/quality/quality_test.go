@@ -33,12 +33,25 @@ func TestChecks(t *testing.T) {
 	}{
 		{"as usual", func(*Night) {}, "", ""},
 		{"the first night", func(n *Night) { n.Before = nil }, "", ""},
-		{"half the rows", func(n *Night) { n.Manifest.RowsRead = 499 }, "rows_fell nulls_rose not_vawg_rose disposition_drift", "499 rows, usually 1000"},
+		{"half the rows", func(n *Night) { n.Manifest.RowsRead = 499 }, "rows_fell nulls_rose not_vawg_rose disposition_drift", "499 rows, usually 1,000"},
 		{"just half", func(n *Night) { n.Manifest.RowsRead = 500 }, "nulls_rose not_vawg_rose disposition_drift", ""},
-		{"twice the rows and one", func(n *Night) { n.Manifest.RowsRead = 2001 }, "rows_rose disposition_drift", "2001 rows, usually 1000"},
+		{"twice the rows and one", func(n *Night) { n.Manifest.RowsRead = 2001 }, "rows_rose disposition_drift", "2,001 rows, usually 1,000"},
 		{"a late export", func(n *Night) { n.Manifest.Profile.NewestReport = n.Manifest.AsOf.AddDays(-4) }, "stale_days", "the newest report is of 2026-06-01, 4 days before"},
 		{"three days late", func(n *Night) { n.Manifest.Profile.NewestReport = n.Manifest.AsOf.AddDays(-3) }, "", ""},
 		{"a column that lost its values", func(n *Night) { n.Manifest.Profile.Nulls["borough"] = 51 }, "nulls_rose", "borough: 5.1 % null, usually 0.0 %"},
+		{"a value that cannot be read", func(n *Night) {
+			n.Manifest.Facts.Unreadable, n.Manifest.Profile.Nulls["suspect_age"] = map[string]int64{"suspect_age": 1}, 1
+		}, "unreadable", "suspect_age: 1 of 1,000 values, 0.1 %"},
+		{"half of the few values of a column", func(n *Night) {
+			n.Manifest.Facts.Unreadable = map[string]int64{"suspect_age": 1, "victim_age": 5}
+			n.Manifest.Profile.Nulls = map[string]int64{"victim_id": 100, "suspect_age": 1, "victim_age": 995}
+			for i := range n.Before {
+				p := *n.Before[i].Profile
+				p.Nulls = n.Manifest.Profile.Nulls
+				n.Before[i].Profile = &p
+			}
+		}, "unreadable", "victim_age: 5 of 10 values, 50.0 %"},
+		{"ages that nobody has", func(n *Night) { n.Manifest.Facts.OutOfRange = map[string]int64{"victim_age": 1000} }, "unreadable", "victim_age: 1,000 of 1,000 values, 100.0 %"},
 		{"a wrong clock", func(n *Night) { n.Manifest.Profile.AheadOfClock = 2 }, "ahead_of_clock", "2 rows, 0.2 %"},
 		{"rows that cannot be read", func(n *Night) { n.Manifest.Dispositions[schemas.Quarantined] = 51 }, "quarantined", "51 rows, 5.1 %"},
 		{"rows that come twice", func(n *Night) {
@@ -114,6 +127,36 @@ func TestChecks(t *testing.T) {
 	}
 }
 
+// One value that a column cannot hold is told; a column of them lets nobody approve the night.
+func TestUnreadableWarnsThenBlocks(t *testing.T) {
+	for _, c := range []struct {
+		declared string
+		lost     int64
+		want     string
+	}{
+		{"level: block, limit: 0.05", 0, "ok"}, {"level: block, limit: 0.05", 1, "warn"}, {"level: block, limit: 0.05", 50, "warn"},
+		{"level: block, limit: 0.05", 51, "block"}, {"level: block, limit: 0.05", 1000, "block"}, {"level: warn, limit: 0.05", 1000, "warn"},
+		{"level: block, limit: 0", 1, "block"}, {"level: block, limit: 1", 1000, "warn"}, {"level: off, limit: 0", 1000, ""},
+	} {
+		checks, err := Parse([]byte("history: 7\nchecks: {unreadable: {" + c.declared + "}}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := usual(1)
+		m.Facts.Unreadable, m.Profile.Nulls["suspect_age"] = map[string]int64{"suspect_age": c.lost}, c.lost
+		got := ""
+		for _, o := range checks.Judge(Night{Manifest: m}) {
+			got += o.Mark()
+			if blocked := len((schemas.Manifest{Checks: []schemas.CheckOutcome{o}}).Blocked()) > 0; blocked != (c.want == "block") {
+				t.Errorf("%+v: does it block? %t", c, blocked)
+			}
+		}
+		if got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
 // A check that cannot judge says so: silence would look like approval.
 func TestSkipped(t *testing.T) {
 	names := func(n Night) (skipped []string) {
@@ -139,7 +182,7 @@ func TestSkipped(t *testing.T) {
 	}
 	bare := usual(1)
 	bare.Profile = nil
-	if got := names(Night{Manifest: bare, Before: []schemas.Manifest{bare}}); len(got) != 8 {
+	if got := names(Night{Manifest: bare, Before: []schemas.Manifest{bare}}); len(got) != 9 {
 		t.Errorf("%q", got)
 	}
 	if page := schemas.CheckTable(Standard().Judge(Night{Manifest: usual(0)}), true); !strings.Contains(page, "| rows_fell | - | there is no night") || !strings.Contains(page, "| quarantined | ok | 10 rows, 1.0 % |") {
@@ -156,7 +199,7 @@ func TestArrival(t *testing.T) {
 		}
 	}
 	c, err := Parse([]byte("history: 7\nsource: {until: off}\nwatch: {current_days: 5}"))
-	if err != nil || c.Arrival.Waits() || c.Arrival.Fresh != 12*time.Hour || c.Watch != (Watch{1, 5}) || !Standard().Arrival.Waits() || (Arrival{}).Waits() {
+	if err != nil || c.Arrival.Waits() || time.Duration(c.Arrival.Fresh) != 12*time.Hour || c.Watch != (Watch{1, 5}) || !Standard().Arrival.Waits() || (Arrival{}).Waits() {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
@@ -177,17 +220,19 @@ func TestMedian(t *testing.T) {
 func TestParse(t *testing.T) {
 	for yaml, want := range map[string]string{
 		"history: 7\nchecks: {rows_fall: {level: warn, limit: 1}}":    "checks.rows_fall: there is no such check",
-		"history: 7\nchecks: {rows_fell: {level: stop, limit: 1}}":    `checks.rows_fell.level: "stop" is none of block, warn and off`,
+		"history: 7\nchecks: {rows_fell: {level: stop, limit: 1}}":    `line 2: checks.rows_fell.level: it is none of block, warn and off`,
 		"history: 7\nchecks: {rows_fell: {level: warn, limit: -1}}":   "checks.rows_fell.limit: -1 is no number",
 		"history: 7\nchecks: {rows_rose: {level: warn, limit: .nan}}": "checks.rows_rose.limit: NaN is no number",
 		"history: 7\nchecks: {rows_rose: {level: warn, limit: .inf}}": "checks.rows_rose.limit: +Inf is no number",
 		"history: 7\nchecks: {quarantined: {level: block, limit: 5}}": "checks.quarantined.limit: 5 is no share: write 5 % as 0.05",
-		"history: 7\nsource: {until: nine}":                           `source.until: "nine" is no time of day`,
-		"history: 7\nsource: {every: 0s}":                             "source: fresh must be",
+		"history: 7\nsource: {until: nine}":                           `line 2: source.until: it is no time of day`,
+		"history: 7\nsource: {every: 0s}":                             "line 2: source.every: it must be more than 0",
 		"history: 7\nwatch: {pending_days: 0}":                        "watch: pending_days",
 		"history: 0":                                                  "history: 0, it must be",
 		"history: 7\nx: 1":                                            `unknown field "x"`,
-		"history: 7\n- [":                                             "checks: ",
+		"history: 7\nsource: {fresh: hunter2}":                        "line 2: source.fresh: it is no length of time",
+		"history: 7.5":                                                "line 1: history: a whole number is needed here",
+		"history: 7\n- [":                                             "line 2: ",
 	} {
 		if _, err := Parse([]byte(yaml)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", yaml, err)

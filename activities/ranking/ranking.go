@@ -15,7 +15,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 	"unsafe"
 
@@ -25,6 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // RowGroupRows is how many rows a row group of every file holds, but for the last.
@@ -283,24 +283,16 @@ func WriteCSV(w io.Writer, stack []schemas.Ranked) (int64, error) {
 	real := func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 	at := func(micros int64) string { return time.UnixMicro(micros).UTC().Format(time.RFC3339Nano) }
 	for _, r := range stack {
-		err := out.Write([]string{whole(r.Position), whole(r.Rank), whole(r.TieSize), cell(r.SuspectID), whole(r.Score),
+		err := out.Write([]string{whole(r.Position), whole(r.Rank), whole(r.TieSize), text.Cell(r.SuspectID), whole(r.Score),
 			real(r.ScoreDays), real(r.SumDays), real(r.MaxDays), whole(r.SumRank), whole(r.Allegations), whole(r.Reports), whole(r.Victims),
-			at(r.FirstReported), at(r.LastReported), cell(orEmpty(r.OwnerBorough)), cell(orEmpty(r.OwnerBCU)), cell(strings.Join(r.Boroughs, ";")),
-			whole(r.DomesticAbuse), whole(r.NonRecent), strconv.FormatBool(r.AlsoVictim), orEmpty(r.SuspectStatus)})
+			at(r.FirstReported), at(r.LastReported), text.Cell(orEmpty(r.OwnerBorough)), text.Cell(orEmpty(r.OwnerBCU)), text.Cells(r.Boroughs, ";"),
+			whole(r.DomesticAbuse), whole(r.NonRecent), strconv.FormatBool(r.AlsoVictim), text.Cell(orEmpty(r.SuspectStatus))})
 		if err != nil {
 			return 0, err
 		}
 	}
 	out.Flush()
 	return int64(len(stack)), out.Error()
-}
-
-// cell keeps a spreadsheet from taking a text for a formula.
-func cell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
-	}
-	return s
 }
 
 func orEmpty(s *string) string {

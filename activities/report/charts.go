@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // The charts share one plot area, narrow enough to be read on a phone.
@@ -125,7 +126,7 @@ func edge(d Distribution, stack int64) chart {
 	}
 	for _, p := range []int{1, len(d.Head) / 4, len(d.Head) / 2, 3 * len(d.Head) / 4, len(d.Head)} {
 		if p > 0 {
-			c.X = append(c.X, tick{round(plotLeft + w*(float64(p)-0.5)), number(int64(p))})
+			c.X = append(c.X, tick{round(plotLeft + w*(float64(p)-0.5)), text.Number(p)})
 		}
 	}
 	if stack < int64(len(d.Head)) {

@@ -15,6 +15,7 @@ import (
 	"io"
 
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // Page is everything that the page depends on.
@@ -36,7 +37,7 @@ var (
 	style string
 
 	page = template.Must(template.New("report").Funcs(template.FuncMap{
-		"n": number, "days": days, "tenth": tenth, "span": span,
+		"n": text.Number[int64], "count": text.Count[int64], "days": text.Days, "countDays": text.CountDays, "tenth": text.DaysTenth, "span": span,
 	}).Parse(source))
 )
 

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/html"
 
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 func write(t *testing.T, p Page) string {
@@ -26,8 +27,8 @@ func write(t *testing.T, p Page) string {
 	return b.String()
 }
 
-// text is what a reader sees, with single spaces.
-func text(t *testing.T, page string) string {
+// visible is what a reader sees, with single spaces.
+func visible(t *testing.T, page string) string {
 	t.Helper()
 	var b strings.Builder
 	z := html.NewTokenizer(strings.NewReader(page))
@@ -120,7 +121,7 @@ func TestWriteIsSelfContained(t *testing.T) {
 
 func TestWriteShowsWhatMatters(t *testing.T) {
 	p, _ := sample(t, 36_000)
-	page := text(t, write(t, p))
+	page := visible(t, write(t, p))
 	m := p.Manifest
 	want := []string{
 		"The stack of 30 June 2026", "from reports of 1 July 2025 to 30 June 2026", "identifies; it does not predict",
@@ -130,18 +131,18 @@ func TestWriteShowsWhatMatters(t *testing.T) {
 		"The cut falls inside a tie: 2 suspects", "3 with the very same score did not", "17 duplicate rows contradicted",
 		"44 rows could not be read", "Quarantined, offence_code: not a Home Office code 31", "The cut falls inside a tie yes",
 		"read as unknown 23", "beyond the contract, dropped 3", "rule “lowest” 311", "by the supplement 1,204",
-		"rows read every row of the extract " + number(m.RowsRead), "half after 180 days", "Central desk",
+		"rows read every row of the extract " + text.Number(m.RowsRead), "half after 180 days", "Central desk",
 		"outranked still ranked, but others now stand higher 4", "P99990004 2,620.5 no longer scored", "P99990002 2,860.5 aged out",
 		m.Edition.SHA256, m.Rules.SHA256, m.Supplement.SHA256, m.Resolutions.SHA256, m.Model.SHA256, m.Inputs[0].SHA256, "input, 214,803 rows",
 	}
 	for i, n := range m.Dispositions {
-		want = append(want, rules[i]+" "+number(n))
+		want = append(want, rules[i]+" "+text.Number(n))
 	}
 	for _, r := range p.Stack {
-		want = append(want, r.SuspectID+" "+tenth(r.ScoreDays)+" "+days(r.SumDays)+" ("+number(r.SumRank)+")")
+		want = append(want, r.SuspectID+" "+text.DaysTenth(r.ScoreDays)+" "+text.Days(r.SumDays)+" ("+text.Number(r.SumRank)+")")
 	}
 	for _, b := range p.Distribution.Scores {
-		want = append(want, span(b.From, b.To)+" "+number(b.Suspects))
+		want = append(want, span(b.From, b.To)+" "+text.Number(b.Suspects))
 	}
 	for _, o := range p.Distribution.Boroughs {
 		want = append(want, o.Name+" "+o.BCU)
@@ -179,7 +180,7 @@ func TestWriteByHand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := text(t, write(t, Page{
+	page := visible(t, write(t, Page{
 		Manifest: schemas.Manifest{NightID: schemas.NightID{AsOf: asOf, Revision: 1}, Suspects: 3, RowsRead: 4,
 			Dispositions: schemas.Dispositions{schemas.Scored: 4}, Cut: schemas.Cut{Depth: 2, Stack: 2, Score: 10e7, InsideTie: true, TiedIn: 1, TiedOut: 1},
 			Previous: &schemas.ManifestRef{NightID: schemas.NightID{AsOf: asOf, Revision: 1}}, Changes: &schemas.ChangeCount{Entered: 1, Moved: 1}},
@@ -190,7 +191,7 @@ func TestWriteByHand(t *testing.T) {
 			{SuspectID: "B", VictimID: new("v"), Offence: "Harassment", HarmDays: 1}, {SuspectID: "B", VictimID: new("v"), Offence: "Stalking", HarmDays: 9}},
 	}))
 	for _, s := range []string{
-		"1 victims, each counted once", "96.2% of all alleged harm", // 192.5 of 200 days, half to even
+		"1 victim, counted once", "96.2% of all alleged harm", // 192.5 of 200 days, half to even
 		"newest report that counts is 2 days old", "1 suspect is also recorded as a victim (position 1)", "1 suspect is there on one allegation alone (position 1)",
 		"1 suspect is there on non-recent allegations only", "1 suspect is owned by no borough", "1 suspect is in custody (position 1)",
 		"1 new A 100.0 182.5 (1) 182.5 1 (1) 1 28 Jun 2026 Central desk in custody also a victim non-recent 1 of 1",
@@ -204,6 +205,27 @@ func TestWriteByHand(t *testing.T) {
 		if !strings.Contains(page, s) {
 			t.Errorf("the page does not say %q", s)
 		}
+	}
+}
+
+// What became null because nobody could read it stands among what to look at, by column, and so does a column that is absent.
+func TestWriteTellsWhatCouldNotBeRead(t *testing.T) {
+	p, _ := sample(t, 200)
+	if page := visible(t, write(t, p)); strings.Contains(page, "taken as null") || strings.Contains(page, "has no column") {
+		t.Error("it tells of values that there are not")
+	}
+	p.Manifest.Facts.Unreadable = map[string]int64{"suspect_age": 1200, "domestic_abuse": 1}
+	p.Manifest.Facts.OutOfRange = map[string]int64{"suspect_age": 34}
+	p.Manifest.Form = &schemas.ExtractForm{Columns: map[string]string{"suspect_age": "text", "suspect_status": schemas.FormAbsent, "offence_urn": schemas.FormAbsent}}
+	page := visible(t, write(t, p))
+	for _, s := range []string{"Could not be read, and taken as null: 1,234 values of suspect_age.", "Could not be read, and taken as null: 1 value of domestic_abuse.",
+		"The extract has no column suspect_status: nobody was left out as deceased."} {
+		if !strings.Contains(page, s) {
+			t.Errorf("the page does not say %q", s)
+		}
+	}
+	if strings.Contains(page, "has no column offence_urn") {
+		t.Error("it tells of a column that no rule needs")
 	}
 }
 
@@ -223,7 +245,7 @@ func TestWriteEscapes(t *testing.T) {
 	if strings.Contains(page, "<script") {
 		t.Error("a value became a tag")
 	}
-	if n := strings.Count(text(t, page), hostile); n < 9 {
+	if n := strings.Count(visible(t, page), hostile); n < 9 {
 		t.Errorf("the values are shown as they are %d times", n)
 	}
 }

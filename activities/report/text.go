@@ -8,30 +8,11 @@ import (
 	"time"
 
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
-
-// number writes a count with its thousands apart.
-func number(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}
 
 // words turns a name of the contract into words: no_crime is no crime.
 func words(name string) string { return strings.ReplaceAll(name, "_", " ") }
-
-// tenth writes harm days with one decimal, so that a column of them lines up.
-func tenth(d float64) string {
-	tenths := int64(math.Round(d * 10))
-	return fmt.Sprintf("%s.%d", number(tenths/10), tenths%10)
-}
-
-// days writes harm days to a tenth, and without it when there is none.
-func days(d float64) string {
-	return strings.TrimSuffix(tenth(d), ".0")
-}
 
 // percent writes a share; a small one keeps two figures, so that it does not vanish.
 func percent(part, whole int64) string {
@@ -48,13 +29,6 @@ func percent(part, whole int64) string {
 	default:
 		return strconv.FormatFloat(p, 'f', 1, 64) + "%"
 	}
-}
-
-func plural(n int64, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return number(n) + " " + noun
 }
 
 func longDate(d schemas.Date) string { return d.Start().Format("2 January 2006") }
@@ -84,7 +58,7 @@ func positions(list []int64) string {
 		if i == most {
 			return strings.Join(parts, ", ") + fmt.Sprintf(" and %d more", len(list)-most)
 		}
-		parts = append(parts, number(p))
+		parts = append(parts, text.Number(p))
 	}
 	if n := len(parts); n > 1 {
 		return strings.Join(parts[:n-1], ", ") + " and " + parts[n-1]
@@ -103,7 +77,7 @@ func span(from, to float64) string {
 // plain writes the edge of a bin in full.
 func plain(v float64) string {
 	if v >= 1 {
-		return number(int64(v))
+		return text.Number(int64(v))
 	}
 	return strconv.FormatFloat(v, 'g', -1, 64)
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // view is the page in the words and figures that the template prints.
@@ -18,6 +19,7 @@ type view struct {
 	StyleHash string
 
 	AsOf, From, Previous string
+	HalfLife             string
 	CutScore             float64
 	Tiles                []tile
 	Look                 []string
@@ -116,8 +118,8 @@ var rules = [schemas.DispositionCount]string{
 func newView(p Page) *view {
 	m, d := p.Manifest, p.Distribution
 	v := &view{Page: p, AsOf: longDate(m.AsOf), From: longDate(m.AsOf.AddDays(1 - p.Model.WindowDays)),
-		CutScore: float64(m.Cut.Score) / schemas.ScorePerDay,
-		Links:    slopes(p.Changes), Histogram: histogram(d.Scores, float64(m.Cut.Score)/schemas.ScorePerDay),
+		HalfLife: text.Count(p.Model.HalfLifeDays, "day"), CutScore: float64(m.Cut.Score) / schemas.ScorePerDay,
+		Links: slopes(p.Changes), Histogram: histogram(d.Scores, float64(m.Cut.Score)/schemas.ScorePerDay),
 		Concentration: concentration(d), Edge: edge(d, int64(len(p.Stack))),
 		Tables: []schemas.Named{m.Edition, m.Rules, m.Supplement, m.Resolutions, m.Model}}
 	if m.Previous != nil {
@@ -157,14 +159,14 @@ func (v *view) addStack() {
 		}
 	}
 	v.Tiles = []tile{
-		{number(int64(len(v.Stack))), "suspects on the stack"},
-		{number(v.Manifest.Suspects), "suspects ranked"},
-		{number(allegations), "allegations against those on the stack"},
-		{number(int64(len(distinct))), "victims, each counted once"},
+		{text.Number(len(v.Stack)), text.Noun(len(v.Stack), "suspect") + " on the stack"},
+		{text.Number(v.Manifest.Suspects), text.Noun(v.Manifest.Suspects, "suspect") + " ranked"},
+		{text.Number(allegations), text.Noun(allegations, "allegation") + " against those on the stack"},
+		{text.Number(len(distinct)), text.Noun(len(distinct), "victim, counted once", "victims, each counted once")},
 		{percent(v.stackTenths(), v.Distribution.HarmTenths), "of all alleged harm"},
 	}
 	if v.Previous != "" {
-		v.Tiles = append(v.Tiles, tile{number(v.Entered), "new since " + v.Previous})
+		v.Tiles = append(v.Tiles, tile{text.Number(v.Entered), "new since " + v.Previous})
 	}
 }
 
@@ -209,7 +211,7 @@ func notes(r schemas.Ranked) (list []string) {
 	if r.OwnerBorough != nil {
 		others--
 	}
-	add(others > 0, "%s", plural(int64(others), "other borough"))
+	add(others > 0, "%s", text.Count(others, "other borough"))
 	return list
 }
 
@@ -285,7 +287,7 @@ func (v *view) addOwners() {
 		v.Owners = append(v.Owners, owned{Name: o.Name, BCU: o.BCU, Stack: stack[o.Name], Ranked: o.Suspects,
 			StackBar: round(100 * float64(stack[o.Name]) / float64(mostStack)),
 			AllBar:   round(100 * float64(o.Suspects) / float64(mostRanked)),
-			HarmDays: number(o.HarmTenths / schemas.TenthsPerDay)})
+			HarmDays: text.Number(o.HarmTenths / schemas.TenthsPerDay)})
 	}
 	slices.SortStableFunc(v.Owners, func(a, b owned) int { return cmp.Compare(b.Stack, a.Stack) })
 }
@@ -331,31 +333,31 @@ func (v *view) addLook() {
 				found = append(found, r.Position)
 			}
 		}
-		return int64(len(found)), positions(found)
+		return int64(len(found)), text.Noun(len(found), "position") + " " + positions(found)
 	}
 	age := v.Distribution.NewestAge
-	add(age > 1, "The newest report that counts is %d days old. The extract may not be up to date.", age)
-	add(m.Cut.InsideTie, "The cut falls inside a tie: %s with its score of %s days made it onto the stack, %s with the very same score did not. Victims, allegations and the last report settled the order.",
-		plural(m.Cut.TiedIn, "suspect"), days(v.CutScore), number(m.Cut.TiedOut))
+	add(age > 1, "The newest report that counts is %s old. The extract may not be up to date.", text.Count(age, "day"))
+	add(m.Cut.InsideTie, "The cut falls inside a tie: %s with its score of %s made it onto the stack, %s with the very same score did not. Victims, allegations and the last report settled the order.",
+		text.Count(m.Cut.TiedIn, "suspect"), text.CountDays(v.CutScore, "day"), text.Number(m.Cut.TiedOut))
 	n, list := where(func(r schemas.Ranked) bool { return r.AlsoVictim })
-	add(n > 0, "%s also recorded as a victim (position %s). Look for a counter-allegation.", are(n, "suspect"), list)
+	add(n > 0, "%s also recorded as a victim (%s). Look for a counter-allegation.", are(n, "suspect"), list)
 	n, list = where(func(r schemas.Ranked) bool { return r.Allegations == 1 })
-	add(n > 0, "%s there on one allegation alone (position %s).", are(n, "suspect"), list)
+	add(n > 0, "%s there on one allegation alone (%s).", are(n, "suspect"), list)
 	n, list = where(func(r schemas.Ranked) bool { return r.NonRecent == r.Allegations })
-	add(n > 0, "%s there on non-recent allegations only: committed more than a year before they were reported (position %s).", are(n, "suspect"), list)
+	add(n > 0, "%s there on non-recent allegations only: committed more than a year before they were reported (%s).", are(n, "suspect"), list)
 	n, list = where(func(r schemas.Ranked) bool { return r.OwnerBorough == nil })
-	add(n > 0, "%s owned by no borough and will go to the central desk (position %s).", are(n, "suspect"), list)
+	add(n > 0, "%s owned by no borough and will go to the central desk (%s).", are(n, "suspect"), list)
 	n, list = where(func(r schemas.Ranked) bool { return r.SuspectStatus != nil && *r.SuspectStatus == "in_custody" })
-	add(n > 0, "%s in custody (position %s).", are(n, "suspect"), list)
-	add(m.Dispositions[schemas.Quarantined] > 0, "%s could not be read and took no part.", plural(m.Dispositions[schemas.Quarantined], "row"))
-	add(m.Dispositions[schemas.UnscoredOffence] > 0, "%s may describe violence against women and girls, but the tables give no single weight. They add to nobody’s score.", plural(m.Dispositions[schemas.UnscoredOffence], "row"))
-	add(m.Facts.Conflicting > 0, "%s contradicted another version with the same time of update. One of each was kept.", plural(m.Facts.Conflicting, "duplicate row"))
+	add(n > 0, "%s in custody (%s).", are(n, "suspect"), list)
+	for _, c := range m.Facts.ReadAsNull() {
+		v.Look = append(v.Look, fmt.Sprintf("Could not be read, and taken as null: %s of %s.", text.Count(c.Values, "value"), c.Column))
+	}
+	v.Look = append(v.Look, m.Blind()...)
+	add(m.Dispositions[schemas.Quarantined] > 0, "%s could not be read and took no part.", text.Count(m.Dispositions[schemas.Quarantined], "row"))
+	add(m.Dispositions[schemas.UnscoredOffence] > 0, "%s may describe violence against women and girls, but the tables give no single weight. %s to nobody’s score.",
+		text.Count(m.Dispositions[schemas.UnscoredOffence], "row"), text.Noun(m.Dispositions[schemas.UnscoredOffence], "It adds", "They add"))
+	add(m.Facts.Conflicting > 0, "%s contradicted another version with the same time of update. One of each was kept.", text.Count(m.Facts.Conflicting, "duplicate row"))
 	add(v.Previous == "", "No stack was approved before, so there is nothing to compare with.")
 }
 
-func are(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun + " is"
-	}
-	return number(n) + " " + noun + "s are"
-}
+func are(n int64, noun string) string { return text.Count(n, noun) + " " + text.Noun(n, "is", "are") }

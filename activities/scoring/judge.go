@@ -32,9 +32,9 @@ type judge struct {
 	recent   [1 << 10]recentOffence  // in front of offences
 	parts    *interner               // numbers of codes, classes and urns
 
-	rows           int64
-	agesOutOfRange int64
-	quarantined    [faultCount]int64 // rows by fault
+	rows        int64
+	outOfRange  [schemas.OffenceColumns]int64 // ages by column
+	quarantined [faultCount]int64             // rows by fault
 }
 
 // offenceParts are the numbers of a code, a class and a urn.
@@ -134,7 +134,7 @@ func (j *judge) load(batch arrow.Record) error {
 			var ages *array.Int32
 			if ages, ok = col.(*array.Int32); ok {
 				j.ages[i] = grow(j.ages[i], n)
-				j.readAges(ages, j.ages[i])
+				j.readAges(i, ages)
 			}
 		case schemas.Bool:
 			j.abuse, ok = col.(*array.Boolean)
@@ -236,8 +236,8 @@ func within[T int32 | arrow.Timestamp](values []T, low, high T) bool {
 }
 
 // readAges narrows ages and counts those out of range.
-func (j *judge) readAges(col *array.Int32, to []uint8) {
-	values := col.Int32Values()
+func (j *judge) readAges(column int, col *array.Int32) {
+	values, to := col.Int32Values(), j.ages[column]
 	if col.NullN() == 0 && within(values, 0, schemas.MaxAge) {
 		for i, age := range values {
 			to[i] = uint8(age)
@@ -250,7 +250,7 @@ func (j *judge) readAges(col *array.Int32, to []uint8) {
 			to[i] = noAge
 		case age < 0 || age > schemas.MaxAge:
 			to[i] = noAge
-			j.agesOutOfRange++
+			j.outOfRange[column]++
 		default:
 			to[i] = uint8(age)
 		}

@@ -74,8 +74,8 @@ type Engine struct {
 
 // Counts are what the rows alone decide.
 type Counts struct {
-	RowsRead          int64 // or received
-	AgesOutOfRange    int64
+	RowsRead          int64            // or received
+	OutOfRange        map[string]int64 // ages by column; nil: none
 	QuarantineReasons map[string]int64
 }
 
@@ -89,7 +89,14 @@ func (c Counts) Quarantined() (n int64) {
 
 func (c *Counts) add(j *judge) {
 	c.RowsRead += j.rows
-	c.AgesOutOfRange += j.agesOutOfRange
+	for i, n := range j.outOfRange {
+		if n > 0 && c.OutOfRange == nil {
+			c.OutOfRange = map[string]int64{}
+		}
+		if n > 0 {
+			c.OutOfRange[schemas.Offences[i].Name] += n
+		}
+	}
 	if c.QuarantineReasons == nil {
 		c.QuarantineReasons = map[string]int64{}
 	}
@@ -211,7 +218,10 @@ func (e *Engine) Score(ctx context.Context, settled Settled, threads int) (*Scor
 		return nil, err
 	}
 	s := &Scores{Counts: settled.Counts, Dispositions: settled.Dispositions, Suspects: order.suspects(), tables: e.options.Tables, order: order}
-	s.Facts = schemas.Facts{AgesOutOfRange: settled.AgesOutOfRange, Conflicting: settled.Conflicting, QuarantineReasons: maps.Clone(settled.QuarantineReasons)}
+	s.Facts = schemas.Facts{OutOfRange: maps.Clone(settled.OutOfRange), Conflicting: settled.Conflicting, QuarantineReasons: maps.Clone(settled.QuarantineReasons)}
+	for _, n := range s.Facts.OutOfRange {
+		s.Facts.AgesOutOfRange += n
+	}
 	var tops tops
 	for i := range tallies {
 		t := &tallies[i]

@@ -22,6 +22,7 @@ import (
 	"harmstack/activities/spill"
 	"harmstack/activities/tabular"
 	"harmstack/schemas"
+	"harmstack/schemas/yamlfile"
 )
 
 // sortMemory is how much the rows of a database are sorted in, unless there is less to be had.
@@ -34,7 +35,7 @@ func (d *Declared) validatePostgres() error {
 		err = errors.Join(err, errors.New("encoding and delimiter are of csv: PostgreSQL tells its own"))
 	}
 	if c := d.Columns[schemas.Offences[schemas.AllegationID].Name]; c.Constant != "" || len(c.Values) > 0 {
-		err = errors.Join(err, errors.New("columns.allegation_id: rows are read in ranges of it and told apart by it: name the column it comes from, without constant or values"))
+		err = errors.Join(err, yamlfile.Wrong("columns.allegation_id", "rows are read in ranges of it and told apart by it: name the column it comes from, without constant or values"))
 	}
 	if d.Incremental == nil {
 		return err
@@ -54,7 +55,9 @@ type database struct {
 	options  Options
 
 	rows       atomic.Int64
-	unreadable []map[string]int64 // of each range
+	unreadable []map[string]int64   // of each range
+	lost       [][]incremental.Lost // of each range, where they are kept
+	seen       func(key uint64)     // is told every allegation; nil: nobody asks
 	sorters    []*ordered.Sorter
 }
 
@@ -150,6 +153,7 @@ func (d Declared) query(ctx context.Context, name string, o Options) (*Opened, e
 func (b *database) read(ctx context.Context, name string, f *os.File) (*Opened, error) {
 	opened := &Opened{}
 	var sum ordered.Sum
+	var kept []incremental.Lost
 	var err error
 	if b.declared.Incremental == nil {
 		var all iter.Seq2[ordered.Record, error]
@@ -161,8 +165,11 @@ func (b *database) read(ctx context.Context, name string, f *os.File) (*Opened, 
 		night := incremental.Night{Declaration: *b.declared.Incremental, AsOf: b.options.asOf(), Source: name, Store: b.options.Store,
 			View: view, Threads: b.options.threads(), Progress: b.options.Progress}
 		opened.Reading = new(schemas.Reading)
-		sum, *opened.Reading, err = night.Read(ctx, b, f)
-		view.Newest, view.Rows = sum.Newest, sum.Rows
+		sum, *opened.Reading, kept, err = night.Read(ctx, b, f)
+		view.Newest, view.Rows, view.Lost = sum.Newest, sum.Rows, append(slices.Concat(b.lost...), kept...)
+		if view.TooManyLost = len(view.Lost) > incremental.MaxLost; view.TooManyLost {
+			view.Lost = nil
+		}
 		opened.base, opened.name = &view, name
 	}
 	if err != nil {
@@ -177,19 +184,24 @@ func (b *database) read(ctx context.Context, name string, f *os.File) (*Opened, 
 		return nil, err
 	}
 	ref := schemas.ArtifactRef{URI: name, SHA256: sum.SHA256, Rows: sum.Rows, Bytes: sum.Bytes, Schema: schemas.OffenceSchema}
-	opened.Source = &extract.Source{File: file, Extra: b.extra, Unreadable: b.counted(), TextForms: textForms(b.absent), Release: f.Close,
+	opened.Source = &extract.Source{File: file, Extra: b.extra, Unreadable: b.counted(kept), TextForms: textForms(b.absent), Release: f.Close,
 		Reference: func() (schemas.ArtifactRef, error) { return ref, nil }}
 	return opened, nil
 }
 
-func (b *database) counted() map[string]int64 {
-	var all map[string]int64
+// counted adds up the values that could not be read: of the ranges, and of the rows that stay as they were kept.
+func (b *database) counted(kept []incremental.Lost) map[string]int64 {
+	all := map[string]int64{}
 	for _, m := range b.unreadable {
 		for column, n := range m {
-			if all == nil {
-				all = map[string]int64{}
-			}
 			all[column] += n
+		}
+	}
+	for _, l := range kept {
+		for i, c := range schemas.Offences {
+			if l.Columns>>i&1 == 1 {
+				all[c.Name]++
+			}
 		}
 	}
 	return all
@@ -201,7 +213,7 @@ func (b *database) begin(ranges int) (row func(i int, record []string) error, do
 		_ = s.Close()
 	}
 	b.rows.Store(0)
-	b.sorters, b.unreadable = nil, make([]map[string]int64, ranges)
+	b.sorters, b.unreadable, b.lost = nil, make([]map[string]int64, ranges), make([][]incremental.Lost, ranges)
 	memory := int64(sortMemory)
 	if b.options.Memory > 0 {
 		memory = min(memory, b.options.Memory/4)
@@ -214,7 +226,10 @@ func (b *database) begin(ranges int) (row func(i int, record []string) error, do
 		b.sorters = append(b.sorters, ordered.NewSorter(spill.Folder(b.options.Temp), memory/int64(ranges)))
 	}
 	row = func(i int, record []string) error {
-		mappers[i].Row(record, (*[schemas.OffenceColumns]parquet.Value)(&values[i]))
+		columns := mappers[i].Row(record, (*[schemas.OffenceColumns]parquet.Value)(&values[i]))
+		if b.declared.Incremental != nil {
+			b.note(i, &values[i], columns)
+		}
 		if n := b.rows.Add(1); n%4096 == 0 && b.options.Progress != nil {
 			b.options.Progress(n)
 		}
@@ -225,6 +240,24 @@ func (b *database) begin(ranges int) (row func(i int, record []string) error, do
 		return b.sorters[i].Finish()
 	}
 	return row, done, nil
+}
+
+// note keeps what the next night must know of a row of the i-th range.
+func (b *database) note(i int, row *ordered.Row, unreadable uint32) {
+	if unreadable == 0 && b.seen == nil {
+		return
+	}
+	key := incremental.KeyOf(row[schemas.AllegationID].ByteArray())
+	if b.seen != nil {
+		b.seen(key)
+	}
+	if unreadable != 0 && len(b.lost[i]) <= incremental.MaxLost {
+		reported := int64(incremental.NeverReported)
+		if at := row[schemas.ReportedAt]; !at.IsNull() {
+			reported = at.Int64()
+		}
+		b.lost[i] = append(b.lost[i], incremental.Lost{Key: key, Reported: reported, Columns: unreadable})
+	}
 }
 
 // All are all rows, in order.
@@ -252,7 +285,9 @@ func (b *database) records() iter.Seq2[ordered.Record, error] {
 }
 
 // Changed are the rows of the allegations that changed.
-func (b *database) Changed(ctx context.Context, since time.Time) (iter.Seq2[ordered.Record, error], int64, error) {
+func (b *database) Changed(ctx context.Context, since time.Time, seen func(key uint64)) (iter.Seq2[ordered.Record, error], int64, error) {
+	b.seen = seen
+	defer func() { b.seen = nil }()
 	row, done, err := b.begin(1)
 	if err == nil {
 		err = b.snapshot.Changed(ctx, b.selected, since, func(record []string) error { return row(0, record) })
@@ -271,8 +306,12 @@ func (b *database) Stamps(ctx context.Context) (int64, string, error) {
 // Keep keeps the view while nothing is asked of it.
 func (b *database) Keep(ctx context.Context) (stop func()) { return b.snapshot.Keep(ctx) }
 
+// readAs counts the ways in which values were ever read: under another, what was kept of earlier nights is not what would be
+// read today, and everything is read anew.
+const readAs = "2"
+
 // hashOf is of a declaration's text: a change of a comment too means a full reading, which harms nobody.
 func hashOf(data []byte) string {
-	sum := sha256.Sum256(data)
+	sum := sha256.Sum256(append(data, readAs...))
 	return hex.EncodeToString(sum[:])
 }

@@ -13,6 +13,7 @@ import (
 
 	"harmstack/activities/extract"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // fetches is how many objects of a bucket are fetched at once.
@@ -248,11 +249,11 @@ func (d Declared) checkFiles(ctx context.Context, name string) (found string, er
 	defer func() { err = errors.Join(err, o.close()) }()
 	if d.isText(o) {
 		extra, err := d.headers(o)
-		return fmt.Sprintf("the columns follow the contract, %d more are not read", extra), err
+		return fmt.Sprintf("the columns follow the contract, %s not read", text.Count(extra, "more is", "more are")) + d.doubt(), err
 	}
 	file, err := o.match()
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d rows follow the contract", file.Rows()), nil
+	return text.Count(file.Rows(), "row follows", "rows follow") + " the contract", nil
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"os"
 
 	"harmstack/schemas"
+	"harmstack/schemas/yamlfile"
 )
 
 // Identify names an extract by its bytes before anything is made of them, and says how they are read: as what, by which
@@ -23,7 +23,7 @@ func Identify(ctx context.Context, name string) (ref schemas.ArtifactRef, readin
 		if err != nil {
 			return ref, "", false
 		}
-		data, err := os.ReadFile(declared.path)
+		data, err := yamlfile.Read(declared.path, yamlfile.Small)
 		if err != nil {
 			return ref, "", false
 		}

@@ -6,7 +6,6 @@
 package source
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,14 +16,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
 	"harmstack/activities/extract"
 	"harmstack/activities/incremental"
 	"harmstack/activities/postgres"
 	"harmstack/activities/store"
 	"harmstack/activities/tabular"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
+	"harmstack/schemas/yamlfile"
 )
 
 // ErrDeclaration is returned for a declared source that cannot be meant.
@@ -45,7 +44,8 @@ type Declared struct {
 
 // parse reads and validates a declaration.
 func parse(data []byte) (d Declared, err error) {
-	if err := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(&d); err != nil {
+	file, err := yamlfile.Decode(data, yamlfile.Small, &d)
+	if err != nil {
 		return d, fmt.Errorf("%w: %w", ErrDeclaration, err)
 	}
 	err = d.Mapping.Validate()
@@ -55,11 +55,11 @@ func parse(data []byte) (d Declared, err error) {
 	if d.Postgres != nil {
 		err = errors.Join(err, d.validatePostgres())
 	} else if d.Incremental != nil {
-		err = errors.Join(err, errors.New("incremental: only PostgreSQL can say what changed"))
+		err = errors.Join(err, yamlfile.Wrong("incremental", "only PostgreSQL can say what changed"))
 	}
 	d.hash = hashOf(data)
 	if err != nil {
-		err = fmt.Errorf("%w: %w", ErrDeclaration, err)
+		err = fmt.Errorf("%w: %w", ErrDeclaration, file.Place(err))
 	}
 	return d, err
 }
@@ -78,7 +78,10 @@ func find(name string) (d Declared, err error) {
 	if p.bucket != nil {
 		return d, errors.Join(fmt.Errorf("%w: a declaration lies on this machine, not in a bucket", extract.ErrNoSource), p.close())
 	}
-	data, err := os.ReadFile(p.path)
+	data, err := yamlfile.Read(p.path, yamlfile.Small)
+	if errors.Is(err, yamlfile.ErrTooLarge) {
+		return d, fmt.Errorf("%s: %w: %w", p.path, ErrDeclaration, err)
+	}
 	if err != nil {
 		return d, fmt.Errorf("%w: %w", extract.ErrNoSource, err)
 	}
@@ -171,7 +174,15 @@ func Check(ctx context.Context, name string) (found string, err error) {
 	if d.Incremental != nil {
 		how = "; only what changed is read, and all of it on " + d.Incremental.Full.String()
 	}
-	return fmt.Sprintf("the columns follow the contract, %d more are not read%s", b.extra, how), nil
+	return fmt.Sprintf("the columns follow the contract, %s not read%s", text.Count(b.extra, "more is", "more are"), how) + d.doubt(), nil
+}
+
+// doubt is what of the mapping may read less than is meant.
+func (d *Declared) doubt() string {
+	if doubt := d.Mapping.Doubt(); doubt != "" {
+		return "; " + doubt
+	}
+	return ""
 }
 
 // converted is text that has become a typed file.

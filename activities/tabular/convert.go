@@ -11,7 +11,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"time"
 	"unsafe"
 
 	"github.com/parquet-go/parquet-go"
@@ -185,6 +184,7 @@ type converter struct {
 	origins    [schemas.OffenceColumns]origin
 	values     [schemas.OffenceColumns][]parquet.Value
 	unreadable map[string]int64
+	row        uint32 // the columns of the row at hand that could not be read, as bits
 }
 
 // absent are the columns of the contract that come from nowhere.
@@ -237,8 +237,8 @@ func (c *converter) value(column int, o *origin, text string) parquet.Value {
 	}
 	switch kind {
 	case schemas.Int32:
-		if n, err := strconv.ParseInt(text, 10, 32); err == nil {
-			return parquet.Int32Value(int32(n)).Level(0, 1, 0)
+		if n, ok := whole(text); ok {
+			return parquet.Int32Value(n).Level(0, 1, 0)
 		}
 	case schemas.Bool:
 		if b, ok := boolean(text); ok {
@@ -258,37 +258,30 @@ func (c *converter) none(column int) parquet.Value {
 		c.unreadable = map[string]int64{}
 	}
 	c.unreadable[schemas.Offences[column].Name]++
+	c.row |= 1 << column
 	return parquet.Value{}
 }
 
+// whole reads a whole number, also with a fraction of zeros: programs that hold numbers as floating-point ones, as pandas
+// does when one of a column is null, write 27 as 27.0, and a database a numeric(4,1).
+func whole(text string) (int32, bool) {
+	digits, fraction, _ := strings.Cut(text, ".")
+	n, err := strconv.ParseInt(digits, 10, 32)
+	return int32(n), err == nil && strings.Trim(fraction, "0") == ""
+}
+
+// boolean reads the usual words, and 1 and 0 as whole does.
 func boolean(text string) (value, ok bool) {
+	if n, ok := whole(text); ok {
+		return n == 1, n == 0 || n == 1
+	}
 	switch strings.ToLower(text) {
-	case "true", "t", "yes", "y", "1":
+	case "true", "t", "yes", "y":
 		return true, true
-	case "false", "f", "no", "n", "0":
+	case "false", "f", "no", "n":
 		return false, true
 	}
 	return false, false
-}
-
-// isoLayouts are the ways of writing ISO 8601 that databases and programs use. Each takes a fraction of a second
-// too; without a zone it is UTC, or the column's.
-var isoLayouts = []string{
-	"2006-01-02T15:04:05Z07:00", "2006-01-02 15:04:05Z07", "2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00",
-	"2006-01-02 15:04:05 Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02",
-}
-
-// timestamp reads microseconds since 1970, floored. The layout that fitted last is tried first.
-func (o *origin) timestamp(text string) (micros int64, ok bool) {
-	for i, layout := range o.Layouts {
-		t, err := time.ParseInLocation(layout, text, o.zone)
-		if err != nil {
-			continue
-		}
-		o.Layouts[0], o.Layouts[i] = o.Layouts[i], o.Layouts[0]
-		return t.UnixMicro(), true
-	}
-	return 0, false
 }
 
 // flush writes the batch, and ends the row group when it is full.

@@ -34,11 +34,13 @@ func (m *Mapper) Field(column int) int { return m.c.origins[column].field }
 // Absent are the columns of the contract that the text lacks: every value is null.
 func (m *Mapper) Absent() []string { return m.c.absent() }
 
-// Row makes a record's values, which are views of it.
-func (m *Mapper) Row(record []string, values *[schemas.OffenceColumns]parquet.Value) {
+// Row makes a record's values, which are views of it. unreadable has the bit 1<<i when column i could not be read.
+func (m *Mapper) Row(record []string, values *[schemas.OffenceColumns]parquet.Value) (unreadable uint32) {
+	m.c.row = 0
 	for i := range values {
 		values[i] = m.c.field(i, record)
 	}
+	return m.c.row
 }
 
 // Unreadable counts the values so far that were not what their column holds, by column.

@@ -6,7 +6,6 @@
 package tabular
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,12 +13,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/unicode"
 
 	"harmstack/schemas"
+	"harmstack/schemas/yamlfile"
 )
 
 // Mapping says how text becomes the contract's columns. Its zero value takes columns by the contract's names,
@@ -37,8 +36,10 @@ type Mapping struct {
 type Column struct {
 	From     string `yaml:"from"`     // the text's column
 	Constant string `yaml:"constant"` // the same in every row, instead of From
-	// Zone and Layouts (of Go's package time) are for timestamps that are not written as ISO 8601. A time that
-	// the clocks skip or repeat is taken as package time does.
+	// Zone and Layouts (of Go's package time) are for timestamps that are not written as ISO 8601. Every value is tried
+	// by the layouts in their order. MST stands for a zone's abbreviation: UTC, GMT, or one that the clocks of Zone bear
+	// in the year of the value; any other cannot be read. A time that the clocks skip, or repeat without an abbreviation
+	// beside it, is taken as package time does.
 	Zone    string   `yaml:"zone"`
 	Layouts []string `yaml:"layouts"`
 	// Values replaces codes by the contract's; a code that is not in the list stays as it is.
@@ -59,40 +60,60 @@ func (c *Column) UnmarshalYAML(unmarshal func(any) error) error {
 // ParseMapping reads and validates a mapping. A field it does not know is an error.
 func ParseMapping(data []byte) (*Mapping, error) {
 	m := new(Mapping)
-	if err := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(m); err != nil {
+	file, err := yamlfile.Decode(data, yamlfile.Small, m)
+	if err == nil {
+		err = file.Place(m.Validate())
+	}
+	if err != nil {
 		return nil, fmt.Errorf("mapping: %w", err)
 	}
-	return m, m.Validate()
+	return m, nil
 }
 
 // Validate names everything that is wrong with a mapping, whatever text it is for.
 func (m *Mapping) Validate() error {
 	var errs []error
-	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	fault := func(field, format string, args ...any) { errs = append(errs, yamlfile.Wrong(field, format, args...)) }
 	if _, err := m.decoder(); err != nil {
 		errs = append(errs, err)
 	}
 	if n := len([]rune(m.Delimiter)); n > 1 {
-		fault("delimiter: it has %d characters, give one", n)
+		fault("delimiter", "it has %d characters, give one", n)
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Columns)) {
 		c := m.Columns[name]
 		i := slices.IndexFunc(schemas.Offences[:], func(o schemas.Column) bool { return o.Name == name })
 		if i < 0 {
-			fault("columns.%s: the contract has no such column", name)
+			fault("columns."+name, "the contract has no such column")
 			continue
 		}
 		if (c.From == "") == (c.Constant == "") {
-			fault("columns.%s: give either the column it comes from or a constant", name)
+			fault("columns."+name, "give either the column it comes from or a constant")
 		}
 		if schemas.Offences[i].Type != schemas.Timestamp && (c.Zone != "" || len(c.Layouts) > 0) {
-			fault("columns.%s: zone and layouts are for timestamps", name)
+			fault("columns."+name, "zone and layouts are for timestamps")
 		}
 		var err error
-		if c.zone, err = time.LoadLocation(c.Zone); err != nil {
-			fault("columns.%s.zone: %q is no time zone: write it like Europe/London", name, c.Zone)
+		if c.zone, err = time.LoadLocation(c.Zone); err != nil || c.Zone == time.Local.String() { // whatever zone the machine is in
+			c.zone = time.UTC
+			fault("columns."+name+".zone", "it is no time zone: write it like Europe/London")
+		}
+		for n, layout := range c.Layouts {
+			if doubt := doubtful(layout, c.zone, i == schemas.CommittedAt); doubt != "" {
+				fault("columns."+name+".layouts", "number %d of %d %s", n+1, len(c.Layouts), doubt)
+			}
 		}
 		m.Columns[name] = c
+		form, o, trial := forms[schemas.Offences[i].Type], origin{Column: c}, converter{}
+		unreadable := func(text string) bool {
+			return form != "" && schemas.TrimSpace(text) != "" && trial.value(i, &o, text).IsNull()
+		}
+		if unreadable(c.Constant) {
+			fault("columns."+name+".constant", "the column cannot hold it: %s", form)
+		}
+		if slices.ContainsFunc(slices.Collect(maps.Values(c.Values)), unreadable) {
+			fault("columns."+name+".values", "a code becomes what the column cannot hold: %s", form)
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -106,14 +127,29 @@ func (m *Mapping) decoder() (*encoding.Decoder, error) {
 	case "utf-16":
 		return unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder(), nil
 	}
-	return nil, fmt.Errorf("encoding: %q is not known: give utf-8, windows-1252 or utf-16", m.Encoding)
+	return nil, yamlfile.Wrong("encoding", "it is not known: give utf-8, windows-1252 or utf-16")
 }
+
+// forms say how a value is written in a column that is no text.
+var forms = map[schemas.ColumnType]string{schemas.Int32: "give a whole number", schemas.Bool: "give true or false",
+	schemas.Timestamp: "give a time in one of its layouts, or as ISO 8601 where it has none"}
 
 // origin is where a column of the contract comes from: a field of the record, a constant, or nowhere.
 type origin struct {
 	Column
 	field int  // -1: none
 	exact bool // eight bytes, as for Mapper
+}
+
+// column is the mapping of one of the contract's columns, whether it was declared or not.
+func (m *Mapping) column(name string) (c Column, mapped bool) {
+	if c, mapped = m.Columns[name]; !mapped {
+		c = Column{From: name}
+	}
+	if c.zone == nil {
+		c.zone = time.UTC
+	}
+	return c, mapped
 }
 
 // Check tells before the first row whether the text's columns follow the contract, and how many of them nobody
@@ -142,13 +178,7 @@ func (m *Mapping) bind(header []string) (origins [schemas.OffenceColumns]origin,
 	}
 	used := map[int]bool{}
 	for i, o := range schemas.Offences {
-		c, mapped := m.Columns[o.Name]
-		if !mapped {
-			c = Column{From: o.Name, zone: time.UTC}
-		}
-		if c.Layouts = slices.Clone(c.Layouts); len(c.Layouts) == 0 {
-			c.Layouts = slices.Clone(isoLayouts)
-		}
+		c, mapped := m.column(o.Name)
 		field, found := at[c.From]
 		switch {
 		case c.Constant != "":
@@ -169,13 +199,8 @@ func (m *Mapping) bind(header []string) (origins [schemas.OffenceColumns]origin,
 
 // Timestamp reads one value of a column of timestamps, as Convert would.
 func (m *Mapping) Timestamp(column int, text string) (at time.Time, ok bool) {
-	c, mapped := m.Columns[schemas.Offences[column].Name]
-	if !mapped {
-		c.zone = time.UTC
-	}
-	if c.Layouts = slices.Clone(c.Layouts); len(c.Layouts) == 0 {
-		c.Layouts = slices.Clone(isoLayouts)
-	}
-	micros, ok := (&origin{Column: c}).timestamp(schemas.TrimSpace(text))
+	c, _ := m.column(schemas.Offences[column].Name)
+	o := origin{Column: c}
+	micros, ok := o.timestamp(schemas.TrimSpace(text))
 	return time.UnixMicro(micros).UTC(), ok
 }

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"harmstack/activities/casework"
 	"harmstack/activities/digest"
@@ -22,7 +24,8 @@ import (
 
 // DeliverParams names the approved stack and the team that is to be told.
 type DeliverParams struct {
-	Manifest schemas.ManifestRef `json:"manifest"`
+	Manifest schemas.ManifestRef `json:"manifest,omitzero"`
+	Revoked  schemas.NightID     `json:"revoked,omitzero"` // as in PlanParams
 	Team     string              `json:"team"`
 }
 
@@ -30,7 +33,7 @@ type DeliverParams struct {
 const (
 	Sent      = "sent"
 	Unchanged = "unchanged" // the team has been told the very same already
-	Outdated  = "outdated"  // a newer stack is current; its own digest tells the team
+	Outdated  = "outdated"  // another stack is current by now; its own digest tells the team
 )
 
 // DeliverResult is what became of one team's digest.
@@ -39,8 +42,8 @@ type DeliverResult struct {
 	Suspects int    `json:"suspects"`
 }
 
-// receipt is taskings/told/<team>/<as_of>/r<n>.json: what that revision told the team. It is written once,
-// after the sending.
+// receipt is taskings/told/<team>/<number>.json: what the approval, or the revocation, of that number told the team. It is
+// written once, after the sending. Before approvals had numbers it was <as_of>/r<n>.json.
 type receipt struct {
 	Manifest schemas.ManifestRef `json:"manifest"`
 	Team     string              `json:"team"`
@@ -58,22 +61,34 @@ func (a *Activities) lastTold(ctx context.Context, team string) (last *receipt, 
 	if err != nil || len(keys) == 0 {
 		return nil, err
 	}
+	numbered := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return strings.Contains(key[len(toldFolder(team)):], "/") })
+	if n := len(numbered); n > 0 {
+		return readReceipt(ctx, a.Store, numbered[n-1])
+	}
 	// Dates sort; the revisions of the last date are compared as numbers.
 	date := keys[len(keys)-1][:len(toldFolder(team))+len(schemas.DateLayout)]
 	for i := len(keys) - 1; i >= 0 && keys[i][:len(date)] == date; i-- {
-		data, err := a.Store.Read(ctx, keys[i])
+		r, err := readReceipt(ctx, a.Store, keys[i])
 		if err != nil {
 			return nil, err
 		}
-		var r receipt
-		if err := json.Unmarshal(data, &r); err != nil {
-			return nil, failure.Permanent(failure.DamagedArtifact, fmt.Errorf("%s cannot be read", keys[i]))
-		}
 		if last == nil || last.Manifest.Before(r.Manifest.NightID) {
-			last = &r
+			last = r
 		}
 	}
 	return last, nil
+}
+
+func readReceipt(ctx context.Context, st *store.Store, key string) (*receipt, error) {
+	data, err := st.Read(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	r := new(receipt)
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, failure.Permanent(failure.DamagedArtifact, fmt.Errorf("%s cannot be read", key))
+	}
+	return r, nil
 }
 
 // Deliver builds one team's digest and sends it, unless the team has its content already.
@@ -85,12 +100,9 @@ func (a *Activities) Deliver(ctx context.Context, p DeliverParams) (DeliverResul
 }
 
 func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult, error) {
-	if outdated, err := a.outdated(ctx, p.Manifest.NightID); err != nil || outdated {
+	n, outdated, err := a.loadOccasion(ctx, p.Manifest, p.Revoked)
+	if err != nil || outdated {
 		return DeliverResult{Outcome: Outdated}, err
-	}
-	n, err := loadNight(ctx, a.Store, p.Manifest)
-	if err != nil {
-		return DeliverResult{}, err
 	}
 	message, suspects, err := a.message(ctx, n, p.Team)
 	if err != nil {
@@ -102,7 +114,7 @@ func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult
 		return result, err
 	}
 	content := message.Key
-	if last != nil && last.Manifest.AsOf == p.Manifest.AsOf {
+	if last != nil && last.Manifest.AsOf == n.approved.Manifest.AsOf {
 		// A revision that goes back to what an earlier one said is news to those who were told otherwise in
 		// between.
 		if last.Content == content {
@@ -114,14 +126,18 @@ func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult
 	}
 	entry := ledger.Entry{ID: message.Key, Channel: ledger.Mail, Team: p.Team, Kind: "digest", Subject: "night " + p.Manifest.NightID.String()}
 	why := "night " + p.Manifest.NightID.String() + " was approved"
+	if n.revoked != nil {
+		entry.Subject = "night " + p.Revoked.String()
+		why = "the approval of night " + p.Revoked.String() + " was taken back"
+	}
 	if _, err := a.deliver(ctx, entry, why, func() error { return a.Mailer.Send(ctx, message) }); err != nil {
 		return DeliverResult{}, err
 	}
-	data, err := json.Marshal(receipt{p.Manifest, p.Team, suspects, content, message.Key})
+	data, err := json.Marshal(receipt{n.approved.Manifest, p.Team, suspects, content, message.Key})
 	if err != nil {
 		return DeliverResult{}, err
 	}
-	key := fmt.Sprintf("%s%s/r%d.json", toldFolder(p.Team), p.Manifest.AsOf, p.Manifest.Revision)
+	key := fmt.Sprintf("%s%06d.json", toldFolder(p.Team), n.number)
 	if err := a.Store.CreateOnly(ctx, key, data); err != nil && !errors.Is(err, store.ErrExists) {
 		return DeliverResult{}, err
 	}
@@ -139,11 +155,14 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 	if !ok {
 		return m, 0, failure.Permanent(failure.DeliveryRefused, fmt.Errorf("the team %s is not in the teams' file any more", team))
 	}
-	plan, err := loadPlan(ctx, a.Store, n.manifest.NightID, team)
+	plan, err := loadPlan(ctx, a.Store, n.occasion(), team)
 	if err != nil {
 		return m, 0, err
 	}
-	changes, err := read[schemas.Change](ctx, a.Store, n.manifest, schemas.ChangesFile)
+	var changes []schemas.Change
+	if n.revoked == nil { // else the positions before are those of a stack that does not count
+		changes, err = read[schemas.Change](ctx, a.Store, n.manifest, schemas.ChangesFile)
+	}
 	if err != nil {
 		return m, 0, err
 	}
@@ -153,7 +172,8 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 			previous[*c.Position] = c.Previous
 		}
 	}
-	d := digest.Input{Night: n.manifest.NightID, Approved: n.approved.At, Team: party.Name, To: party.Mail, Left: plan.Left, Cut: n.manifest.Cut, Pseudonym: a.Pseudonym}
+	d := digest.Input{Night: n.manifest.NightID, Edition: n.manifest.Edition.Name, Approved: n.approved.At, Team: party.Name, To: party.Mail, Left: plan.Left,
+		Cut: n.manifest.Cut, Pseudonym: a.Pseudonym, Revoked: n.revoked}
 	for _, s := range plan.Suspects {
 		d.Suspects = append(d.Suspects, digest.Suspect{Ranked: n.row(s.Position), Previous: previous[s.Position], Arrival: s.Arrival, With: s.With, State: s.State, News: s.News})
 	}
@@ -201,7 +221,7 @@ func packs(ctx context.Context, st *store.Store, n night, team string, suspects 
 	for _, c := range contributions {
 		own[c.Position] = append(own[c.Position], c)
 	}
-	in := pack.Input{Team: team, Night: n.manifest.NightID, Approved: n.approved.At}
+	in := pack.Input{Team: team, Night: n.manifest.NightID, Edition: n.manifest.Edition.Name, Approved: n.approved.At}
 	for _, s := range suspects {
 		row := n.row(s.Position)
 		in.Suspects = append(in.Suspects, pack.Suspect{Reference: s.Reference, Ranked: row, Contributions: own[s.Position], State: s.State,
@@ -223,7 +243,7 @@ func Pack(ctx context.Context, st *store.Store, t *schemas.Tasking) (pack.Input,
 	if err != nil {
 		return pack.Input{}, err
 	}
-	suspects, err := allPlanned(ctx, st, n.manifest.NightID)
+	suspects, err := allPlanned(ctx, st, current.Occasion())
 	if err != nil {
 		return pack.Input{}, err
 	}

@@ -20,7 +20,7 @@ func Measure(ctx context.Context, st *store.Store, now time.Time) (casework.Meas
 	}
 	stack := map[string]planned{}
 	if current != nil {
-		if stack, err = allPlanned(ctx, st, current.Manifest.NightID); err != nil {
+		if stack, err = allPlanned(ctx, st, current.Occasion()); err != nil {
 			return casework.Measures{}, err
 		}
 	}

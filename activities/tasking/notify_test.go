@@ -8,6 +8,7 @@ import (
 
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/reference"
 )
 
 // Everybody but Barnet has a system that listens. Who is told of what, by hand.
@@ -15,7 +16,7 @@ func TestAudience(t *testing.T) {
 	declared := strings.NewReplacer(`.uk>"]}`, `.uk>"], webhook: {url: "https://hooks.example.police.uk/x", secret_env: HOOK}}`,
 		"  - name: Stalking and harassment\n", "  - name: Stalking and harassment\n    webhook: {url: \"https://hooks.example.police.uk/x\", secret_env: HOOK}\n").Replace(string(teams.Example()))
 	declared = strings.Replace(declared, `<vawg.barnet@example.police.uk>"], webhook: {url: "https://hooks.example.police.uk/x", secret_env: HOOK}}`, `<vawg.barnet@example.police.uk>"]}`, 1)
-	who, err := teams.Parse([]byte(declared), func(string) string { return "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32)) })
+	who, err := teams.Parse([]byte(declared), func(string) string { return "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32)) }, reference.Default())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,11 +18,12 @@ import (
 
 // OrderParams names the approved stack and the team whose orders are to be carried out.
 type OrderParams struct {
-	Manifest schemas.ManifestRef `json:"manifest"`
+	Manifest schemas.ManifestRef `json:"manifest,omitzero"`
+	Revoked  schemas.NightID     `json:"revoked,omitzero"` // as in PlanParams
 	Team     string              `json:"team"`
 }
 
-// OrderResult is how many orders the night has for the team. Outdated: a newer stack is current.
+// OrderResult is how many orders the night has for the team. Outdated: a newer stack is current, or the approval was taken back.
 type OrderResult struct {
 	Orders   int  `json:"orders"`
 	Outdated bool `json:"outdated,omitempty"`
@@ -33,19 +34,22 @@ type OrderResult struct {
 func (a *Activities) Order(ctx context.Context, p OrderParams) (OrderResult, error) {
 	_, stop := heartbeat.Start(ctx)
 	defer stop()
-	outdated, err := a.outdated(ctx, p.Manifest.NightID)
+	occasion := schemas.Occasion(p.Manifest.NightID, p.Revoked)
+	_, outdated, err := a.last(ctx, occasion)
 	if err != nil || outdated {
 		return OrderResult{Outdated: outdated}, failure.Of(err)
 	}
-	if _, err := loadApproved(ctx, a.Store, p.Manifest); err != nil {
-		return OrderResult{}, failure.Of(err)
+	if p.Revoked == (schemas.NightID{}) {
+		if _, err := loadApproved(ctx, a.Store, p.Manifest); err != nil {
+			return OrderResult{}, failure.Of(err)
+		}
 	}
-	plan, err := loadPlan(ctx, a.Store, p.Manifest.NightID, p.Team)
+	plan, err := loadPlan(ctx, a.Store, occasion, p.Team)
 	if err != nil {
 		return OrderResult{}, failure.Of(err)
 	}
 	for _, o := range plan.Orders {
-		if err := a.SendOrder(ctx, schemas.TaskingOrder{Night: p.Manifest.NightID, Team: p.Team, Reference: o.Reference}); err != nil {
+		if err := a.SendOrder(ctx, schemas.TaskingOrder{Night: p.Manifest.NightID, Revoked: p.Revoked, Team: p.Team, Reference: o.Reference}); err != nil {
 			return OrderResult{}, fmt.Errorf("tasking %s: %w", o.Reference, err)
 		}
 	}
@@ -76,6 +80,9 @@ type ApplyResult struct {
 // Apply does one thing to a tasking and writes its next version. With nothing asked, it looks the tasking up.
 func (a *Activities) Apply(ctx context.Context, p ApplyParams) (ApplyResult, error) {
 	r, err := a.apply(ctx, p)
+	if p.Request != nil {
+		err = failure.Waiting(err) // a person of a team waits
+	}
 	return r, refusal(p.Reference, err)
 }
 
@@ -112,10 +119,15 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 	command := casework.Command{Key: p.Key, At: p.At, Do: p.Do, Request: p.Request, Chase: p.Chase}
 	if p.Order != nil {
 		// The newer stack's plan counts on what it found: what an older one still wanted must not come after it.
-		if outdated, err := a.outdated(ctx, p.Order.Night); err != nil || outdated {
+		occasion := schemas.Occasion(p.Order.Night, p.Order.Revoked)
+		last, outdated, err := a.last(ctx, occasion)
+		if err != nil || outdated {
 			return ApplyResult{Tasking: brief(before)}, err
 		}
-		plan, err := loadPlan(ctx, a.Store, p.Order.Night, p.Order.Team)
+		if last != nil {
+			command.Revoked = last.RevokedNights()
+		}
+		plan, err := loadPlan(ctx, a.Store, occasion, p.Order.Team)
 		if err != nil {
 			return ApplyResult{}, err
 		}
@@ -124,7 +136,7 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 			return ApplyResult{Tasking: brief(before)}, nil // planned anew since, with nothing to do
 		}
 		// What the digest says is what happens, deadlines included.
-		command.Order, command.At, command.Key = &plan.Orders[i], plan.At, orderKey(p.Order.Night)
+		command.Order, command.At, command.Key = &plan.Orders[i], plan.At, p.Order.Key()
 	}
 	after, err := casework.Apply(before, command, who)
 	if err != nil {

@@ -12,14 +12,16 @@ import (
 	"harmstack/activities/digest"
 	"harmstack/activities/failure"
 	"harmstack/activities/heartbeat"
+	"harmstack/activities/publish"
 	"harmstack/activities/store"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
 )
 
-// PlanParams names the approved stack.
+// PlanParams names the approved stack or, alone, the night whose approval was taken back: the record of that names the stack.
 type PlanParams struct {
-	Manifest schemas.ManifestRef `json:"manifest"`
+	Manifest schemas.ManifestRef `json:"manifest,omitzero"`
+	Revoked  schemas.NightID     `json:"revoked,omitzero"`
 }
 
 // PlanResult is the teams that are to be told.
@@ -34,7 +36,7 @@ type Team struct {
 	Orders   int    `json:"orders"`
 }
 
-// plan is what a night means for one team: taskings/plans/<night>/<team>.json. Orders are those that
+// plan is what a night, or a revocation, means for one team: taskings/plans/<occasion>/<team>.json. Orders are those that
 // change something; the rest is for the digest, which must say the same however often it is built.
 type plan struct {
 	At       time.Time        `json:"at"`
@@ -54,14 +56,12 @@ type planned struct {
 	Added     []string `json:"specialists,omitempty"`
 }
 
-func plansFolder(n schemas.NightID) string { return fmt.Sprintf("taskings/plans/%s/", n) }
+func plansFolder(occasion string) string { return "taskings/plans/" + occasion + "/" }
 
-func planKey(n schemas.NightID, team string) string {
-	return plansFolder(n) + teams.Slug(team) + ".json"
-}
+func planKey(occasion, team string) string { return plansFolder(occasion) + teams.Slug(team) + ".json" }
 
-func loadPlan(ctx context.Context, st *store.Store, n schemas.NightID, team string) (p plan, err error) {
-	return readPlan(ctx, st, planKey(n, team))
+func loadPlan(ctx context.Context, st *store.Store, occasion, team string) (p plan, err error) {
+	return readPlan(ctx, st, planKey(occasion, team))
 }
 
 func readPlan(ctx context.Context, st *store.Store, key string) (p plan, err error) {
@@ -72,9 +72,9 @@ func readPlan(ctx context.Context, st *store.Store, key string) (p plan, err err
 	return p, err
 }
 
-// allPlanned are all suspects of a night's plans, by reference.
-func allPlanned(ctx context.Context, st *store.Store, n schemas.NightID) (map[string]planned, error) {
-	keys, err := st.List(ctx, plansFolder(n))
+// allPlanned are all suspects of an occasion's plans, by reference.
+func allPlanned(ctx context.Context, st *store.Store, occasion string) (map[string]planned, error) {
+	keys, err := st.List(ctx, plansFolder(occasion))
 	suspects := map[string]planned{}
 	for _, key := range keys {
 		p, err := readPlan(ctx, st, key)
@@ -94,20 +94,25 @@ func allPlanned(ctx context.Context, st *store.Store, n schemas.NightID) (map[st
 func (a *Activities) Plan(ctx context.Context, p PlanParams) (PlanResult, error) {
 	_, stop := heartbeat.Start(ctx)
 	defer stop()
-	r, err := a.plan(ctx, p.Manifest)
+	r, err := a.plan(ctx, p)
 	return r, failure.Of(err)
 }
 
-func (a *Activities) plan(ctx context.Context, ref schemas.ManifestRef) (result PlanResult, err error) {
+func (a *Activities) plan(ctx context.Context, params PlanParams) (result PlanResult, err error) {
 	who, err := a.who()
 	if err != nil {
 		return result, err
 	}
-	n, err := loadNight(ctx, a.Store, ref)
-	if err != nil {
+	n, outdated, err := a.loadOccasion(ctx, params.Manifest, params.Revoked)
+	if err != nil || outdated {
 		return result, err
 	}
 	b := &planner{a: a, who: who, night: n, at: now(), plans: map[string]*plan{}, onStack: map[string]bool{}}
+	if last, err := publish.LastRecord(ctx, a.Store); err != nil {
+		return result, err
+	} else if last != nil {
+		b.revoked = last.RevokedNights()
+	}
 	parties := append(who.Owners(), who.Specialists()...)
 	for _, party := range parties {
 		b.plans[party.Name] = &plan{At: b.at, Orders: []casework.Order{}, Suspects: []planned{}, Left: []digest.Left{}}
@@ -122,7 +127,7 @@ func (a *Activities) plan(ctx context.Context, ref schemas.ManifestRef) (result 
 		p := b.plans[party.Name]
 		data, err := json.Marshal(p)
 		if err == nil {
-			err = a.Store.Replace(ctx, planKey(ref.NightID, party.Name), data)
+			err = a.Store.Replace(ctx, planKey(n.occasion(), party.Name), data)
 		}
 		if err != nil {
 			return result, err
@@ -148,6 +153,7 @@ type planner struct {
 	at      time.Time
 	plans   map[string]*plan
 	onStack map[string]bool // by reference
+	revoked []schemas.NightID
 }
 
 // of is the plan of a team; what belongs to a team that is no longer configured is the central desk's.
@@ -160,6 +166,9 @@ func (b *planner) of(team string) *plan {
 
 // stack plans for those on the stack.
 func (b *planner) stack(ctx context.Context) error {
+	if b.night.noStack() {
+		return nil
+	}
 	contributions, err := read[schemas.Contribution](ctx, b.a.Store, b.night.manifest, schemas.ContributionsFile)
 	if err != nil {
 		return err
@@ -211,15 +220,17 @@ func (b *planner) stack(ctx context.Context) error {
 
 // apply tells what a tasking would be after an order.
 func (b *planner) apply(t *schemas.Tasking, o casework.Order) (*schemas.Tasking, error) {
-	return casework.Apply(t, casework.Command{Key: orderKey(o.Night), At: b.at, Order: &o}, b.who)
+	return casework.Apply(t, casework.Command{Key: b.key(), At: b.at, Order: &o, Revoked: b.revoked}, b.who)
 }
 
-func orderKey(n schemas.NightID) string { return "night-" + n.String() }
+func (b *planner) key() string {
+	return schemas.TaskingOrder{Night: b.night.manifest.NightID, Revoked: b.night.revokedNight()}.Key()
+}
 
-// tonight are the events that a night of this date brought about, be it this revision or one before.
+// tonight are the events that a night of this date brought about, be it this revision or one before, or that the revocation did.
 func (b *planner) tonight(t *schemas.Tasking) (events []schemas.TaskingEvent) {
 	for _, e := range t.Events {
-		if e.Night != nil && e.Night.AsOf == b.night.manifest.AsOf {
+		if e.Key == b.key() || b.night.revoked == nil && e.Night != nil && e.Night.AsOf == b.night.manifest.AsOf {
 			events = append(events, e)
 		}
 	}
@@ -231,6 +242,9 @@ func (b *planner) order(row schemas.Ranked, own []schemas.Contribution) casework
 	o := casework.Order{Reference: b.a.Pseudonym(row.SuspectID), Night: b.night.manifest.NightID, OnStack: true, Owner: teams.CentralDesk, Position: row.Position,
 		Facts: schemas.TaskingFacts{Allegations: row.Allegations, Reports: row.Reports, Victims: row.Victims, HarmDays: row.SumDays,
 			DomesticAbuse: row.DomesticAbuse, NonRecent: row.NonRecent, AlsoVictim: row.AlsoVictim, Boroughs: row.Boroughs}}
+	if b.night.revoked != nil {
+		o.Reason = revokedText(b.night)
+	}
 	if row.OwnerBorough != nil {
 		o.Owner = *row.OwnerBorough
 	}
@@ -259,7 +273,11 @@ func (b *planner) order(row schemas.Ranked, own []schemas.Contribution) casework
 
 // leavers plans for those who have a tasking and are no longer on the stack, whichever night they left.
 func (b *planner) leavers(ctx context.Context) error {
-	changes, err := read[schemas.Change](ctx, b.a.Store, b.night.manifest, schemas.ChangesFile)
+	var changes []schemas.Change
+	var err error
+	if b.night.revoked == nil { // else what changed that night is not what changes now
+		changes, err = read[schemas.Change](ctx, b.a.Store, b.night.manifest, schemas.ChangesFile)
+	}
 	if err != nil {
 		return err
 	}
@@ -292,6 +310,9 @@ func (b *planner) leavers(ctx context.Context) error {
 			continue
 		}
 		o := casework.Order{Reference: reference, Night: b.night.manifest.NightID, Reason: leftText(why[reference])}
+		if b.night.revoked != nil {
+			o.Reason = revokedText(b.night)
+		}
 		after, err := b.apply(before, o)
 		if err != nil {
 			return err
@@ -310,6 +331,12 @@ func (b *planner) leavers(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// revokedText says that an approval was taken back, and why.
+func revokedText(n night) string {
+	return fmt.Sprintf("the approval of the stack of %s, revision %d, was taken back: %s", n.revoked.Manifest.AsOf.Start().Format("2 January 2006"),
+		n.revoked.Manifest.Revision, n.revoked.Reason)
 }
 
 // leftText says why somebody left the stack.

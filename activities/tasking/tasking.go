@@ -51,6 +51,46 @@ type night struct {
 	manifest schemas.Manifest
 	approved schemas.Decision
 	rows     []schemas.Ranked
+	number   int // of the record of the approval; 0 when there are no records
+	// revoked: the night is the approved one again because that approval was taken back; nil after an approval.
+	// The rest is zero when no stack is approved any more.
+	revoked *schemas.Revocation
+}
+
+func (n night) revokedNight() (id schemas.NightID) {
+	if n.revoked != nil {
+		id = n.revoked.Manifest.NightID
+	}
+	return id
+}
+
+// noStack: no stack is approved any more.
+func (n night) noStack() bool { return n.manifest.NightID == schemas.NightID{} }
+
+// occasion names what the teams are told of.
+func (n night) occasion() string { return schemas.Occasion(n.manifest.NightID, n.revokedNight()) }
+
+// loadOccasion reads the stack that was approved, named by ref, or, when revoked is not zero, that is approved again because the
+// approval of that night was taken back: none at all, perhaps. outdated: the teams are told of something newer by now.
+func (a *Activities) loadOccasion(ctx context.Context, ref schemas.ManifestRef, revoked schemas.NightID) (n night, outdated bool, err error) {
+	last, outdated, err := a.last(ctx, schemas.Occasion(ref.NightID, revoked))
+	if err != nil || outdated {
+		return n, outdated, err
+	}
+	again := revoked != (schemas.NightID{})
+	if again && last == nil {
+		return n, false, failure.Permanent(failure.BadRequest, fmt.Errorf("night %s: its approval was not taken back", revoked))
+	}
+	if again {
+		ref = last.Manifest
+	}
+	if !again || ref != (schemas.ManifestRef{}) {
+		n, err = loadNight(ctx, a.Store, ref)
+	}
+	if last != nil {
+		n.number, n.revoked = last.Number, last.Revocation()
+	}
+	return n, false, err
 }
 
 // loadNight reads the stack that a manifest names.
@@ -94,10 +134,11 @@ func read[T any](ctx context.Context, st *store.Store, m schemas.Manifest, file 
 	return ranking.ReadAll[T](artifact, artifact.Size())
 }
 
-// outdated tells whether a newer approved stack is current: its own tasking tells the teams.
-func (a *Activities) outdated(ctx context.Context, n schemas.NightID) (bool, error) {
-	current, err := publish.LoadCurrent(ctx, a.Store)
-	return current != nil && n.Before(current.Manifest.NightID), err
+// last is the last record of an approval, nil when there is none. outdated: it is of another occasion, be it a newer approval
+// or one that was taken back, and the tasking that follows it tells the teams.
+func (a *Activities) last(ctx context.Context, occasion string) (last *schemas.Current, outdated bool, err error) {
+	last, err = publish.LastRecord(ctx, a.Store)
+	return last, last != nil && last.Occasion() != occasion, err
 }
 
 // deliver sends one message and notes it in the ledger and in the audit log.

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/base64"
-	"encoding/csv"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/mail"
 	"net/url"
@@ -16,15 +14,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/rickar/cal/v2"
 	"github.com/rickar/cal/v2/gb"
 
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
+	"harmstack/schemas/yamlfile"
 )
 
 //go:embed example.yaml
@@ -36,7 +33,8 @@ func Example() []byte { return bytes.Clone(example) }
 // Nowhere has the hours, deadlines and routing of Example, and every party at <slug>@localhost.invalid:
 // for a machine without a mail server.
 func Nowhere() *Teams {
-	f, err := decode(example)
+	var f file
+	document, err := yamlfile.Decode(example, yamlfile.Large, &f)
 	if err != nil {
 		panic(err) // the example is compiled in; only a broken build gets here
 	}
@@ -51,7 +49,7 @@ func Nowhere() *Teams {
 	for i := range f.Specialists {
 		f.Specialists[i].Contact = nowhere(f.Specialists[i].Name)
 	}
-	t, err := f.teams(nil) // nobody has a webhook, so nothing is looked up
+	t, err := f.teams(nil, reference.Default(), document) // nobody has a webhook, so nothing is looked up
 	if err != nil {
 		panic(err) // as above
 	}
@@ -59,27 +57,29 @@ func Nowhere() *Teams {
 }
 
 // Load is Parse of a file.
-func Load(path string, env func(string) string) (*Teams, error) {
-	data, err := os.ReadFile(path)
+func Load(path string, env func(string) string, tables *reference.Tables) (*Teams, error) {
+	data, err := yamlfile.Read(path, yamlfile.Large)
 	if err != nil {
 		return nil, err
 	}
-	t, err := Parse(data, env)
+	t, err := Parse(data, env, tables)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
 	return t, nil
 }
 
-// Parse reads and validates the teams; env looks the webhooks' secrets up. The error has one line for
+// Parse reads and validates the teams; env looks the webhooks' secrets up, and the offences of specialist teams must
+// stand in the tables by which nights are scored. The error has one line for
 // every fault, each with its place in the file; a file that is no YAML, or has a field that is not
 // known, stops at the first. No line holds an address, a URL or a secret.
-func Parse(data []byte, env func(string) string) (*Teams, error) {
-	f, err := decode(data)
+func Parse(data []byte, env func(string) string, tables *reference.Tables) (*Teams, error) {
+	var f file
+	document, err := yamlfile.Decode(data, yamlfile.Large, &f)
 	if err != nil {
 		return nil, err
 	}
-	return f.teams(env)
+	return f.teams(env, tables, document)
 }
 
 type file struct {
@@ -117,25 +117,6 @@ type webhook struct {
 	SecretFile string `yaml:"secret_file"`
 }
 
-func decode(data []byte) (f file, err error) {
-	err = yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(&f)
-	if err == io.EOF {
-		return f, errors.New("the file of the teams is empty")
-	}
-	// The library's own text quotes the lines around a fault, with the addresses in them.
-	if at := yaml.Error(nil); errors.As(err, &at) && at.GetToken() != nil {
-		message := at.GetMessage()
-		if wrong := (*yaml.TypeError)(nil); errors.As(err, &wrong) {
-			message = fmt.Sprintf("a value of type %s is needed here", wrong.DstType)
-		}
-		return f, fmt.Errorf("line %d: %s", at.GetToken().Position.Line, discreet(message))
-	}
-	if err != nil {
-		return f, errors.New(discreet(yaml.FormatError(err, false, false)))
-	}
-	return f, nil
-}
-
 var addressOrURL = regexp.MustCompile(`\S*(@|://)\S*`)
 
 // discreet hides the addresses and URLs in a text of the file.
@@ -153,13 +134,13 @@ func (l *loader) fault(path, format string, args ...any) {
 			args[i] = discreet(text)
 		}
 	}
-	l.faults = append(l.faults, errors.New(path+": "+fmt.Sprintf(format, args...)))
+	l.faults = append(l.faults, yamlfile.Wrong(path, format, args...))
 }
 
-func (f file) teams(env func(string) string) (*Teams, error) {
+func (f file) teams(env func(string) string, tables *reference.Tables, document *yamlfile.Document) (*Teams, error) {
 	l := &loader{env: env, teams: &Teams{bySlug: map[string]Party{}}}
 	l.time(f)
-	boroughs := reference.Default().Boroughs()
+	boroughs := tables.Boroughs()
 	var names, bcus []string
 	for _, b := range boroughs {
 		names = append(names, b.Name)
@@ -193,14 +174,15 @@ func (f file) teams(env func(string) string) (*Teams, error) {
 		} else if taken, ok := t.Find(s.Name); ok {
 			l.fault(path+".name", "%s has this name already: choose another", taken.Name)
 		}
-		for _, o := range s.Offences {
-			if !codes()[o] {
-				l.fault(path+".offences", `%q is no class or code of the offence tables: write it in quotes, like "019" or "020/03"`, o)
+		for j, o := range s.Offences {
+			if !tables.Knows(o) && !tables.KnowsClass(o) {
+				l.fault(path+".offences", `offence %d of %d is no class or code of the edition %s or its supplement: write it in quotes, like "019" or "020/03"`,
+					j+1, len(s.Offences), tables.Edition.Name)
 			}
 		}
 		t.specialists = append(t.specialists, specialist{l.party(path, Party{Name: s.Name}, s.Contact), s.Offences, s.DomesticAbuse})
 	}
-	if err := errors.Join(l.faults...); err != nil {
+	if err := document.Place(errors.Join(l.faults...)); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -210,7 +192,7 @@ func (l *loader) time(f file) {
 	duration := func(path, text string) time.Duration {
 		d, err := time.ParseDuration(text)
 		if err != nil {
-			l.fault("deadlines."+path, "%q is no length of time: write it like 4h or 90m", text)
+			l.fault("deadlines."+path, "it is no length of time: write it like 4h or 90m")
 		}
 		return d
 	}
@@ -230,7 +212,7 @@ func (l *loader) time(f file) {
 	clock := func(path, text string) time.Duration {
 		at, err := time.Parse("15:04", text)
 		if err != nil {
-			l.fault("hours."+path, `%q is no time of day: write it like "08:00"`, text)
+			l.fault("hours."+path, `it is no time of day: write it like "08:00"`)
 		}
 		return time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute
 	}
@@ -325,17 +307,3 @@ func (l *loader) webhook(path string, w webhook) *Webhook {
 	}
 	return &Webhook{w.URL, secret}
 }
-
-// codes are the classes and codes of the index and its supplement.
-var codes = sync.OnceValue(func() map[string]bool {
-	known := map[string]bool{}
-	for name, column := range map[string]int{reference.EditionFile: 1, reference.SupplementFile: 0} {
-		data, _ := reference.Files.ReadFile(name) // reference.Default has read both, or panicked
-		rows, _ := csv.NewReader(bytes.NewReader(data)).ReadAll()
-		for _, row := range rows[1:] {
-			class, _, _ := strings.Cut(row[column], "/")
-			known[class], known[row[column]] = true, true
-		}
-	}
-	return known
-})

@@ -33,7 +33,7 @@ func edited(t *testing.T, pairs ...string) []byte {
 
 func parse(t *testing.T, pairs ...string) *teams.Teams {
 	t.Helper()
-	parsed, err := teams.Parse(edited(t, pairs...), nothing)
+	parsed, err := teams.Parse(edited(t, pairs...), nothing, reference.Default())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,13 +148,13 @@ func TestFaults(t *testing.T) {
 		{"no central desk", []string{central, ""}, "central_desk.mail: give at least one address"},
 		{"no specialist desk", []string{`specialist_desk: {mail: ["VAWG specialist desk <vawg.specialist@example.police.uk>"]}`, ""}, "specialist_desk.mail: give at least one address"},
 
-		{"no hours", []string{hours, ""}, "hours.from: \"\" is no time of day: write it like \"08:00\"\nhours.to: \"\" is no time of day: write it like \"08:00\""},
-		{"no time of day", []string{`to: "18:00"`, `to: "24:00"`}, `hours.to: "24:00" is no time of day: write it like "08:00"`},
+		{"no hours", []string{hours, ""}, "hours.from: it is no time of day: write it like \"08:00\"\nhours.to: it is no time of day: write it like \"08:00\""},
+		{"no time of day", []string{`to: "18:00"`, `to: "24:00"`}, `hours.to: it is no time of day: write it like "08:00"`},
 		{"a day of under an hour", []string{`to: "18:00"`, `to: "08:59"`}, "hours.to: must be an hour or more after hours.from, on the same day"},
 		{"every hour and some", []string{hours, hours + "  every_hour: true\n"}, "hours: every_hour counts them all: remove from and to, or every_hour"},
-		{"no deadlines", []string{"deadlines: {remind: 4h, lead: 8h, desk: 16h}", ""}, "deadlines.remind: \"\" is no length of time: write it like 4h or 90m\n" +
-			"deadlines.lead: \"\" is no length of time: write it like 4h or 90m\ndeadlines.desk: \"\" is no length of time: write it like 4h or 90m"},
-		{"a number for a deadline", []string{"lead: 8h", "lead: 8"}, `deadlines.lead: "8" is no length of time: write it like 4h or 90m`},
+		{"no deadlines", []string{"deadlines: {remind: 4h, lead: 8h, desk: 16h}", ""}, "deadlines.remind: it is no length of time: write it like 4h or 90m\n" +
+			"deadlines.lead: it is no length of time: write it like 4h or 90m\ndeadlines.desk: it is no length of time: write it like 4h or 90m"},
+		{"a number for a deadline", []string{"lead: 8h", "lead: 8"}, `deadlines.lead: it is no length of time: write it like 4h or 90m`},
 		{"no time until the reminder", []string{"remind: 4h", "remind: 0s"}, "deadlines: each must be later than the one before: 0 < remind < lead < desk"},
 		{"the lead with the reminder", []string{"lead: 8h", "lead: 4h"}, "deadlines: each must be later than the one before: 0 < remind < lead < desk"},
 		{"the desk before the lead", []string{"desk: 16h", "desk: 6h"}, "deadlines: each must be later than the one before: 0 < remind < lead < desk"},
@@ -166,10 +166,10 @@ func TestFaults(t *testing.T) {
 		{"a team named as a borough", []string{"name: Child", "name: hackney"}, "specialists.hackney.name: Hackney has this name already: choose another"},
 		{"a team named as a desk", []string{"name: Child", "name: Specialist Desk"}, "specialists.Specialist Desk.name: Specialist desk has this name already: choose another"},
 		{"a team named as a lead", []string{"name: Child", "name: Central East lead"}, "specialists.Central East lead.name: Central East lead has this name already: choose another"},
-		{"a code that is none", []string{`"008/67"`, `"008/99"`}, `specialists.Domestic abuse.offences: "008/99" is no class or code of the offence tables: write it in quotes, like "019" or "020/03"`},
-		{"a class that is none", []string{`"008/67"`, `"006"`}, `specialists.Domestic abuse.offences: "006" is no class or code of the offence tables: write it in quotes, like "019" or "020/03"`},
-		{"an address for a code", []string{`"008/67"`, `"a@example.police.uk"`}, `specialists.Domestic abuse.offences: "(hidden)" is no class or code of the offence tables: write it in quotes, like "019" or "020/03"`},
-		{"a class without its quotes", []string{`"008/67"`, `070`}, `specialists.Domestic abuse.offences: "56" is no class or code of the offence tables: write it in quotes, like "019" or "020/03"`},
+		{"a code that is none", []string{`"008/67"`, `"008/99"`}, `specialists.Domestic abuse.offences: offence 1 of 2 is no class or code of the edition cchi-2020 or its supplement: write it in quotes, like "019" or "020/03"`},
+		{"a class that is none", []string{`"008/67"`, `"006"`}, `specialists.Domestic abuse.offences: offence 1 of 2 is no class or code of the edition cchi-2020 or its supplement: write it in quotes, like "019" or "020/03"`},
+		{"an address for a code", []string{`"008/67"`, `"a@example.police.uk"`}, `specialists.Domestic abuse.offences: offence 1 of 2 is no class or code of the edition cchi-2020 or its supplement: write it in quotes, like "019" or "020/03"`},
+		{"a class without its quotes", []string{`"008/67"`, `070`}, `specialists.Domestic abuse.offences: offence 1 of 2 is no class or code of the edition cchi-2020 or its supplement: write it in quotes, like "019" or "020/03"`},
 
 		{"a webhook in the clear", withHook(`{url: "http://hooks.example.police.uk", secret_env: HOOK}`), "central_desk.webhook.url: give a URL that begins with https (http only for localhost and 127.0.0.1)"},
 		{"a webhook of no host", withHook(`{url: "https:/x", secret_env: HOOK}`), "central_desk.webhook.url: give a URL that begins with https (http only for localhost and 127.0.0.1)"},
@@ -184,42 +184,94 @@ func TestFaults(t *testing.T) {
 		{"a secret of 23 bytes", withHook(`{url: "https://hooks.example.police.uk", secret_env: SHORT}`), "central_desk.webhook.secret_env: the secret is not whsec_ and 24 to 64 bytes in base64"},
 		{"a secret of 65 bytes", withHook(`{url: "https://hooks.example.police.uk", secret_env: LONG}`), "central_desk.webhook.secret_env: the secret is not whsec_ and 24 to 64 bytes in base64"},
 		{"a secret file that is not there", withHook(`{url: "https://hooks.example.police.uk", secret_file: "` + missing + `"}`), "central_desk.webhook.secret_file: the file cannot be read: no such file or directory"},
-		{"every part has a fault", []string{"lead: 8h", "lead: x", hackney, "", "name: Child", "name: hackney"}, "deadlines.lead: \"x\" is no length of time: write it like 4h or 90m\n" +
+		{"every part has a fault", []string{"lead: 8h", "lead: x", hackney, "", "name: Child", "name: hackney"}, "deadlines.lead: it is no length of time: write it like 4h or 90m\n" +
 			"boroughs.Hackney.mail: give at least one address\nspecialists.hackney.name: Hackney has this name already: choose another"},
 	} {
-		t.Run(c.scenario, func(t *testing.T) { refused(t, edited(t, c.edits...), c.want) })
+		t.Run(c.scenario, func(t *testing.T) {
+			err := refusal(t, edited(t, c.edits...))
+			if got := numbered.ReplaceAllString(err, ""); got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+			if _, known := withoutLine[c.scenario]; !known && !numbered.MatchString(err) {
+				t.Errorf("it names no line: %s", err)
+			}
+		})
 	}
 }
 
 func TestNoTeams(t *testing.T) {
 	for _, c := range []struct{ scenario, data, want string }{
-		{"nothing", "# nobody\n", "the file of the teams is empty"},
+		{"nothing", "# nobody\n", "the file is empty"},
 		{"no YAML", "boroughs:\n  Hackney: {mail: [\"vawg@example.police.uk]}\n", "line 2: could not find end character of double-quoted text"},
 		{"a field that is not known", "boroughs:\n  Hackney: {mail: [vawg@example.police.uk], mial: []}\n", `line 2: unknown field "mial"`},
 		{"a field of a team that is not known", "specialists:\n- name: x\n  offence: []\n", `line 3: unknown field "offence"`},
-		{"a borough twice", "boroughs: {Hackney: {}, Hackney: {}}", `line 1: mapping key "Hackney" already defined at [1:12]`},
-		{"an address that is no list", "central_desk: {mail: vawg@example.police.uk}", "line 1: string was used where sequence is expected"},
-		{"an address with fields", "central_desk: {mail: [{vawg@example.police.uk: 1}]}", "line 1: a value of type string is needed here"},
-		{"a text for yes", "hours: {every_hour: often}", "line 1: a value of type bool is needed here"},
-		{"an address for an alias", "central_desk: *vawg@example.police.uk", "line 1: could not find alias (hidden)"},
+		{"a borough twice", "boroughs: {Hackney: {}, Hackney: {}}", `line 1: the field "Hackney" is there twice`},
+		{"an address that is no list", "central_desk: {mail: vawg@example.police.uk}", "line 1: central_desk.mail: a list is needed here"},
+		{"an address with fields", "central_desk: {mail: [{vawg@example.police.uk: 1}]}", "line 1: central_desk.mail[0]: a text is needed here"},
+		{"a text for yes", "hours: {every_hour: often}", "line 1: hours.every_hour: true or false is needed here"},
+		{"an address for an alias", "central_desk: *vawg@example.police.uk", "line 1: anchors (&), aliases (*), merges (<<) and tags (!) are not taken: write the value out, or in quotes"},
 	} {
 		t.Run(c.scenario, func(t *testing.T) { refused(t, []byte(c.data), c.want) })
 	}
 }
 
-// refused wants the very error, which must give nothing away.
+var numbered = regexp.MustCompile(`(?m)^line \d+: `)
+
+// withoutLine are the faults of what the file does not have at all.
+var withoutLine = map[string]bool{"no central desk": true, "no specialist desk": true, "no hours": true, "no deadlines": true, "a team without a name": true}
+
+// refused wants the very error.
 func refused(t *testing.T, data []byte, want string) {
+	t.Helper()
+	if got := refusal(t, data); got != want {
+		t.Fatalf("got  %v\nwant %s", got, want)
+	}
+}
+
+// refusal is the error of a file, which must give nothing away.
+func refusal(t *testing.T, data []byte) string {
 	t.Helper()
 	env := map[string]string{"HOOK": secret, "BARE": strings.TrimPrefix(secret, "whsec_"), "GARBLED": secret + "!", "SHORT": "whsec_" + strings.Repeat("YWJj", 7) + "YWI=",
 		"LONG": "whsec_" + strings.Repeat("YWJj", 21) + "YWI="}
-	_, err := teams.Parse(data, func(name string) string { return env[name] })
-	if err == nil || err.Error() != want {
-		t.Fatalf("got  %v\nwant %s", err, want)
+	_, err := teams.Parse(data, func(name string) string { return env[name] }, reference.Default())
+	if err == nil {
+		t.Fatal("it is taken")
 	}
 	for _, private := range []string{"police.uk", "://", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"} {
 		if strings.Contains(err.Error(), private) {
 			t.Errorf("the error gives %q away: %v", private, err)
 		}
+	}
+	return err.Error()
+}
+
+// The offences of specialist teams are those of the tables by which nights are scored, newer or older than those built in.
+func TestOffencesOfAnotherEdition(t *testing.T) {
+	dir := t.TempDir()
+	index, err := reference.Files.ReadFile(reference.EditionFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edition := filepath.Join(dir, "cchi-2025.csv")
+	if err := os.WriteFile(edition, append(index, "cchi-2025-001,250/01,250A,A new offence,365,,,,\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tables, err := reference.LoadPaths(reference.Paths{Edition: edition})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, offence := range []string{"250/01", "250", "008/67"} {
+		data := edited(t, `"008/67"`, `"`+offence+`"`)
+		if _, err := teams.Parse(data, nothing, tables); err != nil {
+			t.Errorf("%s: %v", offence, err)
+		}
+		if _, err := teams.Parse(data, nothing, reference.Default()); (err == nil) != (offence == "008/67") {
+			t.Errorf("%s, by the tables that are built in: %v", offence, err)
+		}
+	}
+	_, err = teams.Parse(edited(t, `"008/67"`, `"008/99"`), nothing, tables)
+	if err == nil || !strings.Contains(err.Error(), "no class or code of the edition cchi-2025 ") {
+		t.Error(err)
 	}
 }
 
@@ -230,7 +282,7 @@ func TestWebhooks(t *testing.T) {
 	}
 	data := edited(t, `<vawg.hackney@example.police.uk>"]}`, `<vawg.hackney@example.police.uk>"]`+hook,
 		`<lead.central-east@example.police.uk>"]}`, `<lead.central-east@example.police.uk>"], webhook: {url: "http://localhost:8080/x", secret_file: "`+file+`"}}`)
-	tt, err := teams.Parse(data, func(name string) string { return map[string]string{"HOOK": " " + secret + "\n"}[name] })
+	tt, err := teams.Parse(data, func(name string) string { return map[string]string{"HOOK": " " + secret + "\n"}[name] }, reference.Default())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,16 +304,16 @@ func TestLoad(t *testing.T) {
 	if err := os.WriteFile(path, teams.Example(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if tt, err := teams.Load(path, nothing); err != nil || len(tt.Owners()) != 33 {
+	if tt, err := teams.Load(path, nothing, reference.Default()); err != nil || len(tt.Owners()) != 33 {
 		t.Errorf("%v, %v", tt, err)
 	}
 	if err := os.WriteFile(path, []byte("team: x\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := teams.Load(path, nothing); err == nil || err.Error() != `teams.yaml: line 1: unknown field "team"` {
+	if _, err := teams.Load(path, nothing, reference.Default()); err == nil || err.Error() != `teams.yaml: line 1: unknown field "team"` {
 		t.Error(err)
 	}
-	if _, err := teams.Load(path+".none", nothing); !os.IsNotExist(err) {
+	if _, err := teams.Load(path+".none", nothing, reference.Default()); !os.IsNotExist(err) {
 		t.Error(err)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"harmstack/activities/quality"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 	"harmstack/starter/devserver"
 	"harmstack/starter/synthetic"
 	"harmstack/worker/config"
@@ -74,11 +75,11 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "1  A synthetic year up to %s: nobody in it exists.\n", asOf)
+	say(out, "1  A synthetic year up to %s: nobody in it exists.\n", asOf)
 	source := cfg.Sources[nightly.DefaultSource]
 	err = writeFile(source, func(w io.Writer) error {
 		summary, err := synthetic.Write(ctx, w, synthetic.Options{AsOf: asOf, Suspects: r.suspects, Seed: r.seed})
-		fmt.Fprintf(out, "   %s rows in %s\n", thousands(summary.Rows), source)
+		say(out, "   %s in %s\n", text.Count(summary.Rows, "row"), source)
 		return err
 	})
 	if err != nil {
@@ -101,10 +102,10 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	fmt.Fprintf(out, "   UI: %s\n", server.UIURL())
+	say(out, "   UI: %s\n", server.UIURL())
 
 	fmt.Fprintln(out, "3  The night.")
-	result, err := runNight(ctx, c, cfg.TaskQueue, schemas.NightRequest{AsOf: asOf}, out)
+	result, err := runNight(ctx, c, cfg, schemas.NightRequest{AsOf: asOf}, out)
 	if err != nil {
 		return err
 	}
@@ -125,14 +126,14 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\nThe first ten of %s suspects; %d are on the stack.%s\n\n", thousands(m.Suspects), m.Cut.Stack, cutNote(m.Cut))
+	say(out, "\nThe first ten of %s; %s %s on the stack.%s\n\n", text.Count(m.Suspects, "suspect"), text.Number(m.Cut.Stack), text.Noun(m.Cut.Stack, "is", "are"), cutNote(m.Cut))
 	if err := table(out, rankedRows(stack[:min(10, len(stack))])); err != nil {
 		return err
 	}
 
 	fmt.Fprintln(out, "\n4  An officer approves, and the teams are told.")
-	if _, err := decide(ctx, c, st, approve, nightFlags{asOf: asOf, revision: result.Night.Revision},
-		schemas.DecisionRequest{By: "Insp. D. Emo (demo)", Reason: "The demo approves what it made"}); err != nil {
+	if _, err := decide(ctx, c, cfg, st, approve, nightFlags{asOf: asOf, revision: result.Night.Revision},
+		schemas.DecisionRequest{By: "Insp. D. Emo (demo)", Reason: "The demo approves what it made"}, out); err != nil {
 		return err
 	}
 	var decided workflows.DecisionResult
@@ -140,10 +141,10 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 		return nightError(err)
 	}
 	t := decided.Tasking
-	fmt.Fprintf(out, "   Digests: %d sent, %d unchanged since an earlier revision, %d failed\n", t.Sent, t.Unchanged, t.Failed)
+	say(out, "   Digests: %d sent, %d unchanged since an earlier revision, %d failed\n", t.Sent, t.Unchanged, t.Failed)
 
 	night := filepath.Join(r.dir, "store", filepath.FromSlash(result.Night.Path()))
-	fmt.Fprintf(out, "\nWhat it left behind:\n")
+	say(out, "\nWhat it left behind:\n")
 	if err := table(out, [][]string{
 		{"   report", filepath.Join(night, schemas.ReportFile)},
 		{"   stack", filepath.Join(night, schemas.StackCSVFile)},
@@ -156,14 +157,14 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	if r.once {
 		return nil
 	}
-	fmt.Fprintf(out, `
+	say(out, `
 The server stays up, with its UI at %s. In another terminal:
-   export HARMSTACK_STORE=%s TEMPORAL_ADDRESS=%s HARMSTACK_TASK_QUEUE=%s
+   export HARMSTACK_STORE=%s TEMPORAL_ADDRESS=%s HARMSTACK_TASK_QUEUE=%s HARMSTACK_PAYLOAD_KEYS=%s
    go run ./starter explain '#1'
    go run ./starter tasking list --team Hackney
    go run ./starter run
 Ctrl-C ends it.
-`, server.UIURL(), filepath.Join(r.dir, "store"), server.Address(), cfg.TaskQueue)
+`, server.UIURL(), filepath.Join(r.dir, "store"), server.Address(), cfg.TaskQueue, config.NoKeys)
 	<-ctx.Done()
 	fmt.Fprintln(out)
 	return nil

@@ -9,6 +9,8 @@ import (
 	"os/user"
 
 	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"harmstack/activities/audit"
@@ -18,6 +20,7 @@ import (
 	"harmstack/activities/teams"
 	"harmstack/schemas"
 	"harmstack/worker/config"
+	"harmstack/workflows/plugin"
 )
 
 // openStore opens the store that --store or the environment names.
@@ -41,19 +44,74 @@ func storeFlag(cmd *cobra.Command) {
 	cmd.Flags().String("store", "", "folder or `URL` of the artefact store (default $HARMSTACK_STORE)")
 }
 
-// dial connects to Temporal as the environment says.
-func dial() (client.Client, config.Config, error) {
+// dial connects to Temporal as the environment says, unless what runs there is encrypted under keys that it does not name.
+func dial(ctx context.Context) (client.Client, config.Config, error) {
 	cfg, err := config.LoadClient(os.Getenv)
 	if err != nil {
 		return nil, cfg, err
 	}
 	c, err := cfg.Dial(quiet{})
-	return c, cfg, err
+	if err != nil {
+		return nil, cfg, err
+	}
+	if err := recognise(ctx, c, cfg); err != nil {
+		c.Close()
+		return nil, cfg, err
+	}
+	return c, cfg, nil
+}
+
+// recognise refuses to speak in clear, or under other keys, to workflows that are encrypted: what is sent could be read
+// by whoever runs Temporal, and what is answered could not be read here. It looks at the newest workflows that are there.
+func recognise(ctx context.Context, c client.Client, cfg config.Config) error {
+	// Workers encrypt what they write, whoever started the workflow, and under which keys.
+	list, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{PageSize: 3, Query: fmt.Sprintf(
+		"TaskQueue = '%s' AND WorkflowType IN ('NightlyRun', 'Decision', 'BoroughTasking', 'Tasking')", cfg.TaskQueue)})
+	if err != nil {
+		return fmt.Errorf("Temporal does not list its workflows: %w", err)
+	}
+	for _, e := range list.GetExecutions() {
+		if err := readable(ctx, c, cfg, e.GetExecution().GetWorkflowId(), e.GetExecution().GetRunId()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readable refuses a workflow that is encrypted under a key that is not configured; an empty runID is its latest run.
+func readable(ctx context.Context, c client.Client, cfg config.Config, id, runID string) error {
+	const enough = 20 // events, by which a worker has written something
+	history := c.GetWorkflowHistory(ctx, id, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for range enough {
+		if !history.HasNext() {
+			break
+		}
+		e, err := history.Next()
+		if missing(err) {
+			return nil // whoever sends it something is told so
+		}
+		key := ""
+		if err == nil {
+			key, err = plugin.UnknownKey(ctx, e, cfg.PayloadKeys)
+		}
+		if err != nil {
+			return fmt.Errorf("workflow %s cannot be looked at: %w", id, err)
+		}
+		if key != "" {
+			return fmt.Errorf("what runs there is encrypted with the key %q, which HARMSTACK_PAYLOAD_KEYS does not name: "+
+				"give the worker's keys (nothing was sent)", key)
+		}
+	}
+	return nil
 }
 
 // loadTeams reads the teams as the environment says.
 func loadTeams() (*teams.Teams, error) {
-	return config.Config{TeamsFile: os.Getenv("HARMSTACK_TEAMS")}.LoadTeams()
+	tables, err := config.LoadTables(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	return config.Config{TeamsFile: os.Getenv("HARMSTACK_TEAMS"), Tables: tables}.LoadTeams()
 }
 
 // quiet keeps the Temporal client's log off the terminal: what matters comes back as an error.

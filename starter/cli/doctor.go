@@ -18,6 +18,7 @@ import (
 	"harmstack/activities/publish"
 	"harmstack/activities/source"
 	"harmstack/activities/store"
+	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/workflows"
 )
@@ -61,7 +62,7 @@ when something is not.
 				return err
 			}
 			if faults > 0 {
-				return fmt.Errorf("%d of %d checks found a fault", faults, len(checks))
+				return fmt.Errorf("%d of %s found a fault", faults, text.Count(len(checks), "check"))
 			}
 			return nil
 		},
@@ -86,7 +87,7 @@ func examine(ctx context.Context) (checks []check) {
 	if who, err := cfg.LoadTeams(); err != nil {
 		add("teams", "", err)
 	} else {
-		found := fmt.Sprintf("%d boroughs and desks, %d specialist teams", len(who.Owners()), len(who.Specialists()))
+		found := fmt.Sprintf("%s, %s", text.Count(len(who.Owners()), "borough or desk", "boroughs and desks"), text.Count(len(who.Specialists()), "specialist team"))
 		if cfg.TeamsFile == "" {
 			found = "no file: every message leads nowhere"
 		}
@@ -119,6 +120,8 @@ func examine(ctx context.Context) (checks []check) {
 	found, err = examineQueue(ctx, c, workflows.ComputeQueue(cfg.TaskQueue))
 	add("worker for stages", found, err)
 	add("search attributes", "registered", examineAttributes(ctx, c))
+	found, err = examineRunning(ctx, c, cfg)
+	add("taskings run", found, err)
 	for _, s := range workflows.Schedules(cfg.TaskQueue) {
 		d, err := c.ScheduleClient().GetHandle(ctx, s.Options.ID).Describe(ctx)
 		found := s.When
@@ -155,7 +158,21 @@ func examineStore(ctx context.Context, url string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("writable, create-only holds, %d nights, audit log of %d entries unbroken", len(nights), len(entries)), nil
+	return fmt.Sprintf("writable, create-only holds, %s, audit log of %s unbroken", text.Count(len(nights), "night"), text.Count(len(entries), "entry", "entries")), nil
+}
+
+// examineRunning counts the taskings on the stack whose workflow ended: by a failure that no retry mends, or a hand.
+func examineRunning(ctx context.Context, c client.Client, cfg config.Config) (string, error) {
+	st, err := store.Open(ctx, cfg.Store)
+	if err != nil {
+		return "", err
+	}
+	defer st.Close()
+	stopped, err := stoppedTaskings(ctx, c, cfg.TaskQueue, st)
+	if err == nil && stopped > 0 {
+		err = fmt.Errorf("%d on the stack do not: look in the web UI why they ended, then `starter tasking resume`", stopped)
+	}
+	return "all on the stack", err
 }
 
 func examineQueue(ctx context.Context, c client.Client, queue string) (string, error) {

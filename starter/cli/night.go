@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +18,8 @@ import (
 	"harmstack/activities/publish"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
+	"harmstack/worker/config"
 	"harmstack/workflows"
 )
 
@@ -39,15 +39,15 @@ unchanged is not done again but taken from where it was done, once its files are
   starter run --as-of 2026-06-30 --force`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := request.Validate(); err != nil {
+			if err := errors.Join(request.Validate(), schemas.CheckAsOf(request.AsOf, now())); err != nil {
 				return err
 			}
-			c, cfg, err := dial()
+			c, cfg, err := dial(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer c.Close()
-			result, err := runNight(cmd.Context(), c, cfg.TaskQueue, request, cmd.ErrOrStderr())
+			result, err := runNight(cmd.Context(), c, cfg, request, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -69,15 +69,22 @@ unchanged is not done again but taken from where it was done, once its files are
 	return cmd
 }
 
-// runNight starts a night and shows its stages as they go by.
-func runNight(ctx context.Context, c client.Client, taskQueue string, request schemas.NightRequest, progress io.Writer) (result workflows.NightResult, err error) {
-	id := workflows.ScheduledNightID + "-last"
-	if !request.AsOf.IsZero() {
-		id = workflows.NightWorkflowID(request.AsOf)
+// runNight starts a night and shows its stages as they go by, and what keeps it from going on.
+func runNight(ctx context.Context, c client.Client, cfg config.Config, request schemas.NightRequest, progress io.Writer) (
+	result workflows.NightResult, err error) {
+	l, err := newLooker(c, cfg)
+	if err != nil {
+		return result, err
 	}
-	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: taskQueue,
+	if request.AsOf.IsZero() { // by its date, so that the same night is not started twice under two names
+		request.AsOf = schemas.LondonDate(now()).AddDays(-1)
+	}
+	id := workflows.NightWorkflowID(request.AsOf)
+	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: cfg.TaskQueue,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-		StaticSummary:            "The night's stack: extract, check, score, rank, publish"}, workflows.NightlyRun, request)
+		// Or the SDK hands over the run that is there, and this request is lost.
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            "The night's stack: extract, check, score, rank, publish"}, workflows.NightlyRun, request)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &started) {
 		return result, fmt.Errorf("the night is running already, as workflow %s: wait for it, or cancel it in the UI", id)
@@ -85,26 +92,42 @@ func runNight(ctx context.Context, c client.Client, taskQueue string, request sc
 	if err != nil {
 		return result, fmt.Errorf("the night could not be started: %w", err)
 	}
-	fmt.Fprintf(progress, "Night started: workflow %s\n", run.GetID())
+	progress = &shared{to: progress}
+	say(progress, "Night started: workflow %s\n", run.GetID())
+	if others, err := workflows.NightRuns(ctx, c, request.AsOf.Start()); err == nil {
+		for _, r := range others {
+			if r.Running() && r.AsOf == request.AsOf && r.WorkflowID != id {
+				say(progress, "  workflow %s runs the same night too: each makes a revision of its own\n", r.WorkflowID)
+			}
+		}
+	}
 	done := make(chan struct{})
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
 		follow(ctx, c, run, progress, done)
 	}()
-	err = run.Get(ctx, &result)
+	l.while(ctx, run.GetID(), run.GetRunID(), progress, func() { err = run.Get(ctx, &result) })
 	close(done)
 	<-finished
 	if ctx.Err() != nil {
 		return result, fmt.Errorf("no longer following workflow %s: it goes on", id)
 	}
+	if err != nil && completed(ctx, c, run) {
+		return result, fmt.Errorf("the night ended well, but its result cannot be read here (%s): `starter status` lists it", oneLine(err))
+	}
 	return result, nightError(err)
+}
+
+// completed tells whether a run ended well, whatever became of its result on the way here.
+func completed(ctx context.Context, c client.Client, run client.WorkflowRun) bool {
+	d, err := c.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
+	return err == nil && d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
 }
 
 // nightError is the line of the stage that failed.
 func nightError(err error) error {
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) {
+	if app := refusal(err); app != nil {
 		return fmt.Errorf("the night failed: %s: %s", app.Type(), app.Message())
 	}
 	if err != nil {
@@ -132,15 +155,15 @@ func follow(ctx context.Context, c client.Client, run client.WorkflowRun, out io
 		}
 		if n := len(p.Stages); n > 0 && p.Stages[n-1].State == workflows.StageRunning && p.Stages[n-1].Notes != said && p.Stages[n-1].Rows == 0 {
 			said = p.Stages[n-1].Notes
-			fmt.Fprintf(out, "  %-8s %s\n", p.Stages[n-1].Name, said)
+			say(out, "  %-8s %s\n", p.Stages[n-1].Name, said)
 		}
 		for ; printed < len(p.Stages) && p.Stages[printed].State != workflows.StageRunning; printed++ {
 			s := p.Stages[printed]
 			rows := ""
 			if s.Rows > 0 {
-				rows = thousands(s.Rows) + " rows"
+				rows = text.Count(s.Rows, "row")
 			}
-			fmt.Fprintf(out, "  %-8s %-9s %16s %8s  %s\n", s.Name, s.State, rows, s.Took.Round(10*time.Millisecond), s.Notes)
+			say(out, "  %-8s %-9s %16s %8s  %s\n", s.Name, s.State, rows, s.Took.Round(10*time.Millisecond), s.Notes)
 		}
 	}
 }
@@ -149,7 +172,7 @@ func printNight(out io.Writer, r workflows.NightResult) error {
 	if err := table(out, dispositionRows(r.Dispositions)); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n%s suspects ranked, %d on the stack.%s\n", thousands(r.Suspects), r.Cut.Stack, cutNote(r.Cut))
+	say(out, "\n%s ranked, %s on the stack.%s\n", text.Count(r.Suspects, "suspect"), text.Number(r.Cut.Stack), cutNote(r.Cut))
 	if failed := slices.DeleteFunc(slices.Clone(r.Checks), func(c schemas.CheckOutcome) bool { return !c.Failed }); len(failed) > 0 {
 		fmt.Fprintln(out)
 		if err := table(out, checkRows(failed)); err != nil {
@@ -160,9 +183,9 @@ func printNight(out io.Writer, r workflows.NightResult) error {
 	case r.Manifest == nil:
 		fmt.Fprintln(out, "A dry run: nothing is published.")
 	case r.Superseded:
-		fmt.Fprintf(out, "Night %s is published and superseded at once: a newer night is there.\n", r.Night)
+		say(out, "Night %s is published and superseded at once: a newer night is there.\n", r.Night)
 	default:
-		fmt.Fprintf(out, "Night %s is published and waits for a decision:\n  starter approve --as-of %s --revision %d --by WHO --reason TEXT\n", r.Night, r.Night.AsOf, r.Night.Revision)
+		say(out, "Night %s is published and waits for a decision:\n  starter approve --as-of %s --revision %d --by WHO --reason TEXT\n", r.Night, r.Night.AsOf, r.Night.Revision)
 	}
 	return nil
 }
@@ -182,24 +205,30 @@ the one before, so that the last is the one to be decided.`,
 			if to.Before(from) {
 				return fmt.Errorf("--from %s is after --to %s", from, to)
 			}
-			c, cfg, err := dial()
+			if err := schemas.CheckAsOf(to, now()); err != nil {
+				return fmt.Errorf("--to: %w", err)
+			}
+			c, cfg, err := dial(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer c.Close()
-			rows := [][]string{{"NIGHT", "REVISION", "ROWS", "SUSPECTS", "STATUS"}}
-			for asOf := from; !to.Before(asOf); asOf = asOf.AddDays(1) {
-				r, err := runNight(cmd.Context(), c, cfg.TaskQueue, schemas.NightRequest{AsOf: asOf, Extract: extract}, cmd.ErrOrStderr())
-				if err != nil {
-					return fmt.Errorf("night of %s: %w", asOf, err)
-				}
-				status := publish.Pending
-				if r.Superseded {
-					status = schemas.SupersededBy
-				}
-				rows = append(rows, []string{asOf.String(), fmt.Sprint(r.Night.Revision), thousands(r.RowsRead), thousands(r.Suspects), status})
+			st, err := store.Open(cmd.Context(), cfg.Store)
+			if err != nil {
+				return err
 			}
-			return table(cmd.OutOrStdout(), rows)
+			defer st.Close()
+			var results []workflows.NightResult
+			var failed error
+			for asOf := from; !to.Before(asOf); asOf = asOf.AddDays(1) {
+				r, err := runNight(cmd.Context(), c, cfg, schemas.NightRequest{AsOf: asOf, Extract: extract}, cmd.ErrOrStderr())
+				if err != nil {
+					failed = fmt.Errorf("night of %s: %w", asOf, err)
+					break
+				}
+				results = append(results, r)
+			}
+			return errors.Join(printBackfill(cmd, st, results), failed)
 		},
 	}
 	cmd.Flags().Var(dateFlag{&from}, "from", "the first night's `date`")
@@ -207,6 +236,26 @@ the one before, so that the last is the one to be decided.`,
 	cmd.Flags().StringVar(&extract, "extract", "", "a configured source, or a path or `URL` that the worker can read")
 	required(cmd, "from", "to")
 	return cmd
+}
+
+// printBackfill lists the nights as they stand now: each has superseded the ones before.
+func printBackfill(cmd *cobra.Command, st *store.Store, results []workflows.NightResult) error {
+	if len(results) == 0 {
+		return nil
+	}
+	rows := [][]string{{"NIGHT", "REVISION", "ROWS", "SUSPECTS", "STATUS"}}
+	for _, r := range results {
+		status := publish.Pending
+		d, err := publish.LoadDecision(cmd.Context(), st, r.Night)
+		if err != nil {
+			return err
+		}
+		if d != nil {
+			status = d.Decision
+		}
+		rows = append(rows, []string{r.Night.AsOf.String(), fmt.Sprint(r.Night.Revision), text.Number(r.RowsRead), text.Number(r.Suspects), status})
+	}
+	return table(cmd.OutOrStdout(), rows)
 }
 
 // verdict is one of the two things that an officer can say of a night.
@@ -234,7 +283,7 @@ report.html or ` + "`starter stack`" + ` first.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			c, cfg, err := dial()
+			c, cfg, err := dial(ctx)
 			if err != nil {
 				return err
 			}
@@ -244,11 +293,11 @@ report.html or ` + "`starter stack`" + ` first.`,
 				return err
 			}
 			defer st.Close()
-			d, err := decide(ctx, c, st, v, night, request)
+			d, err := decide(ctx, c, cfg, st, v, night, request, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "Night %s is %s by %s.\n", d.Manifest.NightID, d.Decision, d.By)
+			say(cmd.OutOrStdout(), "Night %s is %s by %s.\n", d.Manifest.NightID, d.Decision, d.By)
 			return nil
 		},
 	}
@@ -264,35 +313,86 @@ report.html or ` + "`starter stack`" + ` first.`,
 	return cmd
 }
 
-// decide sends the officer's decision. The same decision again is the same update, so that a double click
-// does no harm.
-func decide(ctx context.Context, c client.Client, st *store.Store, v verdict, night nightFlags, request schemas.DecisionRequest) (schemas.Decision, error) {
+// decide sends the officer's decision, and says on progress what keeps it from being recorded. The same decision again
+// changes nothing: a double click does no harm.
+func decide(ctx context.Context, c client.Client, cfg config.Config, st *store.Store, v verdict, night nightFlags,
+	request schemas.DecisionRequest, progress io.Writer) (d schemas.Decision, err error) {
 	_, ref, err := night.find(ctx, st)
 	if err != nil {
+		return d, err
+	}
+	// The night's workflow has ended, and would give the first answer to the same words again.
+	last, err := publish.LastRecord(ctx, st)
+	if err != nil {
 		return schemas.Decision{}, err
+	}
+	if last != nil && slices.Contains(last.RevokedNights(), ref.NightID) {
+		return schemas.Decision{}, fmt.Errorf("the approval of night %s was taken back, and that is final: run the night again for another revision", ref.NightID)
 	}
 	request.Revision = ref.Revision
 	if request.ManifestSHA256 == "" {
 		request.ManifestSHA256 = ref.SHA256
 	}
 	if err := request.Validate(); err != nil {
-		return schemas.Decision{}, err
+		return d, err
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %q %q %q", v.name, request.ManifestSHA256, request.By, request.Reason, request.Override))
-	d, err := v.update.Call(ctx, c, workflows.DecisionWorkflowID(ref.NightID), v.name+"-"+hex.EncodeToString(sum[:8]), request)
-	var gone *serviceerror.NotFound
-	var app *temporal.ApplicationError
-	switch {
-	case errors.As(err, &app):
+	id := workflows.DecisionWorkflowID(ref.NightID)
+	l, err := newLooker(c, cfg)
+	if err == nil {
+		err = readable(ctx, c, cfg, id, "")
+	}
+	if err != nil {
+		return d, err
+	}
+	l.while(ctx, id, "", progress, func() { d, err = v.update.Call(ctx, c, id, workflows.Attempt(v.name), request) })
+	if err == nil {
+		return d, nil
+	}
+	if app := refusal(err); app != nil {
 		return d, errors.New(app.Message())
-	case errors.As(err, &gone):
-		standing, readErr := publish.LoadDecision(ctx, st, ref.NightID)
-		if readErr != nil || standing == nil {
-			return d, fmt.Errorf("nothing waits for a decision on night %s, and none is recorded: is this the Temporal it ran on?", ref.NightID)
-		}
-		return d, fmt.Errorf("night %s was %s already, by %s: a decision is final", ref.NightID, standing.Decision, standing.By)
-	case err != nil:
-		return d, fmt.Errorf("the decision did not get through: %w", err)
 	}
-	return d, nil
+	// There is no answer, or none that can be read. What counts is the store.
+	standing, readErr := publish.LoadDecision(ctx, st, ref.NightID)
+	switch {
+	case readErr != nil:
+		return d, fmt.Errorf("the decision did not get through (%s), and the store cannot be read: %w", oneLine(err), readErr)
+	case standing != nil && standing.Says(v.done, request):
+		if !missing(err) {
+			say(progress, "The answer could not be read (%s), but the decision is recorded.\n", oneLine(err))
+		}
+		return *standing, becameCurrent(ctx, st, *standing)
+	case standing != nil:
+		return d, fmt.Errorf("night %s was %s already, by %s: a decision is final", ref.NightID, standing.Decision, standing.By)
+	case missing(err):
+		return d, fmt.Errorf("nothing waits for a decision on night %s, and none is recorded: is this the Temporal it ran on?", ref.NightID)
+	}
+	return d, fmt.Errorf("the decision did not get through: %w", err)
+}
+
+// becameCurrent makes sure that what was approved before became the approved stack, or a newer one did.
+func becameCurrent(ctx context.Context, st *store.Store, d schemas.Decision) error {
+	if d.Decision != schemas.Approved {
+		return nil
+	}
+	current, err := publish.LoadCurrent(ctx, st)
+	if err == nil && current != nil && slices.Contains(current.RevokedNights(), d.Manifest.NightID) {
+		return fmt.Errorf("night %s was approved, and its approval was taken back since", d.Manifest.NightID)
+	}
+	if err == nil && (current == nil || current.Manifest.Before(d.Manifest.NightID)) {
+		err = fmt.Errorf("night %s is approved, but its stack did not become current and nobody is tasked: "+
+			"look in the web UI why workflow %s ended, then start it again (see the manual)", d.Manifest.NightID,
+			workflows.DecisionWorkflowID(d.Manifest.NightID))
+	}
+	return err
+}
+
+// refusal is the failure that a workflow answered with; nil when err is something else, or a failure that cannot be read.
+func refusal(err error) *temporal.ApplicationError {
+	var app *temporal.ApplicationError
+	// The first is the SDK's text in place of one that is encrypted, the second the server's answer for a workflow that
+	// ended without one.
+	if !errors.As(err, &app) || app.Message() == "Encoded failure" || app.Type() == "AcceptedUpdateCompletedWorkflow" {
+		return nil
+	}
+	return app
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"runtime/debug"
@@ -28,6 +27,8 @@ import (
 	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
+	"harmstack/schemas/text"
+	"harmstack/schemas/yamlfile"
 	"harmstack/worker/config"
 	"harmstack/worker/service"
 )
@@ -85,7 +86,14 @@ leave under it, and why. The night itself is not touched.`,
 			if err := table(out, dispositionRows(m.Dispositions)); err != nil {
 				return err
 			}
-			fmt.Fprintf(out, "\n%s suspects ranked, %d on the stack.%s\n%s, in %s\n", thousands(m.Suspects), m.Cut.Stack, cutNote(m.Cut),
+			say(out, "\n")
+			for _, c := range m.Facts.ReadAsNull() {
+				say(out, "Could not be read, and taken as null: %s of %s.\n", text.Count(c.Values, "value"), c.Column)
+			}
+			for _, line := range m.Blind() {
+				say(out, "%s\n", line)
+			}
+			say(out, "%s ranked, %s on the stack.%s\n%s, in %s\n", text.Count(m.Suspects, "suspect"), text.Number(m.Cut.Stack), cutNote(m.Cut),
 				filepath.Join(r.out, schemas.ManifestFile), time.Since(start).Round(10*time.Millisecond))
 			return nil
 		},
@@ -124,11 +132,15 @@ func loadModel(name string) (schemas.Model, error) {
 	if ext := filepath.Ext(name); ext != ".yaml" && ext != ".yml" {
 		return schemas.LoadModel(name)
 	}
-	data, err := os.ReadFile(name)
+	data, err := yamlfile.Read(name, yamlfile.Small)
 	if err != nil {
 		return schemas.Model{}, fmt.Errorf("model: %w", err)
 	}
-	return schemas.ParseModel(data)
+	m, err := schemas.ParseModel(data)
+	if err != nil {
+		return m, fmt.Errorf("%s: %w", name, err)
+	}
+	return m, nil
 }
 
 // scoreExtract does a night's work in one pass over the extract. The manifest comes last, so that a
@@ -312,7 +324,7 @@ func openParts(ctx context.Context, st *store.Store, id schemas.NightID) (_ *row
 		parts = append(parts, o)
 	}
 	if all.total != was.RowsRead {
-		return nil, fmt.Errorf("night %s read %d rows, its parts hold %d", was.NightID, was.RowsRead, all.total)
+		return nil, fmt.Errorf("night %s read %s, its parts hold %s", was.NightID, text.Count(was.RowsRead, "row"), text.Number(all.total))
 	}
 	all.name = func(m *schemas.Manifest) error {
 		m.Inputs, m.Night = parts, &ref
@@ -359,9 +371,9 @@ func rankable(s *scoring.Scores) error {
 	case s.RowsRead == 0:
 		return errors.New("EmptyExtract: the extract has no rows: has the export run?")
 	case s.Quarantined() == s.RowsRead:
-		return fmt.Errorf("AllQuarantined: none of the %d rows can be read; reasons: %v", s.RowsRead, s.QuarantineReasons)
+		return fmt.Errorf("AllQuarantined: none of %s can be read; reasons: %v", text.Count(s.RowsRead, "row"), s.QuarantineReasons)
 	case s.Suspects == 0:
-		return fmt.Errorf("NobodyToRank: none of the %d rows is scored; the largest disposition is %s", s.RowsRead, largest(s.Dispositions))
+		return fmt.Errorf("NobodyToRank: none of %s is scored; the largest disposition is %s", text.Count(s.RowsRead, "row"), largest(s.Dispositions))
 	}
 	return nil
 }
@@ -452,9 +464,9 @@ func tell(out io.Writer, verb string, total int64) func(rows int64) {
 			last = time.Now()
 			of := ""
 			if total > 0 {
-				of = " of " + thousands(total)
+				of = " of " + text.Number(total)
 			}
-			fmt.Fprintf(out, "%s %s%s rows\n", verb, thousands(rows), of)
+			say(out, "%s %s%s %s\n", verb, text.Number(rows), of, text.Noun(max(rows, total), "row"))
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 
 	"harmstack/activities/audit"
 	"harmstack/activities/casework"
@@ -24,6 +24,8 @@ import (
 	"harmstack/activities/tasking"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
+	"harmstack/worker/config"
 	"harmstack/workflows"
 )
 
@@ -136,8 +138,8 @@ in the audit log.`,
 			case asJSON:
 				return printJSON(out, t)
 			}
-			fmt.Fprintf(out, "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(t))
-			fmt.Fprintf(out, "Position %d on the stack of %s. %s.\n\n", t.Position, t.Night.AsOf, digest.FactsText(t.Facts))
+			say(out, "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(t))
+			say(out, "Position %d on the stack of %s. %s.\n\n", t.Position, t.Night.AsOf, digest.FactsText(t.Facts))
 			rows := [][]string{{"#", "WHEN", "WHAT", "TEAM", "BY", "WHY"}}
 			for _, e := range t.Events {
 				by := e.By
@@ -231,7 +233,7 @@ func resumeCommand() *cobra.Command {
 		Short: "Start the workflows of all taskings on the stack that do not run, after a Temporal service was lost",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, cfg, err := dial()
+			c, cfg, err := dial(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -250,7 +252,7 @@ func resumeCommand() *cobra.Command {
 					return fmt.Errorf("tasking %s: %w", r, err)
 				}
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%d taskings run.\n", len(references))
+			say(cmd.OutOrStdout(), "%s %s.\n", text.Count(len(references), "tasking"), text.Noun(len(references), "runs", "run"))
 			return nil
 		},
 	}
@@ -288,7 +290,7 @@ func answerCommand(a answer) *cobra.Command {
 		Example: a.example,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, _, err := dial()
+			c, cfg, err := dial(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -297,14 +299,14 @@ func answerCommand(a answer) *cobra.Command {
 			if err := r.Validate(a.update.Name); err != nil {
 				return err
 			}
-			t, err := sendAnswer(cmd.Context(), c, a, name, r)
+			t, err := sendAnswer(cmd.Context(), c, cfg, a, name, r, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), t)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(&t))
+			say(cmd.OutOrStdout(), "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(&t))
 			return nil
 		},
 	}
@@ -320,23 +322,59 @@ func answerCommand(a answer) *cobra.Command {
 	return cmd
 }
 
-// sendAnswer sends a team's answer. The same to a tasking that has not changed since is the same update, so that a
-// double click does no harm.
-func sendAnswer(ctx context.Context, c client.Client, a answer, reference string, r schemas.TaskingRequest) (t schemas.Tasking, err error) {
+// sendAnswer sends a team's answer, and says on progress what keeps it from being recorded. The same answer to a tasking
+// that has not changed since has the same key, so that a double click does no harm.
+func sendAnswer(ctx context.Context, c client.Client, cfg config.Config, a answer, reference string, r schemas.TaskingRequest,
+	progress io.Writer) (t schemas.Tasking, err error) {
 	id := workflows.TaskingWorkflowID(reference)
-	if t, err = workflows.TaskingState.Ask(ctx, c, id, ""); err == nil {
-		sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %q %d", a.name, reference, r, t.Version))
-		t, err = a.update.Call(ctx, c, id, a.name+"-"+hex.EncodeToString(sum[:8]), r)
+	l, err := newLooker(c, cfg)
+	if err == nil {
+		err = readable(ctx, c, cfg, id, "")
 	}
-	var app *temporal.ApplicationError
-	var gone *serviceerror.NotFound
-	switch {
-	case errors.As(err, &app):
+	if err != nil {
+		return t, err
+	}
+	key := ""
+	l.while(ctx, id, "", progress, func() {
+		if t, err = workflows.TaskingState.Ask(ctx, c, id, ""); err == nil {
+			sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %q %d", a.name, reference, r, t.Version))
+			key = a.name + "-" + hex.EncodeToString(sum[:8])
+			t, err = a.update.Call(ctx, c, id, workflows.Attempt(key), r)
+		}
+	})
+	var query *serviceerror.QueryFailed
+	if app := refusal(err); app != nil {
 		return t, errors.New(app.Message())
-	case errors.As(err, &gone):
+	} else if err == nil || errors.As(err, &query) {
+		return t, err
+	}
+	if key != "" {
+		// There is no answer, or none that can be read. What counts is the store.
+		recorded, readErr := recordedAnswer(ctx, cfg, reference, key)
+		if readErr != nil {
+			return t, fmt.Errorf("the answer did not get through (%s), and the store cannot be read: %w", oneLine(err), readErr)
+		}
+		if recorded != nil {
+			say(progress, "What came back could not be read (%s), but the answer is recorded.\n", oneLine(err))
+			return *recorded, nil
+		}
+	}
+	if missing(err) {
 		return t, fmt.Errorf("tasking %s does not run: it was never issued, or it has left the stack (starter tasking show %s)", reference, reference)
-	case err != nil:
-		return t, fmt.Errorf("the answer did not get through: %w", err)
+	}
+	return t, fmt.Errorf("the answer did not get through: %w", err)
+}
+
+// recordedAnswer is the tasking as it stands, when the answer of that key is in it; else nil.
+func recordedAnswer(ctx context.Context, cfg config.Config, reference, key string) (*schemas.Tasking, error) {
+	st, err := store.Open(ctx, cfg.Store)
+	if err != nil {
+		return nil, err
+	}
+	defer st.Close()
+	t, err := casework.Load(ctx, st, reference)
+	if err != nil || t == nil || !slices.ContainsFunc(t.Events, func(e schemas.TaskingEvent) bool { return e.Key == key }) {
+		return nil, err
 	}
 	return t, nil
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -122,21 +123,18 @@ func cacheKey(ctx context.Context, goTool, source string) (string, error) {
 	if err := version.Run(); err != nil {
 		return "", fmt.Errorf("%s version: %w", goTool, err)
 	}
-	for _, pattern := range []string{"*.go", "go.mod", "go.sum"} {
-		files, err := filepath.Glob(filepath.Join(source, pattern))
-		if err != nil {
-			return "", err
+	err := filepath.WalkDir(source, func(path string, d fs.DirEntry, err error) error {
+		name := d.Name()
+		if err != nil || d.IsDir() || strings.HasSuffix(name, "_test.go") || filepath.Ext(name) != ".go" && name != "go.mod" && name != "go.sum" {
+			return err
 		}
-		for _, file := range files {
-			if strings.HasSuffix(file, "_test.go") {
-				continue
-			}
-			content, err := os.ReadFile(file)
-			if err != nil {
-				return "", err
-			}
-			fmt.Fprintf(sum, "%s %d\n%s", filepath.Base(file), len(content), content)
-		}
+		content, err := os.ReadFile(path)
+		rel, _ := filepath.Rel(source, path) // both are of one walk
+		fmt.Fprintf(sum, "%s %d\n%s", filepath.ToSlash(rel), len(content), content)
+		return err
+	})
+	if err != nil {
+		return "", err
 	}
 	return fmt.Sprintf("%x", sum.Sum(nil)[:8]), nil
 }

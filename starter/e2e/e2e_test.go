@@ -35,6 +35,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/starter/cli"
 	"harmstack/starter/devserver"
 	"harmstack/worker/config"
 	"harmstack/worker/service"
@@ -50,6 +51,13 @@ func TestMain(m *testing.M) {
 	if os.Getenv("E2E_WORKER") != "" {
 		if err := work(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	if os.Getenv("E2E_STARTER") != "" {
+		if err := cli.Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr); err != nil {
+			fmt.Fprintln(os.Stderr, "starter:", err)
 			os.Exit(1)
 		}
 		return
@@ -162,16 +170,19 @@ func die(moment string) {
 
 // deployment is one Temporal server, store, mail server and a worker that is started again whenever it dies.
 type deployment struct {
-	t      testing.TB
-	dir    string
-	store  *store.Store
-	mail   *postbox
-	client client.Client
-	cfg    config.Config
+	t       testing.TB
+	dir     string
+	address string // of Temporal
+	store   *store.Store
+	mail    *postbox
+	client  client.Client
+	cfg     config.Config
 
 	mu      sync.Mutex
+	env     []string      // of the workers that are started from now on
 	workers []*os.Process // that run now
 	kills   int
+	gone    bool // no worker is started again
 }
 
 // kill kills one of the workers; another takes its place.
@@ -192,12 +203,16 @@ func (d *deployment) killed() int {
 func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string) *deployment {
 	t.Helper()
 	// A server of its own: the names of a night's workflows do not say whose they are.
-	server, err := devserver.Start(t.Context(), devserver.Options{SearchAttributes: workflows.SearchAttributes()})
+	attributes := workflows.SearchAttributes()
+	if slices.Contains(more, noAttributes) {
+		attributes = nil
+	}
+	server, err := devserver.Start(t.Context(), devserver.Options{SearchAttributes: attributes})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
-	d := &deployment{t: t, dir: t.TempDir(), mail: newPostbox(t)}
+	d := &deployment{t: t, dir: t.TempDir(), address: server.Address(), mail: newPostbox(t)}
 	if err := parquet.WriteFile(filepath.Join(d.dir, "extract.parquet"), rows); err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +234,7 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 		env = append(env, "HARMSTACK_PAYLOAD_KEYS="+config.NoKeys)
 	}
 	d.cfg, err = config.Load(func(name string) string {
-		for _, v := range env {
+		for _, v := range slices.Backward(env) {
 			if value, ok := strings.CutPrefix(v, name+"="); ok {
 				return value
 			}
@@ -237,10 +252,13 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 		t.Fatal(err)
 	}
 	t.Cleanup(d.client.Close)
-	d.startWorker(env)
+	d.env = env
+	if !slices.Contains(env, noWorker) {
+		d.startWorker()
+	}
 	if slices.Contains(env, threeWorkers) {
-		d.startWorker(env)
-		d.startWorker(env)
+		d.startWorker()
+		d.startWorker()
 	}
 	t.Cleanup(func() {
 		left, err := os.ReadDir(died)
@@ -251,18 +269,28 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 	return d
 }
 
-// threeWorkers makes deploy start as many.
-const threeWorkers = "E2E_WORKERS=3"
+// threeWorkers makes deploy start as many, noWorker none; noAttributes leaves the namespace without search attributes.
+const (
+	threeWorkers = "E2E_WORKERS=3"
+	noWorker     = "E2E_WORKERS=0"
+	noAttributes = "E2E_ATTRIBUTES=none"
+)
 
 // startWorker keeps one worker process alive until the test ends.
-func (d *deployment) startWorker(env []string) {
+func (d *deployment) startWorker() {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
 			cmd := exec.Command(os.Args[0])
-			cmd.Env, cmd.Dir, cmd.Stderr = env, d.dir, os.Stderr
+			d.mu.Lock()
+			gone := d.gone
+			cmd.Env, cmd.Dir, cmd.Stderr = slices.Clone(d.env), d.dir, os.Stderr
+			d.mu.Unlock()
+			if gone {
+				return
+			}
 			in, err := cmd.StdinPipe()
 			if err == nil {
 				err = cmd.Start()

@@ -398,7 +398,7 @@ func (d *deployment) checkMembership(all map[string]*schemas.Tasking, count int)
 // each borough, and what the events of the taskings call for.
 func (d *deployment) checkMessages(all map[string]*schemas.Tasking, count int) {
 	d.t.Helper()
-	who, err := teams.Parse(teams.Example(), os.Getenv)
+	who, err := teams.Parse(teams.Example(), os.Getenv, reference.Default())
 	if err != nil {
 		d.t.Fatal(err)
 	}

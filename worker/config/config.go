@@ -110,17 +110,21 @@ func (l *loader) client() Config {
 	if c.Store == "" {
 		l.fault("HARMSTACK_STORE", errors.New("name the folder or URL of the artefact store"))
 	}
-	var err error
-	if l.keys = l.secret("HARMSTACK_PAYLOAD_KEYS"); l.keys == NoKeys {
+	keys := l.secret("HARMSTACK_PAYLOAD_KEYS")
+	if keys == NoKeys {
 		return c
 	}
-	if c.PayloadKeys, err = plugin.ParseKeys(l.keys); err != nil {
+	var err error
+	if c.PayloadKeys, err = plugin.ParseKeys(keys); err == nil && len(c.PayloadKeys) == 0 {
+		err = fmt.Errorf("give id=key to encrypt what passes through Temporal, or %q where no real data is", NoKeys)
+	}
+	if err != nil {
 		l.fault("HARMSTACK_PAYLOAD_KEYS", err)
 	}
 	return c
 }
 
-// NoKeys is what HARMSTACK_PAYLOAD_KEYS says where nothing needs to be encrypted. A worker is told so in
+// NoKeys is what HARMSTACK_PAYLOAD_KEYS says where nothing needs to be encrypted. Worker and starter are told so in
 // words: forgetting the keys must not be enough to send requests and results in clear.
 const NoKeys = "none"
 
@@ -129,9 +133,6 @@ const NoKeys = "none"
 func Load(env func(string) string) (Config, error) {
 	l := loader{env: env}
 	c := l.client()
-	if l.keys == "" {
-		l.fault("HARMSTACK_PAYLOAD_KEYS", fmt.Errorf("give id=key to encrypt what passes through Temporal, or %q where no real data is", NoKeys))
-	}
 	c.Sources = l.sources()
 	c.Metrics, c.Lineage = env("HARMSTACK_METRICS"), env("HARMSTACK_LINEAGE")
 	if _, err := openlineage.New(c.Lineage, nil); err != nil {
@@ -150,8 +151,7 @@ func Load(env func(string) string) (Config, error) {
 	if c.Checks, err = quality.Load(env("HARMSTACK_CHECKS")); err != nil {
 		l.fault("HARMSTACK_CHECKS", err)
 	}
-	if c.Tables, err = reference.LoadPaths(reference.Paths{Edition: env("HARMSTACK_EDITION"), Rules: env("HARMSTACK_RULES"),
-		Supplement: env("HARMSTACK_SUPPLEMENT"), Resolutions: env("HARMSTACK_RESOLUTIONS")}); err != nil {
+	if c.Tables, err = LoadTables(env); err != nil {
 		l.fault("HARMSTACK_EDITION, _RULES, _SUPPLEMENT, _RESOLUTIONS", err)
 	}
 	if c.TeamsFile = env("HARMSTACK_TEAMS"); c.TeamsFile == "" && c.Mail.SMTP.Host != "" {
@@ -160,6 +160,12 @@ func Load(env func(string) string) (Config, error) {
 		l.fault("HARMSTACK_TEAMS", err)
 	}
 	return c, errors.Join(l.faults...)
+}
+
+// LoadTables reads the tables of offences and weights alone.
+func LoadTables(env func(string) string) (*reference.Tables, error) {
+	return reference.LoadPaths(reference.Paths{Edition: env("HARMSTACK_EDITION"), Rules: env("HARMSTACK_RULES"),
+		Supplement: env("HARMSTACK_SUPPLEMENT"), Resolutions: env("HARMSTACK_RESOLUTIONS")})
 }
 
 // LoadRetention reads the rules of retention alone.
@@ -175,7 +181,6 @@ func (l *loader) retention() retention.Rules {
 
 type loader struct {
 	env    func(string) string
-	keys   string
 	faults []error
 }
 
@@ -286,7 +291,7 @@ func (c Config) LoadTeams() (*teams.Teams, error) {
 	if env == nil {
 		env = os.Getenv
 	}
-	return teams.Load(c.TeamsFile, env)
+	return teams.Load(c.TeamsFile, env, cmp.Or(c.Tables, reference.Default()))
 }
 
 // Dial connects to the Temporal that the TEMPORAL_ variables or its configuration file name.

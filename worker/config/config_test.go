@@ -114,6 +114,29 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// The starter, too, is told in words where nothing needs to be encrypted.
+func TestClientNeedsAWordOnEncryption(t *testing.T) {
+	for _, c := range []struct {
+		scenario, keys, want string
+		number               int
+	}{
+		{"no word", "", "HARMSTACK_PAYLOAD_KEYS: give id=key", 0},
+		{"blanks", " \n", "HARMSTACK_PAYLOAD_KEYS: give id=key", 0},
+		{"none", NoKeys, "", 0},
+		{"two keys", "k2=" + secret + ",k1=" + secret, "", 2},
+		{"a bad key", "k1=hunter2", "HARMSTACK_PAYLOAD_KEYS: payload key 1", 0},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			got, err := LoadClient(func(name string) string {
+				return map[string]string{"HARMSTACK_STORE": "/data/store", "HARMSTACK_PAYLOAD_KEYS": c.keys}[name]
+			})
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || len(got.PayloadKeys) != c.number {
+				t.Errorf("%d keys, %v", len(got.PayloadKeys), err)
+			}
+		})
+	}
+}
+
 func TestMailServerWantsAddresses(t *testing.T) {
 	env := good()
 	delete(env, "HARMSTACK_OUTBOX")

@@ -1,16 +1,21 @@
 package plugin
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/proxy"
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/proto"
+
+	"harmstack/schemas/text"
 )
 
 // KeyBytes is the length of a payload key: AES-256.
@@ -43,6 +48,25 @@ func ParseKeys(text string) ([]Key, error) {
 	return keys, nil
 }
 
+// UnknownKey names the key of the first payload in m, an event of a history for one, that is encrypted under none of
+// the keys. It is empty when all of m can be read.
+func UnknownKey(ctx context.Context, m proto.Message, keys []Key) (id string, err error) {
+	err = proxy.VisitPayloads(ctx, m, proxy.VisitPayloadsOptions{
+		SkipSearchAttributes: true, // which are never encrypted
+		Visitor: func(_ *proxy.VisitPayloadsContext, payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
+			for _, p := range payloads {
+				of := string(p.GetMetadata()[metadataKeyID])
+				if id == "" && string(p.GetMetadata()[converter.MetadataEncoding]) == encodingEncrypted &&
+					!slices.ContainsFunc(keys, func(k Key) bool { return k.ID == of }) {
+					id = of
+				}
+			}
+			return payloads, nil
+		},
+	})
+	return id, err
+}
+
 const (
 	encodingEncrypted = "binary/encrypted"
 	metadataKeyID     = "encryption-key-id"
@@ -58,7 +82,7 @@ func newCodec(keys []Key) (converter.PayloadCodec, error) {
 	c := &codec{current: keys[0].ID, ciphers: map[string]cipher.AEAD{}}
 	for _, k := range keys {
 		if len(k.Secret) != KeyBytes {
-			return nil, fmt.Errorf("a payload key has %d bytes, not %d", len(k.Secret), KeyBytes)
+			return nil, fmt.Errorf("a payload key has %s, not %d", text.Count(len(k.Secret), "byte"), KeyBytes)
 		}
 		block, err := aes.NewCipher(k.Secret)
 		if err != nil {

@@ -29,18 +29,26 @@ func New(keys []Key, logger log.Logger) (*temporal.SimplePlugin, error) {
 			return nil
 		},
 	}
-	if len(keys) > 0 {
-		codec, err := newCodec(keys)
-		if err != nil {
-			return nil, err
-		}
-		data := converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), codec)
-		options.DataConverter = data
-		// An error's text and stack are payloads too.
-		options.FailureConverter = temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
-			DataConverter: data, EncodeCommonAttributes: true})
+	var err error
+	if options.DataConverter, options.FailureConverter, err = Converters(keys); err != nil {
+		return nil, err
 	}
 	return temporal.NewSimplePlugin(options)
+}
+
+// Converters write and read the payloads and failures of a deployment with those keys; without keys, in clear.
+func Converters(keys []Key) (converter.DataConverter, converter.FailureConverter, error) {
+	if len(keys) == 0 {
+		return converter.GetDefaultDataConverter(), temporal.GetDefaultFailureConverter(), nil
+	}
+	codec, err := newCodec(keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	data := converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), codec)
+	// An error's text and stack are payloads too.
+	return data, temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
+		DataConverter: data, EncodeCommonAttributes: true}), nil
 }
 
 // activityLog writes one line when an activity ends: which, how long, and whether it worked. The

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	commonpb "go.temporal.io/api/common/v1"
+	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
@@ -75,6 +76,34 @@ func TestCodec(t *testing.T) {
 	}
 	if _, err := old.Decode(sealed); err == nil || !strings.Contains(err.Error(), `"2026"`) {
 		t.Errorf("a key that is not configured: %v", err)
+	}
+}
+
+// An event tells under which key it was written, also where that key is not known.
+func TestUnknownKey(t *testing.T) {
+	plain := &commonpb.Payload{Metadata: map[string][]byte{"encoding": []byte("json/plain")}, Data: []byte(`1`)}
+	sealed, err := mustCodec(t, key("2026", 2)).Encode([]*commonpb.Payload{plain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		scenario string
+		payload  *commonpb.Payload
+		keys     []Key
+		want     string
+	}{
+		{"in clear, without keys", plain, nil, ""}, {"in clear, with a key", plain, []Key{key("2026", 2)}, ""},
+		{"encrypted, with its key", sealed[0], []Key{key("2027", 3), key("2026", 2)}, ""},
+		{"encrypted, without keys", sealed[0], nil, "2026"}, {"encrypted, with another", sealed[0], []Key{key("2025", 1)}, "2026"},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			event := &historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_ActivityTaskScheduledEventAttributes{
+				ActivityTaskScheduledEventAttributes: &historypb.ActivityTaskScheduledEventAttributes{
+					Input: &commonpb.Payloads{Payloads: []*commonpb.Payload{plain, c.payload}}}}}
+			if got, err := UnknownKey(t.Context(), event, c.keys); err != nil || got != c.want {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
 	}
 }
 
