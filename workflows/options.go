@@ -97,6 +97,17 @@ var ordersOptions = workflow.ActivityOptions{
 	},
 }
 
+// lateOptions suit what failed once already and nobody waits for: an order to a tasking that is damaged, a mailbox that is full.
+var lateOptions = workflow.ActivityOptions{
+	StartToCloseTimeout: time.Hour,
+	HeartbeatTimeout:    deadWorker,
+	// As for the rest of the team's tasking; what a person mends after that, `starter tasking resume` carries out.
+	ScheduleToCloseTimeout: 72 * time.Hour,
+	RetryPolicy: &temporal.RetryPolicy{
+		InitialInterval: 15 * time.Second, BackoffCoefficient: 2, MaximumInterval: 15 * time.Minute,
+	},
+}
+
 // applyOptions suit one step of a tasking: it reads and writes one small file, thousands of times a night,
 // and needs no place in the queue behind the stages of a night.
 var applyOptions = workflow.LocalActivityOptions{

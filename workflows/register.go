@@ -10,7 +10,7 @@ import (
 	"harmstack/activities/tasking"
 )
 
-// TaskQueue is where the workers listen when nobody says otherwise; for stages they listen at its ComputeQueue too.
+// TaskQueue is where the workers of a deployment without a name listen when nobody says otherwise; for stages they listen at its ComputeQueue too.
 const TaskQueue = "harmstack"
 
 // Activities are what a worker runs beside the workflows.
@@ -31,6 +31,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(Revoke)
 	r.RegisterWorkflow(Retask)
 	r.RegisterWorkflow(BoroughTasking)
+	r.RegisterWorkflow(LateTasking)
 	r.RegisterWorkflow(Tasking)
 	r.RegisterWorkflow(Watch)
 	r.RegisterWorkflow(Retention)

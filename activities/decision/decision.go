@@ -39,6 +39,13 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	_, stop := heartbeat.Start(ctx)
 	defer stop()
 	d := p.Decision
+	if err := d.CheckTexts(); err != nil {
+		return DecideResult{}, failure.Permanent(failure.BadRequest, err)
+	}
+	// What cannot be logged is not recorded either, and the officer is told at once.
+	if err := audit.Writable(a.Store); err != nil {
+		return DecideResult{}, failure.Of(err)
+	}
 	err := publish.Decide(ctx, a.Store, d)
 	if err != nil && !errors.Is(err, publish.ErrDecided) {
 		return DecideResult{}, failure.Waiting(err)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"syscall"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"gocloud.dev/gcerrors"
@@ -37,6 +38,7 @@ const (
 	NobodyToRank         = "NobodyToRank"         // no row was scored
 	CountsDoNotReconcile = "CountsDoNotReconcile" // rows were lost or counted twice
 	DamagedArtifact      = "DamagedArtifact"      // a file is not the one that was written
+	StoreDenied          = "StoreDenied"          // the worker may not read or write something of the store
 	DisposedOf           = "DisposedOf"           // the time of the night that was asked for is over
 	RevisionSealed       = "RevisionSealed"       // another run has published this revision
 	AlreadyDecided       = "AlreadyDecided"       // another decision stands; its details are a schemas.Decision
@@ -49,6 +51,7 @@ const (
 	FutureNight          = "FutureNight"          // the date of the night is later than yesterday in London
 	NotRecorded          = "NotRecorded"          // a decision could not be recorded in time
 	DeliveryRefused      = "DeliveryRefused"      // the other side refuses the message for good
+	NotYet               = "NotYet"               // the other side asked to be left alone for now; it is tried again
 	OtherTeam            = "OtherTeam"            // the tasking is another team's
 	WrongState           = "WrongState"           // the tasking is in no state for that; somebody else may have come first
 	NoSuchTasking        = "NoSuchTasking"        // nobody has that pseudonym
@@ -57,6 +60,14 @@ const (
 // Permanent makes a failure that is not retried. Its text is the error's, which holds nothing personal.
 func Permanent(kind string, err error, details ...any) error {
 	return temporal.NewNonRetryableApplicationError(err.Error(), kind, nil, details...)
+}
+
+// Later makes a failure that is retried once so much time has passed; with 0, by the activity's own pace, it is err itself.
+func Later(err error, wait time.Duration) error {
+	if wait <= 0 {
+		return err
+	}
+	return temporal.NewApplicationErrorWithOptions(err.Error(), NotYet, temporal.ApplicationErrorOptions{NextRetryDelay: wait})
 }
 
 // Is tells whether err is, or was caused by, a failure of that type.
@@ -104,6 +115,7 @@ func Of(err error) error {
 		{extract.ErrRowsMismatch, CountsDoNotReconcile},
 		{extract.ErrDamaged, DamagedArtifact},
 		{scoring.ErrOverflow, BadRequest},
+		{store.ErrDenied, StoreDenied},
 		{store.ErrDamaged, DamagedArtifact},
 		{store.ErrNotFound, DamagedArtifact},
 		{publish.ErrDisposed, DisposedOf},

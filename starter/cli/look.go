@@ -375,6 +375,19 @@ func printMeasures(out io.Writer, m casework.Measures, undelivered int) error {
 		say(out, "%s not delivered (yet): `starter tasking deliveries --state refused` and `--state begun` list %s.\n",
 			text.Count(undelivered, "message was", "messages were"), text.Noun(undelivered, "it", "them"))
 	}
+	for _, list := range []struct {
+		what string
+		of   []string
+	}{{"Not told yet of the approved stack", m.Untold}, {"Sent, but not to all addresses", m.Unmet}, {"Refused", m.Refused},
+		{"Not up to date with the approved stack (`starter tasking resume` tries again)", m.LateOrders}} {
+		if len(list.of) > 0 {
+			say(out, "%s: %s.\n", list.what, strings.Join(list.of, ", "))
+		}
+	}
+	if m.Unreadable > 0 {
+		say(out, "%s cannot be read and %s not counted: `starter tasking list --all` names %s.\n", text.Count(m.Unreadable, "tasking"),
+			text.Noun(m.Unreadable, "is", "are"), text.Noun(m.Unreadable, "it", "them"))
+	}
 	if len(m.Teams) > 0 {
 		rows := [][]string{{"TEAM", "OPEN", "UNANSWERED", "OVERDUE", "> 7 DAYS", "> 30 DAYS", "OLDEST"}}
 		for _, t := range m.Teams {

@@ -87,7 +87,7 @@ func oneNight(t *testing.T, suspect string) (extract, folder string, url string)
 	}
 	if err == nil {
 		_, err = ledger.Deliver(t.Context(), st, ledger.Entry{ID: "one", Channel: ledger.Mail, Team: "Hackney", Kind: "digest", Subject: hostile}, now,
-			func() error { return io.ErrUnexpectedEOF }, func(error) bool { return true })
+			func(func(string) bool) ([]string, error) { return nil, io.ErrUnexpectedEOF }, func(error) bool { return true })
 		if errors.Is(err, io.ErrUnexpectedEOF) { // what was to be refused
 			err = nil
 		}

@@ -38,7 +38,7 @@ next revision.`,
 				return err
 			}
 			defer c.Close()
-			st, err := store.Open(ctx, cfg.Store)
+			st, err := openDeployment(ctx, cfg)
 			if err != nil {
 				return err
 			}
@@ -97,7 +97,7 @@ func revoke(ctx context.Context, c client.Client, cfg config.Config, request sch
 	if err != nil {
 		return r, err
 	}
-	id := workflows.RevokeWorkflowID(request.Night())
+	id := cfg.Deployment.ID(workflows.RevokeWorkflowID(request.Night()))
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: cfg.TaskQueue,
 		// A second request while one is under way is not this one's: it must not be taken for it.
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL, WorkflowExecutionErrorWhenAlreadyStarted: true,
