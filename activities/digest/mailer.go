@@ -137,7 +137,7 @@ func ProbeSMTP(ctx context.Context, c SMTPConfig) error {
 	if failed != nil {
 		return failed
 	}
-	_, _ = conversation.Reset(), conversation.Quit() // it has shown what it would do
+	_ = conversation.Quit() // it has shown what it would do, and forgets the sender by that
 	return nil
 }
 
