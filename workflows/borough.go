@@ -72,7 +72,7 @@ func taskTeams(ctx workflow.Context, manifest schemas.ManifestRef, revoked schem
 	}
 	told := make([]workflow.ChildWorkflowFuture, len(plan.Teams))
 	for i, team := range plan.Teams {
-		ctx := workflow.WithChildOptions(ctx, childOptions(boroughWorkflowID(occasion, team.Name),
+		ctx := workflow.WithChildOptions(ctx, childOptions(deploymentOf(ctx).ID(boroughWorkflowID(occasion, team.Name)),
 			fmt.Sprintf("%s: %s on the stack%s, %s", team.Name, text.Count(team.Suspects, "suspect"), of, text.Count(team.Orders, "order"))))
 		told[i] = workflow.ExecuteChildWorkflow(ctx, BoroughTasking, BoroughParams{manifest, revoked, team.Name})
 	}

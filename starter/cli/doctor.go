@@ -15,9 +15,9 @@ import (
 
 	"harmstack/activities/audit"
 	"harmstack/activities/nightly"
+	"harmstack/activities/pseudonym"
 	"harmstack/activities/publish"
 	"harmstack/activities/source"
-	"harmstack/activities/store"
 	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/worker/service"
@@ -82,7 +82,7 @@ func examine(ctx context.Context) (checks []check) {
 	}
 	cfg, err := config.Load(os.Getenv)
 	if add("configuration", "complete", err); cfg.Store != "" {
-		found, err := examineStore(ctx, cfg.Store)
+		found, err := examineStore(ctx, cfg)
 		add("store", found, err)
 	}
 	if who, err := cfg.LoadTeams(); err != nil {
@@ -140,7 +140,7 @@ func examine(ctx context.Context) (checks []check) {
 	add("search attributes", "registered", examineAttributes(ctx, c))
 	found, err = examineRunning(ctx, c, cfg)
 	add("taskings run", found, err)
-	for _, s := range workflows.Schedules(cfg.TaskQueue) {
+	for _, s := range workflows.Schedules(cfg.Deployment, cfg.TaskQueue) {
 		d, err := c.ScheduleClient().GetHandle(ctx, s.Options.ID).Describe(ctx)
 		found := s.When
 		if missing(err) {
@@ -158,14 +158,30 @@ func missing(err error) bool {
 	return errors.As(err, &gone)
 }
 
-// examineStore reads what is there and proves that it can be written to, and that two runs cannot write the same.
-func examineStore(ctx context.Context, url string) (string, error) {
-	st, err := store.Open(ctx, url)
+// examineStore reads what is there and proves that it can be written to, and that two runs cannot write the same. Nothing is
+// left of that.
+func examineStore(ctx context.Context, cfg config.Config) (string, error) {
+	st, err := openDeployment(ctx, cfg)
 	if err != nil {
 		return "", err
 	}
 	defer st.Close()
-	if err := st.Probe(ctx); err != nil {
+	if len(cfg.PseudonymKey) > 0 {
+		id, err := st.Recognise(ctx)
+		if err == nil {
+			err = id.Match(string(cfg.Deployment), pseudonym.Fingerprint(cfg.PseudonymKey))
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	if err := errors.Join(st.Writable(), st.Probe(ctx)); err != nil {
+		return "", err
+	}
+	if foreign, err := st.Foreign(); err != nil || foreign != "" {
+		if err == nil {
+			err = fmt.Errorf("%s belongs to another user than the store, who is shut out: chown -R --reference=%s %s", foreign, strings.TrimPrefix(st.URL(), "file://"), foreign)
+		}
 		return "", err
 	}
 	nights, err := publish.Nights(ctx, st)
@@ -181,7 +197,7 @@ func examineStore(ctx context.Context, url string) (string, error) {
 
 // examineRunning counts the taskings on the stack whose workflow ended: by a failure that no retry mends, or a hand.
 func examineRunning(ctx context.Context, c client.Client, cfg config.Config) (string, error) {
-	st, err := store.Open(ctx, cfg.Store)
+	st, err := openDeployment(ctx, cfg)
 	if err != nil {
 		return "", err
 	}

@@ -238,7 +238,7 @@ func resumeCommand() *cobra.Command {
 				return err
 			}
 			defer c.Close()
-			st, err := store.Open(cmd.Context(), cfg.Store)
+			st, err := openDeployment(cmd.Context(), cfg)
 			if err != nil {
 				return err
 			}
@@ -248,7 +248,7 @@ func resumeCommand() *cobra.Command {
 				return err
 			}
 			for _, r := range references {
-				if err := workflows.ResumeTasking(cmd.Context(), c, cfg.TaskQueue, r); err != nil {
+				if err := workflows.ResumeTasking(cmd.Context(), c, cfg.Deployment, cfg.TaskQueue, r); err != nil {
 					return fmt.Errorf("tasking %s: %w", r, err)
 				}
 			}
@@ -326,7 +326,7 @@ func answerCommand(a answer) *cobra.Command {
 // that has not changed since has the same key, so that a double click does no harm.
 func sendAnswer(ctx context.Context, c client.Client, cfg config.Config, a answer, reference string, r schemas.TaskingRequest,
 	progress io.Writer) (t schemas.Tasking, err error) {
-	id := workflows.TaskingWorkflowID(reference)
+	id := cfg.Deployment.ID(workflows.TaskingWorkflowID(reference))
 	l, err := newLooker(c, cfg)
 	if err == nil {
 		err = readable(ctx, c, cfg, id, "")
@@ -367,7 +367,7 @@ func sendAnswer(ctx context.Context, c client.Client, cfg config.Config, a answe
 
 // recordedAnswer is the tasking as it stands, when the answer of that key is in it; else nil.
 func recordedAnswer(ctx context.Context, cfg config.Config, reference, key string) (*schemas.Tasking, error) {
-	st, err := store.Open(ctx, cfg.Store)
+	st, err := openDeployment(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
