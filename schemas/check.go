@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"harmstack/schemas/text"
 )
 
 // What follows from a check that fails.
@@ -74,7 +76,7 @@ func CheckTable(outcomes []CheckOutcome, all bool) string {
 		if c.Failed {
 			mark = "**" + mark + "**"
 		}
-		b.WriteString(fmt.Sprintf("| %s | %s | %s | %v |\n", c.Name, mark, c.Found, c.Limit))
+		b.WriteString(fmt.Sprintf("| %s | %s | %s | %v |\n", text.Markdown(c.Name), mark, text.Markdown(c.Found), c.Limit))
 	}
 	return b.String()
 }

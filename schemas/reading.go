@@ -1,6 +1,6 @@
 package schemas
 
-import "fmt"
+import "harmstack/schemas/text"
 
 // The two ways of reading a source that can tell what changed.
 const (
@@ -22,7 +22,7 @@ type Reading struct {
 // String is the line of the stage table.
 func (r Reading) String() string {
 	if r.Mode == ReadIncrementally {
-		return fmt.Sprintf("incremental: %d rows changed", r.Changed)
+		return "incremental: " + text.Count(r.Changed, "row") + " changed"
 	}
 	return r.Mode + ": " + r.Why
 }

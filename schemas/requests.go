@@ -28,8 +28,11 @@ type NightRequest struct {
 	Force bool `json:"force,omitempty"`
 }
 
-// Validate refuses a URL with credentials in it (section 9) and a model that does not exist.
+// Validate refuses a URL with credentials in it (section 9), a model that does not exist and a reason that is too long.
 func (r NightRequest) Validate() error {
+	if err := CheckText("accept_drift", r.AcceptDrift, MaxReason); err != nil {
+		return err
+	}
 	if err := ValidateSource(r.Extract); err != nil {
 		return err
 	}
@@ -73,9 +76,9 @@ type DecisionRequest struct {
 	Override string `json:"override,omitempty"`
 }
 
-// Validate asks for a name, a reason and the exact night.
+// Validate asks for a name, a reason and the exact night, in texts that are not too long.
 func (r DecisionRequest) Validate() error {
-	var errs []error
+	errs := []error{Decision{By: r.By, Reason: r.Reason, Override: r.Override}.CheckTexts()}
 	if TrimSpace(r.By) == "" {
 		errs = append(errs, errors.New("by: name the officer who decides"))
 	}

@@ -206,3 +206,31 @@ func TestManifestOutput(t *testing.T) {
 		}
 	}
 }
+
+// Characters count, not bytes; spaces count like the rest. The error says what is too long and does not repeat it.
+func TestTextsAreBounded(t *testing.T) {
+	t.Parallel()
+	decision := func(by, reason, override string) error {
+		return DecisionRequest{Revision: 1, ManifestSHA256: strings.Repeat("0", 64), By: by, Reason: reason, Override: override}.Validate()
+	}
+	e := func(n int) string { return strings.Repeat("é", n) }
+	for _, c := range []struct {
+		scenario, want string // empty: taken
+		err            error
+	}{
+		{"all at their bounds", "", decision(e(200), e(2000), e(2000))},
+		{"who decides", "by: 201 characters are too many, the limit is 200: shorten it", decision(e(201), "why", "")},
+		{"the reason", "reason: 2001 characters are too many, the limit is 2000: shorten it", decision("DCI Example", "x"+strings.Repeat(" ", 2000), "")},
+		{"the override", "override: 2001 characters are too many, the limit is 2000: shorten it", decision("DCI Example", "why", e(2001))},
+		{"why a drift is accepted", "accept_drift: 2001 characters are too many, the limit is 2000: shorten it", NightRequest{AcceptDrift: e(2001)}.Validate()},
+		{"a drift at its bound", "", NightRequest{AcceptDrift: e(2000)}.Validate()},
+		{"a note", "note: 4001 characters are too many, the limit is 4000: shorten it", TaskingRequest{Team: "Hackney", By: "PS Example", Note: e(4001)}.Validate(DoProgress)},
+		{"a note at its bound", "", TaskingRequest{Team: "Hackney", By: "PS Example", Note: e(4000)}.Validate(DoProgress)},
+		{"a team", "team: 201 characters are too many, the limit is 200: shorten it", TaskingRequest{Team: e(201), By: "PS Example"}.Validate(DoAcknowledge)},
+		{"where it goes", "to: 201 characters are too many, the limit is 200: shorten it", TaskingRequest{Team: "Hackney", By: "PS Example", To: e(201), Note: "moved"}.Validate(DoTransfer)},
+	} {
+		if c.want == "" && c.err != nil || c.want != "" && (c.err == nil || c.err.Error() != c.want) {
+			t.Errorf("%s: %v", c.scenario, c.err)
+		}
+	}
+}

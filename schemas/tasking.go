@@ -63,8 +63,18 @@ type Tasking struct {
 	Chase  TaskingDeadlines `json:"chase,omitzero"`
 	Chased int              `json:"chased,omitempty"`
 	// Seen are the allegations that it was ever about, as keyed hashes, sorted.
-	Seen   []string       `json:"seen,omitempty"`
+	Seen []string `json:"seen,omitempty"`
+	// Events are the latest, oldest first; the last has the number Version. Those before them stand in the files of earlier versions.
 	Events []TaskingEvent `json:"events"`
+}
+
+// Event is the event of a number; ok is false when it is not among the latest.
+func (t Tasking) Event(number int) (e TaskingEvent, ok bool) {
+	i := number - 1 - (t.Version - len(t.Events))
+	if i < 0 || i >= len(t.Events) {
+		return e, false
+	}
+	return t.Events[i], true
 }
 
 // TaskingDeadlines are the steps that follow when nobody acknowledges a tasking.
@@ -154,9 +164,9 @@ type TaskingRequest struct {
 	To      string `json:"to,omitempty"`      // of a transfer
 }
 
-// Validate refuses what nothing can be done with, whatever the tasking's state.
+// Validate refuses what nothing can be done with, whatever the tasking's state, and texts that are too long.
 func (r TaskingRequest) Validate(do string) error {
-	var errs []error
+	errs := []error{CheckText("team", r.Team, MaxWho), CheckText("by", r.By, MaxWho), CheckText("note", r.Note, MaxNote), CheckText("to", r.To, MaxWho)}
 	if TrimSpace(r.Team) == "" {
 		errs = append(errs, errors.New("team: say for which team you speak"))
 	}

@@ -211,8 +211,12 @@ func TestRefusedAnswers(t *testing.T) {
 		answer("09:02", "at once", Close, hackney) // the acknowledgement is on its way: it waits its turn
 		answer("09:03", "ack", Acknowledge, hackney)
 		answer("09:04", "again", Acknowledge, hackney)
+		long := hackney
+		long.Note = strings.Repeat("é", schemas.MaxNote+1)
+		answer("09:05", "long", Close, long)
 	})
-	for name, want := range map[string]string{"barnet at 09:00": failure.OtherTeam, "early at 09:01": failure.WrongState, "again at 09:04": failure.WrongState} {
+	for name, want := range map[string]string{"barnet at 09:00": failure.OtherTeam, "early at 09:01": failure.WrongState, "again at 09:04": failure.WrongState,
+		"long at 09:05": failure.BadRequest} {
 		if r := replies[name]; !r.rejected || !failure.Is(r.err, want) {
 			t.Errorf("%s: %+v", name, r)
 		}

@@ -50,6 +50,15 @@ func boroughWorkflowID(occasion, team string) string {
 	return fmt.Sprintf("borough-%s-%s", occasion, teams.Slug(team))
 }
 
+// LateWorkflowID names the workflow that tries again what of a team's tasking failed.
+func LateWorkflowID(night schemas.NightID, team string) string {
+	return lateWorkflowID(schemas.Occasion(night, schemas.NightID{}), team)
+}
+
+func lateWorkflowID(occasion, team string) string {
+	return fmt.Sprintf("late-%s-%s", occasion, teams.Slug(team))
+}
+
 // RevokeWorkflowID names the workflow that takes the approval of a night back, RetaskWorkflowID the one by which the taskings
 // follow.
 func RevokeWorkflowID(night schemas.NightID) string { return "revoke-" + night.String() }

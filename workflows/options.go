@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"harmstack/activities/failure"
+	"harmstack/schemas/text"
 )
 
 // deadWorker is how soon a worker that died is noticed. Heartbeats do not wait for the work, so that a
@@ -96,6 +97,17 @@ var ordersOptions = workflow.ActivityOptions{
 	},
 }
 
+// lateOptions suit what failed once already and nobody waits for: an order to a tasking that is damaged, a mailbox that is full.
+var lateOptions = workflow.ActivityOptions{
+	StartToCloseTimeout: time.Hour,
+	HeartbeatTimeout:    deadWorker,
+	// As for the rest of the team's tasking; what a person mends after that, `starter tasking resume` carries out.
+	ScheduleToCloseTimeout: 72 * time.Hour,
+	RetryPolicy: &temporal.RetryPolicy{
+		InitialInterval: 15 * time.Second, BackoffCoefficient: 2, MaximumInterval: 15 * time.Minute,
+	},
+}
+
 // applyOptions suit one step of a tasking: it reads and writes one small file, thousands of times a night,
 // and needs no place in the queue behind the stages of a night.
 var applyOptions = workflow.LocalActivityOptions{
@@ -121,7 +133,7 @@ var patientOptions = workflow.ActivityOptions{
 // due even when somebody ends the workflow that asked for it.
 func childOptions(id, summary string) workflow.ChildWorkflowOptions {
 	return workflow.ChildWorkflowOptions{
-		WorkflowID: id, StaticSummary: summary,
+		WorkflowID: id, StaticSummary: text.Markdown(summary),
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
 	}
@@ -129,7 +141,7 @@ func childOptions(id, summary string) workflow.ChildWorkflowOptions {
 
 // summarised gives one activity the line that the UI shows for it.
 func summarised(o workflow.ActivityOptions, summary string) workflow.ActivityOptions {
-	o.Summary = summary
+	o.Summary = text.Markdown(summary)
 	return o
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"harmstack/activities/nightly"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // NightProgress is how far a night is: the answer to the query "night", and what the UI shows.
@@ -238,19 +239,19 @@ func (p NightProgress) Markdown() string {
 	for _, s := range p.Stages {
 		rows, took := "", ""
 		if s.Rows > 0 {
-			rows = fmt.Sprint(s.Rows)
+			rows = text.Number(s.Rows)
 		}
 		if s.State != StageRunning {
 			took = s.Took.Round(time.Millisecond).String()
 		}
-		b.WriteString(fmt.Sprintf("| %s | %s | %s | %s | %s |\n", s.Name, s.State, rows, took, strings.ReplaceAll(s.Notes, "|", "/")))
+		b.WriteString(fmt.Sprintf("| %s | %s | %s | %s | %s |\n", s.Name, s.State, rows, took, text.Markdown(s.Notes)))
 	}
 	if p.Dispositions != nil {
 		b.WriteString("\n| disposition | rows |\n|---|---:|\n")
 		for i, rows := range p.Dispositions {
-			b.WriteString(fmt.Sprintf("| %s | %d |\n", schemas.Disposition(i), rows))
+			b.WriteString(fmt.Sprintf("| %s | %s |\n", schemas.Disposition(i), text.Number(rows)))
 		}
-		b.WriteString(fmt.Sprintf("| **read** | **%d** |\n", p.Dispositions.Sum()))
+		b.WriteString(fmt.Sprintf("| **read** | **%s** |\n", text.Number(p.Dispositions.Sum())))
 	}
 	if len(p.Checks) > 0 {
 		b.WriteString("\n" + schemas.CheckTable(p.Checks, true))

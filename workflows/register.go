@@ -31,6 +31,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(Revoke)
 	r.RegisterWorkflow(Retask)
 	r.RegisterWorkflow(BoroughTasking)
+	r.RegisterWorkflow(LateTasking)
 	r.RegisterWorkflow(Tasking)
 	r.RegisterWorkflow(Watch)
 	r.RegisterWorkflow(Retention)

@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"harmstack/activities/retention"
+	"harmstack/schemas/text"
 )
 
 // RetentionRequest starts a disposal of what is over its time. Its zero value, `{}` in the start form, deletes.
@@ -39,7 +40,7 @@ func disposals(request RetentionRequest, r retention.DisposeResult) string {
 	}
 	b.WriteString("| night | files | bytes | rule |\n|---|---:|---:|---|\n")
 	for _, d := range r.Disposals {
-		b.WriteString(fmt.Sprintf("| %s | %d | %d | %s |\n", d.Night, d.Files, d.Bytes, d.Rule))
+		b.WriteString(fmt.Sprintf("| %s | %s | %s | %s |\n", d.Night, text.Number(d.Files), text.Number(d.Bytes), text.Markdown(d.Rule)))
 	}
 	return b.String()
 }

@@ -47,7 +47,8 @@ func Revoke(ctx workflow.Context, request schemas.RevokeRequest) (result RevokeR
 		return result, err
 	case err != nil:
 		return result, failure.Permanent(failure.NotRecorded, fmt.Errorf(
-			"the revocation of night %s could not be recorded in time: look at the store, then give the same command again", night))
+			"the revocation of night %s could not be recorded in time (%s): look at the store, then give the same command again",
+			night, reason(err)))
 	}
 	now := "No stack is approved now."
 	if result.Current != (schemas.ManifestRef{}) {

@@ -15,6 +15,7 @@ import (
 	"harmstack/activities/failure"
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // TaskingParams names the tasking whose life it is to be. Its state stands in the store; CarriedOver is
@@ -327,12 +328,12 @@ func (c *caseworker) show(ctx workflow.Context) error {
 // details are what the UI shows of it.
 func (c *caseworker) details() string {
 	t := c.tasking
-	text := fmt.Sprintf("**%s**, %s\n\n%s\n\nPosition %d on the stack of %s: %s\n\n| # | when | what |\n|---|---|---|\n",
-		t.Team, t.Reference, digest.StateText(t), t.Position, t.Night.AsOf, digest.FactsText(t.Facts))
+	page := fmt.Sprintf("**%s**, %s\n\n%s\n\nPosition %d on the stack of %s: %s\n\n| # | when | what |\n|---|---|---|\n",
+		text.Markdown(t.Team), t.Reference, text.Markdown(digest.StateText(t)), t.Position, t.Night.AsOf, text.Markdown(digest.FactsText(t.Facts)))
 	for _, e := range t.Events {
-		text += fmt.Sprintf("| %d | %s | %s %s |\n", e.Number, e.At.In(schemas.London).Format("2 Jan 2006 15:04"), e.Kind, e.Outcome)
+		page += fmt.Sprintf("| %d | %s | %s %s |\n", e.Number, e.At.In(schemas.London).Format("2 Jan 2006 15:04"), text.Markdown(e.Kind), text.Markdown(e.Outcome))
 	}
-	return text
+	return page
 }
 
 // SendOrder gives a night's order to the workflow of its tasking, which is started when it does not run.

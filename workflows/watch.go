@@ -13,6 +13,7 @@ import (
 
 	"harmstack/activities/operations"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // WatchRequest starts a watch. Its zero value, `{}` in the start form, is that of today.
@@ -63,7 +64,7 @@ func (r WatchResult) Markdown() string {
 	var b strings.Builder
 	b.WriteString(fmt.Sprintf("### Watch of %s\n\n| | found | do |\n|---|---|---|\n", r.Day))
 	for _, f := range r.Findings {
-		b.WriteString(fmt.Sprintf("| **%s** | %s | %s |\n", f.Kind, strings.ReplaceAll(f.Text, "|", "/"), strings.ReplaceAll(f.Do, "|", "/")))
+		b.WriteString(fmt.Sprintf("| **%s** | %s | %s |\n", f.Kind, text.Markdown(f.Text), text.Markdown(f.Do)))
 	}
 	return b.String()
 }

@@ -14,6 +14,7 @@ import (
 
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 var (
@@ -41,6 +42,9 @@ type Order struct {
 	Facts       schemas.TaskingFacts `json:"facts,omitzero"`
 	Specialists []string             `json:"specialists,omitempty"`
 	Allegations []string             `json:"allegations,omitempty"` // keyed hashes, sorted
+	// Chase is by when it is to be acknowledged, should the order hand it to a team: worked out once, for the digest and for the
+	// tasking. A plan from before has none; the teams tell then.
+	Chase schemas.TaskingDeadlines `json:"chase,omitzero"`
 }
 
 // Command is one thing that is asked of a tasking: exactly one of Order, Request and Chase.
@@ -90,6 +94,8 @@ func Admit(t *schemas.Tasking, key, do string, r schemas.TaskingRequest) error {
 	return nil
 }
 
+// done tells whether the request of a key is among the latest events. One from before them is judged like any other: the state it
+// wanted is there, or it comes too late.
 func done(t *schemas.Tasking, key string) bool {
 	return slices.ContainsFunc(t.Events, func(e schemas.TaskingEvent) bool { return e.Key == key })
 }
@@ -120,15 +126,19 @@ func enter(t *schemas.Tasking, state schemas.TaskingState, at time.Time) {
 	}
 }
 
-// give hands the tasking to a team, which has the whole time to acknowledge it.
-func give(t *schemas.Tasking, team string, state schemas.TaskingState, at time.Time, who *teams.Teams) {
-	enter(t, state, at)
+// give hands the tasking to a team, which has the whole time to acknowledge it: as the order says, or else as the teams do.
+func give(t *schemas.Tasking, team string, state schemas.TaskingState, c Command, who *teams.Teams) {
+	enter(t, state, c.At)
 	t.Team, t.BCU = team, ""
 	if p, ok := who.Find(team); ok {
 		t.BCU = p.BCU
 	}
-	d := who.Deadlines(at)
-	t.Chase, t.Chased = schemas.TaskingDeadlines{Remind: d.Remind, Lead: d.Lead, Desk: d.Desk}, 0
+	t.Chased = 0
+	if c.Order != nil && c.Order.Chase != (schemas.TaskingDeadlines{}) {
+		t.Chase = c.Order.Chase
+		return
+	}
+	t.Chase = schemas.TaskingDeadlines(who.Deadlines(c.At))
 }
 
 // order brings a tasking up to date with an approved night.
@@ -139,7 +149,7 @@ func order(t *schemas.Tasking, c Command, who *teams.Teams) *schemas.Tasking {
 			return nil
 		}
 		t = change(&schemas.Tasking{Reference: o.Reference}, c, schemas.TaskingEvent{Kind: schemas.EventIssued, Team: o.Owner})
-		give(t, o.Owner, schemas.TaskingIssued, c.At, who)
+		give(t, o.Owner, schemas.TaskingIssued, c, who)
 		return know(t, o)
 	}
 	if o.Night.Before(t.Night) && !slices.Contains(c.Revoked, t.Night) {
@@ -167,11 +177,11 @@ func order(t *schemas.Tasking, c Command, who *teams.Teams) *schemas.Tasking {
 		}
 		next := change(t, c, schemas.TaskingEvent{Kind: schemas.EventReopened, Team: team, News: news})
 		next.Outcome = ""
-		give(next, team, schemas.TaskingIssued, c.At, who)
+		give(next, team, schemas.TaskingIssued, c, who)
 		return know(next, o)
 	case !t.Placed && t.Team != o.Owner:
 		next := change(t, c, schemas.TaskingEvent{Kind: schemas.EventTransferred, Team: o.Owner, From: t.Team, News: news})
-		give(next, o.Owner, schemas.TaskingTransferred, c.At, who)
+		give(next, o.Owner, schemas.TaskingTransferred, c, who)
 		return know(next, o)
 	case len(news) > 0:
 		return know(change(t, c, schemas.TaskingEvent{Kind: schemas.EventUpdated, Team: t.Team, News: news}), o)
@@ -222,18 +232,18 @@ func news(t *schemas.Tasking, o *Order) (lines []string) {
 	}
 	was, is := t.Facts, o.Facts
 	add(fresh == 1, "one new allegation")
-	add(fresh > 1, "%d new allegations", fresh)
+	add(fresh > 1, "%s", text.Count(fresh, "new allegation"))
 	// What is known again after it was gone is neither new nor gone.
 	gone := was.Allegations + fresh - is.Allegations
 	add(gone == 1, "one allegation counts no longer: cleared, withdrawn or older than a year")
-	add(gone > 1, "%d allegations count no longer: cleared, withdrawn or older than a year", gone)
-	add(gone < 0, "%d allegations count again", -gone)
+	add(gone > 1, "%s count no longer: cleared, withdrawn or older than a year", text.Count(gone, "allegation"))
+	add(gone < 0, "%s again", text.Count(-gone, "allegation counts", "allegations count"))
 	add(was.Victims != is.Victims, "victims: %d, was %d", is.Victims, was.Victims)
 	add(was.Charged != is.Charged, "allegations charged or convicted: %d, was %d", is.Charged, was.Charged)
 	add(was.Status != is.Status, "the suspect's status: %s, was %s", words(is.Status), words(was.Status))
 	add(!was.AlsoVictim && is.AlsoVictim, "the suspect is also recorded as a victim: look for a counter-allegation")
 	add(was.AlsoVictim && !is.AlsoVictim, "the suspect is no longer recorded as a victim")
-	add(fresh == 0 && gone == 0 && was.HarmDays != is.HarmDays, "an allegation was classified anew: %.1f harm days, was %.1f", is.HarmDays, was.HarmDays)
+	add(fresh == 0 && gone == 0 && was.HarmDays != is.HarmDays, "an allegation was classified anew: %s, was %s", text.CountDays(is.HarmDays, "harm day"), text.Days(was.HarmDays))
 	add(fresh == 0 && gone == 0 && (was.DomesticAbuse != is.DomesticAbuse || was.NonRecent != is.NonRecent || was.Reports != is.Reports),
 		"domestic abuse, dates or report numbers were corrected")
 	for _, b := range is.Boroughs {
@@ -295,7 +305,7 @@ func transfer(t *schemas.Tasking, c Command, who *teams.Teams) (*schemas.Tasking
 		return nil, fmt.Errorf("%w: it is with %s already", ErrWrongState, t.Team)
 	}
 	next := change(t, c, schemas.TaskingEvent{Kind: schemas.EventTransferred, Team: to.Name, From: t.Team})
-	give(next, to.Name, schemas.TaskingTransferred, c.At, who)
+	give(next, to.Name, schemas.TaskingTransferred, c, who)
 	next.Placed = true
 	return next, nil
 }

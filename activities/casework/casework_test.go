@@ -185,7 +185,7 @@ func TestNightsThatChangeSomething(t *testing.T) {
 		{"another borough", func(o *Order) { o.Facts.Boroughs = []string{"Camden", "Hackney"} }, "issued updated", []string{"now also alleged in Camden"}},
 		{"another specialist", func(o *Order) { o.Specialists = []string{"Child"} }, "issued updated",
 			[]string{"added: the specialist team Child", "no longer with the specialist team Domestic abuse"}},
-		{"another offence", func(o *Order) { o.Facts.HarmDays = 19 }, "issued updated", []string{"an allegation was classified anew: 19.0 harm days, was 1825.0"}},
+		{"another offence", func(o *Order) { o.Facts.HarmDays = 19 }, "issued updated", []string{"an allegation was classified anew: 19 harm days, was 1,825"}},
 		{"another owner", func(o *Order) { o.Owner = "Camden" }, "transferred transferred", nil},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {

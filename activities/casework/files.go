@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // Where the taskings are kept: one file a version, and a mark for each that is on the stack.
@@ -17,22 +20,43 @@ const (
 	openFolder  = "taskings/open/"
 )
 
+// A version's file holds the tasking as it stands then and its latest events: its own, and those before it for as long as they fit
+// into tailBytes. So the files of a tasking grow with what happens to it, not with its square, and the last file alone tells
+// everything about most. (Files from before held all events: they are read the same way.)
+const tailBytes = 4 << 10
+
+// latest is how many events Load finds at least, when there are so many.
+const latest = 32
+
 func caseFolder(reference string) string { return casesFolder + reference + "/" }
 
 func versionKey(reference string, version int) string {
 	return fmt.Sprintf("%s%06d.json", caseFolder(reference), version)
 }
 
-// Load returns the tasking of a reference as it stands, nil when there is none.
+// Load returns the tasking of a reference as it stands, with its latest events, at least 32 of them; nil when there is none.
 func Load(ctx context.Context, st *store.Store, reference string) (*schemas.Tasking, error) {
+	return load(ctx, st, reference, latest)
+}
+
+// History is Load with every event there ever was.
+func History(ctx context.Context, st *store.Store, reference string) (*schemas.Tasking, error) {
+	return load(ctx, st, reference, math.MaxInt)
+}
+
+func load(ctx context.Context, st *store.Store, reference string, atLeast int) (*schemas.Tasking, error) {
 	keys, err := st.List(ctx, caseFolder(reference))
 	if err != nil || len(keys) == 0 {
 		return nil, err
 	}
-	return read(ctx, st, keys[len(keys)-1])
+	t, err := read(ctx, st, keys[len(keys)-1])
+	if err != nil {
+		return nil, err
+	}
+	return t, remember(ctx, st, t, atLeast)
 }
 
-// LoadVersion returns the tasking as it was after the event of that number.
+// LoadVersion returns the tasking as it was after the event of that number, which is the last of its events.
 func LoadVersion(ctx context.Context, st *store.Store, reference string, number int) (*schemas.Tasking, error) {
 	return read(ctx, st, versionKey(reference, number))
 }
@@ -43,16 +67,61 @@ func read(ctx context.Context, st *store.Store, key string) (*schemas.Tasking, e
 		return nil, err
 	}
 	t := new(schemas.Tasking)
-	if err := json.Unmarshal(data, t); err != nil || len(t.Events) != t.Version || t.Version == 0 {
+	if err := json.Unmarshal(data, t); err != nil || !complete(t) {
 		return nil, fmt.Errorf("%s: %w", key, store.ErrDamaged)
 	}
 	return t, nil
 }
 
+// complete tells whether the events of a file end with its version and leave none out.
+func complete(t *schemas.Tasking) bool {
+	for i, e := range t.Events {
+		if e.Number != t.Version-len(t.Events)+1+i || e.Number < 1 {
+			return false
+		}
+	}
+	return len(t.Events) > 0
+}
+
+// remember adds earlier events to a tasking, from the files of earlier versions, until there are so many.
+func remember(ctx context.Context, st *store.Store, t *schemas.Tasking, atLeast int) error {
+	parts, n := [][]schemas.TaskingEvent{t.Events}, len(t.Events) // latest first
+	for first := t.Events[0].Number; first > 1 && n < atLeast; {
+		before, err := LoadVersion(ctx, st, t.Reference, first-1)
+		if err != nil {
+			return err
+		}
+		parts, n, first = append(parts, before.Events), n+len(before.Events), before.Events[0].Number
+	}
+	slices.Reverse(parts)
+	t.Events = slices.Concat(parts...)
+	return nil
+}
+
+// tail are the latest events that fit into a file: the last of all, and those before it as long as there is room.
+func tail(events []schemas.TaskingEvent) ([]schemas.TaskingEvent, error) {
+	room := tailBytes
+	for i := len(events) - 1; i >= 0; i-- {
+		data, err := json.Marshal(events[i])
+		if err != nil {
+			return nil, err
+		}
+		if room -= len(data); room < 0 && i < len(events)-1 {
+			return events[i+1:], nil
+		}
+	}
+	return events, nil
+}
+
 // Save writes the next version of a tasking. store.ErrExists means that somebody wrote one since it was
 // loaded: load it again.
 func Save(ctx context.Context, st *store.Store, t *schemas.Tasking) error {
-	data, err := json.Marshal(t)
+	kept := *t
+	var err error
+	if kept.Events, err = tail(t.Events); err != nil {
+		return err
+	}
+	data, err := json.Marshal(kept)
 	if err != nil {
 		return err
 	}
@@ -87,18 +156,35 @@ func Marked(ctx context.Context, st *store.Store) ([]string, error) {
 	return keys, err
 }
 
-// All calls f with every tasking there ever was, by reference.
+// UnreadableError names the taskings whose files are damaged or gone.
+type UnreadableError struct{ References []string }
+
+func (e *UnreadableError) Error() string {
+	return fmt.Sprintf("the files of %s are damaged or gone: %s", text.Count(len(e.References), "tasking"), strings.Join(e.References, ", "))
+}
+
+// All calls f with every tasking there ever was and its whole history, by reference. One that cannot be read keeps nobody from the
+// others: when all have been seen, the error is an *UnreadableError.
 func All(ctx context.Context, st *store.Store, f func(*schemas.Tasking) error) error {
 	keys, err := st.List(ctx, casesFolder)
 	if err != nil {
 		return err
 	}
+	var unreadable []string
 	for i, k := range keys {
 		// The versions of one tasking stand together, the last at their end.
-		if folder := k[:strings.LastIndexByte(k, '/')+1]; i+1 < len(keys) && strings.HasPrefix(keys[i+1], folder) {
+		folder := k[:strings.LastIndexByte(k, '/')+1]
+		if i+1 < len(keys) && strings.HasPrefix(keys[i+1], folder) {
 			continue
 		}
 		t, err := read(ctx, st, k)
+		if err == nil {
+			err = remember(ctx, st, t, math.MaxInt)
+		}
+		if Unreadable(err) {
+			unreadable = append(unreadable, strings.TrimSuffix(strings.TrimPrefix(folder, casesFolder), "/"))
+			continue
+		}
 		if err == nil {
 			err = f(t)
 		}
@@ -106,5 +192,13 @@ func All(ctx context.Context, st *store.Store, f func(*schemas.Tasking) error) e
 			return err
 		}
 	}
+	if len(unreadable) > 0 {
+		return &UnreadableError{unreadable}
+	}
 	return nil
+}
+
+// Unreadable tells whether an error says that the files of one tasking are damaged or gone, which is no fault of any other's.
+func Unreadable(err error) bool {
+	return errors.Is(err, store.ErrDamaged) || errors.Is(err, store.ErrNotFound)
 }

@@ -25,6 +25,22 @@ type Measures struct {
 	// Stack is how many the approved stack holds, Tasked how many of them were ever tasked.
 	Stack  int `json:"stack"`
 	Tasked int `json:"tasked"`
+	Trouble
+	// Unreadable counts the taskings whose files are damaged: they are in none of the other numbers.
+	Unreadable int `json:"unreadable,omitempty"`
+}
+
+// Trouble is what keeps teams from the approved stack, in words for those who run the system. Nobody is named but teams, and taskings by
+// pseudonym.
+type Trouble struct {
+	// Untold are the teams that have not been told of the stack at all.
+	Untold []string `json:"teams_untold,omitempty"`
+	// Unmet are the teams some of whose addresses did not take a message that the others have, and why.
+	Unmet []string `json:"addresses_unmet,omitempty"`
+	// Refused are the other messages of the last two days that nobody took.
+	Refused []string `json:"messages_refused,omitempty"`
+	// LateOrders are the taskings that could not be brought up to date, with their teams, and why.
+	LateOrders []string `json:"late_orders,omitempty"`
 }
 
 // TeamMeasure is how one team stands.

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"harmstack/activities/pseudonym"
+	"harmstack/activities/teams"
 	"harmstack/schemas"
 )
 
@@ -70,13 +71,29 @@ type Message struct {
 	// what was sent under a Key need not be sent again, unless something else was sent since: the sender
 	// then gives it another Key. 32 hex digits; they hold nothing personal. The
 	// Message-ID is made of it.
-	Key         string
-	Date        time.Time
-	To          []*mail.Address
+	Key  string
+	Date time.Time
+	To   []*mail.Address
+	// Done are the addresses of To that need nothing more: they have the message, or will never take it. They stand in its header like
+	// the others.
+	Done        []string
 	Subject     string
 	Text        string
 	HTML        string
 	Attachments []Attachment
+}
+
+// Leave marks those as done that are settled already, and returns the addresses that are left.
+func (m *Message) Leave(settled func(address string) bool) (left []string) {
+	m.Done = nil
+	for _, a := range m.To {
+		if settled(a.Address) {
+			m.Done = append(m.Done, a.Address)
+		} else {
+			left = append(left, a.Address)
+		}
+	}
+	return left
 }
 
 // Attachment is a file that goes with a message.
@@ -121,9 +138,9 @@ func addresses(team string, to []string) ([]*mail.Address, error) {
 	}
 	parsed := make([]*mail.Address, len(to))
 	for i, s := range to {
-		a, err := mail.ParseAddress(s)
+		a, err := teams.ParseAddress(s)
 		if err != nil {
-			return nil, fmt.Errorf("the team %s: address %d of %d cannot be read: write name@host or Name <name@host>", team, i+1, len(to))
+			return nil, fmt.Errorf("the team %s: address %d of %d %w", team, i+1, len(to), err)
 		}
 		parsed[i] = a
 	}

@@ -46,7 +46,7 @@ func newPage(in Input) page {
 	p := page{
 		Team: text.Line(in.Team), Title: "VAWG stack of " + longDate(in.Night.AsOf.Start()),
 		Under:   fmt.Sprintf("Revision %d, approved %s.", in.Night.Revision, dateAndTime(in.Approved)),
-		CSVName: "stack-" + teams.Slug(in.Team) + ".csv", Edition: in.Edition,
+		CSVName: "stack-" + teams.Slug(in.Team) + ".csv", Edition: text.Line(in.Edition),
 	}
 	for _, l := range in.Left {
 		p.Left = append(p.Left, Left{l.Reference, l.Position, text.Line(l.Why)})

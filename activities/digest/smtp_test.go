@@ -26,8 +26,11 @@ type server struct {
 	rcpts      int
 	datas      int
 	from       string
-	to         []string
+	to         []string // asked for
+	accepted   []string // and taken
 	mails      []string
+	utf8       bool // it has SMTPUTF8
+	asked      bool // the last sender asked for it
 }
 
 func (s *server) NewSession(*smtp.Conn) (smtp.Session, error) { return &session{s: s}, nil }
@@ -45,17 +48,20 @@ func (x *session) Auth(string) (sasl.Server, error) {
 }
 func (x *session) Reset()        {}
 func (x *session) Logout() error { return nil }
-func (x *session) Mail(from string, _ *smtp.MailOptions) error {
-	x.s.from, x.s.to = from, nil
+func (x *session) Mail(from string, o *smtp.MailOptions) error {
+	x.s.from, x.s.to, x.s.accepted, x.s.asked = from, nil, nil, o.UTF8
 	return nil
 }
 func (x *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	x.s.rcpts++
 	x.s.to = append(x.s.to, to)
-	if x.s.rcpt == nil {
-		return nil
+	if x.s.rcpt != nil {
+		if err := x.s.rcpt(x.s.rcpts); err != nil {
+			return err
+		}
 	}
-	return x.s.rcpt(x.s.rcpts)
+	x.s.accepted = append(x.s.accepted, to)
+	return nil
 }
 func (x *session) Data(r io.Reader) error {
 	data, err := io.ReadAll(r)
@@ -77,7 +83,7 @@ func start(t *testing.T, s *server, encryption digest.TLS) digest.SMTPConfig {
 	t.Helper()
 	pair, roots := certificate(t)
 	backend := smtp.NewServer(s)
-	backend.Domain, backend.ErrorLog = "mail.example", discard{}
+	backend.Domain, backend.ErrorLog, backend.EnableSMTPUTF8 = "mail.example", discard{}, s.utf8
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -177,6 +183,113 @@ func on(n int, err error) func(int) error {
 	}
 }
 
+// first answers the first n with err and every later one with success.
+func first(n int, err error) func(int) error {
+	return func(i int) error {
+		if i <= n {
+			return err
+		}
+		return nil
+	}
+}
+
+// each answers the n-th with the n-th of errs, and every later one with success.
+func each(errs ...error) func(int) error {
+	return func(i int) error {
+		if i <= len(errs) {
+			return errs[i-1]
+		}
+		return nil
+	}
+}
+
+// One address that the server refuses keeps nobody from the others; the next attempt goes to those that are left, with the same bytes.
+func TestOneOfThree(t *testing.T) {
+	for _, c := range []struct {
+		scenario string
+		code     int
+		forGood  bool
+	}{
+		{"the mailbox does not exist", 550, true},
+		{"the mailbox is full", 452, false},
+		{"greylisting", 451, false},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			s := &server{rcpt: on(2, reply(c.code))}
+			mailer := mailer(t, start(t, s, digest.STARTTLS))
+			in := hackney(t)
+			in.To = []string{"Hackney VAWG <vawg@hackney.example>", "desk@hackney.example", "night@hackney.example"}
+			m := build(t, in)
+			err := mailer.Send(t.Context(), m)
+			var partly *digest.PartialError
+			if !errors.As(err, &partly) || len(partly.Unmet()) != 1 || strings.Contains(err.Error(), "desk@") || strings.Contains(err.Error(), "vawg@") {
+				t.Fatalf("got %v", err)
+			}
+			checkRefused(t, partly.Unmet()["desk@hackney.example"], "recipient 2 of 3", c.code, c.forGood)
+			if got := strings.Join(s.accepted, " "); got != "vawg@hackney.example night@hackney.example" || len(s.mails) != 1 {
+				t.Fatalf("%d messages, to %s", len(s.mails), got)
+			}
+			if left := m.Leave(func(address string) bool { return address != "desk@hackney.example" }); len(left) != 1 || left[0] != "desk@hackney.example" {
+				t.Fatalf("%q are left", left)
+			}
+			if err := mailer.Send(t.Context(), m); err != nil || strings.Join(s.accepted, " ") != "desk@hackney.example" {
+				t.Errorf("the second attempt: %v, to %s", err, s.accepted)
+			}
+			if len(s.mails) != 2 || s.mails[0] != s.mails[1] {
+				t.Error("the second is not the bytes of the first")
+			}
+		})
+	}
+}
+
+// A host beyond ASCII goes out in punycode, in the envelope and in the header. A name beyond ASCII goes to servers that have SMTPUTF8;
+// at others its owner is refused, and the others get a message that names everybody it is for.
+func TestBeyondASCII(t *testing.T) {
+	for _, c := range []struct {
+		scenario      string
+		to            []string
+		utf8          bool
+		accepted, sum string // the header's To
+		asks          bool   // for SMTPUTF8
+		refused       string // what becomes of the names beyond ASCII
+	}{
+		{"the host alone", []string{"VAWG <a@bexley-münchen.example>"}, false, "a@xn--bexley-mnchen-3ob.example", `"VAWG" <a@xn--bexley-mnchen-3ob.example>`, false, ""},
+		{"the host alone, at a server that could more", []string{"a@MÜNCHEN.example"}, true, "a@xn--mnchen-3ya.example", "<a@xn--mnchen-3ya.example>", false, ""},
+		{"the name, without SMTPUTF8", []string{"müller@bexley.example", "b@bexley.example"}, false, "b@bexley.example", "<b@bexley.example>", false, "müller@bexley.example"},
+		{"the name, with SMTPUTF8", []string{"müller@bexley-münchen.example", "b@bexley.example"}, true, "müller@xn--bexley-mnchen-3ob.example b@bexley.example",
+			"<müller@xn--bexley-mnchen-3ob.example>,\r\n <b@bexley.example>", true, ""},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			s := &server{utf8: c.utf8}
+			in := hackney(t)
+			in.To = c.to
+			err := mailer(t, start(t, s, digest.STARTTLS)).Send(t.Context(), build(t, in))
+			var partly *digest.PartialError
+			if errors.As(err, &partly) != (c.refused != "") || c.refused == "" && err != nil {
+				t.Fatal(err)
+			}
+			if c.refused != "" {
+				var no *digest.SendError
+				if why := partly.Unmet()[c.refused]; !errors.As(why, &no) || !no.Permanent || !strings.Contains(why.Error(), "recipient 1 of 2: the server takes no letters beyond ASCII") {
+					t.Error(why)
+				}
+			}
+			if got := strings.Join(s.accepted, " "); got != c.accepted || s.asked != c.asks {
+				t.Errorf("to %s, SMTPUTF8 %v", got, s.asked)
+			}
+			if len(s.mails) != 1 || !strings.Contains(s.mails[0], "\r\nTo: "+c.sum+"\r\n") {
+				t.Errorf("%d messages, the first begins %.200q", len(s.mails), strings.Join(s.mails, ""))
+			}
+		})
+	}
+	t.Run("nobody is left", func(t *testing.T) {
+		s := &server{}
+		in := hackney(t)
+		in.To = []string{"müller@bexley.example"}
+		checkRefused(t, mailer(t, start(t, s, digest.NoTLS)).Send(t.Context(), build(t, in)), "recipient 1 of 1", 0, true)
+	})
+}
+
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
 		scenario string
@@ -187,8 +300,10 @@ func TestRefusals(t *testing.T) {
 		forGood  bool
 		retry    bool // a second attempt gets through
 	}{
-		{"greylisting", server{rcpt: on(1, reply(451))}, nil, "recipient 1 of 2", 451, false, true},
-		{"an unknown mailbox", server{rcpt: on(2, reply(550))}, nil, "recipient 2 of 2", 550, true, true},
+		{"nobody is taken for now", server{rcpt: first(2, reply(451))}, nil, "recipient 1 of 2", 451, false, true},
+		{"nobody is known", server{rcpt: first(2, reply(550))}, nil, "recipient 1 of 2", 550, true, true},
+		{"one is unknown, the other not taken for now", server{rcpt: each(reply(550), reply(451))}, nil, "recipient 2 of 2", 451, false, true},
+		{"the server closes after the first", server{rcpt: on(2, reply(421))}, nil, "recipient 2 of 2", 421, false, true},
 		{"the content is refused", server{data: on(1, reply(554))}, nil, "message", 554, true, true},
 		{"the disk is full", server{data: on(1, reply(452))}, nil, "message", 452, false, true},
 		{"a wrong password", server{}, func(c *digest.SMTPConfig) { c.Password = "wrong" }, "connect", 535, true, false},

@@ -7,10 +7,13 @@ package failure
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"syscall"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
+	"gocloud.dev/gcerrors"
 
 	"harmstack/activities/digest"
 	"harmstack/activities/extract"
@@ -48,6 +51,7 @@ const (
 	FutureNight          = "FutureNight"          // the date of the night is later than yesterday in London
 	NotRecorded          = "NotRecorded"          // a decision could not be recorded in time
 	DeliveryRefused      = "DeliveryRefused"      // the other side refuses the message for good
+	NotYet               = "NotYet"               // the other side asked to be left alone for now; it is tried again
 	OtherTeam            = "OtherTeam"            // the tasking is another team's
 	WrongState           = "WrongState"           // the tasking is in no state for that; somebody else may have come first
 	NoSuchTasking        = "NoSuchTasking"        // nobody has that pseudonym
@@ -56,6 +60,14 @@ const (
 // Permanent makes a failure that is not retried. Its text is the error's, which holds nothing personal.
 func Permanent(kind string, err error, details ...any) error {
 	return temporal.NewNonRetryableApplicationError(err.Error(), kind, nil, details...)
+}
+
+// Later makes a failure that is retried once so much time has passed; with 0, by the activity's own pace, it is err itself.
+func Later(err error, wait time.Duration) error {
+	if wait <= 0 {
+		return err
+	}
+	return temporal.NewApplicationErrorWithOptions(err.Error(), NotYet, temporal.ApplicationErrorOptions{NextRetryDelay: wait})
 }
 
 // Is tells whether err is, or was caused by, a failure of that type.
@@ -67,10 +79,9 @@ func Is(err error, kind string) bool {
 // Waiting is Of for an act that a person waits for: a store that has no room, or may not be written to, is told at once
 // as NotRecorded. The same act succeeds when that is mended.
 func Waiting(err error) error {
-	for _, is := range []error{store.ErrFull, fs.ErrPermission, syscall.EROFS} {
-		if errors.Is(err, is) {
-			return Permanent(NotRecorded, err)
-		}
+	if errors.Is(err, store.ErrFull) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) ||
+		gcerrors.Code(err) == gcerrors.PermissionDenied {
+		return Permanent(NotRecorded, fmt.Errorf("it could not be recorded, give the same again when that is mended: %w", err))
 	}
 	return Of(err)
 }
@@ -100,6 +111,7 @@ func Of(err error) error {
 		{tabular.ErrDamaged, DamagedArtifact},
 		{source.ErrDeclaration, BadRequest},
 		{postgres.ErrRefused, SourceRefused},
+		{extract.ErrTooLarge, BadRequest},
 		{extract.ErrRowsMismatch, CountsDoNotReconcile},
 		{extract.ErrDamaged, DamagedArtifact},
 		{scoring.ErrOverflow, BadRequest},

@@ -16,6 +16,7 @@ import (
 	"harmstack/activities/ordered"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // Base is the last snapshot of a source that was read and kept whole: what the next night's changes are laid over. It
@@ -151,7 +152,7 @@ func (b *Base) part(ctx context.Context, st *store.Store, part schemas.ArtifactR
 		return false, err
 	}
 	if f.Rows() != part.Rows {
-		return false, fmt.Errorf("%s holds %d rows, %d were written", part.URI, f.Rows(), part.Rows)
+		return false, fmt.Errorf("%s holds %s, %s written", part.URI, text.Count(f.Rows(), "row"), text.Count(part.Rows, "was", "were"))
 	}
 	for r, err := range ordered.Records(ctx, f) {
 		if err != nil {

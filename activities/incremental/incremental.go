@@ -8,7 +8,6 @@ package incremental
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 	"maps"
@@ -22,6 +21,7 @@ import (
 	"harmstack/activities/ordered"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 	"harmstack/schemas/yamlfile"
 )
 
@@ -201,7 +201,7 @@ func (n Night) merge(ctx context.Context, db Database, base *Base, out io.Writer
 	case err != nil:
 		return sum, 0, nil, "", err
 	case sum.Rows != rows:
-		return sum, 0, nil, fmt.Sprintf("the count differs, by %d rows", rows-sum.Rows), nil
+		return sum, 0, nil, "the count differs, by " + text.Count(max(rows-sum.Rows, sum.Rows-rows), "row"), nil
 	case sum.Stamps != stamps:
 		return sum, 0, nil, "the rows' versions differ", nil
 	}

@@ -7,10 +7,13 @@ package ledger
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"harmstack/activities/store"
@@ -42,51 +45,194 @@ type Entry struct {
 	State   string    `json:"state"`
 	Ended   time.Time `json:"ended,omitzero"` // when it was sent or refused
 	Why     string    `json:"why,omitempty"`  // it was refused
+	// Recipients are the addresses of a message that was sent, in their order. A channel without addresses has none.
+	Recipients []Recipient `json:"recipients,omitempty"`
 }
 
-// One file a message in each folder that fits it; the last of them counts.
+// Waiting is the state of an address that has not taken the message yet, and may.
+const Waiting = "waiting"
+
+// Recipient is one address of a message and what became of it there.
+type Recipient struct {
+	// Address is a hash of the message's id and the address: it knows the address again, wherever it stands in the list of its team
+	// then, and names it to nobody.
+	Address string `json:"address"`
+	State   string `json:"state"`         // Sent, Refused or Waiting
+	Why     string `json:"why,omitempty"` // it was refused, or waits: names the address by its place in the list
+}
+
+// Count is how many addresses are in a state.
+func (e Entry) Count(state string) (n int) {
+	for _, r := range e.Recipients {
+		if r.State == state {
+			n++
+		}
+	}
+	return n
+}
+
+// Is tells whether the message is in a state, or one of its addresses.
+func (e Entry) Is(state string) bool { return e.State == state || e.Count(state) > 0 }
+
+// Reasons say why the message, or some of its addresses, did not get through; empty when all is well.
+func (e Entry) Reasons() string {
+	reasons := []string{e.Why}
+	for _, r := range e.Recipients {
+		reasons = append(reasons, r.Why)
+	}
+	return strings.Join(slices.Compact(slices.DeleteFunc(reasons, func(s string) bool { return s == "" })), "; ")
+}
+
+// One file a message in each folder that fits it; the last of them counts. What was sent, but not to all addresses, stands in the last
+// one by the day on which it was begun.
 const (
 	begunFolder   = "deliveries/1-begun/"
 	refusedFolder = "deliveries/2-refused/"
 	sentFolder    = "deliveries/3-sent/"
+	partlyFolder  = "deliveries/4-partly/"
 )
+
+func partlyKey(e Entry) string {
+	return partlyFolder + e.Begun.UTC().Format(time.DateOnly) + "/" + e.ID + ".json"
+}
 
 // notedFolder marks the sent messages that the audit log tells of.
 const notedFolder = "deliveries/noted/"
 
-// Deliver sends a message unless the ledger says that it was sent; sent is false then. Of two attempts at
-// once both may send: it is the same message, under the same id. Which of send's errors are final, refused
-// tells; after such a one the message may be tried again when the cause is mended.
-func Deliver(ctx context.Context, st *store.Store, e Entry, now func() time.Time, send func() error, refused func(error) bool) (sent bool, err error) {
-	name := e.ID + ".json"
-	if _, err := st.Size(ctx, sentFolder+name); !errors.Is(err, store.ErrNotFound) {
-		return false, err
-	}
-	e.State, e.Begun = Begun, now()
-	if err := create(ctx, st, begunFolder+name, e); err != nil {
-		return false, err
-	}
-	if sendErr := send(); sendErr != nil {
-		if refused(sendErr) {
-			e.State, e.Ended, e.Why = Refused, now(), sendErr.Error()
-			data, err := json.Marshal(e)
-			return false, errors.Join(sendErr, err, st.Replace(ctx, refusedFolder+name, data))
-		}
-		return false, sendErr
-	}
-	e.State, e.Ended = Sent, now()
-	return true, create(ctx, st, sentFolder+name, e)
+// Delivery is what one call of Deliver did.
+type Delivery struct {
+	Sent  bool  // the message was handed over, to all its addresses or some
+	Entry Entry // as it stands now
 }
 
-// Note has a sent message noted elsewhere, and marks it: once that is done, it is not done again.
-func Note(ctx context.Context, st *store.Store, id string, note func() error) error {
-	if _, err := st.Size(ctx, notedFolder+id); !errors.Is(err, store.ErrNotFound) {
+// Deliver sends a message unless the ledger says that it was sent. Of two attempts at
+// once both may send: it is the same message, under the same id. Which of send's errors are final, refused
+// tells; after such a one the message may be tried again when the cause is mended.
+//
+// send returns the addresses that it tried, if the channel has any; those that are settled it leaves out: they have the message, or
+// will never take it. An error with a method Unmet() map[string]error says that the other addresses took it. While some may still take it,
+// Deliver can be called again for them.
+func Deliver(ctx context.Context, st *store.Store, e Entry, now func() time.Time, send func(settled func(address string) bool) ([]string, error), refused func(error) bool) (Delivery, error) {
+	name := e.ID + ".json"
+	sent, err := Find(ctx, st, e.ID)
+	if err != nil {
+		return Delivery{}, err
+	}
+	if sent != nil && sent.Count(Waiting) == 0 {
+		return Delivery{Entry: *sent}, nil
+	}
+	if sent == nil {
+		e.State, e.Begun = Begun, now()
+		if err := create(ctx, st, begunFolder+name, e); err != nil {
+			return Delivery{}, err
+		}
+	} else {
+		e = *sent
+	}
+	addresses, sendErr := send(e.settled)
+	unmet := map[string]error{}
+	if partly, ok := errors.AsType[interface {
+		error
+		Unmet() map[string]error
+	}](sendErr); ok {
+		unmet, sendErr = partly.Unmet(), nil
+	}
+	switch {
+	case sendErr == nil:
+	case sent != nil: // the addresses that are left: each as if alone
+		for _, a := range addresses {
+			unmet[a] = sendErr
+		}
+	case refused(sendErr):
+		e.State, e.Ended, e.Why = Refused, now(), sendErr.Error()
+		data, err := json.Marshal(e)
+		return Delivery{}, errors.Join(sendErr, err, st.Replace(ctx, refusedFolder+name, data))
+	default:
+		return Delivery{}, sendErr
+	}
+	e.settle(addresses, unmet, refused)
+	if sent == nil {
+		e.State, e.Ended = Sent, now()
+	}
+	if sent != nil || len(unmet) > 0 {
+		data, err := json.Marshal(e)
+		if err == nil {
+			err = st.Replace(ctx, partlyKey(e), data)
+		}
+		if err != nil {
+			return Delivery{}, err
+		}
+	}
+	return Delivery{Sent: len(unmet) < max(1, len(addresses)), Entry: e}, create(ctx, st, sentFolder+name, e)
+}
+
+// Find returns a message that was sent, to all its addresses or some, as it stands; nil when it was not.
+func Find(ctx context.Context, st *store.Store, id string) (*Entry, error) {
+	e, err := load(ctx, st, sentFolder+id+".json")
+	if e == nil || e.Count(Sent) == len(e.Recipients) {
+		return e, err
+	}
+	if newer, err := load(ctx, st, partlyKey(*e)); err != nil || newer != nil {
+		return newer, err
+	}
+	return e, nil
+}
+
+// load reads one entry, nil when there is none.
+func load(ctx context.Context, st *store.Store, key string) (*Entry, error) {
+	data, err := st.Read(ctx, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	e := new(Entry)
+	if err := json.Unmarshal(data, e); err != nil {
+		return nil, fmt.Errorf("%s: %w", key, store.ErrDamaged)
+	}
+	return e, nil
+}
+
+// settled tells whether nothing more is to be done for an address.
+func (e Entry) settled(address string) bool {
+	return slices.ContainsFunc(e.Recipients, func(r Recipient) bool { return r.Address == hidden(e.ID, address) && r.State != Waiting })
+}
+
+// settle notes what became of the addresses that were tried. One that waited and was not tried is no address of the team any more.
+func (e *Entry) settle(addresses []string, unmet map[string]error, refused func(error) bool) {
+	e.Recipients = slices.DeleteFunc(slices.Clone(e.Recipients), func(r Recipient) bool { return r.State == Waiting })
+	for _, a := range addresses {
+		r := Recipient{Address: hidden(e.ID, a), State: Sent}
+		if why := unmet[a]; why != nil {
+			r.State, r.Why = Waiting, why.Error()
+			if refused(why) {
+				r.State = Refused
+			}
+		}
+		e.Recipients = append(e.Recipients, r)
+	}
+}
+
+func hidden(id, address string) string {
+	sum := sha256.Sum256([]byte(id + " " + address))
+	return hex.EncodeToString(sum[:16])
+}
+
+// Note has a sent message noted elsewhere, and marks it: once that is done, it is not done again, unless further addresses have taken
+// the message since. to says how many of them have, when it is not all: " (2 of 3 addresses)".
+func Note(ctx context.Context, st *store.Store, e Entry, note func(to string) error) error {
+	mark, to := notedFolder+e.ID, ""
+	if n := e.Count(Sent); n < len(e.Recipients) {
+		mark, to = fmt.Sprintf("%s-%d", mark, n), fmt.Sprintf(" (%d of %d addresses)", n, len(e.Recipients))
+	}
+	if _, err := st.Size(ctx, mark); !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if err := note(); err != nil {
+	if err := note(to); err != nil {
 		return err
 	}
-	if err := st.CreateOnly(ctx, notedFolder+id, nil); !errors.Is(err, store.ErrExists) {
+	if err := st.CreateOnly(ctx, mark, nil); !errors.Is(err, store.ErrExists) {
 		return err
 	}
 	return nil
@@ -106,21 +252,16 @@ func create(ctx context.Context, st *store.Store, key string, e Entry) error {
 // Read returns every entry, in the order in which they were begun.
 func Read(ctx context.Context, st *store.Store) ([]Entry, error) {
 	by := map[string]Entry{}
-	for _, folder := range []string{begunFolder, refusedFolder, sentFolder} {
-		keys, err := st.List(ctx, folder)
+	for _, folder := range []string{begunFolder, refusedFolder, sentFolder, partlyFolder} {
+		entries, err := list(ctx, st, folder)
 		if err != nil {
 			return nil, err
 		}
-		for _, key := range keys {
-			data, err := st.Read(ctx, key)
-			if err != nil {
-				return nil, err
-			}
-			var e Entry
-			if err := json.Unmarshal(data, &e); err != nil {
-				return nil, fmt.Errorf("%s: %w", key, store.ErrDamaged)
-			}
+		for _, e := range entries {
 			if first, ok := by[e.ID]; ok {
+				if folder == partlyFolder && first.State != Sent {
+					continue // its sender died before it could note that it was sent, and sends it again
+				}
 				e.Begun = first.Begun
 			}
 			by[e.ID] = e
@@ -131,6 +272,56 @@ func Read(ctx context.Context, st *store.Store) ([]Entry, error) {
 		entries = append(entries, e)
 	}
 	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Or(a.Begun.Compare(b.Begun), cmp.Compare(a.ID, b.ID)) })
+	return entries, nil
+}
+
+// list reads the entries of a folder.
+func list(ctx context.Context, st *store.Store, folder string) (entries []Entry, err error) {
+	keys, err := st.List(ctx, folder)
+	for _, key := range keys {
+		e, err := load(ctx, st, key)
+		if err != nil {
+			return nil, err
+		}
+		if e != nil {
+			entries = append(entries, *e)
+		}
+	}
+	return entries, err
+}
+
+// Partly returns the messages begun since a day that were sent and that some of their addresses still have not.
+func Partly(ctx context.Context, st *store.Store, since, now time.Time) (entries []Entry, err error) {
+	for day := since.UTC().Truncate(24 * time.Hour); !day.After(now); day = day.AddDate(0, 0, 1) {
+		found, err := list(ctx, st, partlyFolder+day.Format(time.DateOnly)+"/")
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range found {
+			if e.Count(Waiting)+e.Count(Refused) > 0 {
+				entries = append(entries, e)
+			}
+		}
+	}
+	return entries, nil
+}
+
+// Refusals returns the messages that were refused since an instant and not sent.
+func Refusals(ctx context.Context, st *store.Store, since time.Time) (entries []Entry, err error) {
+	found, err := list(ctx, st, refusedFolder)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range found {
+		if e.State != Refused || e.Ended.Before(since) {
+			continue
+		}
+		if _, err := st.Size(ctx, sentFolder+e.ID+".json"); errors.Is(err, store.ErrNotFound) {
+			entries = append(entries, e)
+		} else if err != nil {
+			return nil, err
+		}
+	}
 	return entries, nil
 }
 

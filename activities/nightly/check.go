@@ -13,6 +13,7 @@ import (
 	"harmstack/activities/scoring"
 	"harmstack/activities/spill"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // CheckParams names the night's extract.
@@ -34,7 +35,7 @@ func (r *CheckResult) refs() []*schemas.ArtifactRef { return []*schemas.Artifact
 
 // Done is the line of the stage table.
 func (r CheckResult) Done() (int64, string) {
-	return r.RowsRead, fmt.Sprintf("%d quarantined", r.Quarantine.Rows)
+	return r.RowsRead, text.Number(r.Quarantine.Rows) + " quarantined"
 }
 
 // Check reads every byte of the parts, compares hashes and counts with what was written, applies the
@@ -63,11 +64,11 @@ func (a *Activities) Check(ctx context.Context, p CheckParams) (CheckResult, err
 		r.RowsRead = counts.RowsRead
 		switch {
 		case r.RowsRead != ExtractResult{Parts: p.Parts}.Rows():
-			return r, failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf("%d of %d rows were read", r.RowsRead, ExtractResult{Parts: p.Parts}.Rows()))
+			return r, failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf("%s of %s read", text.Number(r.RowsRead), text.Count(ExtractResult{Parts: p.Parts}.Rows(), "row was", "rows were")))
 		case r.RowsRead == 0:
 			return r, failure.Permanent(failure.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
 		case counts.Quarantined() == r.RowsRead:
-			return r, failure.Permanent(failure.AllQuarantined, fmt.Errorf("none of the %d rows can be read: the commonest fault is %q", r.RowsRead, commonest(counts.QuarantineReasons)))
+			return r, failure.Permanent(failure.AllQuarantined, fmt.Errorf("none of %s can be read: the commonest fault is %q", text.Count(r.RowsRead, "row"), commonest(counts.QuarantineReasons)))
 		}
 		r.Quarantine, err = a.Store.Write(ctx, p.Night.Path()+"/"+schemas.QuarantineFile, schemas.QuarantineSchema, bad.Write)
 		return r, err

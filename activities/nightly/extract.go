@@ -13,6 +13,7 @@ import (
 	"harmstack/activities/failure"
 	"harmstack/activities/source"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // ExtractParams says where the night's rows come from.
@@ -30,7 +31,7 @@ type ExtractResult struct {
 	Source       schemas.ArtifactRef   `json:"source"`
 	Parts        []schemas.ArtifactRef `json:"parts"`
 	ExtraColumns int                   `json:"extra_columns"`
-	// Unreadable counts values of a source of text that were not what their column holds, by column.
+	// Unreadable counts values that were not what their column holds, by column.
 	Unreadable map[string]int64 `json:"unreadable,omitempty"`
 	// Reading says how a source that can tell what changed was read.
 	Reading *schemas.Reading `json:"reading,omitempty"`
@@ -66,9 +67,12 @@ const (
 
 // Done is the line of the stage table.
 func (r ExtractResult) Done() (int64, string) {
-	note := fmt.Sprintf("%d parts", len(r.Parts))
+	note := text.Count(len(r.Parts), "part")
 	if r.ExtraColumns > 0 {
-		note += fmt.Sprintf(", %d columns beyond the contract dropped", r.ExtraColumns)
+		note += ", " + text.Count(r.ExtraColumns, "column") + " beyond the contract dropped"
+	}
+	if r.Form != nil && len(r.Form.Near) > 0 {
+		note += "; " + schemas.NearNote(r.Form.Near)
 	}
 	if r.Reading != nil {
 		note += ", " + r.Reading.String()
@@ -101,7 +105,7 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 		if f.Rows() == 0 {
 			return r, failure.Permanent(failure.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
 		}
-		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: f.Forms()}
+		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: f.Forms(), Near: f.NearColumns()}
 		before, err := a.drift(ctx, r.Form, f.ExtraColumns(), p.AcceptDrift)
 		if err != nil {
 			return r, err
@@ -119,7 +123,7 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 		r.ExtraColumns, r.Unreadable, r.Reading = f.ExtraColumns(), f.Unreadable, f.Reading
 		if r.Rows() != f.Rows() {
 			return r, failure.Permanent(failure.CountsDoNotReconcile,
-				fmt.Errorf("the extract's footer promises %d rows, %d were read", f.Rows(), r.Rows()))
+				fmt.Errorf("the extract's footer promises %s, %s read", text.Count(f.Rows(), "row"), text.Count(r.Rows(), "was", "were")))
 		}
 		a.share(ctx, before, r.Parts)
 		t.doubt = len(t.inputs) > 0 && t.inputs[0].SHA256 != r.Source.SHA256 // the file was replaced meanwhile
@@ -130,7 +134,7 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 		return r, err
 	}
 	if r.Reused != nil { // under another name, or after a night of another form, it may have drifted
-		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: r.Form.Columns}
+		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: r.Form.Columns, Near: r.Form.Near}
 		if _, err := a.drift(ctx, r.Form, r.ExtraColumns, p.AcceptDrift); err != nil {
 			return r, failure.Of(err)
 		}
@@ -204,7 +208,7 @@ func (a *Activities) withPart(ctx context.Context, part schemas.ArtifactRef, do 
 	}
 	if f.Rows() != part.Rows {
 		return failure.Permanent(failure.CountsDoNotReconcile,
-			fmt.Errorf("%s holds %d rows, %d were written", part.URI, f.Rows(), part.Rows))
+			fmt.Errorf("%s holds %s, %s written", part.URI, text.Count(f.Rows(), "row"), text.Count(part.Rows, "was", "were")))
 	}
 	return do(f)
 }

@@ -11,6 +11,7 @@ import (
 	"harmstack/activities/ranking"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // read yields the rows of one artefact, some thousands at a time, and makes sure that it holds as many
@@ -30,7 +31,7 @@ func read[T any](ctx context.Context, st *store.Store, ref schemas.ArtifactRef, 
 		return yield(batch)
 	})
 	if err == nil && rows != ref.Rows {
-		err = failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf("%s holds %d rows, %d were written", ref.URI, rows, ref.Rows))
+		err = failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf("%s holds %s, %s written", ref.URI, text.Count(rows, "row"), text.Count(ref.Rows, "was", "were")))
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"harmstack/activities/publish"
 	"harmstack/activities/report"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // PublishParams is everything the stages before have left.
@@ -43,7 +44,7 @@ func (r *PublishResult) refs() []*schemas.ArtifactRef {
 
 // Done is the line of the stage table.
 func (r PublishResult) Done() (int64, string) {
-	note := fmt.Sprintf("%d entered, %d left, %d moved, %d stayed", r.Changes.Entered, r.Changes.Left, r.Changes.Moved, r.Changes.Stayed)
+	note := fmt.Sprintf("%s entered, %s left, %s moved, %s stayed", text.Number(r.Changes.Entered), text.Number(r.Changes.Left), text.Number(r.Changes.Moved), text.Number(r.Changes.Stayed))
 	if r.Superseded {
 		note += "; superseded at once by a newer night"
 	}

@@ -12,6 +12,7 @@ import (
 	"harmstack/activities/ranking"
 	"harmstack/activities/scoring"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // RankParams names the scored suspects.
@@ -38,7 +39,7 @@ func (r *RankResult) refs() []*schemas.ArtifactRef {
 
 // Done is the line of the stage table.
 func (r RankResult) Done() (int64, string) {
-	return r.Ranking.Rows, fmt.Sprintf("%d on the stack", r.Stack.Rows)
+	return r.Ranking.Rows, text.Number(r.Stack.Rows) + " on the stack"
 }
 
 // Rank merges the shards into one order and writes ranking.parquet, stack.parquet, stack.csv and
@@ -79,7 +80,7 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 			return r, err
 		}
 		if n := (ScoreResult{Shards: p.Shards}).Suspects(); r.Ranking.Rows != n {
-			return r, failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf("%d suspects were scored, %d are ranked", n, r.Ranking.Rows))
+			return r, failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf("%s scored, %s ranked", text.Count(n, "suspect was", "suspects were"), text.Count(r.Ranking.Rows, "is", "are")))
 		}
 		r.Cut = stack.Cut
 		if r.Stack, err = write(schemas.StackFile, schemas.RankingSchema, rowsOf(stack.Rows)); err != nil {

@@ -15,6 +15,7 @@ import (
 	"harmstack/activities/scoring"
 	"harmstack/activities/spill"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // ScoreParams names the rows and the model.
@@ -72,7 +73,7 @@ func (r ScoreResult) Suspects() (n int64) {
 
 // Done is the line of the stage table.
 func (r ScoreResult) Done() (int64, string) {
-	return r.RowsRead, fmt.Sprintf("%d rows scored, %d suspects", r.Dispositions[schemas.Scored], r.Suspects())
+	return r.RowsRead, text.Count(r.Dispositions[schemas.Scored], "row") + " scored, " + text.Count(r.Suspects(), "suspect")
 }
 
 // Score accounts for every row, scores every suspect, and writes the suspects for the rank stage.
@@ -153,10 +154,11 @@ func (r ScoreResult) reconcile(p ScoreParams, suspects int64) error {
 	switch {
 	case r.RowsRead != promised || r.Dispositions.Sum() != promised:
 		return failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf(
-			"the extract holds %d rows, %d were read and %d are accounted for", promised, r.RowsRead, r.Dispositions.Sum()))
+			"the extract holds %s, %s read and %s accounted for", text.Count(promised, "row"),
+			text.Count(r.RowsRead, "was", "were"), text.Count(r.Dispositions.Sum(), "is", "are")))
 	case r.Dispositions[schemas.Quarantined] != p.Quarantined:
 		return failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf(
-			"the check quarantined %d rows, the scoring %d", p.Quarantined, r.Dispositions[schemas.Quarantined]))
+			"the check quarantined %s, the scoring %s", text.Count(p.Quarantined, "row"), text.Number(r.Dispositions[schemas.Quarantined])))
 	case suspects == 0:
 		return failure.Permanent(failure.NobodyToRank, errors.New("nobody can be ranked: the dispositions say why no row was scored"))
 	}

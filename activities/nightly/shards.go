@@ -15,6 +15,7 @@ import (
 	"harmstack/activities/failure"
 	"harmstack/activities/scoring"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // A large night is scored by many workers at once: Scatter reads some of the parts and sorts their rows
@@ -264,7 +265,8 @@ func Combine(p ScoreParams, scattered []ScatterResult, settled []SettleResult, s
 	}
 	if shipped != received || passed != taken {
 		return r, failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf(
-			"%d rows were sorted by allegation and %d were settled, %d were sorted by suspect and %d were scored", shipped, received, passed, taken))
+			"%s sorted by allegation and %s settled, %s sorted by suspect and %s scored", text.Count(shipped, "row was", "rows were"),
+			text.Count(received, "was", "were"), text.Count(passed, "was", "were"), text.Count(taken, "was", "were")))
 	}
 	return r, r.reconcile(p, r.Suspects())
 }

@@ -11,10 +11,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"harmstack/activities/audit"
+	"harmstack/activities/casework"
 	"harmstack/activities/digest"
 	"harmstack/activities/failure"
 	"harmstack/activities/heartbeat"
@@ -22,8 +24,10 @@ import (
 	"harmstack/activities/publish"
 	"harmstack/activities/quality"
 	"harmstack/activities/store"
+	"harmstack/activities/tasking"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // Activities look into the store and send messages.
@@ -52,6 +56,11 @@ const (
 	KindCurrentOld      = "current_old"
 	KindScheduleMissing = "schedule_missing"
 	KindSchedulePaused  = "schedule_paused"
+	KindTeamUntold      = "team_untold"
+	KindTeamsUnknown    = "teams_unknown"
+	KindAddressUnmet    = "address_unmet"
+	KindMessageRefused  = "message_refused"
+	KindOrdersLate      = "orders_late"
 )
 
 // Finding is one thing that is not as it should be.
@@ -67,9 +76,9 @@ type Finding struct {
 
 // SourceLate is the finding that a source did not come in time.
 func SourceLate(asOf schemas.Date, until time.Time, why string) Finding {
-	return Finding{KindSourceLate, asOf, until.UTC(),
-		fmt.Sprintf("The night of %s has no source: by %s, %s.", asOf, until.In(schemas.London).Format("15:04 on 2 January 2006"), why),
-		fmt.Sprintf("Have the export mended, then start the night by hand: starter run --as-of %s takes what is there, with --wait it waits again.", asOf)}
+	return Finding{Kind: KindSourceLate, About: asOf, At: until.UTC(),
+		Text: fmt.Sprintf("The night of %s has no source: by %s, %s.", asOf, until.In(schemas.London).Format("15:04 on 2 January 2006"), why),
+		Do:   fmt.Sprintf("Have the export mended, then start the night by hand: starter run --as-of %s takes what is there, with --wait it waits again.", asOf)}
 }
 
 // NightFailed is the finding that a night ended without a stack.
@@ -88,7 +97,17 @@ type InspectResult struct {
 	Findings []Finding `json:"findings"`
 }
 
-// Inspect looks whether the night before a day is published, how long nobody has decided, and how old the approved stack is.
+// TeamsUntold is the finding that teams have not been told that the stack of a date is approved, or is not any more.
+func TeamsUntold(asOf schemas.Date, at time.Time, teams []string) Finding {
+	names := enumerate(slices.Sorted(slices.Values(teams)))
+	return Finding{Kind: KindTeamUntold, About: asOf, At: at.UTC(),
+		Text: fmt.Sprintf("Not told yet of the decision on the stack of %s: %s.", asOf, names),
+		Do: "Tell them by telephone. Look in the web UI why: the workflows borough-" + asOf.String() + "-…; starter tasking deliveries --state refused lists what a mail server " +
+			"refused. When it is mended, reset those workflows; those that still run try again by themselves."}
+}
+
+// Inspect looks whether the night before a day is published, how long nobody has decided, how old the approved stack is, and whether
+// the teams have been told of it.
 func (a *Activities) Inspect(ctx context.Context, p InspectParams) (r InspectResult, err error) {
 	_, stop := heartbeat.Start(ctx)
 	defer stop()
@@ -108,13 +127,58 @@ func (a *Activities) Inspect(ctx context.Context, p InspectParams) (r InspectRes
 		}
 	}
 	r.Findings = inspect(p.Day, nights, current, known, a.Watch)
-	return r, nil
+	last, err := publish.LastRecord(ctx, a.Store)
+	if err != nil || last == nil {
+		return r, failure.Of(err)
+	}
+	about := last.Manifest.AsOf
+	if revoked := last.Revocation(); revoked != nil {
+		about = revoked.Manifest.AsOf
+	}
+	trouble, err := tasking.Trouble(ctx, a.Store, now())
+	if casework.Unreadable(err) { // which must not hide what else was found
+		r.Findings = append(r.Findings, Finding{Kind: KindTeamsUnknown, About: about, At: p.Day.Start().UTC(),
+			Text: fmt.Sprintf("Whether the teams were told of the decision on the stack of %s cannot be read: %v.", about, err),
+			Do:   "Mend that file from a copy of the store; starter tasking deliveries lists what was sent."})
+		return r, nil
+	}
+	r.Findings = append(r.Findings, troubled(p.Day, about, trouble)...)
+	return r, failure.Of(err)
+}
+
+// troubled are the findings about the teams of an approved stack.
+func troubled(day, asOf schemas.Date, t casework.Trouble) (findings []Finding) {
+	at := day.Start().UTC()
+	if len(t.Untold) > 0 {
+		findings = append(findings, TeamsUntold(asOf, at, t.Untold))
+	}
+	add := func(kind string, list []string, text, do string) {
+		if len(list) > 0 {
+			findings = append(findings, Finding{Kind: kind, About: asOf, At: at, Text: text + enumerate(list) + ".", Do: do})
+		}
+	}
+	add(KindAddressUnmet, t.Unmet, "Some addresses of teams did not take a message that the others of the team have: ",
+		"Have the mailboxes mended, or the addresses in the teams' file; starter teams lists them in this order.")
+	add(KindMessageRefused, t.Refused, "Nobody took these messages: ",
+		"Tell them by telephone, and have the address or the webhook in the teams' file mended: starter tasking deliveries --state refused.")
+	add(KindOrdersLate, t.LateOrders, "Taskings that could not be brought up to date with the approved stack: ",
+		"They are tried again for three days. Mend what the reason names, then starter tasking resume carries them out at once.")
+	return findings
+}
+
+// enumerate names the first of a list and how many more there are.
+func enumerate(list []string) string {
+	const most = 40
+	if n := len(list) - most; n > 0 {
+		return strings.Join(list[:most], ", ") + fmt.Sprintf(" and %d more", n)
+	}
+	return strings.Join(list, ", ")
 }
 
 func inspect(day schemas.Date, nights []publish.Night, current *schemas.Current, known *Scheduling, limits quality.Watch) []Finding {
 	findings := []Finding{}
 	add := func(kind string, about schemas.Date, text, do string) {
-		findings = append(findings, Finding{kind, about, day.Start().UTC(), text, do})
+		findings = append(findings, Finding{Kind: kind, About: about, At: day.Start().UTC(), Text: text, Do: do})
 	}
 	last := day.AddDays(-1)
 	var newest schemas.Date
@@ -149,15 +213,15 @@ func inspect(day schemas.Date, nights []publish.Night, current *schemas.Current,
 		add(KindSchedulePaused, last, "The nightly schedule is paused: nights begin only by hand.", "starter schedule show tells why; starter schedule pause --off goes on.")
 	}
 	if pending != nil && day.DaysSince(pending.ID.AsOf) > limits.PendingDays {
-		add(KindDecisionPending, pending.ID.AsOf, fmt.Sprintf("Nobody has decided on the night of %s, revision %d, %d days after its date.", pending.ID.AsOf, pending.ID.Revision, day.DaysSince(pending.ID.AsOf)),
+		add(KindDecisionPending, pending.ID.AsOf, fmt.Sprintf("Nobody has decided on the night of %s, revision %d, %s after its date.", pending.ID.AsOf, pending.ID.Revision, text.Count(day.DaysSince(pending.ID.AsOf), "day")),
 			fmt.Sprintf("An officer looks at it and approves or holds it: starter stack --as-of %s.", pending.ID.AsOf))
 	}
 	switch {
 	case current != nil && day.DaysSince(current.Manifest.AsOf) > limits.CurrentDays:
-		add(KindCurrentOld, current.Manifest.AsOf, fmt.Sprintf("The approved stack is of %s, %d days old: the teams work from it still.", current.Manifest.AsOf, day.DaysSince(current.Manifest.AsOf)),
+		add(KindCurrentOld, current.Manifest.AsOf, fmt.Sprintf("The approved stack is of %s, %s old: the teams work from it still.", current.Manifest.AsOf, text.Count(day.DaysSince(current.Manifest.AsOf), "day")),
 			"An officer approves a newer night: starter status lists them.")
 	case current == nil && len(nights) > 0 && day.DaysSince(nights[0].ID.AsOf) > limits.CurrentDays:
-		add(KindCurrentOld, nights[0].ID.AsOf, fmt.Sprintf("No stack is approved, %d days after the first night, of %s.", day.DaysSince(nights[0].ID.AsOf), nights[0].ID.AsOf),
+		add(KindCurrentOld, nights[0].ID.AsOf, fmt.Sprintf("No stack is approved, %s after the first night, of %s.", text.Count(day.DaysSince(nights[0].ID.AsOf), "day"), nights[0].ID.AsOf),
 			"An officer approves a night: starter status lists them.")
 	}
 	return findings
@@ -180,20 +244,31 @@ func (a *Activities) alert(ctx context.Context, f Finding) error {
 	if err != nil {
 		return fmt.Errorf("the teams' file: %w", err)
 	}
-	to := who.Operations()
+	party := who.Operations()
 	day := schemas.LondonDate(f.At)
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %s", f.Kind, f.About, day))
+	which := fmt.Sprintf("%s %s %s", f.Kind, f.About, day)
+	if f.Kind == KindTeamUntold {
+		which += f.Text // which teams: those of the morning must not hide one of the afternoon
+	}
+	sum := sha256.Sum256([]byte(which))
 	id := hex.EncodeToString(sum[:16])
-	m, err := digest.Alert{Key: id, At: f.At, To: to.Mail, Title: title(f), Text: f.Text, Do: f.Do}.Build()
+	m, err := digest.Alert{Key: id, At: f.At, To: party.Mail, Title: title(f), Text: f.Text, Do: f.Do}.Build()
 	if err != nil {
 		return failure.Permanent(failure.DeliveryRefused, err)
 	}
-	entry := ledger.Entry{ID: id, Channel: ledger.Mail, Team: to.Name, Kind: f.Kind, Subject: "night of " + f.About.String()}
-	sent, err := ledger.Deliver(ctx, a.Store, entry, now, func() error { return a.Mailer.Send(ctx, m) }, refused)
-	if err != nil || !sent {
+	entry := ledger.Entry{ID: id, Channel: ledger.Mail, Team: party.Name, Kind: f.Kind, Subject: "night of " + f.About.String()}
+	d, err := ledger.Deliver(ctx, a.Store, entry, now, digest.Hand(ctx, a.Mailer, m), refused)
+	if err != nil {
 		return err
 	}
-	return audit.Append(ctx, a.Store, audit.Entry{At: now(), Who: publish.System, Did: fmt.Sprintf("sent the alert %s %s to %s", f.Kind, id, to.Name), On: entry.Subject, Why: f.Text})
+	// Also when it was sent before, by an attempt that died and left no word in the log.
+	err = ledger.Note(ctx, a.Store, d.Entry, func(to string) error {
+		return audit.Append(ctx, a.Store, audit.Entry{At: now(), Who: publish.System, Did: fmt.Sprintf("sent the alert %s %s to %s", f.Kind, id, party.Name) + to, On: entry.Subject, Why: f.Text})
+	})
+	if n := d.Entry.Count(ledger.Waiting); err == nil && n > 0 {
+		return fmt.Errorf("%d of %s of %s not reached by the alert yet: %s", n, text.Count(len(d.Entry.Recipients), "address", "addresses"), party.Name, d.Entry.Reasons())
+	}
+	return err
 }
 
 func title(f Finding) string {
@@ -205,6 +280,11 @@ func title(f Finding) string {
 		KindCurrentOld:      "the approved stack is old",
 		KindScheduleMissing: "there is no schedule",
 		KindSchedulePaused:  "the schedule is paused",
+		KindTeamUntold:      "teams have not been told",
+		KindTeamsUnknown:    "nobody can tell whether the teams were told",
+		KindAddressUnmet:    "an address takes no mail",
+		KindMessageRefused:  "a message was refused",
+		KindOrdersLate:      "taskings are not up to date",
 	}[f.Kind] + ", " + f.About.String()
 }
 

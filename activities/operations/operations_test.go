@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"harmstack/activities/audit"
+	"harmstack/activities/casework"
 	"harmstack/activities/digest"
 	"harmstack/activities/ledger"
 	"harmstack/activities/publish"
@@ -117,5 +118,69 @@ func TestAlert(t *testing.T) {
 	}
 	if log, err := audit.Read(t.Context(), st); err != nil || len(log) != 3 || !strings.HasPrefix(log[0].Did, fmt.Sprintf("sent the alert source_late %s to Operations", entries[0].ID)) {
 		t.Errorf("%v, %+v", err, log)
+	}
+}
+
+// A sender that dies after the mail server took the alert, and before the log was written, leaves it to the next attempt to write the log.
+func TestAlertIsLoggedWhateverDies(t *testing.T) {
+	dir := t.TempDir()
+	st, err := store.Open(t.Context(), filepath.Join(dir, "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	mailer, err := digest.NewOutbox(filepath.Join(dir, "outbox"), "harmstack@example.police.uk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := Activities{Store: st, Mailer: mailer, Teams: func() (*teams.Teams, error) { return teams.Parse(teams.Example(), os.Getenv, reference.Default()) }}
+	f := SourceLate(schemas.MustDate("2026-06-30"), time.Date(2026, 7, 1, 8, 0, 0, 0, time.UTC), "there is no file")
+	if err := a.alert(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	// What it did last, undone: that is what the death leaves.
+	for _, folder := range []string{"audit/", "deliveries/noted/"} {
+		keys, err := st.List(t.Context(), folder)
+		if err != nil || len(keys) != 1 {
+			t.Fatalf("%s: %q, %v", folder, keys, err)
+		}
+		if err := st.Delete(t.Context(), keys[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := a.alert(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log, err := audit.Read(t.Context(), st)
+	if err != nil || len(log) != 1 || !strings.HasPrefix(log[0].Did, "sent the alert source_late ") {
+		t.Errorf("%+v, %v", log, err)
+	}
+	if mails, err := os.ReadDir(filepath.Join(dir, "outbox")); err != nil || len(mails) != 1 {
+		t.Errorf("%d mails, %v", len(mails), err)
+	}
+}
+
+// Each trouble of the teams is one finding with something to do, and none leaves nothing. Two of the same kind and day that name other
+// teams are two messages.
+func TestTroubled(t *testing.T) {
+	asOf := day.AddDays(-1)
+	if got := troubled(day, asOf, casework.Trouble{}); len(got) != 0 {
+		t.Errorf("%+v", got)
+	}
+	got := troubled(day, asOf, casework.Trouble{Untold: []string{"Hackney", "Barnet"}, Unmet: []string{"Camden (recipient 2 of 3)"}, Refused: []string{"reminded to Brent (550)"},
+		LateOrders: []string{"k7qd of Bexley (damaged)"}})
+	want := []string{"team_untold: Not told yet of the decision on the stack of 2026-07-09: Barnet, Hackney.",
+		"address_unmet: Some addresses of teams did not take a message that the others of the team have: Camden (recipient 2 of 3).",
+		"message_refused: Nobody took these messages: reminded to Brent (550).",
+		"orders_late: Taskings that could not be brought up to date with the approved stack: k7qd of Bexley (damaged)."}
+	if len(got) != len(want) {
+		t.Fatalf("%+v", got)
+	}
+	for i, f := range got {
+		if f.Kind+": "+f.Text != want[i] || f.Do == "" || f.About != asOf || title(f) == ", "+asOf.String() {
+			t.Errorf("%+v", f)
+		}
 	}
 }

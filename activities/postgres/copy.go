@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"github.com/jackc/pgx/v5"
+
+	"harmstack/schemas/text"
 )
 
 // copy gives the rows of one statement, record by record: as many fields as the query has columns, blank where one is
@@ -38,7 +40,7 @@ func (s *Snapshot) copy(ctx context.Context, conn *pgx.Conn, sel Selection, from
 		return d.rows, explain(ctx, "read", err)
 	}
 	if !d.ended || tag.RowsAffected() != d.rows {
-		return d.rows, fmt.Errorf("PostgreSQL, read: the result broke off after %d rows", d.rows)
+		return d.rows, fmt.Errorf("PostgreSQL, read: the result broke off after %s", text.Count(d.rows, "row"))
 	}
 	return d.rows, nil
 }

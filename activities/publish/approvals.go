@@ -10,6 +10,7 @@ import (
 
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // An approval becomes effective by its record, approvals/<number>.json: numbered from 1 without a gap,
@@ -31,7 +32,7 @@ func lastApproval(ctx context.Context, st *store.Store) (*schemas.Current, []byt
 	}
 	key := approvalKey(len(keys))
 	if keys[len(keys)-1] != key {
-		return nil, nil, fmt.Errorf("%s: %w: there are %d records, the last is %s", approvalsFolder, store.ErrDamaged, len(keys), keys[len(keys)-1])
+		return nil, nil, fmt.Errorf("%s: %w: there %s, the last is %s", approvalsFolder, store.ErrDamaged, text.Noun(len(keys), "is ", "are ")+text.Count(len(keys), "record"), keys[len(keys)-1])
 	}
 	data, err := st.Read(ctx, key)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // ErrSealed says that the night was published already, with another content. What is published never
@@ -40,7 +41,7 @@ func Encode(m schemas.Manifest) ([]byte, error) {
 		return nil, fmt.Errorf("the manifest of night %s lacks its date or its revision", m.NightID)
 	}
 	if sum := m.Dispositions.Sum(); sum != m.RowsRead {
-		return nil, fmt.Errorf("night %s: %d rows were read but %d are accounted for: the night is not published", m.NightID, m.RowsRead, sum)
+		return nil, fmt.Errorf("night %s: %s read but %s accounted for: the night is not published", m.NightID, text.Count(m.RowsRead, "row was", "rows were"), text.Count(sum, "is", "are"))
 	}
 	if m.Suspects < 1 {
 		return nil, fmt.Errorf("night %s: nobody can be ranked: see the dispositions for why no row was scored", m.NightID)
@@ -68,7 +69,7 @@ func Publish(ctx context.Context, st *store.Store, m schemas.Manifest) (schemas.
 			return ref, fmt.Errorf("night %s, output %s: %w", m.NightID, o.URI, err)
 		}
 		if size != o.Bytes {
-			return ref, fmt.Errorf("night %s, output %s: %w: it has %d bytes, not %d", m.NightID, o.URI, store.ErrDamaged, size, o.Bytes)
+			return ref, fmt.Errorf("night %s, output %s: %w: it has %s, not %s", m.NightID, o.URI, store.ErrDamaged, text.Count(size, "byte"), text.Number(o.Bytes))
 		}
 	}
 	err = st.CreateOnly(ctx, ref.URI, data)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 	"harmstack/schemas/yamlfile"
 )
 
@@ -165,11 +166,11 @@ type check struct {
 var checks = []check{
 	{"rows_fell", true, func(n Night, limit float64) (string, bool, bool) {
 		usual, ok := n.median(func(m schemas.Manifest) float64 { return float64(m.RowsRead) })
-		return fmt.Sprintf("%d rows, usually %.0f", n.Manifest.RowsRead, usual), float64(n.Manifest.RowsRead) < limit*usual, ok
+		return fmt.Sprintf("%s, usually %s", text.Count(n.Manifest.RowsRead, "row"), text.Number(whole(usual))), float64(n.Manifest.RowsRead) < limit*usual, ok
 	}},
 	{"rows_rose", false, func(n Night, limit float64) (string, bool, bool) {
 		usual, ok := n.median(func(m schemas.Manifest) float64 { return float64(m.RowsRead) })
-		return fmt.Sprintf("%d rows, usually %.0f", n.Manifest.RowsRead, usual), float64(n.Manifest.RowsRead) > limit*usual, ok
+		return fmt.Sprintf("%s, usually %s", text.Count(n.Manifest.RowsRead, "row"), text.Number(whole(usual))), float64(n.Manifest.RowsRead) > limit*usual, ok
 	}},
 	{"stale_days", false, func(n Night, limit float64) (string, bool, bool) {
 		p := n.Manifest.Profile
@@ -177,7 +178,7 @@ var checks = []check{
 			return "there is no report up to the night's date", false, false
 		}
 		days := n.Manifest.AsOf.DaysSince(p.NewestReport)
-		return fmt.Sprintf("the newest report is of %s, %d days before", p.NewestReport, days), float64(days) > limit, true
+		return fmt.Sprintf("the newest report is of %s, %s before", p.NewestReport, text.Count(days, "day")), float64(days) > limit, true
 	}},
 	{"staler_hours", false, func(n Night, limit float64) (string, bool, bool) {
 		usual, ok := n.median(hoursStale)
@@ -224,7 +225,7 @@ var checks = []check{
 			usual, known := n.median(rows)
 			if now := rows(n.Manifest); known && usual >= 20 && now/usual < least {
 				least, ok = now/usual, true
-				worst = fmt.Sprintf("%s: %.0f rows, usually %.0f", b, now, usual)
+				worst = fmt.Sprintf("%s: %s, usually %s", b, text.Count(whole(now), "row"), text.Number(whole(usual)))
 			}
 		}
 		return worst, least < limit, ok
@@ -239,7 +240,7 @@ var checks = []check{
 			values := n.Manifest.RowsRead - n.Manifest.Profile.Nulls[c.Column] + n.Manifest.Facts.Unreadable[c.Column]
 			if now := share(c.Values, values); now > most {
 				most = now
-				worst = fmt.Sprintf("%s: %d of %d values, %s", c.Column, c.Values, values, percent(now))
+				worst = fmt.Sprintf("%s: %s of %s, %s", c.Column, text.Number(c.Values), text.Count(values, "value"), percent(now))
 			}
 		}
 		if worst == "" {
@@ -293,7 +294,7 @@ var checks = []check{
 			return "no stack was approved before", false, false
 		}
 		now := share(c.Entered, int64(len(n.Stack)))
-		return fmt.Sprintf("%d of %d entered, %s", c.Entered, len(n.Stack), percent(now)), now > limit, true
+		return fmt.Sprintf("%s of %s entered, %s", text.Number(c.Entered), text.Number(len(n.Stack)), percent(now)), now > limit, true
 	}},
 	{"borough_share", true, func(n Night, limit float64) (string, bool, bool) {
 		owns := map[string]int64{}
@@ -345,7 +346,7 @@ func (n Night) rate(d schemas.Disposition) func(schemas.Manifest) float64 {
 // part judges a share of the rows read.
 func (n Night) part(rows int64, limit float64) (string, bool, bool) {
 	now := share(rows, n.Manifest.RowsRead)
-	return fmt.Sprintf("%d rows, %s", rows, percent(now)), now > limit, true
+	return fmt.Sprintf("%s, %s", text.Count(rows, "row"), percent(now)), now > limit, true
 }
 
 // median is that of a figure over the nights before; a night that does not know it is left out.
@@ -369,6 +370,9 @@ func share(part, of int64) float64 {
 	}
 	return float64(part) / float64(of)
 }
+
+// whole is a count that was worked out as a figure.
+func whole(f float64) int64 { return int64(math.Round(f)) }
 
 func percent(share float64) string { return strconv.FormatFloat(100*share, 'f', 1, 64) + " %" }
 

@@ -33,15 +33,15 @@ func TestChecks(t *testing.T) {
 	}{
 		{"as usual", func(*Night) {}, "", ""},
 		{"the first night", func(n *Night) { n.Before = nil }, "", ""},
-		{"half the rows", func(n *Night) { n.Manifest.RowsRead = 499 }, "rows_fell nulls_rose not_vawg_rose disposition_drift", "499 rows, usually 1000"},
+		{"half the rows", func(n *Night) { n.Manifest.RowsRead = 499 }, "rows_fell nulls_rose not_vawg_rose disposition_drift", "499 rows, usually 1,000"},
 		{"just half", func(n *Night) { n.Manifest.RowsRead = 500 }, "nulls_rose not_vawg_rose disposition_drift", ""},
-		{"twice the rows and one", func(n *Night) { n.Manifest.RowsRead = 2001 }, "rows_rose disposition_drift", "2001 rows, usually 1000"},
+		{"twice the rows and one", func(n *Night) { n.Manifest.RowsRead = 2001 }, "rows_rose disposition_drift", "2,001 rows, usually 1,000"},
 		{"a late export", func(n *Night) { n.Manifest.Profile.NewestReport = n.Manifest.AsOf.AddDays(-4) }, "stale_days", "the newest report is of 2026-06-01, 4 days before"},
 		{"three days late", func(n *Night) { n.Manifest.Profile.NewestReport = n.Manifest.AsOf.AddDays(-3) }, "", ""},
 		{"a column that lost its values", func(n *Night) { n.Manifest.Profile.Nulls["borough"] = 51 }, "nulls_rose", "borough: 5.1 % null, usually 0.0 %"},
 		{"a value that cannot be read", func(n *Night) {
 			n.Manifest.Facts.Unreadable, n.Manifest.Profile.Nulls["suspect_age"] = map[string]int64{"suspect_age": 1}, 1
-		}, "unreadable", "suspect_age: 1 of 1000 values, 0.1 %"},
+		}, "unreadable", "suspect_age: 1 of 1,000 values, 0.1 %"},
 		{"half of the few values of a column", func(n *Night) {
 			n.Manifest.Facts.Unreadable = map[string]int64{"suspect_age": 1, "victim_age": 5}
 			n.Manifest.Profile.Nulls = map[string]int64{"victim_id": 100, "suspect_age": 1, "victim_age": 995}
@@ -51,7 +51,7 @@ func TestChecks(t *testing.T) {
 				n.Before[i].Profile = &p
 			}
 		}, "unreadable", "victim_age: 5 of 10 values, 50.0 %"},
-		{"ages that nobody has", func(n *Night) { n.Manifest.Facts.OutOfRange = map[string]int64{"victim_age": 1000} }, "unreadable", "victim_age: 1000 of 1000 values, 100.0 %"},
+		{"ages that nobody has", func(n *Night) { n.Manifest.Facts.OutOfRange = map[string]int64{"victim_age": 1000} }, "unreadable", "victim_age: 1,000 of 1,000 values, 100.0 %"},
 		{"a wrong clock", func(n *Night) { n.Manifest.Profile.AheadOfClock = 2 }, "ahead_of_clock", "2 rows, 0.2 %"},
 		{"rows that cannot be read", func(n *Night) { n.Manifest.Dispositions[schemas.Quarantined] = 51 }, "quarantined", "51 rows, 5.1 %"},
 		{"rows that come twice", func(n *Night) {

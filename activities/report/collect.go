@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // CentralDesk stands for the owner of suspects that no borough owns.
@@ -131,7 +132,7 @@ func (c *Collector) Add(rows []schemas.Ranked) error {
 func (c *Collector) Distribution() (Distribution, error) {
 	d := c.d
 	if d.Suspects != c.suspects || d.Suspects == 0 {
-		return Distribution{}, fmt.Errorf("ranking: it holds %d suspects, it should hold %d: run the night again", d.Suspects, c.suspects)
+		return Distribution{}, fmt.Errorf("ranking: it holds %s, it should hold %s: run the night again", text.Count(d.Suspects, "suspect"), text.Number(c.suspects))
 	}
 	d.NewestAge = c.asOf.DaysSince(schemas.LondonDate(time.UnixMicro(c.newest)))
 	for _, o := range c.owners {

@@ -10,7 +10,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -23,6 +22,7 @@ import (
 	"harmstack/activities/publish"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // Rules say for how many days after its date a night is kept; 0: for ever.
@@ -137,7 +137,7 @@ func Dispose(ctx context.Context, st *store.Store, rules Rules, now time.Time, d
 					continue
 				}
 			}
-			g, err := n.dispose(ctx, st, step.record, fmt.Sprintf("%s for %d days", step.what, step.days), keys, now, dryRun)
+			g, err := n.dispose(ctx, st, step.record, step.what+" for "+text.Count(step.days, "day"), keys, now, dryRun)
 			if err != nil {
 				return gone, err
 			}
@@ -271,7 +271,7 @@ func (n *night) dispose(ctx context.Context, st *store.Store, record, rule strin
 		return g, err
 	}
 	// A process that dies before the last file is gone is in the log twice rather than not at all.
-	err := audit.Append(ctx, st, audit.Entry{At: now.UTC(), Who: publish.System, Did: fmt.Sprintf("disposed of %d files", len(keys)), On: "night " + n.id.String(), Why: rule})
+	err := audit.Append(ctx, st, audit.Entry{At: now.UTC(), Who: publish.System, Did: "disposed of " + text.Count(len(keys), "file"), On: "night " + n.id.String(), Why: rule})
 	if err != nil {
 		return g, err
 	}

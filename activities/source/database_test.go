@@ -89,7 +89,7 @@ func TestDatabaseDeclarations(t *testing.T) {
 		"SELECT *, updated_at AS u FROM offences":                               "",
 		"SELECT allegation_id FROM offences":                                    "column report_id: expected, found none",
 		"SELECT *, updated_at AS u, reported_at::date AS r FROM offences":       "columns.reported_at must come from one column",
-		"SELECT *, updated_at AS u, updated_at AS allegation_id FROM offences ": `column "allegation_id" is there twice`,
+		"SELECT *, updated_at AS u, updated_at AS allegation_id FROM offences ": `column allegation_id is there twice`,
 	} {
 		yaml := fmt.Sprintf("postgres:\n  url: %q\n  query: %q\nincremental: {full: sunday}\n", server.URL, query)
 		columns := []string{}

@@ -20,6 +20,7 @@ import (
 
 	"harmstack/activities/extract"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // ErrUnsettled is returned for an extract that somebody is still writing: what is read of it is not to be taken for
@@ -252,7 +253,7 @@ func (p *place) fetch(ctx context.Context, o object, temp string) (f *os.File, s
 	hash := sha256.New()
 	n, err := io.Copy(io.MultiWriter(f, hash), &cancelled{ctx, r})
 	if err == nil && n != o.size {
-		err = fmt.Errorf("%w: it had %d bytes, %d were read", ErrUnsettled, o.size, n)
+		err = fmt.Errorf("%w: it had %s, %s read", ErrUnsettled, text.Count(o.size, "byte"), text.Count(n, "was", "were"))
 	}
 	if err == nil {
 		_, err = f.Seek(0, io.SeekStart)

@@ -22,6 +22,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/tabular"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 	"harmstack/schemas/yamlfile"
 )
 
@@ -97,7 +98,7 @@ func find(name string) (d Declared, err error) {
 type Options struct {
 	Temp     string           // folder of temporary files; empty: the system's
 	Progress func(rows int64) // is told the rows of text read so far
-	// Threads and Memory are for rows that must be sorted; 0: one a processor, and 128 MiB.
+	// Threads and Memory are for rows that must be sorted; 0: one a processor, and 128 MiB. Memory bounds the pages of Parquet too.
 	Threads int
 	Memory  int64
 	// AsOf is the night's date, from which a declared window is counted; zero: yesterday.
@@ -169,11 +170,15 @@ func Check(ctx context.Context, name string) (found string, err error) {
 		return "", err
 	}
 	defer b.close()
+	if err := b.snapshot.MayRead(ctx); err != nil {
+		return "", err
+	}
 	how := ""
 	if d.Incremental != nil {
 		how = "; only what changed is read, and all of it on " + d.Incremental.Full.String()
 	}
-	return fmt.Sprintf("the columns follow the contract, %d more are not read%s", b.extra, how) + d.doubt(), nil
+	more := text.Count(b.extra, "more is", "more are")
+	return fmt.Sprintf("the columns follow the contract, %s not read%s%s", more, how, nearNote(b.near)) + d.doubt(), nil
 }
 
 // doubt is what of the mapping may read less than is meant.

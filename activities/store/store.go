@@ -31,6 +31,7 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 var (
@@ -131,7 +132,7 @@ func (s *Store) Write(ctx context.Context, key, schema string, write func(io.Wri
 	if err != nil {
 		err = s.explain("look at", key, err)
 	} else if stored.Size != ref.Bytes {
-		err = fmt.Errorf("%w: %d bytes were written, %d are stored", ErrDamaged, ref.Bytes, stored.Size)
+		err = fmt.Errorf("%w: %s written, %s stored", ErrDamaged, text.Count(ref.Bytes, "byte was", "bytes were"), text.Count(stored.Size, "is", "are"))
 	} else if s.tellsMD5() && len(stored.MD5) > 0 && !bytes.Equal(stored.MD5, check.Sum(nil)) {
 		err = fmt.Errorf("%w: other bytes are stored than were written", ErrDamaged)
 	}

@@ -20,6 +20,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // DeliverParams names the approved stack and the team that is to be told.
@@ -27,6 +28,8 @@ type DeliverParams struct {
 	Manifest schemas.ManifestRef `json:"manifest,omitzero"`
 	Revoked  schemas.NightID     `json:"revoked,omitzero"` // as in PlanParams
 	Team     string              `json:"team"`
+	// Late asks for those addresses alone that did not take the digest yet: as long as one of them waits, the activity fails.
+	Late bool `json:"late,omitempty"`
 }
 
 // What became of a team's digest.
@@ -36,14 +39,22 @@ const (
 	Outdated  = "outdated"  // another stack is current by now; its own digest tells the team
 )
 
+// digestKind is the kind of the ledger's entries of digests.
+const digestKind = "digest"
+
 // DeliverResult is what became of one team's digest.
 type DeliverResult struct {
 	Outcome  string `json:"outcome"`
 	Suspects int    `json:"suspects"`
+	// LateAddresses of the team have not taken the digest yet, and RefusedAddresses never will; the others have it.
+	LateAddresses    int `json:"late_addresses,omitempty"`
+	RefusedAddresses int `json:"refused_addresses,omitempty"`
+	// LateOrders of the team could not be carried out yet.
+	LateOrders int `json:"late_orders,omitempty"`
 }
 
-// receipt is taskings/told/<team>/<number>.json: what the approval, or the revocation, of that number told the team. It is
-// written once, after the sending. Before approvals had numbers it was <as_of>/r<n>.json.
+// receipt is taskings/told/<team>/<number>.json: what the approval, or the revocation, of that number told the team, or that it had nothing
+// else to tell than the one before. It is written once, after the sending. Before approvals had numbers it was <as_of>/r<n>.json.
 type receipt struct {
 	Manifest schemas.ManifestRef `json:"manifest"`
 	Team     string              `json:"team"`
@@ -51,6 +62,10 @@ type receipt struct {
 	// Content is the digest's own key, Message the one it was sent under.
 	Content string `json:"content"`
 	Message string `json:"message"`
+}
+
+func receiptKey(number int, team string) string {
+	return fmt.Sprintf("%s%06d.json", toldFolder(team), number)
 }
 
 func toldFolder(team string) string { return "taskings/told/" + teams.Slug(team) + "/" }
@@ -86,7 +101,7 @@ func readReceipt(ctx context.Context, st *store.Store, key string) (*receipt, er
 	}
 	r := new(receipt)
 	if err := json.Unmarshal(data, r); err != nil {
-		return nil, failure.Permanent(failure.DamagedArtifact, fmt.Errorf("%s cannot be read", key))
+		return nil, fmt.Errorf("%s: %w", key, store.ErrDamaged)
 	}
 	return r, nil
 }
@@ -114,35 +129,65 @@ func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult
 		return result, err
 	}
 	content := message.Key
-	if last != nil && last.Manifest.AsOf == n.approved.Manifest.AsOf {
-		// A revision that goes back to what an earlier one said is news to those who were told otherwise in
-		// between.
-		if last.Content == content {
-			return result, nil
+	same := last != nil && last.Manifest.AsOf == n.approved.Manifest.AsOf
+	told := receipt{Manifest: n.approved.Manifest, Team: p.Team, Suspects: suspects, Content: content}
+	switch {
+	case same && last.Content == content && p.Late:
+		message.Key = last.Message
+	case same && last.Content == content:
+		sent, err := ledger.Find(ctx, a.Store, last.Message)
+		if err != nil {
+			return result, err
 		}
-		// A content that is sent a second time is another message: mail systems drop one whose id they know.
+		if sent != nil {
+			result.count(*sent)
+		}
+		told.Message = last.Message
+		return result, a.receipt(ctx, n.number, told)
+	case p.Late:
+		return result, nil // the team was told something else, or nothing: whoever sees to that tells all its addresses
+	case same:
+		// A content that is sent a second time is another message: mail systems drop one whose id they know. A revision that goes back to
+		// what an earlier one said is news to those who were told otherwise in between.
 		sum := sha256.Sum256([]byte(last.Message + content))
 		message.Key = hex.EncodeToString(sum[:len(content)/2])
 	}
-	entry := ledger.Entry{ID: message.Key, Channel: ledger.Mail, Team: p.Team, Kind: "digest", Subject: "night " + p.Manifest.NightID.String()}
+	entry := ledger.Entry{ID: message.Key, Channel: ledger.Mail, Team: p.Team, Kind: digestKind, Subject: "night " + p.Manifest.NightID.String()}
 	why := "night " + p.Manifest.NightID.String() + " was approved"
 	if n.revoked != nil {
 		entry.Subject = "night " + p.Revoked.String()
 		why = "the approval of night " + p.Revoked.String() + " was taken back"
 	}
-	if _, err := a.deliver(ctx, entry, why, func() error { return a.Mailer.Send(ctx, message) }); err != nil {
-		return DeliverResult{}, err
-	}
-	data, err := json.Marshal(receipt{n.approved.Manifest, p.Team, suspects, content, message.Key})
+	delivery, err := a.deliver(ctx, entry, why, digest.Hand(ctx, a.Mailer, message))
 	if err != nil {
 		return DeliverResult{}, err
 	}
-	key := fmt.Sprintf("%s%06d.json", toldFolder(p.Team), n.number)
-	if err := a.Store.CreateOnly(ctx, key, data); err != nil && !errors.Is(err, store.ErrExists) {
-		return DeliverResult{}, err
+	result.count(delivery.Entry)
+	if p.Late {
+		if result.LateAddresses > 0 {
+			err = fmt.Errorf("%d of %s of %s not reached by the digest yet: %s", result.LateAddresses, text.Count(len(delivery.Entry.Recipients), "address", "addresses"), p.Team, delivery.Entry.Reasons())
+		}
+		return result, err
 	}
-	result.Outcome = Sent
-	return result, nil
+	result.Outcome, told.Message = Sent, message.Key
+	return result, a.receipt(ctx, n.number, told)
+}
+
+// receipt notes what the record of that number told a team, once.
+func (a *Activities) receipt(ctx context.Context, number int, r receipt) error {
+	data, err := json.Marshal(r)
+	if err == nil {
+		err = a.Store.CreateOnly(ctx, receiptKey(number, r.Team), data)
+	}
+	if errors.Is(err, store.ErrExists) {
+		return nil
+	}
+	return err
+}
+
+// count takes over what became of the addresses.
+func (r *DeliverResult) count(e ledger.Entry) {
+	r.LateAddresses, r.RefusedAddresses = e.Count(ledger.Waiting), e.Count(ledger.Refused)
 }
 
 // message is a team's digest with its packs.
@@ -172,8 +217,8 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 			previous[*c.Position] = c.Previous
 		}
 	}
-	d := digest.Input{Night: n.manifest.NightID, Edition: n.manifest.Edition.Name, Approved: n.approved.At, Team: party.Name, To: party.Mail, Left: plan.Left, Cut: n.manifest.Cut,
-		Pseudonym: a.Pseudonym, Revoked: n.revoked}
+	d := digest.Input{Night: n.manifest.NightID, Edition: n.manifest.Edition.Name, Approved: n.approved.At, Team: party.Name, To: party.Mail, Left: plan.Left,
+		Cut: n.manifest.Cut, Pseudonym: a.Pseudonym, Revoked: n.revoked}
 	for _, s := range plan.Suspects {
 		d.Suspects = append(d.Suspects, digest.Suspect{Ranked: n.row(s.Position), Previous: previous[s.Position], Arrival: s.Arrival, With: s.With, State: s.State, News: s.News})
 	}

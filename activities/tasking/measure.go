@@ -2,6 +2,7 @@ package tasking
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -12,7 +13,7 @@ import (
 	"harmstack/schemas"
 )
 
-// Measure counts all taskings as they stand, beside the approved stack.
+// Measure counts all taskings as they stand, beside the approved stack, and says what keeps teams from it.
 func Measure(ctx context.Context, st *store.Store, now time.Time) (casework.Measures, error) {
 	current, err := publish.LoadCurrent(ctx, st)
 	if err != nil {
@@ -24,10 +25,19 @@ func Measure(ctx context.Context, st *store.Store, now time.Time) (casework.Meas
 			return casework.Measures{}, err
 		}
 	}
+	trouble, err := Trouble(ctx, st, now)
+	if err != nil {
+		return casework.Measures{}, err
+	}
 	c := casework.Measure(now, slices.Collect(maps.Keys(stack)))
 	err = casework.All(ctx, st, func(t *schemas.Tasking) error {
 		c.Add(t)
 		return nil
 	})
-	return c.Measures(), err
+	m := c.Measures()
+	m.Trouble = trouble
+	if unreadable := (*casework.UnreadableError)(nil); errors.As(err, &unreadable) {
+		m.Unreadable, err = len(unreadable.References), nil
+	}
+	return m, err
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 
 	"harmstack/activities/casework"
 	"harmstack/activities/digest"
@@ -15,6 +16,7 @@ import (
 	"harmstack/activities/teams"
 	"harmstack/activities/webhook"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // NotifyParams names an event of a tasking.
@@ -92,7 +94,7 @@ func (a *Activities) notify(ctx context.Context, p NotifyParams) (result NotifyR
 	if err != nil {
 		return result, err
 	}
-	e := t.Events[p.Number-1]
+	e := t.Events[len(t.Events)-1]
 	var passing, final []error
 	for _, to := range audience(t, e, who) {
 		sent, err := a.tell(ctx, t, e, to)
@@ -108,7 +110,7 @@ func (a *Activities) notify(ctx context.Context, p NotifyParams) (result NotifyR
 		}
 	}
 	if len(passing) > 0 {
-		return result, errors.Join(passing...)
+		return result, failure.Later(errors.Join(passing...), longest(passing))
 	}
 	if len(final) > 0 {
 		return result, failure.Permanent(failure.DeliveryRefused, errors.Join(final...))
@@ -116,14 +118,25 @@ func (a *Activities) notify(ctx context.Context, p NotifyParams) (result NotifyR
 	return result, nil
 }
 
+// longest is how long those who failed ask to be left alone; 0 leaves it to the activity's own pace.
+func longest(passing []error) (wait time.Duration) {
+	for _, err := range passing {
+		var busy *webhook.SendError
+		if errors.As(err, &busy) {
+			wait = max(wait, busy.RetryAfter)
+		}
+	}
+	return wait
+}
+
 // tell sends one message about an event.
 func (a *Activities) tell(ctx context.Context, t *schemas.Tasking, e schemas.TaskingEvent, to recipient) (bool, error) {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s %s", t.Reference, e.Number, to.channel, to.Name))
 	id := hex.EncodeToString(sum[:16])
 	entry := ledger.Entry{ID: id, Channel: to.channel, Team: to.Name, Kind: e.Kind, Subject: t.Reference}
-	return a.deliver(ctx, entry, "the tasking's event "+e.Kind, func() error {
+	send := func(settled func(string) bool) ([]string, error) {
 		if to.channel == ledger.Webhook {
-			return a.Hooks.Send(ctx, to.Webhook.URL, to.Webhook.Secret, webhook.Event{ID: id, Source: "harmstack", Type: "harmstack.tasking." + e.Kind,
+			return nil, a.Hooks.Send(ctx, to.Webhook.URL, to.Webhook.Secret, webhook.Event{ID: id, Source: "harmstack", Type: "harmstack.tasking." + e.Kind,
 				Subject: t.Reference, Time: e.At, Data: eventData(t, e)})
 		}
 		notice := digest.Notice{Key: id, Party: to.Name, To: to.Mail, Tasking: t, Event: e}
@@ -132,14 +145,19 @@ func (a *Activities) tell(ctx context.Context, t *schemas.Tasking, e schemas.Tas
 			notice.Pack, err = a.packOf(ctx, t)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		m, err := notice.Build()
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return a.Mailer.Send(ctx, m)
-	})
+		return digest.Hand(ctx, a.Mailer, m)(settled)
+	}
+	d, err := a.deliver(ctx, entry, "the tasking's event "+e.Kind, send)
+	if n := d.Entry.Count(ledger.Waiting); err == nil && n > 0 {
+		err = fmt.Errorf("%d of %s not reached yet: %s", n, text.Count(len(d.Entry.Recipients), "address", "addresses"), d.Entry.Reasons())
+	}
+	return d.Sent, err
 }
 
 // packOf is the pack for a team that has not had it in a digest; none when the suspect has left the stack meanwhile.

@@ -2,10 +2,15 @@ package tasking
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
+	"unicode/utf8"
+
+	"golang.org/x/sync/errgroup"
 
 	"harmstack/activities/audit"
 	"harmstack/activities/casework"
@@ -14,6 +19,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // OrderParams names the approved stack and the team whose orders are to be carried out.
@@ -21,39 +27,74 @@ type OrderParams struct {
 	Manifest schemas.ManifestRef `json:"manifest,omitzero"`
 	Revoked  schemas.NightID     `json:"revoked,omitzero"` // as in PlanParams
 	Team     string              `json:"team"`
+	// Late asks for those alone that failed before: as long as one of them fails, so does the activity.
+	Late bool `json:"late,omitempty"`
 }
 
 // OrderResult is how many orders the night has for the team. Outdated: a newer stack is current, or the approval was taken back.
 type OrderResult struct {
-	Orders   int  `json:"orders"`
+	Orders int `json:"orders"`
+	// Failed could not be carried out, and are noted in the store (FailedOrders). They are to be tried again, beside everything else.
+	Failed   int  `json:"failed,omitempty"`
 	Outdated bool `json:"outdated,omitempty"`
 }
 
-// Order hands a night's orders to the team's taskings, one after the other. An order that is carried out
-// already changes nothing, so that an attempt that died is simply made again.
+// Order hands a night's orders to the team's taskings. An order that is carried out already changes nothing, so that an attempt that
+// died is simply made again. One that fails is noted and keeps nobody from the others.
 func (a *Activities) Order(ctx context.Context, p OrderParams) (OrderResult, error) {
 	_, stop := heartbeat.Start(ctx)
 	defer stop()
+	r, err := a.order(ctx, p)
+	return r, failure.Of(err)
+}
+
+// At once so many orders go out, and each is waited for so long: longer than one step of a tasking may take.
+const (
+	ordersAtOnce = 8
+	orderTime    = 2 * time.Minute
+)
+
+func (a *Activities) order(ctx context.Context, p OrderParams) (r OrderResult, err error) {
 	occasion := schemas.Occasion(p.Manifest.NightID, p.Revoked)
-	_, outdated, err := a.last(ctx, occasion)
-	if err != nil || outdated {
-		return OrderResult{Outdated: outdated}, failure.Of(err)
+	if _, r.Outdated, err = a.last(ctx, occasion); err != nil || r.Outdated {
+		return r, err
 	}
 	if p.Revoked == (schemas.NightID{}) {
 		if _, err := loadApproved(ctx, a.Store, p.Manifest); err != nil {
-			return OrderResult{}, failure.Of(err)
+			return r, err
 		}
 	}
 	plan, err := loadPlan(ctx, a.Store, occasion, p.Team)
 	if err != nil {
-		return OrderResult{}, failure.Of(err)
+		return r, err
 	}
+	noted, err := failedOrders(ctx, a.Store, occasion)
+	if err != nil {
+		return r, err
+	}
+	if p.Late {
+		plan.Orders = slices.DeleteFunc(plan.Orders, func(o casework.Order) bool { return !noted[o.Reference] })
+	}
+	r.Orders = len(plan.Orders)
+	var failed atomic.Int64
+	var group errgroup.Group
+	group.SetLimit(ordersAtOnce)
 	for _, o := range plan.Orders {
-		if err := a.SendOrder(ctx, schemas.TaskingOrder{Night: p.Manifest.NightID, Revoked: p.Revoked, Team: p.Team, Reference: o.Reference}); err != nil {
-			return OrderResult{}, fmt.Errorf("tasking %s: %w", o.Reference, err)
-		}
+		group.Go(func() error {
+			why, err := carryOut(ctx, a.Store, a.SendOrder, schemas.TaskingOrder{Night: p.Manifest.NightID, Revoked: p.Revoked, Team: p.Team, Reference: o.Reference}, noted[o.Reference])
+			if why != nil {
+				failed.Add(1)
+			}
+			return err
+		})
 	}
-	return OrderResult{Orders: len(plan.Orders)}, nil
+	if err := group.Wait(); err != nil {
+		return r, err
+	}
+	if r.Failed = int(failed.Load()); p.Late && r.Failed > 0 {
+		return r, fmt.Errorf("%d of %s for %s cannot be carried out yet: `starter status` names them", r.Failed, text.Count(r.Orders, "order"), p.Team)
+	}
+	return r, nil
 }
 
 // ApplyParams is one thing that is asked of a tasking: exactly one of Order, Request and Chase.
@@ -181,22 +222,57 @@ func toTell(t *schemas.Tasking, known int, key string, who *teams.Teams) (number
 // recent keeps the events that a message would still be tried for: a run that begins finds those that the run
 // before, or a task of this one that died, told nobody of. The ledger knows which were told.
 func recent(t *schemas.Tasking, now time.Time, numbers []int) []int {
-	return slices.DeleteFunc(numbers, func(number int) bool { return t.Events[number-1].At.Before(now.Add(-triedFor)) })
+	return slices.DeleteFunc(numbers, func(number int) bool {
+		e, _ := t.Event(number)
+		return e.At.Before(now.Add(-triedFor))
+	})
 }
 
 // triedFor is how long a message is tried for.
 const triedFor = 72 * time.Hour
 
-// viewEvents is how many events travel through Temporal; the store has all.
-const viewEvents = 10
+// What travels through Temporal, which takes no more than 2 MB at a time: so many of the latest events, in so many bytes. The store
+// has all.
+const (
+	viewEvents = 10
+	viewBytes  = 32 << 10
+)
 
-// brief is a tasking as it travels through Temporal.
+// brief is a tasking as it travels through Temporal. Its texts are bounded again: those recorded before there were bounds are not.
 func brief(t *schemas.Tasking) *schemas.Tasking {
 	if t == nil {
 		return nil
 	}
 	view := *t
 	view.Seen = nil
-	view.Events = view.Events[max(0, len(view.Events)-viewEvents):]
+	view.Facts.Boroughs = cutAll(t.Facts.Boroughs)
+	view.Events = slices.Clone(t.Events[max(0, len(t.Events)-viewEvents):])
+	size := 0
+	for i := len(view.Events) - 1; i >= 0; i-- {
+		e := &view.Events[i]
+		e.Reason, e.By, e.News = cut(e.Reason, schemas.MaxNote), cut(e.By, schemas.MaxWho), cutAll(e.News)
+		if data, _ := json.Marshal(e); len(data)+size > viewBytes && i < len(view.Events)-1 { // strings and numbers: it can be written
+			view.Events = view.Events[i+1:]
+			break
+		} else {
+			size += len(data)
+		}
+	}
 	return &view
+}
+
+// cut shortens a text to so many characters.
+func cut(text string, limit int) string {
+	if utf8.RuneCountInString(text) <= limit {
+		return text
+	}
+	return string([]rune(text)[:limit-1]) + "…"
+}
+
+// cutAll shortens a list of short texts, and each of them.
+func cutAll(texts []string) (short []string) {
+	for _, text := range texts[:min(len(texts), 40)] {
+		short = append(short, cut(text, schemas.MaxWho))
+	}
+	return short
 }

@@ -39,7 +39,10 @@ type Team struct {
 // plan is what a night, or a revocation, means for one team: taskings/plans/<occasion>/<team>.json. Orders are those that
 // change something; the rest is for the digest, which must say the same however often it is built.
 type plan struct {
-	At       time.Time        `json:"at"`
+	Team string    `json:"team"` // empty in a plan from before
+	At   time.Time `json:"at"`
+	// Quiet: there is nothing to tell the team.
+	Quiet    bool             `json:"quiet,omitempty"`
 	Orders   []casework.Order `json:"orders"`
 	Suspects []planned        `json:"suspects"` // whom the team has after the orders
 	Left     []digest.Left    `json:"left"`     // whom it had before
@@ -66,10 +69,13 @@ func loadPlan(ctx context.Context, st *store.Store, occasion, team string) (p pl
 
 func readPlan(ctx context.Context, st *store.Store, key string) (p plan, err error) {
 	data, err := st.Read(ctx, key)
-	if err == nil {
-		err = json.Unmarshal(data, &p)
+	if err != nil {
+		return p, err
 	}
-	return p, err
+	if err := json.Unmarshal(data, &p); err != nil {
+		return p, fmt.Errorf("%s: %w", key, store.ErrDamaged)
+	}
+	return p, nil
 }
 
 // allPlanned are all suspects of an occasion's plans, by reference.
@@ -113,9 +119,12 @@ func (a *Activities) plan(ctx context.Context, params PlanParams) (result PlanRe
 	} else if last != nil {
 		b.revoked = last.RevokedNights()
 	}
+	if err := b.earlier(ctx); err != nil {
+		return result, err
+	}
 	parties := append(who.Owners(), who.Specialists()...)
 	for _, party := range parties {
-		b.plans[party.Name] = &plan{At: b.at, Orders: []casework.Order{}, Suspects: []planned{}, Left: []digest.Left{}}
+		b.plans[party.Name] = &plan{Team: party.Name, At: b.at, Orders: []casework.Order{}, Suspects: []planned{}, Left: []digest.Left{}}
 	}
 	if err := b.stack(ctx); err != nil {
 		return result, err
@@ -125,6 +134,14 @@ func (a *Activities) plan(ctx context.Context, params PlanParams) (result PlanRe
 	}
 	for i, party := range parties {
 		p := b.plans[party.Name]
+		if i >= len(who.Owners())-1 && len(p.Suspects)+len(p.Left)+len(p.Orders) == 0 {
+			told, err := a.lastTold(ctx, party.Name)
+			damaged := casework.Unreadable(err) // which the team's own delivery says
+			if err != nil && !damaged {
+				return result, err
+			}
+			p.Quiet = !damaged && (told == nil || told.Suspects == 0)
+		}
 		data, err := json.Marshal(p)
 		if err == nil {
 			err = a.Store.Replace(ctx, planKey(n.occasion(), party.Name), data)
@@ -132,13 +149,8 @@ func (a *Activities) plan(ctx context.Context, params PlanParams) (result PlanRe
 		if err != nil {
 			return result, err
 		}
-		if i >= len(who.Owners())-1 && len(p.Suspects)+len(p.Left)+len(p.Orders) == 0 {
-			if told, err := a.lastTold(ctx, party.Name); err != nil || told == nil || told.Suspects == 0 {
-				if err != nil {
-					return result, err
-				}
-				continue
-			}
+		if p.Quiet {
+			continue
 		}
 		result.Teams = append(result.Teams, Team{party.Name, len(p.Suspects), len(p.Orders)})
 	}
@@ -154,6 +166,51 @@ type planner struct {
 	plans   map[string]*plan
 	onStack map[string]bool // by reference
 	revoked []schemas.NightID
+	promise map[string]promise // by reference
+}
+
+// promise is the last order for a suspect that was planned for this date, and its key.
+type promise struct {
+	casework.Order
+	key string
+}
+
+// earlier reads what was planned for this date before, by this revision or an earlier one: a team that has read a deadline holds to that,
+// also when the order itself could not be carried out since, and the teams' file says otherwise now.
+func (b *planner) earlier(ctx context.Context) error {
+	b.promise = map[string]promise{}
+	orders := []schemas.TaskingOrder{{Revoked: b.night.revokedNight()}}
+	if b.night.revoked == nil {
+		orders = nil
+		for id := b.night.manifest.NightID; len(orders) < id.Revision; {
+			orders = append(orders, schemas.TaskingOrder{Night: schemas.NightID{AsOf: id.AsOf, Revision: len(orders) + 1}})
+		}
+	}
+	for _, o := range orders {
+		keys, err := b.a.Store.List(ctx, plansFolder(schemas.Occasion(o.Night, o.Revoked)))
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			p, err := readPlan(ctx, b.a.Store, key)
+			if err != nil && !casework.Unreadable(err) { // what a damaged one promised, nobody can tell
+				return err
+			}
+			for _, planned := range p.Orders {
+				b.promise[planned.Reference] = promise{planned, o.Key()}
+			}
+		}
+	}
+	return nil
+}
+
+// deadlines are those of an order: the ones promised this date, as long as nothing came of the promise, else those of now.
+func (b *planner) deadlines(t *schemas.Tasking, reference string) schemas.TaskingDeadlines {
+	p, promised := b.promise[reference]
+	if promised && p.Chase != (schemas.TaskingDeadlines{}) && (t == nil || !slices.ContainsFunc(t.Events, func(e schemas.TaskingEvent) bool { return e.Key == p.key })) {
+		return p.Chase
+	}
+	return schemas.TaskingDeadlines(b.who.Deadlines(b.at))
 }
 
 // of is the plan of a team; what belongs to a team that is no longer configured is the central desk's.
@@ -181,9 +238,14 @@ func (b *planner) stack(ctx context.Context) error {
 		o := b.order(row, own[row.Position])
 		b.onStack[o.Reference] = true
 		before, err := casework.Load(ctx, b.a.Store, o.Reference)
+		if casework.Unreadable(err) {
+			b.unreadable(o)
+			continue
+		}
 		if err != nil {
 			return err
 		}
+		o.Chase = b.deadlines(before, o.Reference)
 		after, err := b.apply(before, o)
 		if err != nil {
 			return err
@@ -216,6 +278,15 @@ func (b *planner) stack(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// unreadable plans for a suspect whose tasking is damaged: the team of the owner borough is told so, the order fails until the tasking is
+// mended, and nobody else waits for that.
+func (b *planner) unreadable(o casework.Order) {
+	p := b.of(o.Owner)
+	p.Orders = append(p.Orders, o)
+	p.Suspects = append(p.Suspects, planned{Reference: o.Reference, Position: o.Position, With: o.Owner, Added: o.Specialists,
+		State: "Cannot be read at the moment: those who run the system see to it"})
 }
 
 // apply tells what a tasking would be after an order.
@@ -296,6 +367,11 @@ func (b *planner) leavers(ctx context.Context) error {
 			continue
 		}
 		before, err := casework.Load(ctx, b.a.Store, reference)
+		if casework.Unreadable(err) { // the order fails until the tasking is mended; whose it is, nobody can tell
+			desk := b.of(teams.CentralDesk)
+			desk.Orders = append(desk.Orders, b.leaves(reference, why[reference]))
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -309,10 +385,7 @@ func (b *planner) leavers(ctx context.Context) error {
 			}
 			continue
 		}
-		o := casework.Order{Reference: reference, Night: b.night.manifest.NightID, Reason: leftText(why[reference])}
-		if b.night.revoked != nil {
-			o.Reason = revokedText(b.night)
-		}
+		o := b.leaves(reference, why[reference])
 		after, err := b.apply(before, o)
 		if err != nil {
 			return err
@@ -331,6 +404,15 @@ func (b *planner) leavers(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// leaves is the order for somebody who is no longer on the stack.
+func (b *planner) leaves(reference, why string) casework.Order {
+	o := casework.Order{Reference: reference, Night: b.night.manifest.NightID, Reason: leftText(why)}
+	if b.night.revoked != nil {
+		o.Reason = revokedText(b.night)
+	}
+	return o
 }
 
 // revokedText says that an approval was taken back, and why.

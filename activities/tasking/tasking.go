@@ -142,14 +142,14 @@ func (a *Activities) last(ctx context.Context, occasion string) (last *schemas.C
 }
 
 // deliver sends one message and notes it in the ledger and in the audit log.
-func (a *Activities) deliver(ctx context.Context, e ledger.Entry, why string, send func() error) (sent bool, err error) {
-	sent, err = ledger.Deliver(ctx, a.Store, e, now, send, refused)
+func (a *Activities) deliver(ctx context.Context, e ledger.Entry, why string, send func(settled func(string) bool) ([]string, error)) (ledger.Delivery, error) {
+	d, err := ledger.Deliver(ctx, a.Store, e, now, send, refused)
 	if err != nil {
-		return sent, err
+		return d, err
 	}
 	// Also when it was sent before, by an attempt that died and left no word in the log.
-	return sent, ledger.Note(ctx, a.Store, e.ID, func() error {
-		return audit.Append(ctx, a.Store, audit.Entry{At: now(), Who: publish.System, Did: fmt.Sprintf("sent the %s %s by %s to %s", e.Kind, e.ID, e.Channel, e.Team),
+	return d, ledger.Note(ctx, a.Store, d.Entry, func(to string) error {
+		return audit.Append(ctx, a.Store, audit.Entry{At: now(), Who: publish.System, Did: fmt.Sprintf("sent the %s %s by %s to %s", e.Kind, e.ID, e.Channel, e.Team) + to,
 			On: e.Subject, Why: why})
 	})
 }

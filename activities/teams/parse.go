@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/mail"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -260,8 +259,8 @@ func (l *loader) party(path string, p Party, c contact) Party {
 		l.fault(path+".mail", "give at least one address")
 	}
 	for i, address := range c.Mail {
-		if _, err := mail.ParseAddress(address); err != nil {
-			l.fault(path+".mail", "address %d of %d cannot be read: write name@host or Name <name@host>", i+1, len(c.Mail))
+		if _, err := ParseAddress(address); err != nil {
+			l.fault(path+".mail", "address %d of %d %v", i+1, len(c.Mail), err)
 		}
 	}
 	p.Slug, p.Mail = Slug(p.Name), c.Mail

@@ -6,6 +6,8 @@
 package teams
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -32,7 +34,7 @@ type Party struct {
 	Slug string
 	// BCU is the command unit of a borough; empty for every other party.
 	BCU string
-	// Mail are one or more addresses that net/mail can read, such as "Hackney VAWG <vawg@example.police.uk>".
+	// Mail are one or more addresses that ParseAddress can read, such as "Hackney VAWG <vawg@example.police.uk>".
 	Mail    []string
 	Webhook *Webhook // nil: mail only
 }
@@ -102,6 +104,13 @@ func (t *Teams) Desk() Party { return t.desk }
 
 // Operations are told of what does not run; where the file has none, at the addresses of the central desk.
 func (t *Teams) Operations() Party { return t.operations }
+
+// Everybody are all parties: the owners, the specialist teams, the leads, the desks and the operations, by name.
+func (t *Teams) Everybody() []Party {
+	all := append(slices.Collect(maps.Values(t.bySlug)), t.operations)
+	slices.SortFunc(all, func(a, b Party) int { return cmp.Compare(a.Name, b.Name) })
+	return slices.CompactFunc(all, func(a, b Party) bool { return a.Name == b.Name })
+}
 
 // Route names the specialist teams that an allegation concerns, in the order of the file; often none.
 // code is a Home Office code in the form 019/08.

@@ -143,6 +143,8 @@ func TestFaults(t *testing.T) {
 		{"a borough twice", []string{hackney, hackney + "\n  HACKNEY: {mail: [a@example.police.uk]}"}, "boroughs.Hackney: is there twice, in another letter case: keep one"},
 		{"an address for a borough", []string{hackney, hackney + "\n  a@example.police.uk: {mail: [a@example.police.uk]}"}, "boroughs.(hidden): is none of the 32 boroughs: remove it"},
 		{"an address that is none", []string{hackney, `  Hackney: {mail: ["a@example.police.uk", "example.police.uk"]}`}, "boroughs.Hackney.mail: address 2 of 2 cannot be read: write name@host or Name <name@host>"},
+		{"a host that no domain can have", []string{hackney, `  Hackney: {mail: ["a@exämple..police.uk"]}`}, "boroughs.Hackney.mail: address 1 of 1 cannot be read: write name@host or Name <name@host>"},
+		{"letters that no domain can have", []string{hackney, "  Hackney: {mail: [\"a@\u0301mple.police.uk\"]}"}, "boroughs.Hackney.mail: address 1 of 1 has a host that no domain can be named: check its letters"},
 		{"a BCU is misspelt", []string{"  Central East: {", "  Central Eats: {"}, "bcus.Central Eats: is none of the 12 bcus: is it Central East?\nbcus.Central East.mail: give at least one address"},
 		{"a BCU twice", []string{"bcus:\n", "bcus:\n  central east: {mail: [a@example.police.uk]}\n"}, "bcus.central east: is there twice, in another letter case: keep one"},
 		{"no central desk", []string{central, ""}, "central_desk.mail: give at least one address"},
@@ -462,6 +464,28 @@ func TestRouteByTitle(t *testing.T) {
 			if got, want := slices.Contains(teams.Nowhere().Route(code, false), team), words.MatchString(title); got != want {
 				t.Errorf("%s gets %s %q: %v", team, code, title, got)
 			}
+		}
+	}
+}
+
+// The host goes out in punycode (made with another library); what stands before the @ stays as it is.
+func TestParseAddress(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		given, want string
+		wide        bool
+	}{
+		{"a@example.police.uk", "a@example.police.uk", false},
+		{"VAWG <A.B@Example.Police.UK>", "A.B@Example.Police.UK", false},
+		{"a@bexley-münchen.example", "a@xn--bexley-mnchen-3ob.example", false},
+		{"a@MÜNCHEN.example", "a@xn--mnchen-3ya.example", false},
+		{"a@例え.jp", "a@xn--r8jz45g.jp", false},
+		{"müller@münchen.example", "müller@xn--mnchen-3ya.example", true},
+		{"a@[192.0.2.1]", "a@[192.0.2.1]", false},
+	} {
+		a, err := teams.ParseAddress(c.given)
+		if err != nil || a.Address != c.want || teams.NeedsSMTPUTF8(a) != c.wide {
+			t.Errorf("%s: %v, %v", c.given, a, err)
 		}
 	}
 }

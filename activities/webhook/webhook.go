@@ -48,7 +48,9 @@ type SendError struct {
 	// Permanent: the receiver will never take it (3xx, and 4xx but 408, 409, 425 and 429), or it cannot
 	// even be asked. Everything else may pass.
 	Permanent bool
-	cause     string
+	// RetryAfter is how long the receiver asks to be left alone, an hour at most; 0 when it does not.
+	RetryAfter time.Duration
+	cause      string
 }
 
 func (e *SendError) Error() string {
@@ -116,10 +118,24 @@ func (s *Sender) send(ctx context.Context, url string, secret []byte, e Event) *
 	case status >= 200 && status < 300:
 		return nil
 	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500:
-		return &SendError{Status: status}
+		return &SendError{Status: status, RetryAfter: retryAfter(answer.Header.Get("Retry-After"), time.Now())}
 	default:
 		return &SendError{Status: status, Permanent: true}
 	}
+}
+
+// maxAfter bounds what a receiver can ask for: an event is tried for three days, and a clock that is wrong must not silence it.
+const maxAfter = time.Hour
+
+// retryAfter reads the header of that name: seconds, or a date (RFC 9110, section 10.2.3).
+func retryAfter(text string, now time.Time) time.Duration {
+	wait := time.Duration(0)
+	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds >= 0 {
+		wait = time.Duration(min(seconds, maxAfter.Seconds()) * float64(time.Second))
+	} else if at, err := http.ParseTime(text); err == nil {
+		wait = at.Sub(now)
+	}
+	return max(0, min(wait, maxAfter))
 }
 
 // cause says in our words what went wrong on the way: the texts of net and crypto/x509 repeat the host,

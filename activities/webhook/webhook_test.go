@@ -181,6 +181,35 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// How long a receiver asks to be left alone is heeded, for an hour at most; what cannot be read asks for nothing.
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 7, 6, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		header string
+		want   time.Duration
+	}{
+		{"", 0}, {"120", 2 * time.Minute}, {"0", 0}, {"-5", 0}, {"soon", 0}, {"NaN", 0}, {"3600", time.Hour},
+		{"86400", time.Hour}, {"99999999999999999999999999", time.Hour}, {"Inf", time.Hour},
+		{"Mon, 06 Jul 2026 12:01:30 GMT", 90 * time.Second}, {"Monday, 06-Jul-26 12:01:30 GMT", 90 * time.Second}, {"Mon Jul  6 12:01:30 2026", 90 * time.Second},
+		{"Mon, 06 Jul 2026 11:00:00 GMT", 0}, {"Fri, 01 Jan 2100 00:00:00 GMT", time.Hour},
+	} {
+		if got := retryAfter(c.header, now); got != c.want {
+			t.Errorf("%q: %s, want %s", c.header, got, c.want)
+		}
+	}
+	for code, want := range map[int]time.Duration{429: 7 * time.Minute, 503: 7 * time.Minute, 500: 7 * time.Minute, 404: 0, 307: 0} {
+		url := server(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "420")
+			w.WriteHeader(code)
+		})
+		var refused *SendError
+		if err := NewSender(0).Send(t.Context(), url, secret, event); !errors.As(err, &refused) || refused.Status != code || refused.RetryAfter != want {
+			t.Errorf("%d: %+v", code, err)
+		}
+	}
+}
+
 // status answers so, and says what must not be repeated.
 func status(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {

@@ -24,6 +24,7 @@ import (
 	"sync"
 
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // Names of the embedded tables. CCHI 2020: Institute of Criminology, University of Cambridge, and the
@@ -161,7 +162,7 @@ const shownFaults = 10
 
 func (l *loader) err() error {
 	if n := len(l.errs) - shownFaults; n > 0 {
-		return errors.Join(append(l.errs[:shownFaults:shownFaults], fmt.Errorf("and %d more faults", n))...)
+		return errors.Join(append(l.errs[:shownFaults:shownFaults], errors.New("and "+text.Count(n, "more fault")))...)
 	}
 	return errors.Join(l.errs...)
 }

@@ -73,7 +73,7 @@ func TestScoreIsTheSameToTheByte(t *testing.T) {
 // had looked for them.
 func TestExtractAndUnique(t *testing.T) {
 	source, dir := generate(t), t.TempDir()
-	if out, err := run(t, "extract", "--extract", source, "--out", filepath.Join(dir, "parts")); err != nil || !strings.Contains(out, "in 1 parts") {
+	if out, err := run(t, "extract", "--extract", source, "--out", filepath.Join(dir, "parts")); err != nil || !strings.Contains(out, "in 1 part,") {
 		t.Fatalf("%q, %v", out, err)
 	}
 	rows, err := parquet.ReadFile[schemas.Offence](source)

@@ -19,6 +19,7 @@ import (
 	"harmstack/activities/publish"
 	"harmstack/activities/quality"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 	"harmstack/starter/devserver"
 	"harmstack/starter/synthetic"
 	"harmstack/worker/config"
@@ -73,11 +74,11 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "1  A synthetic year up to %s: nobody in it exists.\n", asOf)
+	say(out, "1  A synthetic year up to %s: nobody in it exists.\n", asOf)
 	source := cfg.Sources[nightly.DefaultSource]
 	err = writeFile(source, func(w io.Writer) error {
 		summary, err := synthetic.Write(ctx, w, synthetic.Options{AsOf: asOf, Suspects: r.suspects, Seed: r.seed})
-		fmt.Fprintf(out, "   %s rows in %s\n", thousands(summary.Rows), source)
+		say(out, "   %s in %s\n", text.Count(summary.Rows, "row"), source)
 		return err
 	})
 	if err != nil {
@@ -103,7 +104,7 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	fmt.Fprintf(out, "   UI: %s\n", server.UIURL())
+	say(out, "   UI: %s\n", server.UIURL())
 
 	fmt.Fprintln(out, "3  The night.")
 	result, err := runNight(ctx, c, cfg, schemas.NightRequest{AsOf: asOf}, out)
@@ -127,7 +128,7 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\nThe first ten of %s suspects; %d are on the stack.%s\n\n", thousands(m.Suspects), m.Cut.Stack, cutNote(m.Cut))
+	say(out, "\nThe first ten of %s; %s %s on the stack.%s\n\n", text.Count(m.Suspects, "suspect"), text.Number(m.Cut.Stack), text.Noun(m.Cut.Stack, "is", "are"), cutNote(m.Cut))
 	if err := table(out, rankedRows(stack[:min(10, len(stack))])); err != nil {
 		return err
 	}
@@ -142,10 +143,10 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 		return nightError(err)
 	}
 	t := decided.Tasking
-	fmt.Fprintf(out, "   Digests: %d sent, %d unchanged since an earlier revision, %d failed\n", t.Sent, t.Unchanged, t.Failed)
+	say(out, "   Digests: %d sent, %d unchanged since an earlier revision, %d failed\n", t.Sent, t.Unchanged, t.Failed)
 
 	night := filepath.Join(r.dir, "store", filepath.FromSlash(result.Night.Path()))
-	fmt.Fprintf(out, "\nWhat it left behind:\n")
+	say(out, "\nWhat it left behind:\n")
 	if err := table(out, [][]string{
 		{"   report", filepath.Join(night, schemas.ReportFile)},
 		{"   stack", filepath.Join(night, schemas.StackCSVFile)},
@@ -158,7 +159,7 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	if r.once {
 		return nil
 	}
-	fmt.Fprintf(out, `
+	say(out, `
 The server stays up, with its UI at %s. In another terminal:
    export HARMSTACK_STORE=%s TEMPORAL_ADDRESS=%s HARMSTACK_TASK_QUEUE=%s HARMSTACK_PAYLOAD_KEYS=%s
    go run ./starter explain '#1'

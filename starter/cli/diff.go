@@ -21,6 +21,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
+	"harmstack/schemas/text"
 )
 
 func diffCommand() *cobra.Command {
@@ -363,13 +364,13 @@ func why(c change) string {
 		case "age":
 			ages, older = ages+1, t.After-t.Before
 		case "new":
-			parts = append(parts, fmt.Sprintf("new: %s, %s days", t.Allegation, days(t.After)))
+			parts = append(parts, fmt.Sprintf("new: %s, %s", t.Allegation, text.CountDays(t.After, "day")))
 		case "gone":
-			parts = append(parts, fmt.Sprintf("no longer counted: %s, %s days", t.Allegation, days(t.Before)))
+			parts = append(parts, fmt.Sprintf("no longer counted: %s, %s", t.Allegation, text.CountDays(t.Before, "day")))
 		case "aged_out":
-			parts = append(parts, fmt.Sprintf("left the window: %s, %s days", t.Allegation, days(t.Before)))
+			parts = append(parts, fmt.Sprintf("left the window: %s, %s", t.Allegation, text.CountDays(t.Before, "day")))
 		case "weight":
-			parts = append(parts, fmt.Sprintf("weight of %s: %s -> %s days", t.Allegation, days(t.Before), days(t.After)))
+			parts = append(parts, fmt.Sprintf("weight of %s: %s -> %s", t.Allegation, text.Days(t.Before), text.CountDays(t.After, "day")))
 		case "model":
 			parts = append(parts, fmt.Sprintf("recency of %s: %.3f -> %.3f", t.Allegation, t.Before, t.After))
 		}
@@ -378,7 +379,7 @@ func why(c change) string {
 		parts = append(parts[:3], fmt.Sprintf("%d more", more))
 	}
 	if ages > 0 {
-		parts = append(parts, fmt.Sprintf("%d allegations %+.0f days of age", ages, older))
+		parts = append(parts, fmt.Sprintf("%s %+.0f %s of age", text.Count(ages, "allegation"), older, text.Noun(int(max(older, -older)), "day")))
 	}
 	for _, t := range c.Terms {
 		if t.What == "frequency" {
@@ -392,7 +393,7 @@ func why(c change) string {
 		if r == nil {
 			return "none"
 		}
-		return fmt.Sprintf("%s at %d", days(r.ScoreDays), r.Position)
+		return fmt.Sprintf("%s at %d", text.DaysTenth(r.ScoreDays), r.Position)
 	}
 	moved := fmt.Sprintf("score days %s -> %s", score(c.Before), score(c.After))
 	if len(parts) == 0 {
@@ -417,7 +418,7 @@ func aggregate(c change) (parts []string) {
 		parts = append(parts, fmt.Sprintf("allegations %d -> %d", a, b))
 	}
 	if a, b := c.Before.SumDays, c.After.SumDays; a != b {
-		parts = append(parts, fmt.Sprintf("harm days %s -> %s", days(a), days(b)))
+		parts = append(parts, fmt.Sprintf("harm days %s -> %s", text.DaysTenth(a), text.DaysTenth(b)))
 	}
 	if parts == nil && c.Before.Score != c.After.Score {
 		parts = append(parts, "the same harm, of another age or by another model")
@@ -438,7 +439,7 @@ func (c *comparison) print(out io.Writer, changes []change) error {
 		}
 	}
 	n := publish.CountChanges(plain)
-	fmt.Fprintf(out, "%s to %s: %d entered, %d left, %d moved, %d stayed.\n", a.name, b.name, n.Entered, n.Left, n.Moved, n.Stayed)
+	say(out, "%s to %s: %d entered, %d left, %d moved, %d stayed.\n", a.name, b.name, n.Entered, n.Left, n.Moved, n.Stayed)
 	for _, t := range []struct {
 		what     string
 		was, now schemas.Named
@@ -447,7 +448,7 @@ func (c *comparison) print(out io.Writer, changes []change) error {
 		{"resolutions", a.manifest.Resolutions, b.manifest.Resolutions}, {"model", a.manifest.Model, b.manifest.Model},
 	} {
 		if t.was != t.now {
-			fmt.Fprintf(out, "Other %s: %s (%.8s) to %s (%.8s).\n", t.what, t.was.Name, t.was.SHA256, t.now.Name, t.now.SHA256)
+			say(out, "Other %s: %s (%.8s) to %s (%.8s).\n", t.what, t.was.Name, t.was.SHA256, t.now.Name, t.now.SHA256)
 		}
 	}
 	fmt.Fprintln(out)
@@ -461,7 +462,7 @@ func (c *comparison) print(out io.Writer, changes []change) error {
 		return err
 	}
 	if unexplained > 0 {
-		fmt.Fprintf(out, "\nOf %d suspects only one night's allegations are known: name the other's tables and model, and its store. See `starter diff --help`.\n", unexplained)
+		say(out, "\nOf %s only one night's allegations are known: name the other's tables and model, and its store. See `starter diff --help`.\n", text.Count(unexplained, "suspect"))
 	}
 	return nil
 }

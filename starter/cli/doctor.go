@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"harmstack/activities/audit"
@@ -18,7 +18,9 @@ import (
 	"harmstack/activities/pseudonym"
 	"harmstack/activities/publish"
 	"harmstack/activities/source"
+	"harmstack/schemas/text"
 	"harmstack/worker/config"
+	"harmstack/worker/service"
 	"harmstack/workflows"
 )
 
@@ -61,7 +63,7 @@ when something is not.
 				return err
 			}
 			if faults > 0 {
-				return fmt.Errorf("%d of %d checks found a fault", faults, len(checks))
+				return fmt.Errorf("%d of %s found a fault", faults, text.Count(len(checks), "check"))
 			}
 			return nil
 		},
@@ -86,18 +88,35 @@ func examine(ctx context.Context) (checks []check) {
 	if who, err := cfg.LoadTeams(); err != nil {
 		add("teams", "", err)
 	} else {
-		found := fmt.Sprintf("%d boroughs and desks, %d specialist teams", len(who.Owners()), len(who.Specialists()))
+		found := fmt.Sprintf("%s, %s", text.Count(len(who.Owners()), "borough or desk", "boroughs and desks"), text.Count(len(who.Specialists()), "specialist team"))
 		if cfg.TeamsFile == "" {
 			found = "no file: every message leads nowhere"
 		}
 		add("teams", found, nil)
+		if wide := beyondASCII(who); len(wide) > 0 {
+			add("addresses beyond ASCII", fmt.Sprintf("%d, and the mail server takes them", len(wide)), examineWide(ctx, cfg.Mail, wide))
+		}
 	}
-	if name, ok := cfg.Sources[nightly.DefaultSource]; ok {
-		found, err := source.Check(ctx, name)
-		add("default extract", found, err)
-	} else {
+	if _, ok := cfg.Sources[nightly.DefaultSource]; !ok {
 		add("default extract", "", errors.New("none: set HARMSTACK_EXTRACT, or name an extract in every request"))
 	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Sources)) {
+		found, err := source.Check(ctx, cfg.Sources[name])
+		line := "extract " + name
+		if name == nightly.DefaultSource {
+			line = "default extract"
+		}
+		add(line, found, err)
+	}
+	found, err := examineMail(ctx, cfg.Mail)
+	add("mail", found, err)
+	found, err = examineTemp(cfg.TempDir)
+	add("temporary folder", found, err)
+	machine, err := machineMemory("/")
+	if err == nil {
+		found, err = examineMemory(cfg.Memory, service.ComputeSlots, machine)
+	}
+	add("memory", found, err)
 	switch r := cfg.Retention; {
 	case r.Extract == 0 && r.Night == 0:
 		add("retention", "everything is kept for ever: set HARMSTACK_KEEP_EXTRACTS and HARMSTACK_KEEP_NIGHTS by the force's retention schedule", nil)
@@ -114,9 +133,12 @@ func examine(ctx context.Context) (checks []check) {
 		return checks
 	}
 	defer c.Close()
-	found, err := examineQueue(ctx, c, cfg.TaskQueue)
+	if found, err = examineNamespace(ctx, c); !add("namespace", found, err) {
+		return checks // without one there is nothing to look at
+	}
+	found, err = examineQueue(ctx, c, cfg.TaskQueue, now())
 	add("worker", found, err)
-	found, err = examineQueue(ctx, c, workflows.ComputeQueue(cfg.TaskQueue))
+	found, err = examineCompute(ctx, c, cfg.TaskQueue, now())
 	add("worker for stages", found, err)
 	add("search attributes", "registered", examineAttributes(ctx, c))
 	found, err = examineRunning(ctx, c, cfg)
@@ -173,7 +195,7 @@ func examineStore(ctx context.Context, cfg config.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("writable, create-only holds, %d nights, audit log of %d entries unbroken", len(nights), len(entries)), nil
+	return fmt.Sprintf("writable, create-only holds, %s, audit log of %s unbroken", text.Count(len(nights), "night"), text.Count(len(entries), "entry", "entries")), nil
 }
 
 // examineRunning counts the taskings on the stack whose workflow ended: by a failure that no retry mends, or a hand.
@@ -185,28 +207,7 @@ func examineRunning(ctx context.Context, c client.Client, cfg config.Config) (st
 	defer st.Close()
 	stopped, err := stoppedTaskings(ctx, c, cfg.TaskQueue, st)
 	if err == nil && stopped > 0 {
-		err = fmt.Errorf("%d on the stack do not: look in the web UI why they ended, then `starter tasking resume`", stopped)
+		err = fmt.Errorf("%s on the stack %s not: look in the web UI why, then `starter tasking resume`", text.Count(stopped, "tasking"), text.Noun(stopped, "does", "do"))
 	}
 	return "all on the stack", err
-}
-
-func examineQueue(ctx context.Context, c client.Client, queue string) (string, error) {
-	d, err := c.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
-	if err != nil {
-		return "", err
-	}
-	if len(d.GetPollers()) == 0 {
-		return "", fmt.Errorf("nobody polls the task queue %s: start a worker", queue)
-	}
-	return fmt.Sprintf("%d polling %s", len(d.GetPollers()), queue), nil
-}
-
-func examineAttributes(ctx context.Context, c client.Client) error {
-	// Counting names every attribute in a query, which needs no operator's rights.
-	for _, a := range workflows.SearchAttributes() {
-		if _, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: a.GetName() + " IS NULL"}); err != nil {
-			return fmt.Errorf("%s is not registered: temporal operator search-attribute create --name %s --type %s", a.GetName(), a.GetName(), a.GetValueType())
-		}
-	}
-	return nil
 }

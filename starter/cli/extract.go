@@ -11,6 +11,7 @@ import (
 	"harmstack/activities/scoring"
 	"harmstack/activities/source"
 	"harmstack/activities/store"
+	"harmstack/schemas/text"
 )
 
 func extractCommand() *cobra.Command {
@@ -38,7 +39,7 @@ func extractCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s rows in %d parts, in %s\n", out, thousands(file.Rows()), len(parts), time.Since(start).Round(10*time.Millisecond))
+			say(cmd.OutOrStdout(), "%s: %s in %s, in %s\n", out, text.Count(file.Rows(), "row"), text.Count(len(parts), "part"), time.Since(start).Round(10*time.Millisecond))
 			return nil
 		},
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 	"harmstack/starter/synthetic"
 )
 
@@ -35,8 +36,8 @@ The same seed gives the same bytes.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s rows, %s suspects, as of %s, seed %d\n",
-				path, thousands(summary.Rows), thousands(int64(o.Suspects)), o.AsOf, o.Seed)
+			say(cmd.OutOrStdout(), "%s: %s, %s, as of %s, seed %d\n",
+				path, text.Count(summary.Rows, "row"), text.Count(o.Suspects, "suspect"), o.AsOf, o.Seed)
 			return nil
 		},
 	}

@@ -13,6 +13,7 @@ import (
 	"harmstack/activities/publish"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 func lineageCommand() *cobra.Command {
@@ -123,10 +124,10 @@ func stagesBefore(m schemas.Manifest) []schemas.StageRecord {
 
 func (l lineage) print(out io.Writer) error {
 	short := func(sha string) string { return fmt.Sprintf("%.12s", sha) }
-	fmt.Fprintf(out, "Night of %s, revision %d: %s, sha256 %s, by build %s.\n\n", l.Night.AsOf, l.Night.Revision, l.Manifest.URI, short(l.Manifest.SHA256), short(l.Code))
+	say(out, "Night of %s, revision %d: %s, sha256 %s, by build %s.\n\n", l.Night.AsOf, l.Night.Revision, l.Manifest.URI, short(l.Manifest.SHA256), short(l.Code))
 	rows := [][]string{{"STAGE", "READS", "OUTPUT", "ROWS", "SHA256", "DONE BY"}}
 	for _, in := range l.Inputs {
-		rows = append(rows, []string{"input", "", in.URI, fmt.Sprintf("%12s", thousands(in.Rows)), short(in.SHA256), ""})
+		rows = append(rows, []string{"input", "", in.URI, fmt.Sprintf("%12s", text.Number(in.Rows)), short(in.SHA256), ""})
 	}
 	for _, s := range l.Stages {
 		reads := strings.Join(s.Reads, ", ")
@@ -141,7 +142,7 @@ func (l lineage) print(out io.Writer) error {
 			by += fmt.Sprintf(", for %s r%d: reused", s.Reused.AsOf, s.Reused.Revision)
 		}
 		for i, o := range s.Outputs {
-			rows = append(rows, []string{s.Stage, reads, o.URI, fmt.Sprintf("%12s", thousands(o.Rows)), short(o.SHA256), by})
+			rows = append(rows, []string{s.Stage, reads, o.URI, fmt.Sprintf("%12s", text.Number(o.Rows)), short(o.SHA256), by})
 			if i == 0 {
 				s.Stage, reads, by = "", "", ""
 			}
@@ -163,22 +164,22 @@ func (l lineage) print(out io.Writer) error {
 	}
 	fmt.Fprintln(out)
 	if l.Previous != nil {
-		fmt.Fprintf(out, "Compared with %s, sha256 %s.\n", l.Previous.URI, short(l.Previous.SHA256))
+		say(out, "Compared with %s, sha256 %s.\n", l.Previous.URI, short(l.Previous.SHA256))
 	}
 	switch d := l.Decision; {
 	case d == nil:
 		fmt.Fprintln(out, "Nobody has decided it yet.")
 	default:
-		fmt.Fprintf(out, "%s by %s on %s: %s\n", strings.ToUpper(d.Decision[:1])+d.Decision[1:], d.By, d.At.In(schemas.London).Format("2 January 2006 at 15:04"), d.Reason)
+		say(out, "%s by %s on %s: %s\n", strings.ToUpper(d.Decision[:1])+d.Decision[1:], d.By, d.At.In(schemas.London).Format("2 January 2006 at 15:04"), d.Reason)
 	}
 	if r := l.Revocation; r != nil {
-		fmt.Fprintf(out, "Revoked by %s on %s: %s\n", r.By, r.At.In(schemas.London).Format("2 January 2006 at 15:04"), r.Reason)
+		say(out, "Revoked by %s on %s: %s\n", r.By, r.At.In(schemas.London).Format("2 January 2006 at 15:04"), r.Reason)
 	}
 	if l.Current {
 		fmt.Fprintln(out, "It is the current stack.")
 	}
 	if l.Plans > 0 {
-		fmt.Fprintf(out, "%d teams were planned for from it, in taskings/plans/%s/.\n", l.Plans, l.Night)
+		say(out, "%s planned for from it, in taskings/plans/%s/.\n", text.Count(l.Plans, "team was", "teams were"), l.Night)
 	}
 	return nil
 }

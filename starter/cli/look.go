@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +16,7 @@ import (
 	"harmstack/activities/quality"
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // now is the clock of what the commands note down.
@@ -58,10 +58,9 @@ func stackCommand() *cobra.Command {
 			case asJSON:
 				return printJSON(out, stack)
 			case asCSV:
-				w := csv.NewWriter(out)
-				return w.WriteAll(rankedRows(stack))
+				return spreadsheet(out, rankedRows(stack))
 			}
-			fmt.Fprintf(out, "Night of %s, revision %d: %s suspects ranked, %d on the stack.%s\n\n", m.AsOf, m.Revision, thousands(m.Suspects), m.Cut.Stack, cutNote(m.Cut))
+			say(out, "Night of %s, revision %d: %s ranked, %s on the stack.%s\n\n", m.AsOf, m.Revision, text.Count(m.Suspects, "suspect"), text.Number(m.Cut.Stack), cutNote(m.Cut))
 			return table(out, rankedRows(stack))
 		},
 	}
@@ -80,7 +79,8 @@ func cutNote(c schemas.Cut) string {
 	if !c.InsideTie {
 		return ""
 	}
-	return fmt.Sprintf(" The cut falls inside a tie: %d with the last score are on the stack, %d are not.", c.TiedIn, c.TiedOut)
+	return fmt.Sprintf(" The cut falls inside a tie: %s with the last score %s on the stack, %s %s not.",
+		text.Number(c.TiedIn), text.Noun(c.TiedIn, "is", "are"), text.Number(c.TiedOut), text.Noun(c.TiedOut, "is", "are"))
 }
 
 func explainCommand() *cobra.Command {
@@ -134,9 +134,10 @@ Name the suspect by id, or by position on the stack: #12.`,
 					Contributions []schemas.Contribution `json:"contributions"`
 				}{*suspect, own})
 			}
-			fmt.Fprintf(out, "Night of %s, revision %d: position %d, rank %d%s, %s score days from %s harm days.\n",
-				m.AsOf, m.Revision, suspect.Position, suspect.Rank, ties(suspect.TieSize), days(suspect.ScoreDays), days(suspect.SumDays))
-			fmt.Fprintf(out, "%d allegations in %d reports, %d victims. Frequency factor %.1f.%s\n\n", suspect.Allegations, suspect.Reports, suspect.Victims,
+			say(out, "Night of %s, revision %d: position %d, rank %d%s, %s from %s.\n",
+				m.AsOf, m.Revision, suspect.Position, suspect.Rank, ties(suspect.TieSize), text.CountDays(suspect.ScoreDays, "score day"), text.CountDays(suspect.SumDays, "harm day"))
+			say(out, "%s in %s, %s. Frequency factor %.1f.%s\n\n",
+				text.Count(suspect.Allegations, "allegation"), text.Count(suspect.Reports, "report"), text.Count(suspect.Victims, "victim"),
 				suspect.ScoreDays*schemas.ScorePerDay/float64(sumBase(own)), alsoVictim(*suspect))
 			return table(out, contributionRows(own))
 		},
@@ -151,7 +152,7 @@ func ties(n int64) string {
 	if n < 2 {
 		return ""
 	}
-	return fmt.Sprintf(" (tied with %d others)", n-1)
+	return " (tied with " + text.Count(n-1, "other") + ")"
 }
 
 func alsoVictim(r schemas.Ranked) string {
@@ -182,7 +183,7 @@ func contributionRows(own []schemas.Contribution) [][]string {
 	rows := [][]string{{"ALLEGATION", "REPORTED", "AGE", "OFFENCE", "HARM DAYS", "RECENCY", "SHARE", "BOROUGH", "OUTCOME", "WEIGHT BY"}}
 	for _, c := range own {
 		rows = append(rows, []string{
-			c.AllegationID, londonDay(c.ReportedAt), fmt.Sprintf("%3d", c.Age), c.OffenceCode + " " + short(c.Offence, 48), fmt.Sprintf("%9s", days(c.HarmDays)),
+			c.AllegationID, londonDay(c.ReportedAt), fmt.Sprintf("%3d", c.Age), c.OffenceCode + " " + short(c.Offence, 48), fmt.Sprintf("%9s", text.DaysTenth(c.HarmDays)),
 			fmt.Sprintf("%.3f", float64(c.RecencyPPM)/schemas.PPM), fmt.Sprintf("%5.1f %%", 100*c.Share), orDash(c.Borough), c.Outcome, c.WeightRule,
 		})
 	}
@@ -261,7 +262,7 @@ func statusCommand() *cobra.Command {
 			}
 			printRunning := func() error {
 				if notAsked != nil {
-					fmt.Fprintf(out, "\nWhich nights run or failed is not shown: %s\n", oneLine(notAsked))
+					say(out, "\nWhich nights run or failed is not shown: %s\n", oneLine(notAsked))
 				}
 				return now.print(out)
 			}
@@ -278,7 +279,7 @@ func statusCommand() *cobra.Command {
 				if l.Disposed {
 					status += ", disposed of"
 				}
-				row := []string{l.Night.AsOf.String(), strconv.Itoa(l.Night.Revision), status, thousands(l.RowsRead), thousands(l.Suspects), "", "", "", ""}
+				row := []string{l.Night.AsOf.String(), strconv.Itoa(l.Night.Revision), status, text.Number(l.RowsRead), text.Number(l.Suspects), "", "", "", ""}
 				if l.Changes != nil {
 					row[5], row[6] = strconv.FormatInt(l.Changes.Entered, 10), strconv.FormatInt(l.Changes.Left, 10)
 				}
@@ -297,9 +298,7 @@ func statusCommand() *cobra.Command {
 				return err
 			}
 			for _, l := range lines {
-				if text := ofTheFuture(l.Night, l.Status); text != "" {
-					fmt.Fprintf(out, "\n%s\n", text)
-				}
+				putAside(out, l.Night, l.Status)
 			}
 			if err := printRunning(); err != nil || notMeasured != nil {
 				return errors.Join(notMeasured, err)
@@ -312,14 +311,14 @@ func statusCommand() *cobra.Command {
 	return cmd
 }
 
-// ofTheFuture says what to do about a night that an older build made of a date to come: it supersedes every real one.
-func ofTheFuture(night schemas.NightID, status string) string {
+// putAside says what to do about a night that an older build made of a date to come: it supersedes every real one.
+func putAside(out io.Writer, night schemas.NightID, status string) {
 	verb := map[string]string{publish.Pending: "hold", schemas.Approved: "revoke"}[status]
 	if verb == "" || schemas.CheckAsOf(night.AsOf, now()) == nil {
-		return ""
+		return
 	}
-	return fmt.Sprintf("Night %s is of the future and supersedes every real one. Put it aside, then run the real nights again, as their next revisions:\n"+
-		"  starter %s --as-of %s --revision %d --by WHO --reason TEXT", night, verb, night.AsOf, night.Revision)
+	say(out, "\nNight %s is of the future and supersedes every real one. Put it aside, then run the real nights again, as their next revisions:\n"+
+		"  starter %s --as-of %s --revision %d --by WHO --reason TEXT\n", night, verb, night.AsOf, night.Revision)
 }
 
 func checksCommand() *cobra.Command {
@@ -354,7 +353,7 @@ func checksCommand() *cobra.Command {
 			}
 			d, err := publish.LoadDecision(cmd.Context(), st, m.NightID)
 			if err == nil && d != nil && d.Override != "" {
-				fmt.Fprintf(cmd.OutOrStdout(), "\nApproved all the same by %s: %s\n", d.By, d.Override)
+				say(cmd.OutOrStdout(), "\nApproved all the same by %s: %s\n", d.By, d.Override)
 			}
 			return err
 		},
@@ -367,12 +366,27 @@ func checksCommand() *cobra.Command {
 }
 
 func printMeasures(out io.Writer, m casework.Measures, undelivered int) error {
-	fmt.Fprintf(out, "\n%d of the %d on the approved stack were ever tasked. %s open taskings, %s overdue.\n", m.Tasked, m.Stack, thousands(int64(m.Open)), thousands(int64(m.Overdue)))
+	say(out, "\n%s of the %s on the approved stack %s ever tasked. %s, %s overdue.\n", text.Number(m.Tasked), text.Number(m.Stack), text.Noun(m.Tasked, "was", "were"),
+		text.Count(m.Open, "open tasking"), text.Number(m.Overdue))
 	if m.Acknowledged > 0 {
-		fmt.Fprintf(out, "Acknowledged %s times: half of them within %s, nine in ten within %s.\n", thousands(int64(m.Acknowledged)), hours(m.AcknowledgeMedian), hours(m.AcknowledgeP90))
+		say(out, "Acknowledged %s: half of them within %s, nine in ten within %s.\n", text.Count(m.Acknowledged, "time"), hours(m.AcknowledgeMedian), hours(m.AcknowledgeP90))
 	}
 	if undelivered > 0 {
-		fmt.Fprintf(out, "%s messages were not delivered (yet): `starter tasking deliveries --state refused` and `--state begun` list them.\n", thousands(int64(undelivered)))
+		say(out, "%s not delivered (yet): `starter tasking deliveries --state refused` and `--state begun` list %s.\n",
+			text.Count(undelivered, "message was", "messages were"), text.Noun(undelivered, "it", "them"))
+	}
+	for _, list := range []struct {
+		what string
+		of   []string
+	}{{"Not told yet of the approved stack", m.Untold}, {"Sent, but not to all addresses", m.Unmet}, {"Refused", m.Refused},
+		{"Not up to date with the approved stack (`starter tasking resume` tries again)", m.LateOrders}} {
+		if len(list.of) > 0 {
+			say(out, "%s: %s.\n", list.what, strings.Join(list.of, ", "))
+		}
+	}
+	if m.Unreadable > 0 {
+		say(out, "%s cannot be read and %s not counted: `starter tasking list --all` names %s.\n", text.Count(m.Unreadable, "tasking"),
+			text.Noun(m.Unreadable, "is", "are"), text.Noun(m.Unreadable, "it", "them"))
 	}
 	if len(m.Teams) > 0 {
 		rows := [][]string{{"TEAM", "OPEN", "UNANSWERED", "OVERDUE", "> 7 DAYS", "> 30 DAYS", "OLDEST"}}

@@ -18,6 +18,7 @@ import (
 	"harmstack/activities/publish"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/workflows"
 )
@@ -95,7 +96,14 @@ func runNight(ctx context.Context, c client.Client, cfg config.Config, request s
 		return result, fmt.Errorf("the night could not be started: %w", err)
 	}
 	progress = &shared{to: progress}
-	fmt.Fprintf(progress, "Night started: workflow %s\n", run.GetID())
+	say(progress, "Night started: workflow %s\n", run.GetID())
+	if others, err := workflows.NightRuns(ctx, c, cfg.Deployment, cfg.TaskQueue, request.AsOf.Start()); err == nil {
+		for _, r := range others {
+			if r.Running() && r.AsOf == request.AsOf && r.WorkflowID != id {
+				say(progress, "  workflow %s runs the same night too: each makes a revision of its own\n", r.WorkflowID)
+			}
+		}
+	}
 	done := make(chan struct{})
 	finished := make(chan struct{})
 	go func() {
@@ -108,13 +116,16 @@ func runNight(ctx context.Context, c client.Client, cfg config.Config, request s
 	if ctx.Err() != nil {
 		return result, fmt.Errorf("no longer following workflow %s: it goes on", id)
 	}
-	if err != nil {
-		d, describeErr := c.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
-		if describeErr == nil && d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
-			return result, fmt.Errorf("the night ended well, but its result cannot be read here (%s): `starter status` lists it", oneLine(err))
-		}
+	if err != nil && completed(ctx, c, run) {
+		return result, fmt.Errorf("the night ended well, but its result cannot be read here (%s): `starter status` lists it", oneLine(err))
 	}
 	return result, nightError(err)
+}
+
+// completed tells whether a run ended well, whatever became of its result on the way here.
+func completed(ctx context.Context, c client.Client, run client.WorkflowRun) bool {
+	d, err := c.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
+	return err == nil && d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
 }
 
 // nightError is the line of the stage that failed.
@@ -147,15 +158,15 @@ func follow(ctx context.Context, c client.Client, run client.WorkflowRun, out io
 		}
 		if n := len(p.Stages); n > 0 && p.Stages[n-1].State == workflows.StageRunning && p.Stages[n-1].Notes != said && p.Stages[n-1].Rows == 0 {
 			said = p.Stages[n-1].Notes
-			fmt.Fprintf(out, "  %-8s %s\n", p.Stages[n-1].Name, said)
+			say(out, "  %-8s %s\n", p.Stages[n-1].Name, said)
 		}
 		for ; printed < len(p.Stages) && p.Stages[printed].State != workflows.StageRunning; printed++ {
 			s := p.Stages[printed]
 			rows := ""
 			if s.Rows > 0 {
-				rows = thousands(s.Rows) + " rows"
+				rows = text.Count(s.Rows, "row")
 			}
-			fmt.Fprintf(out, "  %-8s %-9s %16s %8s  %s\n", s.Name, s.State, rows, s.Took.Round(10*time.Millisecond), s.Notes)
+			say(out, "  %-8s %-9s %16s %8s  %s\n", s.Name, s.State, rows, s.Took.Round(10*time.Millisecond), s.Notes)
 		}
 	}
 }
@@ -164,7 +175,7 @@ func printNight(out io.Writer, r workflows.NightResult) error {
 	if err := table(out, dispositionRows(r.Dispositions)); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n%s suspects ranked, %d on the stack.%s\n", thousands(r.Suspects), r.Cut.Stack, cutNote(r.Cut))
+	say(out, "\n%s ranked, %s on the stack.%s\n", text.Count(r.Suspects, "suspect"), text.Number(r.Cut.Stack), cutNote(r.Cut))
 	if failed := slices.DeleteFunc(slices.Clone(r.Checks), func(c schemas.CheckOutcome) bool { return !c.Failed }); len(failed) > 0 {
 		fmt.Fprintln(out)
 		if err := table(out, checkRows(failed)); err != nil {
@@ -175,9 +186,9 @@ func printNight(out io.Writer, r workflows.NightResult) error {
 	case r.Manifest == nil:
 		fmt.Fprintln(out, "A dry run: nothing is published.")
 	case r.Superseded:
-		fmt.Fprintf(out, "Night %s is published and superseded at once: a newer night is there.\n", r.Night)
+		say(out, "Night %s is published and superseded at once: a newer night is there.\n", r.Night)
 	default:
-		fmt.Fprintf(out, "Night %s is published and waits for a decision:\n  starter approve --as-of %s --revision %d --by WHO --reason TEXT\n", r.Night, r.Night.AsOf, r.Night.Revision)
+		say(out, "Night %s is published and waits for a decision:\n  starter approve --as-of %s --revision %d --by WHO --reason TEXT\n", r.Night, r.Night.AsOf, r.Night.Revision)
 	}
 	return nil
 }
@@ -245,7 +256,7 @@ func printBackfill(cmd *cobra.Command, st *store.Store, results []workflows.Nigh
 		if d != nil {
 			status = d.Decision
 		}
-		rows = append(rows, []string{r.Night.AsOf.String(), fmt.Sprint(r.Night.Revision), thousands(r.RowsRead), thousands(r.Suspects), status})
+		rows = append(rows, []string{r.Night.AsOf.String(), fmt.Sprint(r.Night.Revision), text.Number(r.RowsRead), text.Number(r.Suspects), status})
 	}
 	return table(cmd.OutOrStdout(), rows)
 }
@@ -289,7 +300,7 @@ report.html or ` + "`starter stack`" + ` first.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "Night %s is %s by %s.\n", d.Manifest.NightID, d.Decision, d.By)
+			say(cmd.OutOrStdout(), "Night %s is %s by %s.\n", d.Manifest.NightID, d.Decision, d.By)
 			return nil
 		},
 	}
@@ -350,7 +361,7 @@ func decide(ctx context.Context, c client.Client, cfg config.Config, st *store.S
 		return d, fmt.Errorf("the decision did not get through (%s), and the store cannot be read: %w", oneLine(err), readErr)
 	case standing != nil && standing.Says(v.done, request):
 		if !missing(err) {
-			fmt.Fprintf(progress, "The answer could not be read (%s), but the decision is recorded.\n", oneLine(err))
+			say(progress, "The answer could not be read (%s), but the decision is recorded.\n", oneLine(err))
 		}
 		return *standing, becameCurrent(ctx, st, *standing)
 	case standing != nil:
@@ -367,6 +378,9 @@ func becameCurrent(ctx context.Context, st *store.Store, d schemas.Decision) err
 		return nil
 	}
 	current, err := publish.LoadCurrent(ctx, st)
+	if err == nil && current != nil && slices.Contains(current.RevokedNights(), d.Manifest.NightID) {
+		return fmt.Errorf("night %s was approved, and its approval was taken back since", d.Manifest.NightID)
+	}
 	if err == nil && (current == nil || current.Manifest.Before(d.Manifest.NightID)) {
 		err = fmt.Errorf("night %s is approved, but its stack did not become current and nobody is tasked: "+
 			"look in the web UI why workflow %s ended, then start it again (see the manual)", d.Manifest.NightID,

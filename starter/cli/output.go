@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,15 +11,47 @@ import (
 	"time"
 
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
-// table prints rows in columns that line up; the first row is the header.
+// table prints rows in columns that line up; the first row is the header. Values are made safe for a terminal.
 func table(out io.Writer, rows [][]string) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
-		fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t"))
+		fmt.Fprintln(w, strings.TrimRight(strings.Join(text.Lines(row), "\t"), "\t"))
 	}
 	return w.Flush()
+}
+
+// say prints a line, or several, as fmt.Fprintf does. Whatever comes from elsewhere is an argument, and made safe for a terminal.
+func say(out io.Writer, format string, args ...any) {
+	for i, a := range args {
+		switch v := a.(type) {
+		case string:
+			args[i] = text.Line(v)
+		case error:
+			args[i] = text.Line(v.Error())
+		case fmt.Stringer:
+			args[i] = text.Line(v.String())
+		}
+	}
+	fmt.Fprintf(out, format, args...)
+}
+
+// spreadsheet prints rows for a spreadsheet; the first row is the header.
+func spreadsheet(out io.Writer, rows [][]string) error {
+	w := csv.NewWriter(out)
+	for _, row := range rows {
+		cells := make([]string, len(row))
+		for i, v := range row {
+			cells[i] = text.Cell(strings.TrimLeft(v, " ")) // figures are padded for the table
+		}
+		if err := w.Write(cells); err != nil {
+			return err
+		}
+	}
+	w.Flush()
+	return w.Error()
 }
 
 // printJSON is what --json prints: indented, one document.
@@ -26,33 +59,6 @@ func printJSON(out io.Writer, v any) error {
 	e := json.NewEncoder(out)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
-}
-
-// thousands groups digits: 36,000.
-func thousands(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// counted is a number and what it counts: 1 value, 1,200 values.
-func counted(n int64, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return thousands(n) + " " + noun
-}
-
-// days shows harm days with one decimal.
-func days(d float64) string {
-	whole, tenth, _ := strings.Cut(strconv.FormatFloat(d, 'f', 1, 64), ".")
-	n, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil {
-		return strconv.FormatFloat(d, 'g', -1, 64)
-	}
-	return thousands(n) + "." + tenth
 }
 
 // orDash shows a null as a dash.
@@ -70,9 +76,9 @@ func londonDay(micros int64) string { return schemas.LondonDate(time.UnixMicro(m
 func dispositionRows(d schemas.Dispositions) [][]string {
 	rows := [][]string{{"DISPOSITION", "ROWS"}}
 	for i, n := range d {
-		rows = append(rows, []string{schemas.Disposition(i).String(), fmt.Sprintf("%12s", thousands(n))})
+		rows = append(rows, []string{schemas.Disposition(i).String(), fmt.Sprintf("%12s", text.Number(n))})
 	}
-	return append(rows, []string{"rows read", fmt.Sprintf("%12s", thousands(d.Sum()))})
+	return append(rows, []string{"rows read", fmt.Sprintf("%12s", text.Number(d.Sum()))})
 }
 
 // checkRows is the table of a night's checks.
@@ -102,7 +108,7 @@ func rankedRows(stack []schemas.Ranked) [][]string {
 		}
 		rows = append(rows, []string{
 			strconv.FormatInt(r.Position, 10), strconv.FormatInt(r.Rank, 10), tied, r.SuspectID,
-			fmt.Sprintf("%10s", days(r.ScoreDays)), fmt.Sprintf("%9s", days(r.SumDays)),
+			fmt.Sprintf("%10s", text.DaysTenth(r.ScoreDays)), fmt.Sprintf("%9s", text.DaysTenth(r.SumDays)),
 			strconv.FormatInt(r.Allegations, 10), strconv.FormatInt(r.Victims, 10),
 			londonDay(r.LastReported), borough,
 		})

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"harmstack/activities/retention"
+	"harmstack/schemas/text"
 	"harmstack/worker/config"
 )
 
@@ -46,14 +47,14 @@ is younger than a week never go.`,
 			if asJSON {
 				return printJSON(out, gone)
 			}
-			fmt.Fprintf(out, "Rows as read are kept %s, nights %s.\n", keptFor(rules.Extract), keptFor(rules.Night))
+			say(out, "Rows as read are kept %s, nights %s.\n", keptFor(rules.Extract), keptFor(rules.Night))
 			if len(gone) == 0 {
 				fmt.Fprintln(out, "Nothing is over its time.")
 				return nil
 			}
 			rows := [][]string{{"NIGHT", "FILES", "BYTES", "RULE"}}
 			for _, g := range gone {
-				rows = append(rows, []string{g.Night.String(), thousands(int64(g.Files)), thousands(g.Bytes), g.Rule})
+				rows = append(rows, []string{g.Night.String(), text.Number(g.Files), text.Number(g.Bytes), g.Rule})
 			}
 			if err := table(out, rows); err != nil {
 				return err
@@ -75,5 +76,5 @@ func keptFor(n int) string {
 	if n == 0 {
 		return "for ever"
 	}
-	return fmt.Sprintf("for %d days", n)
+	return "for " + text.Count(n, "day")
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"harmstack/schemas/text"
 )
 
 // Run executes one command line. The error is one line for the person who typed it.
@@ -47,7 +49,7 @@ New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`
 	}
 	if err := root.ExecuteContext(ctx); err != nil {
 		// One line: an error of several faults is joined, not stacked.
-		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+		return errors.New(text.Line(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	}
 	return nil
 }

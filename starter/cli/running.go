@@ -16,6 +16,7 @@ import (
 	"harmstack/activities/publish"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/workflows"
 )
@@ -142,11 +143,11 @@ func (r running) print(out io.Writer) error {
 		}
 	}
 	for _, id := range r.Undecidable {
-		fmt.Fprintf(out, "\nNobody can decide night %s: workflow %s does not run. Start it again, see the manual.\n", id, deployment().ID(workflows.DecisionWorkflowID(id)))
+		say(out, "\nNobody can decide night %s: workflow %s does not run. Start it again, see the manual.\n", id, deployment().ID(workflows.DecisionWorkflowID(id)))
 	}
 	if r.Stopped > 0 {
-		fmt.Fprintf(out, "\n%d of the taskings on the stack do not run, so that nobody is chased: look in the web UI why they ended, "+
-			"then `starter tasking resume` starts them again.\n", r.Stopped)
+		say(out, "\n%s on the stack %s not run, so that nobody is chased: look in the web UI why, "+
+			"then `starter tasking resume`.\n", text.Count(r.Stopped, "tasking"), text.Noun(r.Stopped, "does", "do"))
 	}
 	return nil
 }

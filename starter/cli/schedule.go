@@ -32,7 +32,7 @@ func scheduleCommand() *cobra.Command {
 			if err := handle(cmd, c, s).Trigger(cmd.Context(), client.ScheduleTriggerOptions{}); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "Started what schedule %s starts; a night is listed by `starter status` once it is published.\n", s.Options.ID)
+			say(cmd.OutOrStdout(), "Started what schedule %s starts; a night is listed by `starter status` once it is published.\n", s.Options.ID)
 			return nil
 		}),
 	)
@@ -97,7 +97,7 @@ func applySchedule(cmd *cobra.Command, c client.Client, scheduled workflows.Sche
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "Schedule %s %s: %s.\n", options.ID, done, scheduled.When)
+	say(cmd.OutOrStdout(), "Schedule %s %s: %s.\n", options.ID, done, scheduled.When)
 	return nil
 }
 
@@ -105,7 +105,7 @@ func showSchedule(cmd *cobra.Command, c client.Client, s workflows.Scheduled) er
 	out := cmd.OutOrStdout()
 	d, err := handle(cmd, c, s).Describe(cmd.Context())
 	if missing(err) {
-		fmt.Fprintf(out, "Schedule %s is not there: `starter schedule apply` makes it.\n\n", s.Options.ID)
+		say(out, "Schedule %s is not there: `starter schedule apply` makes it.\n\n", s.Options.ID)
 		return nil
 	}
 	if err != nil {
@@ -115,7 +115,7 @@ func showSchedule(cmd *cobra.Command, c client.Client, s workflows.Scheduled) er
 	if s := d.Schedule.State; s.Paused {
 		state = "paused: " + s.Note
 	}
-	fmt.Fprintf(out, "Schedule %s (%s) is %s.\n\n", s.Options.ID, s.When, state)
+	say(out, "Schedule %s (%s) is %s.\n\n", s.Options.ID, s.When, state)
 	rows := [][]string{{"WHEN (LONDON)", "WORKFLOW"}}
 	for _, r := range d.Info.RecentActions {
 		workflow := "-"
@@ -138,12 +138,15 @@ func pauseCommand() *cobra.Command {
 	var reason string
 	var off bool
 	cmd := scheduleVerb("pause", "Pause the nights, or another schedule, or with --off go on", false, func(cmd *cobra.Command, c client.Client, s workflows.Scheduled) error {
+		if err := schemas.CheckText("--reason", reason, schemas.MaxReason); err != nil {
+			return err
+		}
 		note := whoami() + ": " + reason
 		if off {
 			if err := handle(cmd, c, s).Unpause(cmd.Context(), client.ScheduleUnpauseOptions{Note: note}); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "Schedule %s goes on.\n", s.Options.ID)
+			say(cmd.OutOrStdout(), "Schedule %s goes on.\n", s.Options.ID)
 			return nil
 		}
 		if reason == "" {
@@ -152,7 +155,7 @@ func pauseCommand() *cobra.Command {
 		if err := handle(cmd, c, s).Pause(cmd.Context(), client.SchedulePauseOptions{Note: note}); err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "Schedule %s is paused.\n", s.Options.ID)
+		say(cmd.OutOrStdout(), "Schedule %s is paused.\n", s.Options.ID)
 		return nil
 	})
 	cmd.Flags().StringVar(&reason, "reason", "", "why")

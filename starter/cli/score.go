@@ -27,6 +27,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
+	"harmstack/schemas/text"
 	"harmstack/schemas/yamlfile"
 	"harmstack/worker/config"
 	"harmstack/worker/service"
@@ -85,14 +86,18 @@ leave under it, and why. The night itself is not touched.`,
 			if err := table(out, dispositionRows(m.Dispositions)); err != nil {
 				return err
 			}
-			fmt.Fprint(out, "\n")
+			say(out, "\n")
+			if m.Form != nil && len(m.Form.Near) > 0 {
+				note := schemas.NearNote(m.Form.Near)
+				say(out, "%s\n", strings.ToUpper(note[:1])+note[1:])
+			}
 			for _, c := range m.Facts.ReadAsNull() {
-				fmt.Fprintf(out, "Could not be read, and taken as null: %s of %s.\n", counted(c.Values, "value"), c.Column)
+				say(out, "Could not be read, and taken as null: %s of %s.\n", text.Count(c.Values, "value"), c.Column)
 			}
-			for _, text := range m.Blind() {
-				fmt.Fprintln(out, text)
+			for _, line := range m.Blind() {
+				say(out, "%s\n", line)
 			}
-			fmt.Fprintf(out, "%s suspects ranked, %d on the stack.%s\n%s, in %s\n", thousands(m.Suspects), m.Cut.Stack, cutNote(m.Cut),
+			say(out, "%s ranked, %s on the stack.%s\n%s, in %s\n", text.Count(m.Suspects, "suspect"), text.Number(m.Cut.Stack), cutNote(m.Cut),
 				filepath.Join(r.out, schemas.ManifestFile), time.Since(start).Round(10*time.Millisecond))
 			return nil
 		},
@@ -252,7 +257,7 @@ func openRows(ctx context.Context, r *scoreRequest, progress io.Writer) (*rows, 
 	}
 	return &rows{files: []*extract.File{file.File}, total: file.Rows(), close: func() { file.Close() }, name: func(m *schemas.Manifest) error {
 		ref, err := file.Ref()
-		m.Inputs, m.Form = []schemas.ArtifactRef{ref}, &schemas.ExtractForm{Source: r.extract, Columns: file.Forms()}
+		m.Inputs, m.Form = []schemas.ArtifactRef{ref}, &schemas.ExtractForm{Source: r.extract, Columns: file.Forms(), Near: file.NearColumns()}
 		m.Facts.ExtraColumns, m.Facts.Unreadable = int64(file.ExtraColumns()), file.Unreadable
 		return err
 	}}, nil
@@ -323,7 +328,7 @@ func openParts(ctx context.Context, st *store.Store, id schemas.NightID) (_ *row
 		parts = append(parts, o)
 	}
 	if all.total != was.RowsRead {
-		return nil, fmt.Errorf("night %s read %d rows, its parts hold %d", was.NightID, was.RowsRead, all.total)
+		return nil, fmt.Errorf("night %s read %s, its parts hold %s", was.NightID, text.Count(was.RowsRead, "row"), text.Number(all.total))
 	}
 	all.name = func(m *schemas.Manifest) error {
 		m.Inputs, m.Night = parts, &ref
@@ -370,9 +375,9 @@ func rankable(s *scoring.Scores) error {
 	case s.RowsRead == 0:
 		return errors.New("EmptyExtract: the extract has no rows: has the export run?")
 	case s.Quarantined() == s.RowsRead:
-		return fmt.Errorf("AllQuarantined: none of the %d rows can be read; reasons: %v", s.RowsRead, s.QuarantineReasons)
+		return fmt.Errorf("AllQuarantined: none of %s can be read; reasons: %v", text.Count(s.RowsRead, "row"), s.QuarantineReasons)
 	case s.Suspects == 0:
-		return fmt.Errorf("NobodyToRank: none of the %d rows is scored; the largest disposition is %s", s.RowsRead, largest(s.Dispositions))
+		return fmt.Errorf("NobodyToRank: none of %s is scored; the largest disposition is %s", text.Count(s.RowsRead, "row"), largest(s.Dispositions))
 	}
 	return nil
 }
@@ -463,9 +468,9 @@ func tell(out io.Writer, verb string, total int64) func(rows int64) {
 			last = time.Now()
 			of := ""
 			if total > 0 {
-				of = " of " + thousands(total)
+				of = " of " + text.Number(total)
 			}
-			fmt.Fprintf(out, "%s %s%s rows\n", verb, thousands(rows), of)
+			say(out, "%s %s%s %s\n", verb, text.Number(rows), of, text.Noun(max(rows, total), "row"))
 		}
 	})
 }

@@ -24,6 +24,7 @@ import (
 	"harmstack/activities/tasking"
 	"harmstack/activities/teams"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/workflows"
 )
@@ -66,15 +67,17 @@ func taskingListCommand() *cobra.Command {
 				}
 				return nil
 			})
-			if err != nil {
+			// Those that can be read are listed whatever became of the others, which the command's error names.
+			unreadable := (*casework.UnreadableError)(nil)
+			if err != nil && !errors.As(err, &unreadable) {
 				return err
 			}
 			if asJSON {
-				return printJSON(out, found)
+				return errors.Join(printJSON(out, found), err)
 			}
 			if len(found) == 0 {
 				fmt.Fprintln(out, "No tasking is like that.")
-				return nil
+				return err
 			}
 			rows := [][]string{{"TASKING", "TEAM", "STATE", "SINCE", "ACKNOWLEDGE BY", "POSITION", "ALLEGATIONS", "VICTIMS", "SPECIALISTS"}}
 			for _, t := range found {
@@ -88,7 +91,7 @@ func taskingListCommand() *cobra.Command {
 				rows = append(rows, []string{t.Reference, t.Team, strings.TrimSpace(string(t.State) + " " + t.Outcome), londonMinute(t.Since), due, fmt.Sprint(t.Position),
 					fmt.Sprint(t.Facts.Allegations), fmt.Sprint(t.Facts.Victims), strings.Join(t.Specialists, ", ")})
 			}
-			return table(out, rows)
+			return errors.Join(table(out, rows), err)
 		},
 	}
 	storeFlag(cmd)
@@ -123,7 +126,7 @@ in the audit log.`,
 				return err
 			}
 			defer st.Close()
-			t, err := casework.Load(ctx, st, taskingReference(args[0]))
+			t, err := casework.History(ctx, st, taskingReference(args[0]))
 			if err == nil && t == nil {
 				err = fmt.Errorf("there is no tasking %s: `starter tasking list --all` lists them", taskingReference(args[0]))
 			}
@@ -137,8 +140,8 @@ in the audit log.`,
 			case asJSON:
 				return printJSON(out, t)
 			}
-			fmt.Fprintf(out, "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(t))
-			fmt.Fprintf(out, "Position %d on the stack of %s. %s.\n\n", t.Position, t.Night.AsOf, digest.FactsText(t.Facts))
+			say(out, "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(t))
+			say(out, "Position %d on the stack of %s. %s.\n\n", t.Position, t.Night.AsOf, digest.FactsText(t.Facts))
 			rows := [][]string{{"#", "WHEN", "WHAT", "TEAM", "BY", "WHY"}}
 			for _, e := range t.Events {
 				by := e.By
@@ -207,21 +210,21 @@ func deliveriesCommand() *cobra.Command {
 				return err
 			}
 			entries = slices.DeleteFunc(entries, func(e ledger.Entry) bool {
-				return team != "" && teams.Slug(team) != teams.Slug(e.Team) || state != "" && state != e.State
+				return team != "" && teams.Slug(team) != teams.Slug(e.Team) || state != "" && !e.Is(state)
 			})
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), entries)
 			}
 			rows := [][]string{{"BEGUN", "STATE", "BY", "TO", "WHAT", "ABOUT", "MESSAGE", "WHY"}}
 			for _, e := range entries {
-				rows = append(rows, []string{londonMinute(e.Begun), e.State, e.Channel, e.Team, e.Kind, e.Subject, e.ID, e.Why})
+				rows = append(rows, []string{londonMinute(e.Begun), e.State, e.Channel, e.Team, e.Kind, e.Subject, e.ID, e.Reasons()})
 			}
 			return table(cmd.OutOrStdout(), rows)
 		},
 	}
 	storeFlag(cmd)
 	cmd.Flags().StringVar(&team, "team", "", "those to one `team`")
-	cmd.Flags().StringVar(&state, "state", "", "`sent`, begun or refused")
+	cmd.Flags().StringVar(&state, "state", "", "`sent`, begun or refused; waiting: some of its addresses have not taken it yet")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -229,8 +232,10 @@ func deliveriesCommand() *cobra.Command {
 func resumeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "resume",
-		Short: "Start the workflows of all taskings on the stack that do not run, after a Temporal service was lost",
-		Args:  cobra.NoArgs,
+		Short: "Start the workflows of all taskings on the stack that do not run, and carry out the orders that failed",
+		Long: `Start the workflows of all taskings on the stack that do not run, after a Temporal service was lost, and carry out the
+orders of the approved stack that failed. One that fails again keeps nobody from the others.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, cfg, err := dial(cmd.Context())
 			if err != nil {
@@ -242,19 +247,35 @@ func resumeCommand() *cobra.Command {
 				return err
 			}
 			defer st.Close()
-			references, err := casework.Marked(cmd.Context(), st)
-			if err != nil {
-				return err
-			}
-			for _, r := range references {
-				if err := workflows.ResumeTasking(cmd.Context(), c, cfg.Deployment, cfg.TaskQueue, r); err != nil {
-					return fmt.Errorf("tasking %s: %w", r, err)
-				}
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%d taskings run.\n", len(references))
-			return nil
+			return resume(cmd.Context(), c, cfg, st, cmd.OutOrStdout())
 		},
 	}
+}
+
+func resume(ctx context.Context, c client.Client, cfg config.Config, st *store.Store, out io.Writer) error {
+	references, err := casework.Marked(ctx, st)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, r := range references {
+		if err := workflows.ResumeTasking(ctx, c, cfg.Deployment, cfg.TaskQueue, r); err != nil {
+			faults = append(faults, fmt.Errorf("tasking %s: %w", r, err))
+		}
+	}
+	running := len(references) - len(faults)
+	say(out, "%s %s.\n", text.Count(running, "tasking"), text.Noun(running, "runs", "run"))
+	done, still, err := tasking.SendAgain(ctx, st, workflows.SendOrder(c, cfg.Deployment, cfg.TaskQueue))
+	if err != nil {
+		return err
+	}
+	if done > 0 {
+		say(out, "%s that had failed %s carried out.\n", text.Count(done, "order"), text.Noun(done, "is", "are"))
+	}
+	for _, f := range still {
+		faults = append(faults, fmt.Errorf("the order to tasking %s of %s fails again: %s", f.Reference, f.Team, f.Why))
+	}
+	return errors.Join(faults...)
 }
 
 // answer is one of the things that a team says of a tasking.
@@ -305,7 +326,7 @@ func answerCommand(a answer) *cobra.Command {
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), t)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(&t))
+			say(cmd.OutOrStdout(), "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(&t))
 			return nil
 		},
 	}
@@ -354,7 +375,7 @@ func sendAnswer(ctx context.Context, c client.Client, cfg config.Config, a answe
 			return t, fmt.Errorf("the answer did not get through (%s), and the store cannot be read: %w", oneLine(err), readErr)
 		}
 		if recorded != nil {
-			fmt.Fprintf(progress, "What came back could not be read (%s), but the answer is recorded.\n", oneLine(err))
+			say(progress, "What came back could not be read (%s), but the answer is recorded.\n", oneLine(err))
 			return *recorded, nil
 		}
 	}

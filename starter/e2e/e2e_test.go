@@ -391,12 +391,15 @@ type postbox struct {
 	mu      sync.Mutex
 	got     []*mail.Message
 	refuse  func(id string) error // asked for each message; nil takes them all
+	// refuseTo is asked for each address; nil takes them all. taken counts the messages by address.
+	refuseTo func(address string) error
+	taken    map[string]int
 }
 
 func newPostbox(t testing.TB) *postbox {
 	t.Helper()
-	p := &postbox{}
-	s := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &session{p}, nil }))
+	p := &postbox{taken: map[string]int{}}
+	s := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &session{box: p}, nil }))
 	s.Domain = "localhost"
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -408,12 +411,25 @@ func newPostbox(t testing.TB) *postbox {
 	return p
 }
 
-type session struct{ box *postbox }
+type session struct {
+	box *postbox
+	to  []string
+}
 
 func (s *session) Mail(string, *smtp.MailOptions) error { return nil }
-func (s *session) Rcpt(string, *smtp.RcptOptions) error { return nil }
-func (s *session) Reset()                               {}
-func (s *session) Logout() error                        { return nil }
+func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	if s.box.refuseTo != nil {
+		if err := s.box.refuseTo(to); err != nil {
+			return err
+		}
+	}
+	s.to = append(s.to, to)
+	return nil
+}
+func (s *session) Reset()        { s.to = nil }
+func (s *session) Logout() error { return nil }
 func (s *session) Data(r io.Reader) error {
 	m, err := mail.ReadMessage(r)
 	if err != nil {
@@ -430,6 +446,9 @@ func (s *session) Data(r io.Reader) error {
 		}
 	}
 	s.box.got = append(s.box.got, m)
+	for _, to := range s.to {
+		s.box.taken[to]++
+	}
 	return nil
 }
 

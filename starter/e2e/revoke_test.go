@@ -18,8 +18,8 @@ import (
 	"harmstack/workflows"
 )
 
-// says types a command line and gives what it printed, and the line of its error.
-func (d *deployment) says(args ...string) (string, error) {
+// line types a command line; the error is what it says when it fails.
+func (d *deployment) line(args ...string) (string, error) {
 	d.t.Helper()
 	out, fault, code := d.starter(args...)
 	if code != 0 {
@@ -31,9 +31,6 @@ func (d *deployment) says(args ...string) (string, error) {
 // On the night before and on the night itself stacks are approved, and the second is taken back, then the first.
 func TestRevoke(t *testing.T) {
 	d := deploy(t, changing(2), "")
-	for name, value := range map[string]string{"TEMPORAL_ADDRESS": d.address, "HARMSTACK_STORE": d.cfg.Store, "HARMSTACK_PAYLOAD_KEYS": "none"} {
-		t.Setenv(name, value)
-	}
 	nightOf := func(date schemas.Date, rows []schemas.Offence) workflows.NightResult {
 		path := filepath.Join(d.dir, "extract.parquet")
 		if err := parquet.WriteFile(path+".new", rows); err != nil {
@@ -65,7 +62,7 @@ func TestRevoke(t *testing.T) {
 	}
 	revoke := func(date, want string) {
 		t.Helper()
-		out, err := d.says("revoke", "--as-of", date, "--by", "Supt Example", "--reason", "two boroughs were missing")
+		out, err := d.line("revoke", "--as-of", date, "--by", "Supt Example", "--reason", "two boroughs were missing")
 		if err != nil || !strings.Contains(out, want) {
 			t.Fatalf("%q, %v", out, err)
 		}
@@ -85,7 +82,7 @@ func TestRevoke(t *testing.T) {
 	second := nightOf(asOf.AddDays(3), changing(3))
 	d.approve(second)
 	decided := d.read(second.Night.Path() + "/" + schemas.DecisionFile)
-	if out, err := d.says("revoke", "--as-of", "2026-06-30", "--by", "Supt Example", "--reason", "x"); err == nil || !strings.Contains(err.Error(), "night 2026-07-03-r1 was approved after it") {
+	if out, err := d.line("revoke", "--as-of", "2026-06-30", "--by", "Supt Example", "--reason", "x"); err == nil || !strings.Contains(err.Error(), "night 2026-07-03-r1 was approved after it") {
 		t.Errorf("the older one: %q, %v", out, err)
 	}
 	if current() != "2026-07-03-r1" {
@@ -112,16 +109,16 @@ func TestRevoke(t *testing.T) {
 	if downs == 0 {
 		t.Error("nobody was on the second stack alone: the test shows nothing")
 	}
-	if _, err := d.says("revoke", "--as-of", "2026-07-03", "--revision", "1", "--by", "Supt Other", "--reason", "x"); err == nil || !strings.Contains(err.Error(), "its approval was taken back on") {
+	if _, err := d.line("revoke", "--as-of", "2026-07-03", "--revision", "1", "--by", "Supt Other", "--reason", "x"); err == nil || !strings.Contains(err.Error(), "its approval was taken back on") {
 		t.Errorf("revoked twice: %v", err)
 	}
-	if _, err := d.says("approve", "--as-of", "2026-07-03", "--by", "DCI Example", "--reason", "looked at all of it"); err == nil || !strings.Contains(err.Error(), "was taken back, and that is final") {
+	if _, err := d.line("approve", "--as-of", "2026-07-03", "--by", "DCI Example", "--reason", "looked at all of it"); err == nil || !strings.Contains(err.Error(), "was taken back, and that is final") {
 		t.Errorf("approved again: %v", err)
 	}
-	if out, err := d.says("status"); err != nil || !strings.Contains(out, "revoked") || !strings.Contains(out, "approved, current") || !strings.Contains(out, "two boroughs were missing") {
+	if out, err := d.line("status"); err != nil || !strings.Contains(out, "revoked") || !strings.Contains(out, "approved, current") || !strings.Contains(out, "two boroughs were missing") {
 		t.Errorf("%s, %v", out, err)
 	}
-	if out, err := d.says("stack"); err != nil || !strings.Contains(out, "Night of 2026-06-30, revision 1") {
+	if out, err := d.line("stack"); err != nil || !strings.Contains(out, "Night of 2026-06-30, revision 1") {
 		t.Errorf("%.200s, %v", out, err)
 	}
 
@@ -134,7 +131,7 @@ func TestRevoke(t *testing.T) {
 			t.Errorf("%s is %s", reference, tasking.State)
 		}
 	}
-	if out, err := d.says("stack"); err == nil || !strings.Contains(err.Error(), "no stack is approved") {
+	if out, err := d.line("stack"); err == nil || !strings.Contains(err.Error(), "no stack is approved") {
 		t.Errorf("%.200s, %v", out, err)
 	}
 	if _, err := audit.Read(t.Context(), d.store); err != nil {
@@ -164,12 +161,9 @@ func TestRevoke(t *testing.T) {
 // A night of the future is refused wherever it is started, and leaves nothing in the store.
 func TestANightOfTheFuture(t *testing.T) {
 	d := deploy(t, extract(40), "")
-	for name, value := range map[string]string{"TEMPORAL_ADDRESS": d.address, "HARMSTACK_STORE": d.cfg.Store, "HARMSTACK_PAYLOAD_KEYS": "none"} {
-		t.Setenv(name, value)
-	}
 	says := "the night of 2036-01-01 is of the future: the last full day in London is "
 	for _, args := range [][]string{{"run", "--as-of", "2036-01-01"}, {"backfill", "--from", "2026-06-30", "--to", "2036-01-01"}} {
-		if _, err := d.says(args...); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
+		if _, err := d.line(args...); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v", args, err)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // DefaultSuspects is about how many suspects the Metropolitan Police names in a year.
@@ -40,7 +41,7 @@ const (
 // Write writes one Parquet file of the contract's extract.
 func Write(ctx context.Context, w io.Writer, o Options) (s Summary, err error) {
 	if o.Suspects < 1 {
-		return s, fmt.Errorf("%d suspects make no extract: give at least 1", o.Suspects)
+		return s, fmt.Errorf("%s: give at least 1", text.Count(o.Suspects, "suspect makes no extract", "suspects make no extract"))
 	}
 	if o.AsOf.IsZero() {
 		return s, errors.New("the extract needs a date: give the last full day")

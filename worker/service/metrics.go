@@ -36,6 +36,10 @@ var (
 	stackSize       = prometheus.NewDesc("harmstack_stack_suspects", "Suspects on the approved stack.", nil, nil)
 	stackTasked     = prometheus.NewDesc("harmstack_stack_tasked", "Suspects on the approved stack who were ever tasked.", nil, nil)
 	undelivered     = prometheus.NewDesc("harmstack_messages_undelivered", "Messages that were begun and not sent.", nil, nil)
+	teamsUntold     = prometheus.NewDesc("harmstack_teams_untold", "Teams that have not been told of the approved stack.", nil, nil)
+	addressesUnmet  = prometheus.NewDesc("harmstack_messages_partly_delivered", "Messages that some addresses of their team did not take.", nil, nil)
+	ordersLate      = prometheus.NewDesc("harmstack_orders_late", "Taskings that could not be brought up to date with the approved stack.", nil, nil)
+	unreadable      = prometheus.NewDesc("harmstack_taskings_unreadable", "Taskings whose files are damaged.", nil, nil)
 	measuresOutDate = prometheus.NewDesc("harmstack_measures_failed", "1 when the store could not be read for the measures.", nil, nil)
 	measuresAge     = prometheus.NewDesc("harmstack_measures_age_seconds", "How long ago the store was read for the other figures.", nil, nil)
 )
@@ -81,7 +85,8 @@ func (m *measures) look(ctx context.Context) {
 }
 
 func (m *measures) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{openTaskings, unanswered, overdue, oldest, acknowledged, outcomes, stackSize, stackTasked, undelivered, measuresOutDate, measuresAge} {
+	for _, d := range []*prometheus.Desc{openTaskings, unanswered, overdue, oldest, acknowledged, outcomes, stackSize, stackTasked, undelivered,
+		teamsUntold, addressesUnmet, ordersLate, unreadable, measuresOutDate, measuresAge} {
 		ch <- d
 	}
 }
@@ -121,6 +126,10 @@ func (m *measures) Collect(ch chan<- prometheus.Metric) {
 	gauge(stackSize, float64(m.last.Stack))
 	gauge(stackTasked, float64(m.last.Tasked))
 	gauge(undelivered, float64(m.undelivered))
+	gauge(teamsUntold, float64(len(m.last.Untold)))
+	gauge(addressesUnmet, float64(len(m.last.Unmet)))
+	gauge(ordersLate, float64(len(m.last.LateOrders)))
+	gauge(unreadable, float64(m.last.Unreadable))
 }
 
 // serveMetrics listens for Prometheus until ctx ends. wait returns when nothing of it runs any more.

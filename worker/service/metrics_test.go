@@ -137,6 +137,7 @@ func TestFiguresStandAndGrowOld(t *testing.T) {
 		m.look(t.Context())
 		time.Sleep(90 * time.Second)
 		want := map[string]float64{"harmstack_measures_age_seconds": 90, "harmstack_measures_failed": 0, "harmstack_messages_undelivered": 0,
+			"harmstack_messages_partly_delivered": 0, "harmstack_teams_untold": 0, "harmstack_orders_late": 0, "harmstack_taskings_unreadable": 0,
 			"harmstack_stack_suspects": 0, "harmstack_stack_tasked": 0}
 		if got := figures(); !maps.Equal(got, want) {
 			t.Errorf("%v, want %v", got, want)

@@ -14,6 +14,8 @@ import (
 	"go.temporal.io/api/proxy"
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/proto"
+
+	"harmstack/schemas/text"
 )
 
 // KeyBytes is the length of a payload key: AES-256.
@@ -80,7 +82,7 @@ func newCodec(keys []Key) (converter.PayloadCodec, error) {
 	c := &codec{current: keys[0].ID, ciphers: map[string]cipher.AEAD{}}
 	for _, k := range keys {
 		if len(k.Secret) != KeyBytes {
-			return nil, fmt.Errorf("a payload key has %d bytes, not %d", len(k.Secret), KeyBytes)
+			return nil, fmt.Errorf("a payload key has %s, not %d", text.Count(len(k.Secret), "byte"), KeyBytes)
 		}
 		block, err := aes.NewCipher(k.Secret)
 		if err != nil {
