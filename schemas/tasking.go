@@ -64,7 +64,8 @@ type Tasking struct {
 	Chased int              `json:"chased,omitempty"`
 	// Seen are the allegations that it was ever about, as keyed hashes, sorted.
 	Seen []string `json:"seen,omitempty"`
-	// Events are the latest, oldest first; the last has the number Version. Those before them stand in the files of earlier versions.
+	// Events are the latest, oldest first; the last has the number Version. Those before them stand in the files of
+	// earlier versions.
 	Events []TaskingEvent `json:"events"`
 }
 

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// How long the texts may be that people give, in characters, not bytes (contract, section 8). Spaces at the ends count: they travel
-// and are kept like the rest.
+// How long the texts may be that people give, in characters, not bytes (contract, section 8). Spaces at the ends count:
+// they travel and are kept like the rest.
 const (
 	MaxNote   = 4000 // what a team says of a tasking
 	MaxWho    = 200  // who says it, and the name of a team

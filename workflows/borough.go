@@ -20,8 +20,8 @@ type TaskingCount struct {
 	Outdated  int `json:"outdated"`
 	// Failed teams were not told; their workflows say why, and can be reset when it is mended.
 	Failed int `json:"failed"`
-	// LateOrders could not be carried out, and LateAddresses of teams that were told did not take their message yet: both are tried
-	// again by the teams' LateTasking. RefusedAddresses never will.
+	// LateOrders could not be carried out, and LateAddresses of teams that were told did not take their message yet:
+	// both are tried again by the teams' LateTasking. RefusedAddresses never will.
 	LateOrders       int `json:"late_orders,omitempty"`
 	LateAddresses    int `json:"late_addresses,omitempty"`
 	RefusedAddresses int `json:"refused_addresses,omitempty"`
@@ -82,8 +82,8 @@ type LateResult struct {
 	Deliver tasking.DeliverResult `json:"deliver"`
 }
 
-// LateTasking tries again, for three days, what of a team's tasking failed: orders, and addresses that did not take the digest. Nobody
-// waits for it, and the one does not wait for the other.
+// LateTasking tries again, for three days, what of a team's tasking failed: orders, and addresses that did not take the
+// digest. Nobody waits for it, and the one does not wait for the other.
 func LateTasking(ctx workflow.Context, p BoroughParams) (result LateResult, err error) {
 	if err := label(ctx, p.about(), AttributeBorough.ValueSet(p.Team)); err != nil {
 		return result, err
@@ -96,8 +96,8 @@ func LateTasking(ctx workflow.Context, p BoroughParams) (result LateResult, err 
 	return result, errors.Join(orders.Get(ctx, &result.Orders), digest.Get(ctx, &result.Deliver))
 }
 
-// taskTeams starts a workflow for each team and waits until each has been told, or cannot be. One team's
-// failure is no other's; those who run the system are told of it, and of who still waits when Patience is over. The teams follow the
+// taskTeams starts a workflow for each team and waits until each has been told, or cannot be. One team's failure is no
+// other's; those who run the system are told of it, and of who still waits when Patience is over. The teams follow the
 // approval of the stack of manifest or, given instead, that the approval of the night revoked was taken back.
 func taskTeams(ctx workflow.Context, manifest schemas.ManifestRef, revoked schemas.NightID) (TaskingCount, error) {
 	t := &teamTasks{manifest: manifest, revoked: revoked}

@@ -97,7 +97,8 @@ var ordersOptions = workflow.ActivityOptions{
 	},
 }
 
-// lateOptions suit what failed once already and nobody waits for: an order to a tasking that is damaged, a mailbox that is full.
+// lateOptions suit what failed once already and nobody waits for: an order to a tasking that is damaged, a mailbox that
+// is full.
 var lateOptions = workflow.ActivityOptions{
 	StartToCloseTimeout: time.Hour,
 	HeartbeatTimeout:    deadWorker,

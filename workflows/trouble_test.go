@@ -71,8 +71,8 @@ func (d *deployment) trouble(t *testing.T, after time.Duration) casework.Trouble
 	return trouble
 }
 
-// One order that fails keeps neither the others nor the digests; it is reported, tried again, and in the end carried out with the deadline
-// that the digest has told.
+// One order that fails keeps neither the others nor the digests; it is reported, tried again, and in the end carried
+// out with the deadline that the digest has told.
 func TestOneOrderFails(t *testing.T) {
 	d := newDeployment(t, threeSuspects()...)
 	send, hide := d.acts.Tasking.SendOrder, d.acts.Tasking.Pseudonym
@@ -113,8 +113,8 @@ func TestOneOrderFails(t *testing.T) {
 	}
 }
 
-// A tasking whose file is damaged keeps nobody from the night after: not the plan, not the orders, not the digests, not the measures. Once it
-// is mended, its order is carried out.
+// A tasking whose file is damaged keeps nobody from the night after: not the plan, not the orders, not the digests, not
+// the measures. Once it is mended, its order is carried out.
 func TestDamagedTasking(t *testing.T) {
 	d := newDeployment(t, threeSuspects()...)
 	hide := d.acts.Tasking.Pseudonym
@@ -304,8 +304,8 @@ func TestOneDeadMailbox(t *testing.T) {
 	}
 }
 
-// A team whose every address is refused is not told, which those who run the system hear at once; a team that nobody can tell for an hour
-// too, although it is told in the end.
+// A team whose every address is refused is not told, which those who run the system hear at once; a team that nobody
+// can tell for an hour too, although it is told in the end.
 func TestUntoldTeamIsAFinding(t *testing.T) {
 	const hackney = "vawg.hackney@example.police.uk"
 	alerts := func(t *testing.T, d *deployment) (found []string) {
@@ -346,7 +346,8 @@ func TestUntoldTeamIsAFinding(t *testing.T) {
 		d := newDeployment(t, threeSuspects()...)
 		n := d.night(t, "night", schemas.NightRequest{AsOf: asOf})
 		result, err := d.decide(t, n, func(env *testsuite.TestWorkflowEnvironment) {
-			// The environment gives an activity up after ten attempts, which are less than an hour: here the whole borough takes its time.
+			// The environment gives an activity up after ten attempts, which are less than an hour: here the whole
+			// borough takes its time.
 			env.OnWorkflow(BoroughTasking, mock.Anything, mock.Anything).Return(func(ctx workflow.Context, p BoroughParams) (tasking.DeliverResult, error) {
 				if p.Team == "Hackney" {
 					return tasking.DeliverResult{Outcome: tasking.Sent}, workflow.Sleep(ctx, 90*time.Minute)
@@ -364,8 +365,8 @@ func TestUntoldTeamIsAFinding(t *testing.T) {
 	})
 }
 
-// The digest and the tasking give the same deadline, also when the teams' file changes between the plan and the order, and when the digest
-// is sent late.
+// The digest and the tasking give the same deadline, also when the teams' file changes between the plan and the order,
+// and when the digest is sent late.
 func TestOneDeadline(t *testing.T) {
 	d := newDeployment(t, threeSuspects()...)
 	send, hide := d.acts.Tasking.SendOrder, d.acts.Tasking.Pseudonym

@@ -42,8 +42,8 @@ type Order struct {
 	Facts       schemas.TaskingFacts `json:"facts,omitzero"`
 	Specialists []string             `json:"specialists,omitempty"`
 	Allegations []string             `json:"allegations,omitempty"` // keyed hashes, sorted
-	// Chase is by when it is to be acknowledged, should the order hand it to a team: worked out once, for the digest and for the
-	// tasking. A plan from before has none; the teams tell then.
+	// Chase is by when it is to be acknowledged, should the order hand it to a team: worked out once, for the digest
+	// and for the tasking. A plan from before has none; the teams tell then.
 	Chase schemas.TaskingDeadlines `json:"chase,omitzero"`
 }
 
@@ -94,8 +94,8 @@ func Admit(t *schemas.Tasking, key, do string, r schemas.TaskingRequest) error {
 	return nil
 }
 
-// done tells whether the request of a key is among the latest events. One from before them is judged like any other: the state it
-// wanted is there, or it comes too late.
+// done tells whether the request of a key is among the latest events. One from before them is judged like any other:
+// the state it wanted is there, or it comes too late.
 func done(t *schemas.Tasking, key string) bool {
 	return slices.ContainsFunc(t.Events, func(e schemas.TaskingEvent) bool { return e.Key == key })
 }
@@ -126,7 +126,8 @@ func enter(t *schemas.Tasking, state schemas.TaskingState, at time.Time) {
 	}
 }
 
-// give hands the tasking to a team, which has the whole time to acknowledge it: as the order says, or else as the teams do.
+// give hands the tasking to a team, which has the whole time to acknowledge it: as the order says, or else as the teams
+// do.
 func give(t *schemas.Tasking, team string, state schemas.TaskingState, c Command, who *teams.Teams) {
 	enter(t, state, c.At)
 	t.Team, t.BCU = team, ""

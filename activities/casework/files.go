@@ -20,9 +20,9 @@ const (
 	openFolder  = "taskings/open/"
 )
 
-// A version's file holds the tasking as it stands then and its latest events: its own, and those before it for as long as they fit
-// into tailBytes. So the files of a tasking grow with what happens to it, not with its square, and the last file alone tells
-// everything about most. (Files from before held all events: they are read the same way.)
+// A version's file holds the tasking as it stands then and its latest events: its own, and those before it for as long
+// as they fit into tailBytes. So the files of a tasking grow with what happens to it, not with its square, and the last
+// file alone tells everything about most. (Files from before held all events: they are read the same way.)
 const tailBytes = 4 << 10
 
 // latest is how many events Load finds at least, when there are so many.
@@ -34,7 +34,8 @@ func versionKey(reference string, version int) string {
 	return fmt.Sprintf("%s%06d.json", caseFolder(reference), version)
 }
 
-// Load returns the tasking of a reference as it stands, with its latest events, at least 32 of them; nil when there is none.
+// Load returns the tasking of a reference as it stands, with its latest events, at least 32 of them; nil when there is
+// none.
 func Load(ctx context.Context, st *store.Store, reference string) (*schemas.Tasking, error) {
 	return load(ctx, st, reference, latest)
 }
@@ -163,8 +164,8 @@ func (e *UnreadableError) Error() string {
 	return fmt.Sprintf("the files of %s are damaged or gone: %s", text.Count(len(e.References), "tasking"), strings.Join(e.References, ", "))
 }
 
-// All calls f with every tasking there ever was and its whole history, by reference. One that cannot be read keeps nobody from the
-// others: when all have been seen, the error is an *UnreadableError.
+// All calls f with every tasking there ever was and its whole history, by reference. One that cannot be read keeps
+// nobody from the others: when all have been seen, the error is an *UnreadableError.
 func All(ctx context.Context, st *store.Store, f func(*schemas.Tasking) error) error {
 	keys, err := st.List(ctx, casesFolder)
 	if err != nil {
@@ -198,7 +199,8 @@ func All(ctx context.Context, st *store.Store, f func(*schemas.Tasking) error) e
 	return nil
 }
 
-// Unreadable tells whether an error says that the files of one tasking are damaged or gone, which is no fault of any other's.
+// Unreadable tells whether an error says that the files of one tasking are damaged or gone, which is no fault of any
+// other's.
 func Unreadable(err error) bool {
 	return errors.Is(err, store.ErrDamaged) || errors.Is(err, store.ErrNotFound)
 }

@@ -61,7 +61,8 @@ func say(t *testing.T, st *store.Store, notes int, note string, at func(notes in
 	}
 }
 
-// The files of a tasking grow with what happens to it: twice as many notes, twice as many bytes. Before, 1,000 short ones were 89 MB.
+// The files of a tasking grow with what happens to it: twice as many notes, twice as many bytes. Before, 1,000 short
+// ones were 89 MB.
 func TestFilesGrowLinearly(t *testing.T) {
 	for _, c := range []struct {
 		scenario string

@@ -30,8 +30,8 @@ type Measures struct {
 	Unreadable int `json:"unreadable,omitempty"`
 }
 
-// Trouble is what keeps teams from the approved stack, in words for those who run the system. Nobody is named but teams, and taskings by
-// pseudonym.
+// Trouble is what keeps teams from the approved stack, in words for those who run the system. Nobody is named but
+// teams, and taskings by pseudonym.
 type Trouble struct {
 	// Untold are the teams that have not been told of the stack at all.
 	Untold []string `json:"teams_untold,omitempty"`

@@ -74,8 +74,8 @@ type Message struct {
 	Key  string
 	Date time.Time
 	To   []*mail.Address
-	// Done are the addresses of To that need nothing more: they have the message, or will never take it. They stand in its header like
-	// the others.
+	// Done are the addresses of To that need nothing more: they have the message, or will never take it. They stand in
+	// its header like the others.
 	Done        []string
 	Subject     string
 	Text        string

@@ -20,13 +20,14 @@ import (
 	"harmstack/activities/teams"
 )
 
-// Mailer sends messages. Sending a message twice is harmless: it has the same Message-ID. A *PartialError says that some of its
-// addresses took it.
+// Mailer sends messages. Sending a message twice is harmless: it has the same Message-ID. A *PartialError says that
+// some of its addresses took it.
 type Mailer interface {
 	Send(ctx context.Context, m Message) error
 }
 
-// Hand makes of a message what a ledger calls to send it: each time to those of its addresses that are not settled, which it returns.
+// Hand makes of a message what a ledger calls to send it: each time to those of its addresses that are not settled,
+// which it returns.
 func Hand(ctx context.Context, mailer Mailer, m Message) func(settled func(address string) bool) ([]string, error) {
 	return func(settled func(address string) bool) ([]string, error) {
 		left := m.Leave(settled)
@@ -67,8 +68,8 @@ type SendError struct {
 	Step string
 	// Code is the SMTP reply, 0 when there was none.
 	Code int
-	// Permanent: the server refused for good (5xx, or it has no way to take the address), so that trying again is no use. Everything
-	// else, from greylisting to a lost connection, may pass.
+	// Permanent: the server refused for good (5xx, or it has no way to take the address), so that trying again is no
+	// use. Everything else, from greylisting to a lost connection, may pass.
 	Permanent bool
 	cause     string
 }
@@ -150,8 +151,9 @@ func sender(from string) (*mail.Address, error) {
 	return a, nil
 }
 
-// Send hands the message over to the server for each of its addresses that the server takes, in one go. Every error but one of
-// the message itself is a *SendError when no address has it now, and a *PartialError when some have; once ctx has ended, it is ctx's.
+// Send hands the message over to the server for each of its addresses that the server takes, in one go. Every error but
+// one of the message itself is a *SendError when no address has it now, and a *PartialError when some have; once ctx
+// has ended, it is ctx's.
 func (s smtpMailer) Send(ctx context.Context, m Message) error {
 	err := s.send(ctx, m)
 	if err != nil && ctx.Err() != nil {
@@ -256,8 +258,8 @@ func (s smtpMailer) dial(ctx context.Context) (*smtp.Client, *SendError) {
 	return conversation, nil
 }
 
-// recipients offers the message to each address that is not done. One that the server refuses keeps nobody from the others. The error is
-// a *SendError: no address was taken, or there is nobody to talk to any more.
+// recipients offers the message to each address that is not done. One that the server refuses keeps nobody from the
+// others. The error is a *SendError: no address was taken, or there is nobody to talk to any more.
 func recipients(conversation *smtp.Client, m Message, wide bool) (refused map[string]*SendError, err error) {
 	refused = map[string]*SendError{}
 	var worst *SendError // one that may pass, before one that will not

@@ -203,7 +203,8 @@ func each(errs ...error) func(int) error {
 	}
 }
 
-// One address that the server refuses keeps nobody from the others; the next attempt goes to those that are left, with the same bytes.
+// One address that the server refuses keeps nobody from the others; the next attempt goes to those that are left, with
+// the same bytes.
 func TestOneOfThree(t *testing.T) {
 	for _, c := range []struct {
 		scenario string
@@ -242,8 +243,8 @@ func TestOneOfThree(t *testing.T) {
 	}
 }
 
-// A host beyond ASCII goes out in punycode, in the envelope and in the header. A name beyond ASCII goes to servers that have SMTPUTF8;
-// at others its owner is refused, and the others get a message that names everybody it is for.
+// A host beyond ASCII goes out in punycode, in the envelope and in the header. A name beyond ASCII goes to servers that
+// have SMTPUTF8; at others its owner is refused, and the others get a message that names everybody it is for.
 func TestBeyondASCII(t *testing.T) {
 	for _, c := range []struct {
 		scenario      string

@@ -62,7 +62,8 @@ func Permanent(kind string, err error, details ...any) error {
 	return temporal.NewNonRetryableApplicationError(err.Error(), kind, nil, details...)
 }
 
-// Later makes a failure that is retried once so much time has passed; with 0, by the activity's own pace, it is err itself.
+// Later makes a failure that is retried once so much time has passed; with 0, by the activity's own pace, it is err
+// itself.
 func Later(err error, wait time.Duration) error {
 	if wait <= 0 {
 		return err

@@ -54,8 +54,8 @@ const Waiting = "waiting"
 
 // Recipient is one address of a message and what became of it there.
 type Recipient struct {
-	// Address is a hash of the message's id and the address: it knows the address again, wherever it stands in the list of its team
-	// then, and names it to nobody.
+	// Address is a hash of the message's id and the address: it knows the address again, wherever it stands in the list
+	// of its team then, and names it to nobody.
 	Address string `json:"address"`
 	State   string `json:"state"`         // Sent, Refused or Waiting
 	Why     string `json:"why,omitempty"` // it was refused, or waits: names the address by its place in the list
@@ -83,8 +83,8 @@ func (e Entry) Reasons() string {
 	return strings.Join(slices.Compact(slices.DeleteFunc(reasons, func(s string) bool { return s == "" })), "; ")
 }
 
-// One file a message in each folder that fits it; the last of them counts. What was sent, but not to all addresses, stands in the last
-// one by the day on which it was begun.
+// One file a message in each folder that fits it; the last of them counts. What was sent, but not to all addresses,
+// stands in the last one by the day on which it was begun.
 const (
 	begunFolder   = "deliveries/1-begun/"
 	refusedFolder = "deliveries/2-refused/"
@@ -105,13 +105,13 @@ type Delivery struct {
 	Entry Entry // as it stands now
 }
 
-// Deliver sends a message unless the ledger says that it was sent. Of two attempts at
-// once both may send: it is the same message, under the same id. Which of send's errors are final, refused
-// tells; after such a one the message may be tried again when the cause is mended.
+// Deliver sends a message unless the ledger says that it was sent. Of two attempts at once both may send: it is the
+// same message, under the same id. Which of send's errors are final, refused tells; after such a one the message may be
+// tried again when the cause is mended.
 //
-// send returns the addresses that it tried, if the channel has any; those that are settled it leaves out: they have the message, or
-// will never take it. An error with a method Unmet() map[string]error says that the other addresses took it. While some may still take it,
-// Deliver can be called again for them.
+// send returns the addresses that it tried, if the channel has any; those that are settled it leaves out: they have the
+// message, or will never take it. An error with a method Unmet() map[string]error says that the other addresses took
+// it. While some may still take it, Deliver can be called again for them.
 func Deliver(ctx context.Context, st *store.Store, e Entry, now func() time.Time, send func(settled func(address string) bool) ([]string, error), refused func(error) bool) (Delivery, error) {
 	name := e.ID + ".json"
 	sent, err := Find(ctx, st, e.ID)
@@ -199,7 +199,8 @@ func (e Entry) settled(address string) bool {
 	return slices.ContainsFunc(e.Recipients, func(r Recipient) bool { return r.Address == hidden(e.ID, address) && r.State != Waiting })
 }
 
-// settle notes what became of the addresses that were tried. One that waited and was not tried is no address of the team any more.
+// settle notes what became of the addresses that were tried. One that waited and was not tried is no address of the
+// team any more.
 func (e *Entry) settle(addresses []string, unmet map[string]error, refused func(error) bool) {
 	e.Recipients = slices.DeleteFunc(slices.Clone(e.Recipients), func(r Recipient) bool { return r.State == Waiting })
 	for _, a := range addresses {
@@ -219,8 +220,8 @@ func hidden(id, address string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// Note has a sent message noted elsewhere, and marks it: once that is done, it is not done again, unless further addresses have taken
-// the message since. to says how many of them have, when it is not all: " (2 of 3 addresses)".
+// Note has a sent message noted elsewhere, and marks it: once that is done, it is not done again, unless further
+// addresses have taken the message since. to says how many of them have, when it is not all: " (2 of 3 addresses)".
 func Note(ctx context.Context, st *store.Store, e Entry, note func(to string) error) error {
 	mark, to := notedFolder+e.ID, ""
 	if n := e.Count(Sent); n < len(e.Recipients) {

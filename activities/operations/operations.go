@@ -106,8 +106,8 @@ func TeamsUntold(asOf schemas.Date, at time.Time, teams []string) Finding {
 			"refused. When it is mended, reset those workflows; those that still run try again by themselves."}
 }
 
-// Inspect looks whether the night before a day is published, how long nobody has decided, how old the approved stack is, and whether
-// the teams have been told of it.
+// Inspect looks whether the night before a day is published, how long nobody has decided, how old the approved stack
+// is, and whether the teams have been told of it.
 func (a *Activities) Inspect(ctx context.Context, p InspectParams) (r InspectResult, err error) {
 	_, stop := heartbeat.Start(ctx)
 	defer stop()

@@ -121,7 +121,8 @@ func TestAlert(t *testing.T) {
 	}
 }
 
-// A sender that dies after the mail server took the alert, and before the log was written, leaves it to the next attempt to write the log.
+// A sender that dies after the mail server took the alert, and before the log was written, leaves it to the next
+// attempt to write the log.
 func TestAlertIsLoggedWhateverDies(t *testing.T) {
 	dir := t.TempDir()
 	st, err := store.Open(t.Context(), filepath.Join(dir, "store"))
@@ -162,8 +163,8 @@ func TestAlertIsLoggedWhateverDies(t *testing.T) {
 	}
 }
 
-// Each trouble of the teams is one finding with something to do, and none leaves nothing. Two of the same kind and day that name other
-// teams are two messages.
+// Each trouble of the teams is one finding with something to do, and none leaves nothing. Two of the same kind and day
+// that name other teams are two messages.
 func TestTroubled(t *testing.T) {
 	asOf := day.AddDays(-1)
 	if got := troubled(day, asOf, casework.Trouble{}); len(got) != 0 {

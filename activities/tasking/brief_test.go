@@ -12,7 +12,8 @@ import (
 	"harmstack/schemas"
 )
 
-// legacy is a tasking of before texts were bounded, with so many events of so long a note, in the one file that held them all.
+// legacy is a tasking of before texts were bounded, with so many events of so long a note, in the one file that held
+// them all.
 func legacy(t *testing.T, events int, note string) *Activities {
 	t.Helper()
 	st, err := store.Open(t.Context(), t.TempDir())
@@ -36,8 +37,8 @@ func legacy(t *testing.T, events int, note string) *Activities {
 	return &Activities{Store: st, Teams: func() (*teams.Teams, error) { return teams.Nowhere(), nil }}
 }
 
-// Temporal takes 2 MB at a time. However much stands in the store, from before texts were bounded or from thousands of events, what goes
-// through it stays far below, and the tasking goes on.
+// Temporal takes 2 MB at a time. However much stands in the store, from before texts were bounded or from thousands of
+// events, what goes through it stays far below, and the tasking goes on.
 func TestWhatTravelsIsBounded(t *testing.T) {
 	for _, c := range []struct {
 		scenario string

@@ -28,7 +28,8 @@ type DeliverParams struct {
 	Manifest schemas.ManifestRef `json:"manifest,omitzero"`
 	Revoked  schemas.NightID     `json:"revoked,omitzero"` // as in PlanParams
 	Team     string              `json:"team"`
-	// Late asks for those addresses alone that did not take the digest yet: as long as one of them waits, the activity fails.
+	// Late asks for those addresses alone that did not take the digest yet: as long as one of them waits, the activity
+	// fails.
 	Late bool `json:"late,omitempty"`
 }
 
@@ -53,8 +54,9 @@ type DeliverResult struct {
 	LateOrders int `json:"late_orders,omitempty"`
 }
 
-// receipt is taskings/told/<team>/<number>.json: what the approval, or the revocation, of that number told the team, or that it had nothing
-// else to tell than the one before. It is written once, after the sending. Before approvals had numbers it was <as_of>/r<n>.json.
+// receipt is taskings/told/<team>/<number>.json: what the approval, or the revocation, of that number told the team, or
+// that it had nothing else to tell than the one before. It is written once, after the sending. Before approvals had
+// numbers it was <as_of>/r<n>.json.
 type receipt struct {
 	Manifest schemas.ManifestRef `json:"manifest"`
 	Team     string              `json:"team"`
@@ -147,8 +149,8 @@ func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult
 	case p.Late:
 		return result, nil // the team was told something else, or nothing: whoever sees to that tells all its addresses
 	case same:
-		// A content that is sent a second time is another message: mail systems drop one whose id they know. A revision that goes back to
-		// what an earlier one said is news to those who were told otherwise in between.
+		// A content that is sent a second time is another message: mail systems drop one whose id they know. A revision
+		// that goes back to what an earlier one said is news to those who were told otherwise in between.
 		sum := sha256.Sum256([]byte(last.Message + content))
 		message.Key = hex.EncodeToString(sum[:len(content)/2])
 	}

@@ -13,8 +13,8 @@ import (
 	"harmstack/schemas"
 )
 
-// FailedOrder is taskings/failed-orders/<occasion>/<reference>.json: an order that could not be carried out yet. It is written when the order
-// fails, and deleted when it is carried out.
+// FailedOrder is taskings/failed-orders/<occasion>/<reference>.json: an order that could not be carried out yet. It is
+// written when the order fails, and deleted when it is carried out.
 type FailedOrder struct {
 	schemas.TaskingOrder
 	Since time.Time `json:"since"`
@@ -37,8 +37,8 @@ func failedOrders(ctx context.Context, st *store.Store, occasion string) (map[st
 	return failed, err
 }
 
-// FailedOrders are the orders of the approved stack that could not be carried out yet, by reference. What an older stack wanted counts
-// no longer: the newer one has compared the taskings anew.
+// FailedOrders are the orders of the approved stack that could not be carried out yet, by reference. What an older
+// stack wanted counts no longer: the newer one has compared the taskings anew.
 func FailedOrders(ctx context.Context, st *store.Store) (failed []FailedOrder, err error) {
 	last, err := publish.LastRecord(ctx, st)
 	if err != nil || last == nil {
@@ -62,7 +62,8 @@ func FailedOrders(ctx context.Context, st *store.Store) (failed []FailedOrder, e
 	return failed, err
 }
 
-// SendAgain tries the failed orders of the approved stack once more, and returns how many are done now and which still fail.
+// SendAgain tries the failed orders of the approved stack once more, and returns how many are done now and which still
+// fail.
 func SendAgain(ctx context.Context, st *store.Store, send func(context.Context, schemas.TaskingOrder) error) (done int, still []FailedOrder, err error) {
 	failed, err := FailedOrders(ctx, st)
 	if err != nil {
@@ -83,8 +84,8 @@ func SendAgain(ctx context.Context, st *store.Store, send func(context.Context, 
 	return done, still, nil
 }
 
-// carryOut sends one order; failed says why it could not be carried out, which is noted. The error says that the store cannot be written
-// to, or that ctx has ended.
+// carryOut sends one order; failed says why it could not be carried out, which is noted. The error says that the store
+// cannot be written to, or that ctx has ended.
 func carryOut(ctx context.Context, st *store.Store, send func(context.Context, schemas.TaskingOrder) error, o schemas.TaskingOrder, noted bool) (failed, err error) {
 	timed, cancel := context.WithTimeout(ctx, orderTime)
 	defer cancel()

@@ -34,13 +34,14 @@ type OrderParams struct {
 // OrderResult is how many orders the night has for the team. Outdated: a newer stack is current, or the approval was taken back.
 type OrderResult struct {
 	Orders int `json:"orders"`
-	// Failed could not be carried out, and are noted in the store (FailedOrders). They are to be tried again, beside everything else.
+	// Failed could not be carried out, and are noted in the store (FailedOrders). They are to be tried again, beside
+	// everything else.
 	Failed   int  `json:"failed,omitempty"`
 	Outdated bool `json:"outdated,omitempty"`
 }
 
-// Order hands a night's orders to the team's taskings. An order that is carried out already changes nothing, so that an attempt that
-// died is simply made again. One that fails is noted and keeps nobody from the others.
+// Order hands a night's orders to the team's taskings. An order that is carried out already changes nothing, so that an
+// attempt that died is simply made again. One that fails is noted and keeps nobody from the others.
 func (a *Activities) Order(ctx context.Context, p OrderParams) (OrderResult, error) {
 	_, stop := heartbeat.Start(ctx)
 	defer stop()
@@ -231,14 +232,15 @@ func recent(t *schemas.Tasking, now time.Time, numbers []int) []int {
 // triedFor is how long a message is tried for.
 const triedFor = 72 * time.Hour
 
-// What travels through Temporal, which takes no more than 2 MB at a time: so many of the latest events, in so many bytes. The store
-// has all.
+// What travels through Temporal, which takes no more than 2 MB at a time: so many of the latest events, in so many
+// bytes. The store has all.
 const (
 	viewEvents = 10
 	viewBytes  = 32 << 10
 )
 
-// brief is a tasking as it travels through Temporal. Its texts are bounded again: those recorded before there were bounds are not.
+// brief is a tasking as it travels through Temporal. Its texts are bounded again: those recorded before there were
+// bounds are not.
 func brief(t *schemas.Tasking) *schemas.Tasking {
 	if t == nil {
 		return nil

@@ -175,8 +175,9 @@ type promise struct {
 	key string
 }
 
-// earlier reads what was planned for this date before, by this revision or an earlier one: a team that has read a deadline holds to that,
-// also when the order itself could not be carried out since, and the teams' file says otherwise now.
+// earlier reads what was planned for this date before, by this revision or an earlier one: a team that has read a
+// deadline holds to that, also when the order itself could not be carried out since, and the teams' file says otherwise
+// now.
 func (b *planner) earlier(ctx context.Context) error {
 	b.promise = map[string]promise{}
 	orders := []schemas.TaskingOrder{{Revoked: b.night.revokedNight()}}
@@ -204,7 +205,8 @@ func (b *planner) earlier(ctx context.Context) error {
 	return nil
 }
 
-// deadlines are those of an order: the ones promised this date, as long as nothing came of the promise, else those of now.
+// deadlines are those of an order: the ones promised this date, as long as nothing came of the promise, else those of
+// now.
 func (b *planner) deadlines(t *schemas.Tasking, reference string) schemas.TaskingDeadlines {
 	p, promised := b.promise[reference]
 	if promised && p.Chase != (schemas.TaskingDeadlines{}) && (t == nil || !slices.ContainsFunc(t.Events, func(e schemas.TaskingEvent) bool { return e.Key == p.key })) {
@@ -280,8 +282,8 @@ func (b *planner) stack(ctx context.Context) error {
 	return nil
 }
 
-// unreadable plans for a suspect whose tasking is damaged: the team of the owner borough is told so, the order fails until the tasking is
-// mended, and nobody else waits for that.
+// unreadable plans for a suspect whose tasking is damaged: the team of the owner borough is told so, the order fails
+// until the tasking is mended, and nobody else waits for that.
 func (b *planner) unreadable(o casework.Order) {
 	p := b.of(o.Owner)
 	p.Orders = append(p.Orders, o)

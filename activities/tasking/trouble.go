@@ -18,7 +18,8 @@ import (
 // Patience is how long after an approval a team may still be on its way to be told.
 const Patience = time.Hour
 
-// Trouble is what keeps teams from what was approved, or taken back, last, at an instant: nobody is untold within Patience.
+// Trouble is what keeps teams from what was approved, or taken back, last, at an instant: nobody is untold within
+// Patience.
 func Trouble(ctx context.Context, st *store.Store, at time.Time) (t casework.Trouble, err error) {
 	last, err := publish.LastRecord(ctx, st)
 	if err != nil || last == nil {
@@ -66,7 +67,8 @@ func Trouble(ctx context.Context, st *store.Store, at time.Time) (t casework.Tro
 	return t, err
 }
 
-// told are the teams to whom the last record has something to say and has not said it, and the messages under which it has to the others.
+// told are the teams to whom the last record has something to say and has not said it, and the messages under which it
+// has to the others.
 func told(ctx context.Context, st *store.Store, last schemas.Current) (untold []string, digests map[string]bool, err error) {
 	digests = map[string]bool{}
 	folder := plansFolder(last.Occasion())

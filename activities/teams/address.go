@@ -8,8 +8,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// ParseAddress reads an address as it goes out: name@host or Name <name@host>, a host with letters beyond ASCII in punycode (RFC 5891),
-// which every mail server takes. The error does not repeat the address.
+// ParseAddress reads an address as it goes out: name@host or Name <name@host>, a host with letters beyond ASCII in
+// punycode (RFC 5891), which every mail server takes. The error does not repeat the address.
 func ParseAddress(text string) (*mail.Address, error) {
 	a, err := mail.ParseAddress(text)
 	if err != nil {
@@ -26,8 +26,8 @@ func ParseAddress(text string) (*mail.Address, error) {
 	return a, nil
 }
 
-// NeedsSMTPUTF8 tells whether an address has letters beyond ASCII before the @, which only mail servers with the extension SMTPUTF8
-// take (RFC 6531): there is no other way to write them.
+// NeedsSMTPUTF8 tells whether an address has letters beyond ASCII before the @, which only mail servers with the
+// extension SMTPUTF8 take (RFC 6531): there is no other way to write them.
 func NeedsSMTPUTF8(a *mail.Address) bool { return !isASCII(a.Address) }
 
 func isASCII(text string) bool {

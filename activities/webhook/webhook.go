@@ -124,7 +124,8 @@ func (s *Sender) send(ctx context.Context, url string, secret []byte, e Event) *
 	}
 }
 
-// maxAfter bounds what a receiver can ask for: an event is tried for three days, and a clock that is wrong must not silence it.
+// maxAfter bounds what a receiver can ask for: an event is tried for three days, and a clock that is wrong must not
+// silence it.
 const maxAfter = time.Hour
 
 // retryAfter reads the header of that name: seconds, or a date (RFC 9110, section 10.2.3).

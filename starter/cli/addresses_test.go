@@ -15,8 +15,8 @@ import (
 	"harmstack/worker/config"
 )
 
-// An address with letters beyond ASCII before the @ is a fault where the mail server cannot take it, and named by its team and place; one with
-// such a host is none, for that goes out in punycode.
+// An address with letters beyond ASCII before the @ is a fault where the mail server cannot take it, and named by its
+// team and place; one with such a host is none, for that goes out in punycode.
 func TestDoctorOnAddressesBeyondASCII(t *testing.T) {
 	t.Parallel()
 	declared := strings.Replace(string(teams.Example()), `["Bexley VAWG <vawg.bexley@example.police.uk>"]`, `[a@bexley-münchen.example, müller@bexley.example]`, 1)

@@ -17,8 +17,9 @@ import (
 	"harmstack/workflows"
 )
 
-// A damaged tasking and a full mailbox of one team keep nobody from the night: the digests go, the decision ends and says so. What is mended
-// is carried out, and no address gets a message twice. With HARMSTACK_RECORD the histories are written there.
+// A damaged tasking and a full mailbox of one team keep nobody from the night: the digests go, the decision ends and
+// says so. What is mended is carried out, and no address gets a message twice. With HARMSTACK_RECORD the histories are
+// written there.
 func TestTroubledTeam(t *testing.T) {
 	d := deploy(t, changing(0), "")
 	text := strings.Replace(string(d.readFile("teams.yaml")), `["Hackney VAWG <vawg.hackney@example.police.uk>"]`, `[one@example.police.uk, two@example.police.uk]`, 1)
