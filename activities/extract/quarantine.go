@@ -32,12 +32,12 @@ type Quarantine struct {
 	rows []schemas.Quarantine // the last ones
 	held int                  // bytes of their texts
 	file spill.File
-	runs []run
+	runs []span
 	end  int64 // of the file
 }
 
-// run is rows in the order of the extract, from one place of the file to another.
-type run struct{ from, to int64 }
+// span is rows in the order of the extract, from one place of the file to another.
+type span struct{ from, to int64 }
 
 const (
 	heldRows  = 8 << 10  // wait in memory
@@ -116,7 +116,7 @@ func (q *Quarantine) spill() (err error) {
 	if _, err := q.file.WriteAt(all, q.end); err != nil {
 		return fmt.Errorf("spill quarantined rows: %w", err)
 	}
-	q.runs = append(q.runs, run{q.end, q.end + int64(len(all))})
+	q.runs = append(q.runs, span{q.end, q.end + int64(len(all))})
 	q.end += int64(len(all))
 	clear(q.rows)
 	q.rows, q.held = q.rows[:0], 0
