@@ -1,6 +1,10 @@
 package schemas
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // ArtifactRef names one finished file. References travel through Temporal; rows never do.
 type ArtifactRef struct {
@@ -38,6 +42,9 @@ const (
 	DisposalFile      = "disposal.json"         // the night is disposed of
 	ExtractGoneFile   = "disposal-extract.json" // its rows as read are
 	ExtractFolder     = "extract"
+	NightsFolder      = "nights/"
+	WorkFolder        = "work/"
+	ReuseFolder       = "reuse/"
 )
 
 // NightID is one revision of one night. Nights are ordered by date, then revision.
@@ -55,6 +62,18 @@ func (n NightID) Path() string { return fmt.Sprintf("nights/%s/r%d", n.AsOf, n.R
 // WorkPath is the folder of what passes between the stages; it may be deleted once the night is
 // published, and is made again by a rerun.
 func (n NightID) WorkPath() string { return fmt.Sprintf("work/%s/r%d", n.AsOf, n.Revision) }
+
+// ParseNightPath tells of which night a file is, by its key below Path or WorkPath; ok is false for any other.
+func ParseNightPath(key string) (id NightID, ok bool) {
+	parts := strings.SplitN(key, "/", 4)
+	if len(parts) < 4 {
+		return id, false
+	}
+	id.AsOf, _ = ParseDate(parts[1])
+	id.Revision, _ = strconv.Atoi(strings.TrimPrefix(parts[2], "r"))
+	folder := strings.Join(parts[:3], "/")
+	return id, id.Revision > 0 && (folder == id.Path() || folder == id.WorkPath())
+}
 
 // Before orders nights by (as_of, revision).
 func (n NightID) Before(o NightID) bool {

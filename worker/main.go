@@ -47,7 +47,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	logger := log.NewStructuredLogger(slog.New(slog.NewJSONHandler(out, nil)))
+	slog.SetDefault(slog.New(slog.NewJSONHandler(out, nil)))
+	logger := log.NewStructuredLogger(slog.Default())
 	if len(cfg.PayloadKeys) == 0 {
 		logger.Warn("what passes through Temporal is not encrypted: no real data may pass")
 	}

@@ -57,7 +57,7 @@ func BoroughTasking(ctx workflow.Context, p BoroughParams) (result tasking.Deliv
 	result.LateOrders = ordered.Failed
 	// Recorded runs knew neither.
 	if result.LateOrders+result.LateAddresses > 0 {
-		child := workflow.WithChildOptions(ctx, childOptions(lateWorkflowID(schemas.Occasion(p.Manifest.NightID, p.Revoked), p.Team),
+		child := workflow.WithChildOptions(ctx, childOptions(deploymentOf(ctx).ID(lateWorkflowID(schemas.Occasion(p.Manifest.NightID, p.Revoked), p.Team)),
 			fmt.Sprintf("%s: %s and %s to be tried again", p.Team, text.Count(result.LateOrders, "order"), text.Count(result.LateAddresses, "address", "addresses"))))
 		late := workflow.ExecuteChildWorkflow(child, LateTasking, p).GetChildWorkflowExecution().Get(ctx, nil)
 		var runs *temporal.ChildWorkflowExecutionAlreadyStartedError
@@ -139,7 +139,7 @@ func (t *teamTasks) run(ctx workflow.Context) (count TaskingCount, err error) {
 	}
 	t.told = make([]workflow.ChildWorkflowFuture, len(t.plan.Teams))
 	for i, team := range t.plan.Teams {
-		ctx := workflow.WithChildOptions(ctx, childOptions(boroughWorkflowID(occasion, team.Name),
+		ctx := workflow.WithChildOptions(ctx, childOptions(deploymentOf(ctx).ID(boroughWorkflowID(occasion, team.Name)),
 			fmt.Sprintf("%s: %s on the stack%s, %s", team.Name, text.Count(team.Suspects, "suspect"), of, text.Count(team.Orders, "order"))))
 		t.told[i] = workflow.ExecuteChildWorkflow(ctx, BoroughTasking, BoroughParams{t.manifest, t.revoked, team.Name})
 	}

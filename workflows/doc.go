@@ -7,5 +7,5 @@
 // testdata/histories holds recorded runs that every later version must replay. To record new ones, after
 // a change that makes new histories (which needs a version marker first):
 //
-//	HARMSTACK_RECORD=$PWD/workflows/testdata/histories go test ./starter/e2e -run 'TestRecordHistories|TestSource'
+//	HARMSTACK_RECORD=$PWD/workflows/testdata/histories go test ./starter/e2e -run 'TestRecordHistories|TestSource|TestDecisionStartedAgain|TestFailedNights|TestDamagedTasking'
 package workflows

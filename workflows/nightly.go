@@ -95,7 +95,7 @@ func (n *night) run(ctx workflow.Context) (result NightResult, err error) {
 	if published.Superseded {
 		return result, nil
 	}
-	result.Decision = DecisionWorkflowID(result.Night)
+	result.Decision = deploymentOf(ctx).ID(DecisionWorkflowID(result.Night))
 	n.progress.Decision = result.Decision
 	if err := askForDecision(ctx, published.Manifest); err != nil {
 		return result, err
@@ -163,7 +163,7 @@ func businessDate(ctx workflow.Context, request schemas.NightRequest) schemas.Da
 
 // askForDecision starts the workflow that waits for the officer, and waits only until it has started.
 func askForDecision(ctx workflow.Context, manifest schemas.ManifestRef) error {
-	ctx = workflow.WithChildOptions(ctx, childOptions(DecisionWorkflowID(manifest.NightID),
+	ctx = workflow.WithChildOptions(ctx, childOptions(deploymentOf(ctx).ID(DecisionWorkflowID(manifest.NightID)),
 		fmt.Sprintf("Waits for an officer to approve or hold the stack of %s, revision %d", manifest.AsOf, manifest.Revision)))
 	err := workflow.ExecuteChildWorkflow(ctx, Decision, DecisionParams{manifest}).GetChildWorkflowExecution().Get(ctx, nil)
 	var started *temporal.ChildWorkflowExecutionAlreadyStartedError
@@ -178,7 +178,7 @@ func askForDecision(ctx workflow.Context, manifest schemas.ManifestRef) error {
 func tellSuperseded(ctx workflow.Context, published nightly.PublishResult) error {
 	var told []workflow.Future
 	for _, older := range published.Supersedes {
-		told = append(told, Supersede.send(ctx, DecisionWorkflowID(older), published.Manifest.NightID))
+		told = append(told, Supersede.send(ctx, deploymentOf(ctx).ID(DecisionWorkflowID(older)), published.Manifest.NightID))
 	}
 	for _, f := range told {
 		err := f.Get(ctx, nil)

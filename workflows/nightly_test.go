@@ -109,7 +109,7 @@ func TestNight(t *testing.T) {
 	for _, s := range progress.Stages {
 		lines = append(lines, fmt.Sprintf("%s %s %d %s", s.Name, s.State, s.Rows, s.Notes))
 	}
-	want := []string{"claim done 0 revision 1", "extract done 5 1 parts", "check done 5 0 quarantined", "score done 5 4 rows scored, 3 suspects",
+	want := []string{"claim done 0 revision 1", "extract done 5 1 part", "check done 5 0 quarantined", "score done 5 4 rows scored, 3 suspects",
 		"rank done 3 3 on the stack", "publish done 3 3 entered, 0 left, 0 moved, 0 stayed"}
 	if strings.Join(lines, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s", strings.Join(lines, "\n"))

@@ -10,7 +10,7 @@ import (
 	"harmstack/activities/tasking"
 )
 
-// TaskQueue is where the workers listen when nobody says otherwise; for stages they listen at its ComputeQueue too.
+// TaskQueue is where the workers of a deployment without a name listen when nobody says otherwise; for stages they listen at its ComputeQueue too.
 const TaskQueue = "harmstack"
 
 // Activities are what a worker runs beside the workflows.

@@ -47,7 +47,8 @@ func Revoke(ctx workflow.Context, request schemas.RevokeRequest) (result RevokeR
 		return result, err
 	case err != nil:
 		return result, failure.Permanent(failure.NotRecorded, fmt.Errorf(
-			"the revocation of night %s could not be recorded in time: look at the store, then give the same command again", night))
+			"the revocation of night %s could not be recorded in time (%s): look at the store, then give the same command again",
+			night, reason(err)))
 	}
 	now := "No stack is approved now."
 	if result.Current != (schemas.ManifestRef{}) {
@@ -55,13 +56,13 @@ func Revoke(ctx workflow.Context, request schemas.RevokeRequest) (result RevokeR
 	}
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("The approval of night **%s** was taken back. %s\n\nWho and why stand in `approvals/%06d.json`.\n",
 		night, now, result.Revocation.Number))
-	result.Retask = RetaskWorkflowID(night)
+	result.Retask = deploymentOf(ctx).ID(RetaskWorkflowID(night))
 	return result, retask(ctx, night)
 }
 
 // retask starts the workflow by which the taskings follow, and waits only until it has started.
 func retask(ctx workflow.Context, revoked schemas.NightID) error {
-	ctx = workflow.WithChildOptions(ctx, childOptions(RetaskWorkflowID(revoked), "Tells the teams that the approval of night "+revoked.String()+" was taken back"))
+	ctx = workflow.WithChildOptions(ctx, childOptions(deploymentOf(ctx).ID(RetaskWorkflowID(revoked)), "Tells the teams that the approval of night "+revoked.String()+" was taken back"))
 	err := workflow.ExecuteChildWorkflow(ctx, Retask, RetaskParams{revoked}).GetChildWorkflowExecution().Get(ctx, nil)
 	var started *temporal.ChildWorkflowExecutionAlreadyStartedError
 	if errors.As(err, &started) {

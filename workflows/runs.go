@@ -24,17 +24,17 @@ type NightRun struct {
 	Stage             string // the last one that began; empty before the first
 }
 
-// NightRuns lists the runs of nights that were started since an instant: those that run first, then the newest.
-func NightRuns(ctx context.Context, c client.Client, since time.Time) (runs []NightRun, err error) {
+// NightRuns lists the runs of a deployment's nights that were started since an instant: those that run first, then the newest.
+func NightRuns(ctx context.Context, c client.Client, d Deployment, taskQueue string, since time.Time) (runs []NightRun, err error) {
 	request := &workflowservice.ListWorkflowExecutionsRequest{
-		Query: fmt.Sprintf("WorkflowType = 'NightlyRun' AND StartTime >= '%s'", since.UTC().Format(time.RFC3339))}
+		Query: fmt.Sprintf("WorkflowType = 'NightlyRun' AND TaskQueue = '%s' AND StartTime >= '%s'", taskQueue, since.UTC().Format(time.RFC3339))}
 	for {
 		page, err := c.ListWorkflow(ctx, request)
 		if err != nil {
 			return nil, err
 		}
 		for _, e := range page.GetExecutions() {
-			runs = append(runs, nightRun(e))
+			runs = append(runs, nightRun(d, e))
 		}
 		if request.NextPageToken = page.GetNextPageToken(); len(request.NextPageToken) == 0 {
 			return runs, nil
@@ -42,7 +42,7 @@ func NightRuns(ctx context.Context, c client.Client, since time.Time) (runs []Ni
 	}
 }
 
-func nightRun(e *workflowpb.WorkflowExecutionInfo) NightRun {
+func nightRun(d Deployment, e *workflowpb.WorkflowExecutionInfo) NightRun {
 	r := NightRun{WorkflowID: e.GetExecution().GetWorkflowId(), RunID: e.GetExecution().GetRunId(),
 		Started: e.GetStartTime().AsTime(), Status: e.GetStatus()}
 	attribute := func(name string) (text string) {
@@ -52,7 +52,7 @@ func nightRun(e *workflowpb.WorkflowExecutionInfo) NightRun {
 	r.Stage = attribute(AttributeStage.GetName())
 	if r.AsOf, _ = schemas.ParseDate(attribute(AttributeAsOf.GetName())); r.AsOf.IsZero() {
 		// It has no revision yet. Its id tells: the schedule adds the time that is meant, a person the date.
-		meant := strings.TrimPrefix(r.WorkflowID, ScheduledNightID+"-")
+		meant := strings.TrimPrefix(r.WorkflowID, d.ID(ScheduledNightID)+"-")
 		if at, err := time.Parse(time.RFC3339, meant); err == nil {
 			r.AsOf = schemas.LondonDate(at).AddDays(-1)
 		} else {

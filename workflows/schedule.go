@@ -24,12 +24,18 @@ type Scheduled struct {
 }
 
 // Schedules are all of them, the nights first.
-func Schedules(taskQueue string) []Scheduled {
-	return []Scheduled{
+func Schedules(d Deployment, taskQueue string) []Scheduled {
+	all := []Scheduled{
 		{"nightly", "every night at 03:30 in London", Schedule(taskQueue)},
 		{"watch", "every morning at 07:30 in London", WatchSchedule(taskQueue)},
 		{"retention", "every morning at 05:30 in London", RetentionSchedule(taskQueue)},
 	}
+	for i := range all {
+		o := &all[i].Options
+		action := o.Action.(*client.ScheduleWorkflowAction)
+		o.ID, action.ID = d.ID(o.ID), d.ID(action.ID)
+	}
+	return all
 }
 
 // RetentionSchedule disposes of what is over its time at 05:30 in London, between the night and its decision.

@@ -339,10 +339,10 @@ func (c *caseworker) details() string {
 // SendOrder gives a night's order to the workflow of its tasking, which is started when it does not run.
 // It returns once the order is carried out. Every call is an attempt of its own; what is carried out already is
 // known by the night.
-func SendOrder(c client.Client, taskQueue string) func(ctx context.Context, o schemas.TaskingOrder) error {
+func SendOrder(c client.Client, d Deployment, taskQueue string) func(ctx context.Context, o schemas.TaskingOrder) error {
 	return func(ctx context.Context, o schemas.TaskingOrder) error {
 		handle, err := c.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
-			StartWorkflowOperation: c.NewWithStartWorkflowOperation(taskingOptions(o.Reference, taskQueue), Tasking, TaskingParams{Reference: o.Reference}),
+			StartWorkflowOperation: c.NewWithStartWorkflowOperation(taskingOptions(d, o.Reference, taskQueue), Tasking, TaskingParams{Reference: o.Reference}),
 			UpdateOptions: client.UpdateWorkflowOptions{UpdateName: orderUpdate.Name, UpdateID: Attempt(o.Key()), Args: []any{o},
 				WaitForStage: client.WorkflowUpdateStageCompleted},
 		})
@@ -354,12 +354,12 @@ func SendOrder(c client.Client, taskQueue string) func(ctx context.Context, o sc
 }
 
 // ResumeTasking starts the workflow of a tasking when it does not run: after the Temporal service was lost.
-func ResumeTasking(ctx context.Context, c client.Client, taskQueue, reference string) error {
-	_, err := c.ExecuteWorkflow(ctx, taskingOptions(reference, taskQueue), Tasking, TaskingParams{Reference: reference})
+func ResumeTasking(ctx context.Context, c client.Client, d Deployment, taskQueue, reference string) error {
+	_, err := c.ExecuteWorkflow(ctx, taskingOptions(d, reference, taskQueue), Tasking, TaskingParams{Reference: reference})
 	return err
 }
 
-func taskingOptions(reference, taskQueue string) client.StartWorkflowOptions {
-	return client.StartWorkflowOptions{ID: TaskingWorkflowID(reference), TaskQueue: taskQueue, StaticSummary: "A tasking, from its issue until the suspect leaves the stack",
+func taskingOptions(d Deployment, reference, taskQueue string) client.StartWorkflowOptions {
+	return client.StartWorkflowOptions{ID: d.ID(TaskingWorkflowID(reference)), TaskQueue: taskQueue, StaticSummary: "A tasking, from its issue until the suspect leaves the stack",
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING}
 }

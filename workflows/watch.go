@@ -69,10 +69,11 @@ func (r WatchResult) Markdown() string {
 	return b.String()
 }
 
-// Scheduling asks Temporal what a watch cannot see in the store: whether the nightly schedule runs, and how far a night is.
-func Scheduling(c client.Client) func(ctx context.Context, asOf schemas.Date) (operations.Scheduling, error) {
+// Scheduling asks Temporal what a watch cannot see in the store: whether the nightly schedule of the deployment runs, and how
+// far a night of it is.
+func Scheduling(c client.Client, deployment Deployment, taskQueue string) func(ctx context.Context, asOf schemas.Date) (operations.Scheduling, error) {
 	return func(ctx context.Context, asOf schemas.Date) (s operations.Scheduling, err error) {
-		d, err := c.ScheduleClient().GetHandle(ctx, ScheduleID).Describe(ctx)
+		d, err := c.ScheduleClient().GetHandle(ctx, deployment.ID(ScheduleID)).Describe(ctx)
 		var gone *serviceerror.NotFound
 		switch {
 		case errors.As(err, &gone):
@@ -83,7 +84,7 @@ func Scheduling(c client.Client) func(ctx context.Context, asOf schemas.Date) (o
 			s.Paused = d.Schedule.State != nil && d.Schedule.State.Paused
 		}
 		// By hand a night may be run at any time after its date.
-		runs, err := NightRuns(ctx, c, asOf.Start())
+		runs, err := NightRuns(ctx, c, deployment, taskQueue, asOf.Start())
 		if err != nil {
 			return s, err
 		}

@@ -58,6 +58,9 @@ func Append(ctx context.Context, st *store.Store, e Entry) error {
 	}
 }
 
+// Writable tells at once whether this process may append to the log; store.ErrDenied says why not.
+func Writable(st *store.Store) error { return st.Writable(folder) }
+
 // length finds the last number by doubling and halving: a year's log is long, and each entry would list it.
 func length(ctx context.Context, st *store.Store) (int, error) {
 	have := func(n int) (bool, error) {

@@ -42,6 +42,10 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	if err := d.CheckTexts(); err != nil {
 		return DecideResult{}, failure.Permanent(failure.BadRequest, err)
 	}
+	// What cannot be logged is not recorded either, and the officer is told at once.
+	if err := audit.Writable(a.Store); err != nil {
+		return DecideResult{}, failure.Of(err)
+	}
 	err := publish.Decide(ctx, a.Store, d)
 	if err != nil && !errors.Is(err, publish.ErrDecided) {
 		return DecideResult{}, failure.Waiting(err)
@@ -122,7 +126,7 @@ func (a *Activities) Revoke(ctx context.Context, p RevokeParams) (RevokeResult, 
 	night := p.Request.Night()
 	last, err := publish.Revoke(ctx, a.Store, night, schemas.Revocation{By: p.Request.By, Reason: p.Request.Reason, At: p.At})
 	if err != nil {
-		return RevokeResult{}, failure.Of(err)
+		return RevokeResult{}, failure.Waiting(err)
 	}
 	r := RevokeResult{Current: last.Manifest, Revocation: last.Revocations[slices.Index(last.RevokedNights(), night)]}
 	now := "no stack is approved now"
@@ -132,5 +136,5 @@ func (a *Activities) Revoke(ctx context.Context, p RevokeParams) (RevokeResult, 
 	// An attempt that dies between the two writes is in the log twice rather than not at all.
 	err = audit.Append(ctx, a.Store, audit.Entry{At: r.Revocation.At, Who: r.Revocation.By, Did: schemas.Revoked, On: "night " + night.String(),
 		Why: r.Revocation.Reason + "; " + now})
-	return r, failure.Of(err)
+	return r, failure.Waiting(err)
 }

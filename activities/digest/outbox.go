@@ -51,3 +51,33 @@ func (o outbox) Send(_ context.Context, m Message) error {
 	}
 	return nil
 }
+
+// ProbeOutbox tells whether messages can be put into a folder, and leaves nothing behind. A folder that is not there yet is as
+// good as one in which it could be made.
+func ProbeOutbox(folder string) error {
+	probe := folder
+	for ; ; probe = filepath.Dir(probe) {
+		info, err := os.Stat(probe)
+		if errors.Is(err, fs.ErrNotExist) && probe != filepath.Dir(probe) {
+			continue
+		}
+		if err == nil && !info.IsDir() {
+			err = fmt.Errorf("%s is no folder", probe)
+		}
+		if err != nil {
+			return fmt.Errorf("mail: the outbox folder: %w", err)
+		}
+		break
+	}
+	tmp, err := os.CreateTemp(probe, ".new-*")
+	if err != nil {
+		return fmt.Errorf("mail: the outbox folder: %w", err)
+	}
+	defer os.Remove(tmp.Name())
+	// A message appears by a link, whole or not at all.
+	defer os.Remove(tmp.Name() + "-link")
+	if err := errors.Join(tmp.Close(), os.Link(tmp.Name(), tmp.Name()+"-link")); err != nil {
+		return fmt.Errorf("mail: the outbox folder: %w", err)
+	}
+	return nil
+}

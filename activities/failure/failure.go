@@ -7,11 +7,13 @@ package failure
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"syscall"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
+	"gocloud.dev/gcerrors"
 
 	"harmstack/activities/digest"
 	"harmstack/activities/extract"
@@ -36,6 +38,7 @@ const (
 	NobodyToRank         = "NobodyToRank"         // no row was scored
 	CountsDoNotReconcile = "CountsDoNotReconcile" // rows were lost or counted twice
 	DamagedArtifact      = "DamagedArtifact"      // a file is not the one that was written
+	StoreDenied          = "StoreDenied"          // the worker may not read or write something of the store
 	DisposedOf           = "DisposedOf"           // the time of the night that was asked for is over
 	RevisionSealed       = "RevisionSealed"       // another run has published this revision
 	AlreadyDecided       = "AlreadyDecided"       // another decision stands; its details are a schemas.Decision
@@ -77,10 +80,9 @@ func Is(err error, kind string) bool {
 // Waiting is Of for an act that a person waits for: a store that has no room, or may not be written to, is told at once
 // as NotRecorded. The same act succeeds when that is mended.
 func Waiting(err error) error {
-	for _, is := range []error{store.ErrFull, fs.ErrPermission, syscall.EROFS} {
-		if errors.Is(err, is) {
-			return Permanent(NotRecorded, err)
-		}
+	if errors.Is(err, store.ErrFull) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) ||
+		gcerrors.Code(err) == gcerrors.PermissionDenied {
+		return Permanent(NotRecorded, fmt.Errorf("it could not be recorded, give the same again when that is mended: %w", err))
 	}
 	return Of(err)
 }
@@ -113,6 +115,7 @@ func Of(err error) error {
 		{extract.ErrRowsMismatch, CountsDoNotReconcile},
 		{extract.ErrDamaged, DamagedArtifact},
 		{scoring.ErrOverflow, BadRequest},
+		{store.ErrDenied, StoreDenied},
 		{store.ErrDamaged, DamagedArtifact},
 		{store.ErrNotFound, DamagedArtifact},
 		{publish.ErrDisposed, DisposedOf},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 	"testing"
 
 	"go.temporal.io/sdk/temporal"
@@ -55,6 +57,29 @@ func TestOf(t *testing.T) {
 			var app *temporal.ApplicationError
 			if c.want != "" && (!Is(got, c.want) || !errors.As(got, &app) || !app.NonRetryable()) {
 				t.Errorf("%v", got)
+			}
+		})
+	}
+}
+
+// Whoever waits is told at once of a store that cannot take what they say, and may say it again.
+func TestWaiting(t *testing.T) {
+	for _, c := range []struct {
+		scenario string
+		err      error
+		want     string // empty: a retry may mend it
+	}{
+		{"nothing", nil, ""},
+		{"no room", fmt.Errorf("create x: %w", store.ErrFull), NotRecorded},
+		{"not allowed to write", &fs.PathError{Op: "open", Path: "/store", Err: syscall.EACCES}, NotRecorded},
+		{"mounted to be read", &fs.PathError{Op: "open", Path: "/store", Err: syscall.EROFS}, NotRecorded},
+		{"a store that is away", errors.New("connection refused"), ""},
+		{"decided already", publish.ErrDecided, AlreadyDecided},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			got := Waiting(c.err)
+			if c.want == "" && got != c.err || c.want != "" && !Is(got, c.want) {
+				t.Errorf("%v became %v", c.err, got)
 			}
 		})
 	}

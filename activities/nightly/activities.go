@@ -116,7 +116,7 @@ func stage[R any, P result[R]](ctx context.Context, a *Activities, t *task, work
 	told := a.begun(ctx, t)
 	if key != "" && !t.force {
 		if r, ok := reuse[R, P](ctx, a, key, t.night); ok {
-			P(&r).origin().Untold = told(P(&r).files(), nil)
+			P(&r).origin().Untold = told(files(P(&r).refs()), nil)
 			return r, ctx.Err()
 		}
 	}
@@ -130,7 +130,7 @@ func stage[R any, P result[R]](ctx context.Context, a *Activities, t *task, work
 	if key != "" && !t.doubt {
 		keep(ctx, a, key, t.night, r)
 	}
-	P(&r).origin().Untold = told(P(&r).files(), nil)
+	P(&r).origin().Untold = told(files(P(&r).refs()), nil)
 	return r, nil
 }
 

@@ -31,7 +31,7 @@ type CheckResult struct {
 	Origin
 }
 
-func (r *CheckResult) files() []schemas.ArtifactRef { return []schemas.ArtifactRef{r.Quarantine} }
+func (r *CheckResult) refs() []*schemas.ArtifactRef { return []*schemas.ArtifactRef{&r.Quarantine} }
 
 // Done is the line of the stage table.
 func (r CheckResult) Done() (int64, string) {

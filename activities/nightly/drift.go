@@ -19,16 +19,16 @@ const driftNights = 60
 
 // drift compares the form of the extract with that of the night published last from the same source. A column that is lost
 // would read as null without a word, and one of another type may mean something else: both are refused, unless the
-// request says why they are to be taken.
-func (a *Activities) drift(ctx context.Context, form *schemas.ExtractForm, extra int, accept string) error {
+// request says why they are to be taken. It returns that night; nil: there is none.
+func (a *Activities) drift(ctx context.Context, form *schemas.ExtractForm, extra int, accept string) (*schemas.Manifest, error) {
 	nights, err := publish.Nights(ctx, a.Store)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i := len(nights) - 1; i >= max(0, len(nights)-driftNights); i-- {
 		before, _, err := publish.LoadManifest(ctx, a.Store, nights[i].ID)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if before.Form == nil || before.Form.Source != form.Source {
 			continue
@@ -39,15 +39,15 @@ func (a *Activities) drift(ctx context.Context, form *schemas.ExtractForm, extra
 		}
 		form.Drift = append(refused, noted...)
 		if len(refused) == 0 {
-			return nil
+			return &before, nil
 		}
 		if form.Accepted = accept; schemas.TrimSpace(accept) == "" {
-			return failure.Permanent(failure.SchemaMismatch, errors.New("SchemaMismatch: the extract is not what it was: "+strings.Join(refused, "; ")+
+			return &before, failure.Permanent(failure.SchemaMismatch, errors.New("SchemaMismatch: the extract is not what it was: "+strings.Join(refused, "; ")+
 				": ask the source; when it is meant, run the night with accept_drift (starter run --accept-drift) and the reason"))
 		}
-		return nil
+		return &before, nil
 	}
-	return nil
+	return nil, nil
 }
 
 // compareForms says in words which columns were lost or came in another type, and which are new. Text has no types of its

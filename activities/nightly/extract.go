@@ -42,7 +42,7 @@ type ExtractResult struct {
 	Origin
 }
 
-func (r *ExtractResult) files() []schemas.ArtifactRef { return r.Parts }
+func (r *ExtractResult) refs() []*schemas.ArtifactRef { return pointers(r.Parts) }
 
 // Rows is how many rows the parts hold.
 func (r ExtractResult) Rows() (n int64) {
@@ -103,7 +103,8 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 			return r, failure.Permanent(failure.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
 		}
 		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: f.Forms()}
-		if err := a.drift(ctx, r.Form, f.ExtraColumns(), p.AcceptDrift); err != nil {
+		before, err := a.drift(ctx, r.Form, f.ExtraColumns(), p.AcceptDrift)
+		if err != nil {
 			return r, err
 		}
 		if err := a.clearParts(ctx, p.Night, nil); err != nil {
@@ -121,6 +122,7 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 			return r, failure.Permanent(failure.CountsDoNotReconcile,
 				fmt.Errorf("the extract's footer promises %s, %s read", text.Count(f.Rows(), "row"), text.Count(r.Rows(), "was", "were")))
 		}
+		a.share(ctx, before, r.Parts)
 		t.doubt = len(t.inputs) > 0 && t.inputs[0].SHA256 != r.Source.SHA256 // the file was replaced meanwhile
 		t.inputs = []schemas.ArtifactRef{r.Source}
 		return r, f.Kept(ctx, a.Store, r.Parts)
@@ -130,12 +132,28 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 	}
 	if r.Reused != nil { // under another name, or after a night of another form, it may have drifted
 		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: r.Form.Columns}
-		if err := a.drift(ctx, r.Form, r.ExtraColumns, p.AcceptDrift); err != nil {
+		if _, err := a.drift(ctx, r.Form, r.ExtraColumns, p.AcceptDrift); err != nil {
 			return r, failure.Of(err)
 		}
 	}
 	r.Source.URI, r.Shards = name, a.shards(r.Rows())
 	return r, failure.Of(a.clearParts(ctx, p.Night, r.Parts))
+}
+
+// share makes parts that the night before holds as well one with them: of a database or a bucket nobody knows before it was
+// read that nothing changed. What cannot be shared stays as it was written.
+func (a *Activities) share(ctx context.Context, before *schemas.Manifest, parts []schemas.ArtifactRef) {
+	if before == nil || !a.Store.Shares() {
+		return
+	}
+	for _, part := range parts {
+		for _, old := range before.Outputs {
+			if old.SHA256 == part.SHA256 && old.Bytes == part.Bytes && old.URI != part.URI {
+				_, _ = a.Store.Link(ctx, old, part.URI)
+				break
+			}
+		}
+	}
 }
 
 // clearParts deletes the parts of an earlier attempt but for those to keep: when the source was longer they would be

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path"
-	"strings"
 	"sync/atomic"
 	"time"
+
+	"go.temporal.io/sdk/activity"
 
 	"harmstack/activities/publish"
 	"harmstack/activities/report"
@@ -38,8 +38,8 @@ type PublishResult struct {
 	Origin
 }
 
-func (r *PublishResult) files() []schemas.ArtifactRef {
-	return []schemas.ArtifactRef{r.Ranking, {URI: r.Manifest.URI, SHA256: r.Manifest.SHA256}}
+func (r *PublishResult) refs() []*schemas.ArtifactRef {
+	return []*schemas.ArtifactRef{&r.Ranking, {URI: r.Manifest.URI, SHA256: r.Manifest.SHA256}}
 }
 
 // Done is the line of the stage table.
@@ -55,7 +55,7 @@ func (r PublishResult) Done() (int64, string) {
 // seals the night with its manifest. Older nights that nobody has decided are superseded before the
 // comparison, so that none of them can still become the one approved last.
 func (a *Activities) Publish(ctx context.Context, p PublishParams) (PublishResult, error) {
-	return stage(ctx, a, &task{night: p.Night, stage: "publish", inputs: p.Ranked.files(), doubt: true}, func(*atomic.Int64) (r PublishResult, err error) {
+	return stage(ctx, a, &task{night: p.Night, stage: "publish", inputs: files(p.Ranked.refs()), doubt: true}, func(*atomic.Int64) (r PublishResult, err error) {
 		var line *publish.Line
 		m, ref, err := publish.LoadManifest(ctx, a.Store, p.Night)
 		if sealed, sealedErr := publish.Sealed(ctx, a.Store, p.Night); sealedErr != nil {
@@ -73,8 +73,18 @@ func (a *Activities) Publish(ctx context.Context, p PublishParams) (PublishResul
 		r.Manifest, r.Changes, r.Checks, r.Code = ref, *m.Changes, m.Checks, m.Code
 		r.Ranking, _ = m.Output(schemas.RankingFile)
 		r.Superseded, r.Supersedes, err = line.Settle(ctx, p.Night, time.Now())
+		if err == nil {
+			a.tidy(ctx, p.Night)
+		}
 		return r, err
 	})
+}
+
+// tidy deletes what the stages of other nights have left for each other. What cannot be deleted is no fault of the night.
+func (a *Activities) tidy(ctx context.Context, night schemas.NightID) {
+	if _, err := publish.Tidy(ctx, a.Store, night, time.Now()); err != nil {
+		activity.GetLogger(ctx).Warn("what passed between the stages of earlier nights cannot be deleted", "error", err)
+	}
 }
 
 // seal writes what is still missing of the night, the manifest last, beside the nights as they stood before.
@@ -91,17 +101,21 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 	record := func(stage string, o Origin, outputs []schemas.ArtifactRef, reads ...string) {
 		m.Stages = append(m.Stages, schemas.StageRecord{Stage: stage, Reads: reads, Outputs: outputs, Code: o.Code, Reused: o.Reused})
 	}
-	record("extract", p.Extracted.Origin, p.Extracted.files())
-	record("check", p.Checked.Origin, p.Checked.files(), "extract")
-	record("score", p.Scored.Origin, p.Scored.files(), "extract")
-	record("rank", p.Ranked.Origin, p.Ranked.files(), "score")
+	record("extract", p.Extracted.Origin, files(p.Extracted.refs()))
+	record("check", p.Checked.Origin, files(p.Checked.refs()), "extract")
+	record("score", p.Scored.Origin, files(p.Scored.refs()), "extract")
+	record("rank", p.Ranked.Origin, files(p.Ranked.refs()), "score")
 	m.Facts.Unreadable, m.Profile = p.Extracted.Unreadable, p.Checked.Profile
 	m.Reading, m.Form = p.Extracted.Reading, p.Extracted.Form
 	made := append([]schemas.ArtifactRef{}, p.Extracted.Parts...)
 	made = append(made, p.Checked.Quarantine, p.Ranked.Ranking, p.Ranked.Stack, p.Ranked.StackCSV, p.Ranked.Contributions)
 	for _, o := range made {
-		if o, err = a.bringHome(ctx, p.Night, o); err != nil {
-			return m, ref, line, err
+		// What an earlier revision's stages left, after a Reset, gets a name here, so that the night's folder is whole and the
+		// other may be deleted.
+		if at := home(p.Night, o.URI); at != o.URI {
+			if o, err = a.Store.Link(ctx, o, at); err != nil {
+				return m, ref, line, err
+			}
 		}
 		m.Outputs = append(m.Outputs, o)
 	}
@@ -145,27 +159,6 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 	record("publish", Origin{Code: a.Code}, []schemas.ArtifactRef{changes, html}, "rank")
 	ref, err = publish.Publish(ctx, a.Store, m)
 	return m, ref, line, err
-}
-
-// bringHome copies a file that an earlier revision's stages left, so that the night's folder is whole
-// and the other may be deleted.
-func (a *Activities) bringHome(ctx context.Context, id schemas.NightID, o schemas.ArtifactRef) (schemas.ArtifactRef, error) {
-	if strings.HasPrefix(o.URI, id.Path()+"/") {
-		return o, nil
-	}
-	from, err := a.Store.Open(ctx, o)
-	if err != nil {
-		return o, err
-	}
-	defer from.Close()
-	key := id.Path() + "/" + path.Base(o.URI)
-	if folder := path.Base(path.Dir(o.URI)); folder == schemas.ExtractFolder {
-		key = id.Path() + "/" + folder + "/" + path.Base(o.URI)
-	}
-	return a.Store.Write(ctx, key, o.Schema, func(w io.Writer) (int64, error) {
-		_, err := io.Copy(w, from)
-		return o.Rows, err
-	})
 }
 
 // compare finds what changed since the stack approved last, and notes in the manifest which that was.

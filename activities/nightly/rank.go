@@ -33,8 +33,8 @@ type RankResult struct {
 	Origin
 }
 
-func (r *RankResult) files() []schemas.ArtifactRef {
-	return []schemas.ArtifactRef{r.Ranking, r.Stack, r.StackCSV, r.Contributions}
+func (r *RankResult) refs() []*schemas.ArtifactRef {
+	return []*schemas.ArtifactRef{&r.Ranking, &r.Stack, &r.StackCSV, &r.Contributions}
 }
 
 // Done is the line of the stage table.
@@ -49,7 +49,7 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 	if err != nil {
 		return RankResult{}, err
 	}
-	t := &task{night: p.Night, stage: "rank", inputs: filesOf(p.Shards), force: p.Force, basis: basis}
+	t := &task{night: p.Night, stage: "rank", inputs: files((&ScoreResult{Shards: p.Shards}).refs()), force: p.Force, basis: basis}
 	return stage(ctx, a, t, func(rows *atomic.Int64) (r RankResult, err error) {
 		model, err := loadModel(p.Model)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"go.temporal.io/sdk/activity"
 
@@ -56,7 +57,25 @@ func (o Origin) UntoldEvents() int { return o.Untold }
 type result[R any] interface {
 	*R
 	origin() *Origin
-	files() []schemas.ArtifactRef
+	refs() []*schemas.ArtifactRef
+}
+
+// files are the files of a result.
+func files(refs []*schemas.ArtifactRef) []schemas.ArtifactRef {
+	list := make([]schemas.ArtifactRef, len(refs))
+	for i, ref := range refs {
+		list[i] = *ref
+	}
+	return list
+}
+
+// pointers points to every one of several references.
+func pointers(list []schemas.ArtifactRef) []*schemas.ArtifactRef {
+	refs := make([]*schemas.ArtifactRef, len(list))
+	for i := range list {
+		refs[i] = &list[i]
+	}
+	return refs
 }
 
 // made is a small file of the store that says what came of a task.
@@ -90,29 +109,46 @@ func (a *Activities) key(t task) (string, error) {
 		return "", err
 	}
 	sum := sha256.Sum256(data)
-	return fmt.Sprintf("reuse/%s/%s.json", t.stage, hex.EncodeToString(sum[:])), nil
+	return fmt.Sprintf(schemas.ReuseFolder+"%s/%s.json", t.stage, hex.EncodeToString(sum[:])), nil
 }
 
-// reuse finds what the same task came to before. Every file is read and compared with its sha256: at the least doubt
-// the work is done again.
+// reuse finds what the same task came to before, and gives its files names of the night's own, so that no night needs
+// another's. Every file is read and compared with its sha256: at the least doubt the work is done again.
 func reuse[R any, P result[R]](ctx context.Context, a *Activities, key string, night schemas.NightID) (r R, ok bool) {
 	data, err := a.Store.Read(ctx, key)
 	var was made[R]
 	if err != nil || json.Unmarshal(data, &was) != nil {
 		return r, false
 	}
-	files := P(&was.Result).files()
-	for _, ref := range files {
-		artifact, err := a.Store.Open(ctx, ref)
+	refs := P(&was.Result).refs()
+	moved := false
+	for _, ref := range refs {
+		home, err := a.Store.Link(ctx, *ref, home(night, ref.URI))
 		if err != nil {
 			return r, false
 		}
-		artifact.Close()
+		moved = moved || home != *ref
+		*ref = home
+	}
+	if moved { // the files under the other names may go with their night
+		keep(ctx, a, key, was.Night, was.Result)
 	}
 	if was.Night != night { // its own, of an attempt whose answer was lost
 		P(&was.Result).origin().Reused = &was.Night
 	}
-	return was.Result, len(files) > 0
+	return was.Result, len(refs) > 0
+}
+
+// home is the name that a file of any night has in the folders of this one.
+func home(night schemas.NightID, uri string) string {
+	parts := strings.SplitN(uri, "/", 4) // nights/<as_of>/r<n>/…, or work/…
+	if len(parts) < 4 {
+		return uri
+	}
+	if parts[0]+"/" == schemas.WorkFolder {
+		return night.WorkPath() + "/" + parts[3]
+	}
+	return night.Path() + "/" + parts[3]
 }
 
 // keep notes what a task came to. It is no fault of the night when that cannot be noted.

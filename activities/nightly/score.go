@@ -42,7 +42,12 @@ type ScoreResult struct {
 	Origin
 }
 
-func (r *ScoreResult) files() []schemas.ArtifactRef { return filesOf(r.Shards) }
+func (r *ScoreResult) refs() (refs []*schemas.ArtifactRef) {
+	for i := range r.Shards {
+		refs = append(refs, r.Shards[i].refs()...)
+	}
+	return refs
+}
 
 // Shard is what one scoring leaves for the rank stage.
 type Shard struct {
@@ -54,11 +59,8 @@ type Shard struct {
 	Candidates schemas.ArtifactRef `json:"candidates"`
 }
 
-func filesOf(shards []Shard) (refs []schemas.ArtifactRef) {
-	for _, s := range shards {
-		refs = append(refs, s.Suspects, s.Sums, s.Candidates)
-	}
-	return refs
+func (s *Shard) refs() []*schemas.ArtifactRef {
+	return []*schemas.ArtifactRef{&s.Suspects, &s.Sums, &s.Candidates}
 }
 
 // Suspects is how many were scored.

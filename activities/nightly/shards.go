@@ -44,7 +44,7 @@ type ScatterResult struct {
 	Origin
 }
 
-func (r *ScatterResult) files() []schemas.ArtifactRef { return r.Ranges }
+func (r *ScatterResult) refs() []*schemas.ArtifactRef { return pointers(r.Ranges) }
 
 // ReasonCount counts the rows that are quarantined for one reason, or the values of one column.
 type ReasonCount struct {
@@ -74,7 +74,7 @@ type SettleResult struct {
 	Origin
 }
 
-func (r *SettleResult) files() []schemas.ArtifactRef { return r.Ranges }
+func (r *SettleResult) refs() []*schemas.ArtifactRef { return pointers(r.Ranges) }
 
 // Done is the line of the stage table.
 func (r SettleResult) Done() (int64, string) { return r.RowsRead, "" }
@@ -89,7 +89,7 @@ type ShardResult struct {
 	Origin
 }
 
-func (r *ShardResult) files() []schemas.ArtifactRef { return filesOf([]Shard{r.Shard}) }
+func (r *ShardResult) refs() []*schemas.ArtifactRef { return r.Shard.refs() }
 
 // Done is the line of the stage table.
 func (r ShardResult) Done() (int64, string) { return r.RowsRead, "" }

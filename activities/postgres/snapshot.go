@@ -110,6 +110,13 @@ func (s *Snapshot) begin(ctx context.Context) error {
 	return nil
 }
 
+// MayRead asks whether the user may read what the query names, without running it. Open, which only has the query planned, is not
+// told.
+func (s *Snapshot) MayRead(ctx context.Context) error {
+	_, err := s.conn.Exec(ctx, "EXPLAIN "+s.sql)
+	return explain(ctx, "query", err)
+}
+
 // connect opens a connection that asks the server to stop when the context ends.
 func (s *Snapshot) connect(ctx context.Context) (*pgx.Conn, error) {
 	c, err := pgx.ParseConfig(s.query.URL)

@@ -8,6 +8,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/hex"
 	"fmt"
 
 	"harmstack/schemas/text"
@@ -21,6 +22,14 @@ var words = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(b
 
 // Func gives the pseudonym of a suspect id. It is safe for concurrent use.
 type Func func(suspectID string) string
+
+// Fingerprint tells keys apart without telling them: half of the HMAC-SHA256 of a constant that no id can be, for ids are
+// trimmed.
+func Fingerprint(key []byte) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(" fingerprint of a pseudonym key "))
+	return hex.EncodeToString(mac.Sum(nil)[:16])
+}
 
 // New makes the pseudonyms of one deployment. The same key gives the same pseudonyms; without the key
 // nobody can tell whose they are. A key shorter than KeyBytes is an error.

@@ -16,8 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -96,13 +94,8 @@ func nightsBeside(ctx context.Context, st *store.Store, known []Night) ([]Night,
 
 // parseManifestKey reads nights/<as_of>/r<n>/manifest.json, and only as NightID.Path writes it.
 func parseManifestKey(key string) (id schemas.NightID, ok bool) {
-	parts := strings.Split(key, "/")
-	if len(parts) != 4 {
-		return id, false
-	}
-	id.AsOf, _ = schemas.ParseDate(parts[1])
-	id.Revision, _ = strconv.Atoi(strings.TrimPrefix(parts[2], "r"))
-	return id, id.Revision > 0 && key == id.Path()+"/"+schemas.ManifestFile
+	id, ok = schemas.ParseNightPath(key)
+	return id, ok && key == id.Path()+"/"+schemas.ManifestFile
 }
 
 // newestApproved is the last night in the list that was approved, nil when none was.

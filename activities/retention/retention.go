@@ -10,7 +10,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -69,7 +68,29 @@ func (a *Activities) Dispose(ctx context.Context, p DisposeParams) (DisposeResul
 	_, stop := heartbeat.Start(ctx)
 	defer stop()
 	gone, err := Dispose(ctx, a.Store, a.Rules, p.Now, p.DryRun)
+	if err == nil && !p.DryRun {
+		err = Clean(ctx, a.Store, p.Now)
+	}
 	return DisposeResult{gone}, failure.Of(err)
+}
+
+// Clean deletes what no rule keeps, for it is nobody's record: what killed processes left, what passed between the stages of
+// nights that have ended, and notes for reruns that did not come.
+func Clean(ctx context.Context, st *store.Store, now time.Time) error {
+	st.Sweep()
+	nights, err := publish.Nights(ctx, st)
+	if err != nil {
+		return err
+	}
+	var newest schemas.NightID
+	if len(nights) > 0 {
+		newest = nights[len(nights)-1].ID
+	}
+	_, err = publish.Tidy(ctx, st, newest, now)
+	if err == nil {
+		_, err = publish.Forget(ctx, st, now)
+	}
+	return err
 }
 
 // night is what the store holds of one revision.
@@ -130,22 +151,16 @@ func Dispose(ctx context.Context, st *store.Store, rules Rules, now time.Time, d
 // list finds all revisions, claimed or published, oldest first.
 func list(ctx context.Context, st *store.Store) ([]*night, error) {
 	nights := map[schemas.NightID]*night{}
-	for _, root := range []string{"nights/", "work/"} {
+	for _, root := range []string{schemas.NightsFolder, schemas.WorkFolder} {
 		keys, err := st.List(ctx, root)
 		if err != nil {
 			return nil, err
 		}
 		for _, key := range keys {
-			parts := strings.SplitN(key, "/", 4)
-			var id schemas.NightID
-			if len(parts) < 4 {
-				continue
-			}
-			asOf, err := schemas.ParseDate(parts[1])
-			if _, scanErr := fmt.Sscanf(parts[2], "r%d", &id.Revision); err != nil || scanErr != nil {
+			id, ok := schemas.ParseNightPath(key)
+			if !ok {
 				continue // not ours
 			}
-			id.AsOf = asOf
 			if nights[id] == nil {
 				nights[id] = &night{id: id}
 			}

@@ -170,6 +170,9 @@ func Check(ctx context.Context, name string) (found string, err error) {
 		return "", err
 	}
 	defer b.close()
+	if err := b.snapshot.MayRead(ctx); err != nil {
+		return "", err
+	}
 	how := ""
 	if d.Incremental != nil {
 		how = "; only what changed is read, and all of it on " + d.Incremental.Full.String()

@@ -10,7 +10,6 @@ import (
 	"hash"
 	"io"
 	"os"
-	"path/filepath"
 
 	"harmstack/schemas"
 	"harmstack/schemas/text"
@@ -32,12 +31,9 @@ func (s *Store) Open(ctx context.Context, ref schemas.ArtifactRef) (*Artifact, e
 	if s.folder == "" {
 		return s.fetch(ctx, ref)
 	}
-	f, err := os.Open(filepath.Join(s.folder, filepath.FromSlash(ref.URI)))
-	if errors.Is(err, os.ErrNotExist) {
-		err = ErrNotFound
-	}
+	f, err := os.Open(s.path(ref.URI))
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", ref.URI, err)
+		return nil, s.explain("open", ref.URI, err)
 	}
 	if err := s.verify(f, ref); err != nil {
 		f.Close()
@@ -50,9 +46,9 @@ func (s *Store) Open(ctx context.Context, ref schemas.ArtifactRef) (*Artifact, e
 func (s *Store) fetch(ctx context.Context, ref schemas.ArtifactRef) (*Artifact, error) {
 	var damaged error
 	for range 2 {
-		f, err := os.CreateTemp("", "harmstack-*")
+		f, err := os.CreateTemp(s.Temp, "harmstack-*")
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("HARMSTACK_TEMP: no file can be made in the folder for temporary files: %w", err)
 		}
 		sum, count := sha256.New(), &counter{}
 		if err = os.Remove(f.Name()); err == nil {
@@ -65,7 +61,7 @@ func (s *Store) fetch(ctx context.Context, ref schemas.ArtifactRef) (*Artifact, 
 		}
 		f.Close()
 		if err != nil && !errors.Is(err, errSpoiled) {
-			return nil, notFound("open", ref.URI, err)
+			return nil, s.explain("open", ref.URI, err)
 		}
 		damaged = cmp.Or(damaged, err)
 	}

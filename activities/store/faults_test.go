@@ -15,7 +15,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"harmstack/activities/store/s3test"
 )
@@ -222,24 +221,4 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("room is lost to %v, %v", temps, err)
 	}
 	write(t, st, "x", "hello")
-}
-
-// What killed writers left goes after a day, and not before: it may be somebody's who is still writing.
-func TestLeftovers(t *testing.T) {
-	dir := t.TempDir()
-	open(t, dir)
-	for name, age := range map[string]time.Duration{"old": 25 * time.Hour, "young": 23 * time.Hour} {
-		path := filepath.Join(dir, tempFolder, name)
-		if err := os.WriteFile(path, []byte("half"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(path, time.Time{}, time.Now().Add(-age)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	open(t, dir)
-	left, err := os.ReadDir(filepath.Join(dir, tempFolder))
-	if err != nil || len(left) != 1 || left[0].Name() != "young" {
-		t.Errorf("left are %v, %v", left, err)
-	}
 }

@@ -7,6 +7,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/md5"
 	"crypto/rand"
@@ -25,7 +26,6 @@ import (
 	"time"
 
 	"gocloud.dev/blob"
-	"gocloud.dev/blob/fileblob"
 	_ "gocloud.dev/blob/memblob" // mem:// for tests
 	"gocloud.dev/gcerrors"
 
@@ -48,45 +48,27 @@ var (
 	ErrNotCreateOnly = errors.New("the store writes over what is there though it was asked not to (If-None-Match): two nights could both be published under one name. Use a server that honours conditional writes, or a folder")
 )
 
-// tempFolder holds the files being written to a local store. It lies inside the store, so that a
-// finished file is renamed within one file system; what a killed process leaves there is never read, and
-// goes after leftover.
-const (
-	tempFolder = ".tmp"
-	leftover   = 24 * time.Hour // no stage writes for so long
-)
-
 // Store is one artefact store. It may be used by many goroutines.
 type Store struct {
+	// Temp is the folder for what is fetched from a bucket; empty: the system's.
+	Temp string
+
 	bucket *blob.Bucket
 	url    string
 	folder string // of a local store; empty for a bucket
+	mark   []byte // store.json, once the store was recognised by it
 
 	verified sync.Map // sha256 by key, of artefacts whose bytes this process has checked
 }
 
-// Open opens the store at a path, a file:// URL or a bucket's URL. A local folder is made when it is
-// missing, readable by its owner only.
+// Open opens the store at a path, a file:// URL or a bucket's URL, and changes nothing there: what is missing of a local
+// folder is made by the first write, readable by its owner only.
 func Open(ctx context.Context, rawURL string) (*Store, error) {
 	if rawURL == "" {
 		return nil, errors.New("store: no URL given: name a folder or a bucket")
 	}
 	if folder, local := localPath(rawURL); local {
-		folder, err := filepath.Abs(folder)
-		if err == nil {
-			err = os.MkdirAll(filepath.Join(folder, tempFolder), 0o700)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("store: %w", err)
-		}
-		removeLeftovers(filepath.Join(folder, tempFolder))
-		bucket, err := fileblob.OpenBucket(folder, &fileblob.Options{
-			NoTempDir: true, Metadata: fileblob.MetadataDontWrite, DirFileMode: 0o700,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("store: %w", err)
-		}
-		return &Store{bucket: bucket, url: "file://" + filepath.ToSlash(folder), folder: folder}, nil
+		return openFolder(folder)
 	}
 	if err := schemas.ValidateSource(rawURL); err != nil {
 		return nil, errors.New("store: its URL holds credentials: give them to the bucket's driver by the environment")
@@ -112,25 +94,16 @@ func localPath(rawURL string) (string, bool) {
 	return filepath.FromSlash(u.Path), true
 }
 
-// removeLeftovers deletes what killed writers left. Somebody else may do the same, and what cannot be deleted
-// does no harm.
-func removeLeftovers(folder string) {
-	files, err := os.ReadDir(folder)
-	if err != nil {
-		return
-	}
-	for _, f := range files {
-		if info, err := f.Info(); err == nil && time.Since(info.ModTime()) > leftover {
-			_ = os.Remove(filepath.Join(folder, f.Name()))
-		}
-	}
-}
-
 // URL names the store.
 func (s *Store) URL() string { return s.url }
 
 // Close releases the store's connections.
-func (s *Store) Close() error { return s.bucket.Close() }
+func (s *Store) Close() error {
+	if s.bucket == nil {
+		return nil
+	}
+	return s.bucket.Close()
+}
 
 // Write streams one artefact to key, replacing an earlier one, and returns its reference. Nothing is
 // visible until write has returned without error and every byte is stored; what is stored is then held
@@ -152,9 +125,9 @@ func (s *Store) Write(ctx context.Context, key, schema string, write func(io.Wri
 		return schemas.ArtifactRef{}, fmt.Errorf("write %s: %w", key, err)
 	}
 	ref := schemas.ArtifactRef{URI: key, SHA256: hex.EncodeToString(sum.Sum(nil)), Rows: rows, Bytes: count.n, Schema: schema}
-	stored, err := s.bucket.Attributes(ctx, key)
+	stored, err := s.attributes(ctx, key)
 	if err != nil {
-		err = notFound("look at", key, err)
+		err = s.explain("look at", key, err)
 	} else if stored.Size != ref.Bytes {
 		err = fmt.Errorf("%w: %s written, %s stored", ErrDamaged, text.Count(ref.Bytes, "byte was", "bytes were"), text.Count(stored.Size, "is", "are"))
 	} else if s.tellsMD5() && len(stored.MD5) > 0 && !bytes.Equal(stored.MD5, check.Sum(nil)) {
@@ -202,9 +175,9 @@ func (s *Store) CreateOnly(ctx context.Context, key string, data []byte) error {
 }
 
 // Probe tries whether the store can be written to and honours CreateOnly. ErrNotCreateOnly says that it does not,
-// and that no night may use it.
+// and that no night may use it. What it writes is gone when it returns, and no folder is left of it.
 func (s *Store) Probe(ctx context.Context) (err error) {
-	key := "work/probe-" + rand.Text()
+	key := probe + rand.Text()
 	if err := s.CreateOnly(ctx, key, []byte("first")); err != nil {
 		return err
 	}
@@ -236,7 +209,7 @@ func (s *Store) Replace(ctx context.Context, key string, data []byte) error {
 // object appears when its writer is closed.
 func (s *Store) commit(ctx context.Context, key string, publish func(temp, final string) error, opts *blob.WriterOptions, write func(io.Writer) error) error {
 	if s.folder != "" {
-		return s.commitLocal(ctx, key, publish, write)
+		return s.commitFolder(ctx, key, publish, func(f *os.File) error { return write(f) })
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -270,47 +243,15 @@ func full(err, cause error) error {
 	return err
 }
 
-func (s *Store) commitLocal(ctx context.Context, key string, publish func(temp, final string) error, write func(io.Writer) error) (err error) {
-	final := filepath.Join(s.folder, filepath.FromSlash(key))
-	if err := os.MkdirAll(filepath.Dir(final), 0o700); err != nil {
-		return full(err, nil)
-	}
-	f, err := os.CreateTemp(filepath.Join(s.folder, tempFolder), "*") // mode 0600
-	if err != nil {
-		return full(err, nil)
-	}
-	defer os.Remove(f.Name()) // fails after a rename, as it should
-	defer func() { err = full(err, nil) }()
-	err = write(f)
-	if err == nil {
-		err = f.Sync() // a name must not survive a power cut that its bytes did not
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err == nil {
-		err = publish(f.Name(), final)
-	}
-	if err == nil {
-		err = syncFolder(filepath.Dir(final))
-	}
-	return err
-}
-
-// syncFolder makes a new name survive a power cut: a decision that was answered must not vanish.
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
-}
-
 // Read returns a small file whole, or ErrNotFound.
 func (s *Store) Read(ctx context.Context, key string) ([]byte, error) {
+	if s.folder != "" {
+		data, err := os.ReadFile(s.path(key))
+		if err != nil {
+			return nil, s.explain("read", key, err)
+		}
+		return data, nil
+	}
 	var data bytes.Buffer
 	err := s.download(ctx, key, &data)
 	if errors.Is(err, errSpoiled) {
@@ -318,7 +259,7 @@ func (s *Store) Read(ctx context.Context, key string) ([]byte, error) {
 		err = s.download(ctx, key, &data)
 	}
 	if err != nil {
-		return nil, notFound("read", key, err)
+		return nil, s.explain("read", key, err)
 	}
 	return data.Bytes(), nil
 }
@@ -362,20 +303,31 @@ func (s *Store) download(ctx context.Context, key string, to io.Writer) error {
 	}
 }
 
+func (s *Store) attributes(ctx context.Context, key string) (*blob.Attributes, error) {
+	if s.folder == "" {
+		return s.bucket.Attributes(ctx, key)
+	}
+	info, err := os.Stat(s.path(key))
+	if err != nil {
+		return nil, err
+	}
+	return &blob.Attributes{Size: info.Size(), ModTime: info.ModTime()}, nil
+}
+
 // Size is the number of bytes of a file, or ErrNotFound.
 func (s *Store) Size(ctx context.Context, key string) (int64, error) {
-	attrs, err := s.bucket.Attributes(ctx, key)
+	attrs, err := s.attributes(ctx, key)
 	if err != nil {
-		return 0, notFound("look at", key, err)
+		return 0, s.explain("look at", key, err)
 	}
 	return attrs.Size, nil
 }
 
 // Modified is when a file was written, by the store's clock, or ErrNotFound.
 func (s *Store) Modified(ctx context.Context, key string) (time.Time, error) {
-	attrs, err := s.bucket.Attributes(ctx, key)
+	attrs, err := s.attributes(ctx, key)
 	if err != nil {
-		return time.Time{}, notFound("look at", key, err)
+		return time.Time{}, s.explain("look at", key, err)
 	}
 	return attrs.ModTime, nil
 }
@@ -388,14 +340,20 @@ func (s *Store) List(ctx context.Context, prefix string) (keys []string, err err
 			break
 		}
 	}
+	if err == nil {
+		err = s.present()
+	}
 	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", prefix, err)
+		return nil, fmt.Errorf("list %s: %w", prefix, s.denied("list", err))
 	}
 	slices.Sort(keys)
 	return keys, nil
 }
 
 func (s *Store) list(ctx context.Context, prefix string) (keys []string, err error) {
+	if s.folder != "" {
+		return s.listFolder(ctx, prefix)
+	}
 	for it := s.bucket.List(&blob.ListOptions{Prefix: prefix}); ; {
 		object, err := it.Next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -411,19 +369,24 @@ func (s *Store) list(ctx context.Context, prefix string) (keys []string, err err
 }
 
 // Delete removes a file; one that is not there is no error.
-func (s *Store) Delete(ctx context.Context, key string) error {
-	err := s.bucket.Delete(ctx, key)
+func (s *Store) Delete(ctx context.Context, key string) (err error) {
+	if s.folder != "" {
+		err = s.deleteFile(key)
+	} else {
+		err = s.bucket.Delete(ctx, key)
+	}
 	if err != nil && gcerrors.Code(err) != gcerrors.NotFound {
-		return fmt.Errorf("delete %s: %w", key, err)
+		return fmt.Errorf("delete %s: %w", key, s.denied("delete", err))
 	}
 	return nil
 }
 
-func notFound(verb, key string, err error) error {
-	if gcerrors.Code(err) == gcerrors.NotFound {
-		err = ErrNotFound
+// explain says what an error means that came of doing something to a key.
+func (s *Store) explain(verb, key string, err error) error {
+	if gcerrors.Code(err) == gcerrors.NotFound || errors.Is(err, os.ErrNotExist) {
+		err = cmp.Or(s.present(), ErrNotFound) // a volume that is gone has lost no file
 	}
-	return fmt.Errorf("%s %s: %w", verb, key, err)
+	return fmt.Errorf("%s %s: %w", verb, key, s.denied(verb, err))
 }
 
 type counter struct{ n int64 }

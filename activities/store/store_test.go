@@ -251,4 +251,7 @@ func TestKilledWriterLeavesNothing(t *testing.T) {
 		t.Errorf("left behind: %q, %v", keys, err)
 	}
 	write(t, st, "x", "hello")
+	if n := st.Sweep(); n != 1 {
+		t.Errorf("%d leftovers", n)
+	}
 }

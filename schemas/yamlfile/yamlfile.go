@@ -60,7 +60,7 @@ func Decode(data []byte, limit int64, into any) (*Document, error) {
 	if int64(len(data)) > limit {
 		return nil, tooLarge(limit)
 	}
-	tokens := lexer.Tokenize(string(data))
+	tokens := lexer.Tokenize(strings.TrimPrefix(string(data), "\ufeff")) // as some editors begin a file
 	if err := bounded(tokens); err != nil {
 		return nil, err
 	}

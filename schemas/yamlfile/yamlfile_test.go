@@ -112,6 +112,11 @@ func TestFaults(t *testing.T) {
 		})
 	}
 	var e example
+	for _, same := range []string{"\ufeffname: x\r\n# c\r\n", "---\nname: x\n", "--- # c\nname: x\n...\n", "name: x\n---\n"} {
+		if _, err := Decode([]byte(same), Small, &e); err != nil || e.Name != "x" {
+			t.Errorf("%q: %+v, %v", same, e, err)
+		}
+	}
 	if _, err := Decode([]byte("list: "+strings.Repeat("[", 1)+strings.Repeat("]", 1)+"\nitems: [{mail: [a]}]"), Small, &e); err != nil {
 		t.Error(err)
 	}

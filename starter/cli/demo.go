@@ -18,7 +18,6 @@ import (
 	"harmstack/activities/nightly"
 	"harmstack/activities/publish"
 	"harmstack/activities/quality"
-	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 	"harmstack/starter/devserver"
@@ -97,6 +96,9 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 		return err
 	}
 	defer c.Close()
+	if _, err := setUp(ctx, cfg); err != nil {
+		return err
+	}
 	stop, err := startWorker(ctx, c, cfg)
 	if err != nil {
 		return err
@@ -113,7 +115,7 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	if err := table(out, dispositionRows(result.Dispositions)); err != nil {
 		return err
 	}
-	st, err := store.Open(ctx, cfg.Store)
+	st, err := openDeployment(ctx, cfg)
 	if err != nil {
 		return err
 	}

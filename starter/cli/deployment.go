@@ -20,6 +20,7 @@ import (
 	"harmstack/activities/teams"
 	"harmstack/schemas"
 	"harmstack/worker/config"
+	"harmstack/workflows"
 	"harmstack/workflows/plugin"
 )
 
@@ -36,7 +37,38 @@ func openStoreAt(ctx context.Context, url string) (*store.Store, error) {
 	if url == "" {
 		return nil, errors.New("no store: set HARMSTACK_STORE or give --store (after a demo: --store harmstack-demo/store)")
 	}
-	return store.Open(ctx, url)
+	st, _, err := store.OpenSetUp(ctx, url)
+	if err == nil {
+		st.Temp = os.Getenv("HARMSTACK_TEMP")
+	}
+	return st, err
+}
+
+// openDeployment opens the store of a deployment, and refuses another's.
+func openDeployment(ctx context.Context, cfg config.Config) (*store.Store, error) {
+	st, id, err := store.OpenSetUp(ctx, cfg.Store)
+	if err != nil {
+		return nil, err
+	}
+	st.Temp = cfg.TempDir
+	if err := id.Match(string(cfg.Deployment), ""); err != nil {
+		return nil, errors.Join(fmt.Errorf("store %s: %w", st.URL(), err), st.Close())
+	}
+	return st, nil
+}
+
+// checkDeployment makes sure that the store is there and the deployment's, for a command that needs nothing of it.
+func checkDeployment(ctx context.Context, cfg config.Config) error {
+	st, err := openDeployment(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	return st.Close()
+}
+
+// deployment is the name that the environment gives, for texts.
+func deployment() workflows.Deployment {
+	return workflows.Deployment(os.Getenv("HARMSTACK_DEPLOYMENT"))
 }
 
 // storeFlag adds --store.

@@ -4,22 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"harmstack/activities/audit"
 	"harmstack/activities/nightly"
+	"harmstack/activities/pseudonym"
 	"harmstack/activities/publish"
 	"harmstack/activities/source"
-	"harmstack/activities/store"
 	"harmstack/schemas/text"
 	"harmstack/worker/config"
+	"harmstack/worker/service"
 	"harmstack/workflows"
 )
 
@@ -81,7 +82,7 @@ func examine(ctx context.Context) (checks []check) {
 	}
 	cfg, err := config.Load(os.Getenv)
 	if add("configuration", "complete", err); cfg.Store != "" {
-		found, err := examineStore(ctx, cfg.Store)
+		found, err := examineStore(ctx, cfg)
 		add("store", found, err)
 	}
 	if who, err := cfg.LoadTeams(); err != nil {
@@ -96,12 +97,26 @@ func examine(ctx context.Context) (checks []check) {
 			add("addresses beyond ASCII", fmt.Sprintf("%d, and the mail server takes them", len(wide)), examineWide(ctx, cfg.Mail, wide))
 		}
 	}
-	if name, ok := cfg.Sources[nightly.DefaultSource]; ok {
-		found, err := source.Check(ctx, name)
-		add("default extract", found, err)
-	} else {
+	if _, ok := cfg.Sources[nightly.DefaultSource]; !ok {
 		add("default extract", "", errors.New("none: set HARMSTACK_EXTRACT, or name an extract in every request"))
 	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Sources)) {
+		found, err := source.Check(ctx, cfg.Sources[name])
+		line := "extract " + name
+		if name == nightly.DefaultSource {
+			line = "default extract"
+		}
+		add(line, found, err)
+	}
+	found, err := examineMail(ctx, cfg.Mail)
+	add("mail", found, err)
+	found, err = examineTemp(cfg.TempDir)
+	add("temporary folder", found, err)
+	machine, err := machineMemory("/")
+	if err == nil {
+		found, err = examineMemory(cfg.Memory, service.ComputeSlots, machine)
+	}
+	add("memory", found, err)
 	switch r := cfg.Retention; {
 	case r.Extract == 0 && r.Night == 0:
 		add("retention", "everything is kept for ever: set HARMSTACK_KEEP_EXTRACTS and HARMSTACK_KEEP_NIGHTS by the force's retention schedule", nil)
@@ -118,14 +133,17 @@ func examine(ctx context.Context) (checks []check) {
 		return checks
 	}
 	defer c.Close()
-	found, err := examineQueue(ctx, c, cfg.TaskQueue)
+	if found, err = examineNamespace(ctx, c); !add("namespace", found, err) {
+		return checks // without one there is nothing to look at
+	}
+	found, err = examineQueue(ctx, c, cfg.TaskQueue, now())
 	add("worker", found, err)
-	found, err = examineQueue(ctx, c, workflows.ComputeQueue(cfg.TaskQueue))
+	found, err = examineCompute(ctx, c, cfg.TaskQueue, now())
 	add("worker for stages", found, err)
 	add("search attributes", "registered", examineAttributes(ctx, c))
 	found, err = examineRunning(ctx, c, cfg)
 	add("taskings run", found, err)
-	for _, s := range workflows.Schedules(cfg.TaskQueue) {
+	for _, s := range workflows.Schedules(cfg.Deployment, cfg.TaskQueue) {
 		d, err := c.ScheduleClient().GetHandle(ctx, s.Options.ID).Describe(ctx)
 		found := s.When
 		if missing(err) {
@@ -143,14 +161,30 @@ func missing(err error) bool {
 	return errors.As(err, &gone)
 }
 
-// examineStore reads what is there and proves that it can be written to, and that two runs cannot write the same.
-func examineStore(ctx context.Context, url string) (string, error) {
-	st, err := store.Open(ctx, url)
+// examineStore reads what is there and proves that it can be written to, and that two runs cannot write the same. Nothing is
+// left of that.
+func examineStore(ctx context.Context, cfg config.Config) (string, error) {
+	st, err := openDeployment(ctx, cfg)
 	if err != nil {
 		return "", err
 	}
 	defer st.Close()
-	if err := st.Probe(ctx); err != nil {
+	if len(cfg.PseudonymKey) > 0 {
+		id, err := st.Recognise(ctx)
+		if err == nil {
+			err = id.Match(string(cfg.Deployment), pseudonym.Fingerprint(cfg.PseudonymKey))
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	if err := errors.Join(st.Writable(), st.Probe(ctx)); err != nil {
+		return "", err
+	}
+	if foreign, err := st.Foreign(); err != nil || foreign != "" {
+		if err == nil {
+			err = fmt.Errorf("%s belongs to another user than the store, who is shut out: chown -R --reference=%s %s", foreign, strings.TrimPrefix(st.URL(), "file://"), foreign)
+		}
 		return "", err
 	}
 	nights, err := publish.Nights(ctx, st)
@@ -166,35 +200,14 @@ func examineStore(ctx context.Context, url string) (string, error) {
 
 // examineRunning counts the taskings on the stack whose workflow ended: by a failure that no retry mends, or a hand.
 func examineRunning(ctx context.Context, c client.Client, cfg config.Config) (string, error) {
-	st, err := store.Open(ctx, cfg.Store)
+	st, err := openDeployment(ctx, cfg)
 	if err != nil {
 		return "", err
 	}
 	defer st.Close()
 	stopped, err := stoppedTaskings(ctx, c, cfg.TaskQueue, st)
 	if err == nil && stopped > 0 {
-		err = fmt.Errorf("%d on the stack do not: look in the web UI why they ended, then `starter tasking resume`", stopped)
+		err = fmt.Errorf("%s on the stack %s not: look in the web UI why, then `starter tasking resume`", text.Count(stopped, "tasking"), text.Noun(stopped, "does", "do"))
 	}
 	return "all on the stack", err
-}
-
-func examineQueue(ctx context.Context, c client.Client, queue string) (string, error) {
-	d, err := c.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
-	if err != nil {
-		return "", err
-	}
-	if len(d.GetPollers()) == 0 {
-		return "", fmt.Errorf("nobody polls the task queue %s: start a worker", queue)
-	}
-	return fmt.Sprintf("%d polling %s", len(d.GetPollers()), queue), nil
-}
-
-func examineAttributes(ctx context.Context, c client.Client) error {
-	// Counting names every attribute in a query, which needs no operator's rights.
-	for _, a := range workflows.SearchAttributes() {
-		if _, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: a.GetName() + " IS NULL"}); err != nil {
-			return fmt.Errorf("%s is not registered: temporal operator search-attribute create --name %s --type %s", a.GetName(), a.GetName(), a.GetValueType())
-		}
-	}
-	return nil
 }

@@ -47,6 +47,9 @@ unchanged is not done again but taken from where it was done, once its files are
 				return err
 			}
 			defer c.Close()
+			if err := checkDeployment(cmd.Context(), cfg); err != nil {
+				return err
+			}
 			result, err := runNight(cmd.Context(), c, cfg, request, cmd.ErrOrStderr())
 			if err != nil {
 				return err
@@ -79,7 +82,7 @@ func runNight(ctx context.Context, c client.Client, cfg config.Config, request s
 	if request.AsOf.IsZero() { // by its date, so that the same night is not started twice under two names
 		request.AsOf = schemas.LondonDate(now()).AddDays(-1)
 	}
-	id := workflows.NightWorkflowID(request.AsOf)
+	id := cfg.Deployment.ID(workflows.NightWorkflowID(request.AsOf))
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: cfg.TaskQueue,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		// Or the SDK hands over the run that is there, and this request is lost.
@@ -94,6 +97,13 @@ func runNight(ctx context.Context, c client.Client, cfg config.Config, request s
 	}
 	progress = &shared{to: progress}
 	say(progress, "Night started: workflow %s\n", run.GetID())
+	if others, err := workflows.NightRuns(ctx, c, cfg.Deployment, cfg.TaskQueue, request.AsOf.Start()); err == nil {
+		for _, r := range others {
+			if r.Running() && r.AsOf == request.AsOf && r.WorkflowID != id {
+				say(progress, "  workflow %s runs the same night too: each makes a revision of its own\n", r.WorkflowID)
+			}
+		}
+	}
 	done := make(chan struct{})
 	finished := make(chan struct{})
 	go func() {
@@ -106,13 +116,16 @@ func runNight(ctx context.Context, c client.Client, cfg config.Config, request s
 	if ctx.Err() != nil {
 		return result, fmt.Errorf("no longer following workflow %s: it goes on", id)
 	}
-	if err != nil {
-		d, describeErr := c.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
-		if describeErr == nil && d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
-			return result, fmt.Errorf("the night ended well, but its result cannot be read here (%s): `starter status` lists it", oneLine(err))
-		}
+	if err != nil && completed(ctx, c, run) {
+		return result, fmt.Errorf("the night ended well, but its result cannot be read here (%s): `starter status` lists it", oneLine(err))
 	}
 	return result, nightError(err)
+}
+
+// completed tells whether a run ended well, whatever became of its result on the way here.
+func completed(ctx context.Context, c client.Client, run client.WorkflowRun) bool {
+	d, err := c.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
+	return err == nil && d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
 }
 
 // nightError is the line of the stage that failed.
@@ -203,7 +216,7 @@ the one before, so that the last is the one to be decided.`,
 				return err
 			}
 			defer c.Close()
-			st, err := store.Open(cmd.Context(), cfg.Store)
+			st, err := openDeployment(cmd.Context(), cfg)
 			if err != nil {
 				return err
 			}
@@ -278,7 +291,7 @@ report.html or ` + "`starter stack`" + ` first.`,
 				return err
 			}
 			defer c.Close()
-			st, err := store.Open(ctx, cfg.Store)
+			st, err := openDeployment(ctx, cfg)
 			if err != nil {
 				return err
 			}
@@ -326,7 +339,7 @@ func decide(ctx context.Context, c client.Client, cfg config.Config, st *store.S
 	if err := request.Validate(); err != nil {
 		return d, err
 	}
-	id := workflows.DecisionWorkflowID(ref.NightID)
+	id := cfg.Deployment.ID(workflows.DecisionWorkflowID(ref.NightID))
 	l, err := newLooker(c, cfg)
 	if err == nil {
 		err = readable(ctx, c, cfg, id, "")
@@ -365,10 +378,13 @@ func becameCurrent(ctx context.Context, st *store.Store, d schemas.Decision) err
 		return nil
 	}
 	current, err := publish.LoadCurrent(ctx, st)
+	if err == nil && current != nil && slices.Contains(current.RevokedNights(), d.Manifest.NightID) {
+		return fmt.Errorf("night %s was approved, and its approval was taken back since", d.Manifest.NightID)
+	}
 	if err == nil && (current == nil || current.Manifest.Before(d.Manifest.NightID)) {
 		err = fmt.Errorf("night %s is approved, but its stack did not become current and nobody is tasked: "+
 			"look in the web UI why workflow %s ended, then start it again (see the manual)", d.Manifest.NightID,
-			workflows.DecisionWorkflowID(d.Manifest.NightID))
+			deployment().ID(workflows.DecisionWorkflowID(d.Manifest.NightID)))
 	}
 	return err
 }

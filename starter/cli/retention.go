@@ -37,6 +37,9 @@ is younger than a week never go.`,
 			}
 			defer st.Close()
 			gone, err := retention.Dispose(cmd.Context(), st, rules, now(), dryRun)
+			if err == nil && !dryRun {
+				err = retention.Clean(cmd.Context(), st, now())
+			}
 			if err != nil {
 				return err
 			}

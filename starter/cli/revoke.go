@@ -4,16 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 
 	"harmstack/activities/publish"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/worker/config"
 	"harmstack/workflows"
 )
 
@@ -37,7 +38,7 @@ next revision.`,
 				return err
 			}
 			defer c.Close()
-			st, err := store.Open(ctx, cfg.Store)
+			st, err := openDeployment(ctx, cfg)
 			if err != nil {
 				return err
 			}
@@ -50,7 +51,7 @@ next revision.`,
 			if err := request.Validate(); err != nil {
 				return err
 			}
-			r, err := revoke(ctx, c, cfg.TaskQueue, request)
+			r, err := revoke(ctx, c, cfg, request, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -88,10 +89,16 @@ func (n *nightFlags) approved(ctx context.Context, st *store.Store) (schemas.Nig
 	return newest(ctx, st, n.asOf)
 }
 
-// revoke starts the workflow that takes the approval back, and waits until that is recorded.
-func revoke(ctx context.Context, c client.Client, taskQueue string, request schemas.RevokeRequest) (r workflows.RevokeResult, err error) {
-	id := workflows.RevokeWorkflowID(request.Night())
-	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: taskQueue,
+// revoke starts the workflow that takes the approval back, and waits until that is recorded. What keeps it from that is said
+// on progress.
+func revoke(ctx context.Context, c client.Client, cfg config.Config, request schemas.RevokeRequest, progress io.Writer) (
+	r workflows.RevokeResult, err error) {
+	l, err := newLooker(c, cfg)
+	if err != nil {
+		return r, err
+	}
+	id := cfg.Deployment.ID(workflows.RevokeWorkflowID(request.Night()))
+	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: cfg.TaskQueue,
 		// A second request while one is under way is not this one's: it must not be taken for it.
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL, WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary: fmt.Sprintf("Takes the approval of the night of %s, revision %d, back", request.AsOf, request.Revision)}, workflows.Revoke, request)
@@ -102,13 +109,15 @@ func revoke(ctx context.Context, c client.Client, taskQueue string, request sche
 	if err != nil {
 		return r, fmt.Errorf("the revocation did not get through: %w", err)
 	}
-	err = run.Get(ctx, &r)
-	var app *temporal.ApplicationError
+	l.while(ctx, run.GetID(), run.GetRunID(), progress, func() { err = run.Get(ctx, &r) })
+	app := refusal(err)
 	switch {
 	case ctx.Err() != nil:
 		return r, fmt.Errorf("no longer waiting for workflow %s: it goes on", id)
-	case errors.As(err, &app):
+	case app != nil:
 		return r, errors.New(app.Message())
+	case err != nil && completed(ctx, c, run):
+		return r, fmt.Errorf("the approval was taken back, but the answer cannot be read here (%s): `starter status` shows what is approved", oneLine(err))
 	case err != nil:
 		return r, fmt.Errorf("the approval could not be taken back: %w", err)
 	}

@@ -40,7 +40,7 @@ New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`
 	)
 	root.AddCommand(
 		demoCommand(), generateCommand(), scoreCommand(), extractCommand(),
-		runCommand(), backfillCommand(), scheduleCommand(), retentionCommand(), decisionCommand(approve), decisionCommand(hold), revokeCommand(), doctorCommand(),
+		setupCommand(), runCommand(), backfillCommand(), scheduleCommand(), retentionCommand(), decisionCommand(approve), decisionCommand(hold), revokeCommand(), doctorCommand(),
 		stackCommand(), explainCommand(), diffCommand(), lineageCommand(), statusCommand(), checksCommand(),
 		taskingCommand(), teamsCommand(),
 	)

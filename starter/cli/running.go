@@ -71,7 +71,7 @@ func lookAtRunning(ctx context.Context, st *store.Store, nights []publish.Night)
 		if n.Status != publish.Pending {
 			continue
 		}
-		d, err := c.DescribeWorkflowExecution(ctx, workflows.DecisionWorkflowID(n.ID), "")
+		d, err := c.DescribeWorkflowExecution(ctx, cfg.Deployment.ID(workflows.DecisionWorkflowID(n.ID)), "")
 		if err != nil && !missing(err) {
 			return r, err
 		}
@@ -89,7 +89,7 @@ func nightRuns(ctx context.Context, c client.Client, cfg config.Config) ([]night
 	if err != nil {
 		return nil, err
 	}
-	runs, err := workflows.NightRuns(ctx, c, now().Add(-failedSince))
+	runs, err := workflows.NightRuns(ctx, c, cfg.Deployment, cfg.TaskQueue, now().Add(-failedSince))
 	lines := []nightRun{}
 	seen := map[string]bool{}
 	for _, r := range runs {
@@ -143,7 +143,7 @@ func (r running) print(out io.Writer) error {
 		}
 	}
 	for _, id := range r.Undecidable {
-		say(out, "\nNobody can decide night %s: workflow %s does not run. Start it again, see the manual.\n", id, workflows.DecisionWorkflowID(id))
+		say(out, "\nNobody can decide night %s: workflow %s does not run. Start it again, see the manual.\n", id, deployment().ID(workflows.DecisionWorkflowID(id)))
 	}
 	if r.Stopped > 0 {
 		say(out, "\n%s on the stack %s not run, so that nobody is chased: look in the web UI why, "+

@@ -42,7 +42,7 @@ func scheduleCommand() *cobra.Command {
 // scheduleVerb does something to the schedule that is named; without a name to all of them, or to that of the nights.
 func scheduleVerb(name, short string, all bool, do func(*cobra.Command, client.Client, workflows.Scheduled) error) *cobra.Command {
 	var names []string
-	for _, s := range workflows.Schedules("") {
+	for _, s := range workflows.Schedules("", "") {
 		names = append(names, s.Name)
 	}
 	without := names[0]
@@ -57,7 +57,7 @@ func scheduleVerb(name, short string, all bool, do func(*cobra.Command, client.C
 				return err
 			}
 			defer c.Close()
-			schedules := workflows.Schedules(cfg.TaskQueue)
+			schedules := workflows.Schedules(cfg.Deployment, cfg.TaskQueue)
 			switch {
 			case len(args) > 0:
 				schedules = slices.DeleteFunc(schedules, func(s workflows.Scheduled) bool { return s.Name != args[0] })

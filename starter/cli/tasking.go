@@ -242,30 +242,30 @@ orders of the approved stack that failed. One that fails again keeps nobody from
 				return err
 			}
 			defer c.Close()
-			st, err := store.Open(cmd.Context(), cfg.Store)
+			st, err := openDeployment(cmd.Context(), cfg)
 			if err != nil {
 				return err
 			}
 			defer st.Close()
-			return resume(cmd.Context(), c, cfg.TaskQueue, st, cmd.OutOrStdout())
+			return resume(cmd.Context(), c, cfg, st, cmd.OutOrStdout())
 		},
 	}
 }
 
-func resume(ctx context.Context, c client.Client, taskQueue string, st *store.Store, out io.Writer) error {
+func resume(ctx context.Context, c client.Client, cfg config.Config, st *store.Store, out io.Writer) error {
 	references, err := casework.Marked(ctx, st)
 	if err != nil {
 		return err
 	}
 	var faults []error
 	for _, r := range references {
-		if err := workflows.ResumeTasking(ctx, c, taskQueue, r); err != nil {
+		if err := workflows.ResumeTasking(ctx, c, cfg.Deployment, cfg.TaskQueue, r); err != nil {
 			faults = append(faults, fmt.Errorf("tasking %s: %w", r, err))
 		}
 	}
 	running := len(references) - len(faults)
 	say(out, "%s %s.\n", text.Count(running, "tasking"), text.Noun(running, "runs", "run"))
-	done, still, err := tasking.SendAgain(ctx, st, workflows.SendOrder(c, taskQueue))
+	done, still, err := tasking.SendAgain(ctx, st, workflows.SendOrder(c, cfg.Deployment, cfg.TaskQueue))
 	if err != nil {
 		return err
 	}
@@ -346,7 +346,7 @@ func answerCommand(a answer) *cobra.Command {
 // that has not changed since has the same key, so that a double click does no harm.
 func sendAnswer(ctx context.Context, c client.Client, cfg config.Config, a answer, reference string, r schemas.TaskingRequest,
 	progress io.Writer) (t schemas.Tasking, err error) {
-	id := workflows.TaskingWorkflowID(reference)
+	id := cfg.Deployment.ID(workflows.TaskingWorkflowID(reference))
 	l, err := newLooker(c, cfg)
 	if err == nil {
 		err = readable(ctx, c, cfg, id, "")
@@ -387,7 +387,7 @@ func sendAnswer(ctx context.Context, c client.Client, cfg config.Config, a answe
 
 // recordedAnswer is the tasking as it stands, when the answer of that key is in it; else nil.
 func recordedAnswer(ctx context.Context, cfg config.Config, reference, key string) (*schemas.Tasking, error) {
-	st, err := store.Open(ctx, cfg.Store)
+	st, err := openDeployment(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -47,13 +47,13 @@ func records(t *testing.T) (header []string, rows [][]string) {
 func scored(t *testing.T, header []string, rows [][]string, declaration string) (ranking []byte, printed string) {
 	t.Helper()
 	dir := t.TempDir()
-	var text bytes.Buffer
-	w := csv.NewWriter(&text)
+	var all bytes.Buffer
+	w := csv.NewWriter(&all)
 	if err := w.WriteAll(append([][]string{header}, rows...)); err != nil {
 		t.Fatal(err)
 	}
 	extract := filepath.Join(dir, "extract.csv")
-	if err := os.WriteFile(extract, text.Bytes(), 0o600); err != nil {
+	if err := os.WriteFile(extract, all.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if declaration != "" {
@@ -157,18 +157,18 @@ func TestRankingOfRowsInAnyOrder(t *testing.T) {
 // A model's file is bounded and told of by its path, as every YAML file.
 func TestHostileModel(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "own.yaml")
-	for text, want := range map[string]string{
+	for file, want := range map[string]string{
 		strings.Repeat("[", 200<<10):           "more than 64 KiB",
 		"name: " + strings.Repeat("{", 40<<10): "line 1: it goes deeper than 32 levels",
 		"name: own\nhalf_life_days: hunter2":   "own.yaml: model: line 2: half_life_days: a whole number is needed here",
 		"name: own\nhalf_life_days: 180.5":     "own.yaml: model: line 2: half_life_days: a whole number is needed here",
 	} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		_, err := run(t, "score", "--extract", "none.csv", "--as-of", "2026-06-30", "--out", t.TempDir(), "--model", path)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%.30s: %v", text, err)
+			t.Errorf("%.30s: %v", file, err)
 		}
 	}
 }

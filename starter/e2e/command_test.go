@@ -139,7 +139,7 @@ func TestSecondStartOfARunningNight(t *testing.T) {
 		{"run", "--as-of", yesterday.String(), "--dry-run"},
 		{"run", "--as-of", yesterday.String(), "--model", "sum"},
 		{"run"}, // of yesterday, too
-		{"backfill", "--from", yesterday.String(), "--to", yesterday.AddDays(1).String()},
+		{"backfill", "--from", yesterday.String(), "--to", yesterday.String()},
 	} {
 		d.expect(running, args...)
 	}

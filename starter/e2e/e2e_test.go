@@ -31,6 +31,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"harmstack/activities/heartbeat"
+	"harmstack/activities/pseudonym"
 	"harmstack/activities/publish"
 	"harmstack/activities/store"
 	"harmstack/activities/teams"
@@ -225,13 +226,16 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 	}
 	env := append([]string{
 		"E2E_WORKER=1", "E2E_SERVER=" + server.Address(), "E2E_DEATHS=" + deaths, "E2E_DIED=" + died,
-		"HARMSTACK_STORE=" + filepath.Join(d.dir, "store"), "HARMSTACK_EXTRACT=./extract.parquet",
+		"HARMSTACK_EXTRACT=./extract.parquet",
 		"HARMSTACK_PSEUDONYM_KEY=" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{1}, 32)),
 		"HARMSTACK_SMTP=" + d.mail.address, "HARMSTACK_SMTP_TLS=none", "HARMSTACK_MAIL_FROM=harmstack@example.police.uk",
 		"HARMSTACK_TEAMS=" + filepath.Join(d.dir, "teams.yaml"), "HARMSTACK_THREADS=1", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),
 	}, more...)
 	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "HARMSTACK_PAYLOAD_KEYS=") }) {
 		env = append(env, "HARMSTACK_PAYLOAD_KEYS="+config.NoKeys)
+	}
+	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "HARMSTACK_STORE=") }) {
+		env = append(env, "HARMSTACK_STORE="+filepath.Join(d.dir, "store"))
 	}
 	d.cfg, err = config.Load(func(name string) string {
 		for _, v := range slices.Backward(env) {
@@ -244,7 +248,10 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.store, err = store.Open(t.Context(), d.cfg.Store); err != nil {
+	if d.store, err = store.Open(t.Context(), d.cfg.Store); err == nil {
+		_, _, _, err = d.store.SetUp(t.Context(), string(d.cfg.Deployment), pseudonym.Fingerprint(d.cfg.PseudonymKey))
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.store.Close() })

@@ -102,7 +102,6 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 		if code := c.wait(); code != 1 || !strings.Contains(c.err.String(), "the night failed: SourceRefused: ") {
 			t.Errorf("exit %d: %s", code, c.err.String())
 		}
-		t.Log(c.err.String())
 	})
 }
 
@@ -114,6 +113,7 @@ func TestFailedNights(t *testing.T) {
 	yesterday := schemas.LondonDate(time.Now()).AddDays(-1)
 	args := []string{"run", "--as-of", yesterday.String()}
 	d.expect("the night failed: SourceNotFound", append(args, "--extract", "./none.parquet")...)
+	d.record(os.Getenv("HARMSTACK_RECORD"), map[string][2]string{"night-failed-and-told": {"night-" + yesterday.String(), ""}})
 	const operators = `"Harmstack operations" <harmstack.operations@example.police.uk>`
 	if got := d.mail.messages()[operators]; len(got) != 1 {
 		t.Errorf("%v", d.mail.messages())
@@ -204,6 +204,7 @@ func TestDamagedTasking(t *testing.T) {
 		described, err := d.client.DescribeWorkflowExecution(t.Context(), id, "")
 		return err == nil && described.WorkflowExecutionInfo.Status == enumspb.WORKFLOW_EXECUTION_STATUS_FAILED
 	})
+	d.record(os.Getenv("HARMSTACK_RECORD"), map[string][2]string{"tasking-damaged": {id, ""}})
 	d.eventually(func() bool {
 		out, fault, code := d.starter("status")
 		return code == 1 && strings.Contains(out, "1 of the taskings on the stack") && strings.Contains(fault, "damaged artefact")

@@ -26,6 +26,7 @@ func TestStarterNeedsTheKeys(t *testing.T) {
 	_, n := d.night(schemas.NightRequest{AsOf: asOf})
 	commands := [][]string{
 		append([]string{"approve"}, byHand(n)...), append([]string{"hold"}, byHand(n)...),
+		append([]string{"revoke", "--revision", "1"}, byHand(n)...),
 		{"run", "--as-of", asOf.AddDays(1).String()}, {"backfill", "--from", asOf.AddDays(1).String(), "--to", asOf.AddDays(1).String()},
 		{"schedule", "apply"}, {"schedule", "show"}, {"schedule", "pause", "--reason", "x"}, {"schedule", "trigger"}, {"tasking", "resume"},
 		{"ack", "k7qd-2m4x-9w3t-c5hn", "--team", "Hackney", "--by", "PS Example"},

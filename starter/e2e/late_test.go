@@ -137,7 +137,7 @@ func TestWatchAndCancel(t *testing.T) {
 	run := d.lateNight()
 	asOf := schemas.LondonDate(time.Now()).AddDays(-1)
 	d.eventually(func() bool { // what is searched for is known a moment later
-		s, err := workflows.Scheduling(d.client)(t.Context(), asOf)
+		s, err := workflows.Scheduling(d.client, "", workflows.TaskQueue)(t.Context(), asOf)
 		return err == nil && s == operations.Scheduling{Paused: true, Stage: "source"}
 	})
 	start := time.Now()

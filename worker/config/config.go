@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -44,6 +45,7 @@ type Config struct {
 	Memory      int64 // bytes of the worker before it spills; 0: without bound
 	ShardRows   int64 // rows that one worker scores alone; 0: the default
 	TempDir     string
+	Deployment  workflows.Deployment // its name, when several share a namespace
 	TaskQueue   string
 	Lineage     string // where OpenLineage events go; empty: nowhere
 	Metrics     string // address on which Prometheus finds the measures; empty: none
@@ -85,8 +87,9 @@ const Usage = `Environment:
   HARMSTACK_THREADS             goroutines that read an extract (default: one a processor)
   HARMSTACK_MEMORY              what a worker holds before it spills, such as 2GiB, shared by the two stages that run at once
                                 (default: all in memory)
-  HARMSTACK_TEMP                folder for what spills (default: the system's)
-  HARMSTACK_TASK_QUEUE          default "harmstack"; stages are taken from the queue of that name and "-compute"
+  HARMSTACK_TEMP                folder for what spills and for what is fetched from a bucket (default: the system's)
+  HARMSTACK_DEPLOYMENT          a name, where several deployments share a namespace: a-z, 0-9 and dashes (default: none)
+  HARMSTACK_TASK_QUEUE          default "harmstack", after the deployment's name and a dot; stages are taken from the queue of that name and "-compute"
   HARMSTACK_LINEAGE             where OpenLineage events of the stages go: file:///path/events.ndjson or https://host/api/v1/lineage
   HARMSTACK_METRICS             address for Prometheus, such as localhost:9090 (default: none); counts by team only, as old as
                                 harmstack_measures_age_seconds says
@@ -105,11 +108,22 @@ func LoadClient(env func(string) string) (Config, error) {
 	return c, errors.Join(l.faults...)
 }
 
-func (l *loader) client() Config {
-	c := Config{env: l.env, Store: l.env("HARMSTACK_STORE"), TaskQueue: cmp.Or(l.env("HARMSTACK_TASK_QUEUE"), workflows.TaskQueue)}
+// place is where the store is, and whose.
+func (l *loader) place() Config {
+	c := Config{env: l.env, Store: l.env("HARMSTACK_STORE"), Deployment: workflows.Deployment(l.env("HARMSTACK_DEPLOYMENT"))}
+	if !deploymentName.MatchString(string(c.Deployment)) {
+		l.fault("HARMSTACK_DEPLOYMENT", errors.New("give a name of at most 40 lower-case letters, digits and dashes"))
+	}
+	c.TaskQueue = cmp.Or(l.env("HARMSTACK_TASK_QUEUE"), c.Deployment.TaskQueue())
+	c.TempDir = cmp.Or(l.env("HARMSTACK_TEMP"), os.TempDir())
 	if c.Store == "" {
 		l.fault("HARMSTACK_STORE", errors.New("name the folder or URL of the artefact store"))
 	}
+	return c
+}
+
+func (l *loader) client() Config {
+	c := l.place()
 	keys := l.secret("HARMSTACK_PAYLOAD_KEYS")
 	if keys == NoKeys {
 		return c
@@ -123,6 +137,8 @@ func (l *loader) client() Config {
 	}
 	return c
 }
+
+var deploymentName = regexp.MustCompile(`^[a-z0-9-]{0,40}$`)
 
 // NoKeys is what HARMSTACK_PAYLOAD_KEYS says where nothing needs to be encrypted. Worker and starter are told so in
 // words: forgetting the keys must not be enough to send requests and results in clear.
@@ -138,14 +154,11 @@ func Load(env func(string) string) (Config, error) {
 	if _, err := openlineage.New(c.Lineage, nil); err != nil {
 		l.fault("HARMSTACK_LINEAGE", err)
 	}
-	c.TempDir = cmp.Or(env("HARMSTACK_TEMP"), os.TempDir())
 	c.Threads = int(l.number("HARMSTACK_THREADS", parseCount))
 	c.Memory = l.number("HARMSTACK_MEMORY", ParseBytes)
 	c.ShardRows = l.number("HARMSTACK_SHARD_ROWS", parseCount)
 	var err error
-	if c.PseudonymKey, err = base64.StdEncoding.DecodeString(strings.TrimSpace(l.secret("HARMSTACK_PSEUDONYM_KEY"))); err != nil || len(c.PseudonymKey) < pseudonym.KeyBytes {
-		l.fault("HARMSTACK_PSEUDONYM_KEY", fmt.Errorf("give at least %d random bytes in base64 (openssl rand -base64 %d)", pseudonym.KeyBytes, pseudonym.KeyBytes))
-	}
+	c.PseudonymKey = l.pseudonymKey()
 	c.Retention = l.retention()
 	c.Mail = l.mail()
 	if c.Checks, err = quality.Load(env("HARMSTACK_CHECKS")); err != nil {
@@ -166,6 +179,22 @@ func Load(env func(string) string) (Config, error) {
 func LoadTables(env func(string) string) (*reference.Tables, error) {
 	return reference.LoadPaths(reference.Paths{Edition: env("HARMSTACK_EDITION"), Rules: env("HARMSTACK_RULES"),
 		Supplement: env("HARMSTACK_SUPPLEMENT"), Resolutions: env("HARMSTACK_RESOLUTIONS")})
+}
+
+// LoadSetup reads what a store is set up with: where it is, the deployment's name, and the pseudonym key.
+func LoadSetup(env func(string) string) (Config, error) {
+	l := loader{env: env}
+	c := l.place()
+	c.PseudonymKey = l.pseudonymKey()
+	return c, errors.Join(l.faults...)
+}
+
+func (l *loader) pseudonymKey() []byte {
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(l.secret("HARMSTACK_PSEUDONYM_KEY")))
+	if err != nil || len(key) < pseudonym.KeyBytes {
+		l.fault("HARMSTACK_PSEUDONYM_KEY", fmt.Errorf("give at least %d random bytes in base64 (openssl rand -base64 %d)", pseudonym.KeyBytes, pseudonym.KeyBytes))
+	}
+	return key
 }
 
 // LoadRetention reads the rules of retention alone.

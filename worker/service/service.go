@@ -9,12 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"runtime/debug"
 	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"harmstack/activities/decision"
@@ -49,8 +51,8 @@ const (
 	promptSlots = 16
 )
 
-// New opens the store and the mailer and makes the workers; it does not start them. The client stays the
-// caller's.
+// New opens the store, which must have been set up for this deployment, and the mailer, and makes the workers; it does not
+// start them. The client stays the caller's.
 func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, error) {
 	hide, err := pseudonym.New(cfg.PseudonymKey)
 	if err != nil {
@@ -64,8 +66,12 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	if err != nil {
 		return nil, err
 	}
-	// A store that is away comes back, and the activities wait for it; one that lets two runs publish one night does not mend.
-	if err := st.Probe(ctx); errors.Is(err, store.ErrNotCreateOnly) {
+	st.Temp = cfg.TempDir
+	id, err := enter(ctx, st, cfg)
+	if err == nil {
+		err = cfg.Deployment.Occupy(ctx, c, cfg.TaskQueue, id.Store)
+	}
+	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
 	lineage, err := openlineage.New(cfg.Lineage, st)
@@ -79,12 +85,15 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 		Decision:  &decision.Activities{Store: st},
 		Retention: &retention.Activities{Store: st, Rules: cfg.Retention},
 		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,
-			Teams: cfg.LoadTeams, SendOrder: workflows.SendOrder(c, cfg.TaskQueue)},
-		Operations: &operations.Activities{Store: st, Mailer: mailer, Teams: cfg.LoadTeams, Watch: cfg.Checks.Watch, Scheduling: workflows.Scheduling(c)},
+			Teams: cfg.LoadTeams, SendOrder: workflows.SendOrder(c, cfg.Deployment, cfg.TaskQueue)},
+		Operations: &operations.Activities{Store: st, Mailer: mailer, Teams: cfg.LoadTeams, Watch: cfg.Checks.Watch,
+			Scheduling: workflows.Scheduling(c, cfg.Deployment, cfg.TaskQueue)},
 	}
-	prompt := worker.New(c, cfg.TaskQueue, s.options(promptSlots))
+	options := s.options(promptSlots)
+	options.Interceptors = []interceptor.WorkerInterceptor{cfg.Deployment.Interceptor()}
+	prompt := worker.New(c, cfg.TaskQueue, options)
 	workflows.Register(prompt, acts)
-	options := s.options(ComputeSlots)
+	options = s.options(ComputeSlots)
 	options.DisableWorkflowWorker = true
 	compute := worker.New(c, workflows.ComputeQueue(cfg.TaskQueue), options)
 	workflows.RegisterActivities(compute, acts)
@@ -132,6 +141,7 @@ func (s *Service) Run(ctx context.Context) error {
 		}
 		waitForMetrics = wait
 	}
+	go s.sweep(ctx)
 	for i, w := range s.workers {
 		if err := w.Start(); err != nil {
 			stopAll(s.workers[:i])
@@ -154,6 +164,44 @@ func stopAll(workers []worker.Worker) {
 		stopping.Go(w.Stop)
 	}
 	stopping.Wait()
+}
+
+// sweep deletes what killed processes have left in the store, now and every few minutes.
+func (s *Service) sweep(ctx context.Context) {
+	for ctx.Err() == nil {
+		s.store.Sweep()
+		select {
+		case <-time.After(5 * time.Minute):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// enter makes sure that the store is the deployment's own and can be worked with. It waits for one that is away; what no waiting
+// mends is an error.
+func enter(ctx context.Context, st *store.Store, cfg config.Config) (id store.Identity, err error) {
+	for {
+		if id, err = st.Recognise(ctx); err == nil {
+			err = id.Match(string(cfg.Deployment), pseudonym.Fingerprint(cfg.PseudonymKey))
+		}
+		if err == nil {
+			err = errors.Join(st.Writable(), st.Probe(ctx))
+		}
+		if err == nil || st.Shares() && !errors.Is(err, store.ErrFull) {
+			return id, err
+		}
+		for _, final := range []error{store.ErrNotSetUp, store.ErrOtherStore, store.ErrNewer, store.ErrDamaged, store.ErrNotCreateOnly} {
+			if errors.Is(err, final) {
+				return id, err
+			}
+		}
+		slog.WarnContext(ctx, "the store is away, the worker waits for it", "error", err)
+		select {
+		case <-time.After(5 * time.Second):
+		case <-ctx.Done():
+			return id, ctx.Err()
+		}
+	}
 }
 
 // Identity is the same for two programs only if they give the same bytes: the commit and the compiler, or the hash of the

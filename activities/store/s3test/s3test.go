@@ -56,6 +56,7 @@ type Server struct {
 	objects  map[string]object
 	uploads  map[string]*upload
 	requests int
+	copies   int
 	fault    func(n int, r *http.Request) Fault
 	lax      bool
 }
@@ -111,6 +112,13 @@ func (s *Server) Requests() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.requests
+}
+
+// Copies counts the objects that the server copied by itself.
+func (s *Server) Copies() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.copies
 }
 
 // Keys are the keys of all objects, sorted.
@@ -290,6 +298,8 @@ func (s *Server) answer(r *http.Request, body []byte) (answer, error) {
 		}{Bucket: bucket, Key: key, UploadId: id})
 	case q.Has("uploadId"):
 		return s.multipart(r, key, q, body)
+	case r.Method == http.MethodPut && r.Header.Get("X-Amz-Copy-Source") != "":
+		return s.copy(r, key)
 	case r.Method == http.MethodPut:
 		if err := intact(r, body); err != nil {
 			return answer{}, err
@@ -326,6 +336,22 @@ func (s *Server) put(r *http.Request, key string, o object) (answer, error) {
 	}
 	s.objects[key] = o
 	return answer{header: http.Header{"Etag": {strconv.Quote(o.etag)}}}, nil
+}
+
+// copy is a copy that the server makes by itself.
+func (s *Server) copy(r *http.Request, key string) (answer, error) {
+	source, err := url.QueryUnescape(r.Header.Get("X-Amz-Copy-Source"))
+	o, there := s.objects[strings.TrimPrefix(source, bucket+"/")]
+	if err != nil || !there {
+		return answer{}, refuse(http.StatusNotFound, "NoSuchKey")
+	}
+	s.copies++
+	s.objects[key] = newObject(o.data, o.meta)
+	return xmlAnswer(struct {
+		XMLName      xml.Name `xml:"CopyObjectResult"`
+		ETag         string
+		LastModified time.Time
+	}{ETag: strconv.Quote(o.etag), LastModified: o.modified})
 }
 
 func (s *Server) get(key string, r *http.Request) (answer, error) {
@@ -403,6 +429,7 @@ func (s *Server) list(q url.Values) (answer, error) {
 		IsTruncated           bool
 		NextContinuationToken string `xml:",omitempty"`
 		Contents              []contents
+		CommonPrefixes        []struct{ Prefix string }
 	}{Name: bucket, Prefix: q.Get("prefix")}
 	limit, err := strconv.Atoi(cmp.Or(q.Get("max-keys"), "1000"))
 	if err != nil {
@@ -415,6 +442,12 @@ func (s *Server) list(q url.Values) (answer, error) {
 		if page.KeyCount == limit {
 			page.IsTruncated, page.NextContinuationToken = true, page.Contents[limit-1].Key
 			break
+		}
+		if folder, _, in := strings.Cut(key, "/"); in && q.Get("delimiter") == "/" && page.Prefix == "" { // all that anybody asks for
+			if n := len(page.CommonPrefixes); n == 0 || page.CommonPrefixes[n-1].Prefix != folder+"/" {
+				page.CommonPrefixes = append(page.CommonPrefixes, struct{ Prefix string }{folder + "/"})
+			}
+			continue
 		}
 		o := s.objects[key]
 		page.Contents = append(page.Contents, contents{key, strconv.Quote(o.etag), o.modified, len(o.data)})
