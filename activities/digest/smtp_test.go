@@ -99,6 +99,7 @@ func start(t *testing.T, s *server, encryption digest.TLS) digest.SMTPConfig {
 	go func() { served <- backend.Serve(listener) }()
 	t.Cleanup(func() {
 		backend.Close()
+		listener.Close() // also when the server had no time to begin
 		if err := <-served; err != nil && !errors.Is(err, smtp.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
 		}
