@@ -18,15 +18,15 @@ var (
 	errDelta = errors.New("the differences in a page cannot be read")
 )
 
-// run is one of RLE: a value that is repeated, or values that are packed.
-type run struct {
+// stretch is a run of RLE: a value that is repeated, or values that are packed.
+type stretch struct {
 	count  int    // at least 1, and no more than are still to come
 	packed []byte // of packed ones; the bytes behind them may be looked at
 	value  uint32
 }
 
 // nextRun reads a run of at most left values, each so many bits wide.
-func nextRun(src []byte, width uint, left int) (r run, rest []byte, err error) {
+func nextRun(src []byte, width uint, left int) (r stretch, rest []byte, err error) {
 	for {
 		head, n := binary.Uvarint(src)
 		if n <= 0 {
