@@ -78,6 +78,8 @@ type ExtractForm struct {
 	Source string `json:"source"`
 	// Columns is the physical form of each column of the contract, such as "timestamp in us", "text" or "absent".
 	Columns map[string]string `json:"columns"`
+	// Near are columns of the contract to whose name that of a column comes close which was dropped. That name itself is not kept.
+	Near []string `json:"columns_called_nearly,omitempty"`
 	// Drift says in words what differed.
 	Drift []string `json:"drift,omitempty"`
 	// Accepted is why columns that were lost or retyped were taken all the same.
@@ -91,7 +93,7 @@ type Facts struct {
 	// AgesOutOfRange counts ages outside 0 to 130, read as null; OutOfRange does by column.
 	AgesOutOfRange int64            `json:"ages_out_of_range"`
 	OutOfRange     map[string]int64 `json:"out_of_range,omitempty"`
-	// Unreadable counts values of a source of text (CSV, a database) that were not what their column holds and
+	// Unreadable counts values that were not what their column holds (text of CSV or a database, numbers that are not whole) and
 	// were read as null, by column.
 	Unreadable map[string]int64 `json:"unreadable_values,omitempty"`
 	// ExtraColumns counts columns beyond the contract. Their names are not kept: they may hold names.
@@ -124,15 +126,24 @@ func (f Facts) ReadAsNull() (list []ColumnCount) {
 // Blind says in words which rules had nothing to go by, because the extract lacks the column.
 func (m Manifest) Blind() (list []string) {
 	for _, rule := range [][2]string{{"suspect_age", "nobody was left out as under 18"}, {"suspect_status", "nobody was left out as deceased"}} {
-		if m.Form != nil && m.Form.Columns[rule[0]] == FormAbsent {
+		if m.Form == nil {
+			continue
+		}
+		switch m.Form.Columns[rule[0]] {
+		case FormAbsent:
 			list = append(list, fmt.Sprintf("The extract has no column %s: %s.", rule[0], rule[1]))
+		case FormEmpty:
+			list = append(list, fmt.Sprintf("The extract has no value in column %s: %s.", rule[0], rule[1]))
 		}
 	}
 	return list
 }
 
-// FormAbsent is the form of a column that an extract does not have.
-const FormAbsent = "absent"
+// Forms of a column that has no value.
+const (
+	FormAbsent = "absent"   // the extract does not have it
+	FormEmpty  = "no value" // its type is Null
+)
 
 // Cut describes the edge of the stack.
 type Cut struct {

@@ -180,7 +180,7 @@ func ProbeSMTP(ctx context.Context, c SMTPConfig) error {
 	if err := conversation.Mail("<" + s.from.Address + ">"); err != nil {
 		return sendError("sender", err)
 	}
-	_, _ = conversation.Reset(), conversation.Quit() // it has shown what it would do
+	_ = conversation.Quit() // it has shown what it would do, and forgets the sender by that
 	return nil
 }
 

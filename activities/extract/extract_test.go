@@ -202,6 +202,7 @@ func TestScanReadsEveryLayout(t *testing.T) {
 		"many tiny row groups":  encode(t, rows, parquet.MaxRowsPerRowGroup(333)),
 		"tiny pages":            encode(t, rows, parquet.PageBufferSize(700), parquet.DataPageStatistics(true)),
 		"first page version":    encode(t, rows, parquet.DataPageVersion(1), parquet.PageBufferSize(5000)),
+		"lz4":                   encode(t, rows, parquet.Compression(&parquet.Lz4Raw)),
 		"zstd":                  encode(t, rows, parquet.Compression(&parquet.Zstd)),
 		"small dictionaries":    encode(t, rows, parquet.DictionaryMaxBytes(2000), parquet.PageBufferSize(3000)), // then plain pages follow
 		"another system":        encode(t, asForeign(rows)),
@@ -227,7 +228,7 @@ func TestScanSplitsARowGroup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tasks := f.split(4); len(tasks) != 5 {
+	if tasks := f.split(nil, 4); len(tasks) != 5 {
 		t.Errorf("%d tasks: %v", len(tasks), tasks)
 	}
 	got, err := scanAll(data, 4)
@@ -288,12 +289,12 @@ func TestSchemaMismatch(t *testing.T) {
 		AllegationID int64    `parquet:"allegation_id"`
 		ReportID     []string `parquet:"report_id,list"`
 		SuspectID    string   `parquet:"suspect_id"`
-		SuspectAge   float64  `parquet:"suspect_age"`
+		SuspectAge   string   `parquet:"suspect_age"`
 		OffenceCode  string   `parquet:"offence_code,json"`
 		ReportedAt   string   `parquet:"reported_at"`
 		VictimSex    string   `parquet:"victim_sex"`
 		Source       string   `parquet:"source"`
-		Outcome      string   `parquet:"Outcome"`
+		Outcome      string   `parquet:"out come"`
 		UpdatedAt    int64    `parquet:"updated_at"`
 		CommittedAt  int32    `parquet:"committed_at,date"`
 	}
@@ -310,17 +311,10 @@ func TestSchemaMismatch(t *testing.T) {
 	if want := []string{"allegation_id", "report_id", "suspect_age", "offence_code", "reported_at", "committed_at", "outcome", "updated_at"}; !slices.Equal(at, want) {
 		t.Errorf("columns %v, want %v", at, want)
 	}
-	for _, part := range []string{"column outcome: expected string, found no such column", "column reported_at: expected timestamp, found string", "column report_id: expected string, found a nested column"} {
+	for _, part := range []string{"column outcome: expected string, found no such column, but one that is called nearly so", "column reported_at: expected timestamp, found string", "column report_id: expected string, found a nested column"} {
 		if !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("error %q does not say %q in one line", err, part)
 		}
-	}
-}
-
-func TestLZ4IsRefused(t *testing.T) {
-	data := encode(t, sample(10), parquet.Compression(&parquet.Lz4Raw))
-	if _, err := Open(bytes.NewReader(data), int64(len(data))); err == nil || !strings.Contains(err.Error(), "found LZ4") {
-		t.Errorf("error %v", err)
 	}
 }
 

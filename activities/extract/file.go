@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
 
 	"harmstack/schemas"
@@ -37,7 +36,8 @@ var (
 // SchemaMismatch says which columns of an extract are not the contract's (section 3).
 type SchemaMismatch struct{ Faults []ColumnFault }
 
-// ColumnFault is one column that is missing or of a wrong type. File is empty when the extract is one file.
+// ColumnFault is one column that is missing or of a wrong type. File is empty when the extract is one file, Expected
+// when Found says it all.
 type ColumnFault struct{ File, Column, Expected, Found string }
 
 // namedFaults is how many faults an error names: a folder may hold thousands.
@@ -54,7 +54,11 @@ func (e *SchemaMismatch) Error() string {
 		if f.File != "" {
 			fmt.Fprintf(&b, "%s: ", f.File)
 		}
-		fmt.Fprintf(&b, "column %s: expected %s, found %s", f.Column, f.Expected, f.Found)
+		if f.Expected == "" {
+			fmt.Fprintf(&b, "column %s %s", f.Column, f.Found)
+		} else {
+			fmt.Fprintf(&b, "column %s: expected %s, found %s", f.Column, f.Expected, f.Found)
+		}
 	}
 	if more := len(e.Faults) - namedFaults; more > 0 {
 		fmt.Fprintf(&b, "; and %d more", more)
@@ -67,43 +71,51 @@ type File struct {
 	groups []rowGroup
 	starts []int64 // ordinal of the first row of every row group, and the total
 	extra  map[string]bool
+	near   map[string]bool
 	forms  [schemas.OffenceColumns][]string // in which the files hold each column, sorted
+	memory int64                            // see Limit
+	unread map[string]int64
 }
 
 // rowGroup is a run of rows of one file.
 type rowGroup struct {
-	parquet.RowGroup
 	columns *[schemas.OffenceColumns]column
 	file    string // of several; with a colon and a space, for errors
 	reader  io.ReaderAt
 	size    int64
-	footer  *format.RowGroup
+	rows    int64
+	chunks  []chunk // of the contract's columns
 	checked *[schemas.OffenceColumns]checked
 }
 
 // checked is whether a column's pages were looked at, and what came of it.
 type checked struct {
 	once sync.Once
-	err  error
+	extent
+	err error
 }
 
 // check looks at the pages of a column before they are read for the first time.
-func (g *rowGroup) check(column int) error {
+func (g *rowGroup) check(column int) (extent, error) {
 	c := &g.checked[column]
 	c.once.Do(func() {
 		defer recovered(&c.err, ErrDamaged)
-		c.err = checkPages(g.reader, g.size, &g.footer.Columns[g.columns[column].leaf].MetaData, g.footer.NumRows)
+		c.extent, c.err = measure(g.reader, g.size, g.chunks[column], g.columns[column].wide(), g.rows)
 	})
-	return c.err
+	return c.extent, c.err
 }
 
 // column says where a column of the contract stands in the file and how its values become the contract's.
 type column struct {
-	leaf int // index of the leaf column; -1 when the file has none, and every value is null
-	kind kind
+	leaf     int // index of the leaf column; -1 when every value is null: there is none, or it is of type Null
+	kind     kind
+	physical format.Type
+	optional bool
+	length   int // bytes of a value of fixed length
+	scale    int // digits behind the point of a decimal number
 }
 
-// kind is a physical form in which a column of the contract may come.
+// kind is a form in which a column of the contract may come.
 type kind uint8
 
 const (
@@ -111,52 +123,99 @@ const (
 	boolean
 	int32s
 	int64s
+	floats
+	doubles
+	decimals
 	timeMillis
 	timeMicros
 	timeNanos
 	timeInt96
+	nothing // no value at all
 )
+
+func (k kind) isTime() bool { return k >= timeMillis && k <= timeInt96 }
 
 // Open checks a Parquet file of any writer against the contract. The error is ErrNotParquet,
 // ErrRowsMismatch or a *SchemaMismatch.
 func Open(r io.ReaderAt, size int64) (*File, error) { return OpenNamed("", r, size) }
 
-// OpenNamed is Open for one of several files: name is its name below the extract's folder. A column of the contract that
-// only a folder's name holds (borough=Camden/part-0.parquet) is one that the file lacks.
+// OpenNamed is Open for one of several files: name is its name below the extract's folder. A column of the contract
+// that only a folder's name holds (borough=Camden/part-0.parquet) is one that the file lacks.
 func OpenNamed(name string, r io.ReaderAt, size int64) (_ *File, err error) {
 	defer recovered(&err, ErrNotParquet)
 	if err := checkMagic(r, size); err != nil {
 		return nil, err
 	}
-	if err := checkFooter(r, size); err != nil {
+	footer, err := readFooter(r, size)
+	if err != nil {
 		return nil, err
 	}
-	p, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(1<<18))
+	f := &File{starts: []int64{0}, unread: map[string]int64{}}
+	columns, err := f.match(name, footer)
 	if err != nil {
-		return nil, fmt.Errorf("%w: its footer cannot be read", ErrNotParquet)
+		return nil, err
 	}
-	f := &File{starts: []int64{0}}
-	total := int64(0)
-	for i, g := range p.Metadata().RowGroups {
-		if g.NumRows < 0 || total+g.NumRows < total {
-			return nil, fmt.Errorf("%w: row group %d promises %s", ErrRowsMismatch, i, words.Count(g.NumRows, "row"))
-		}
-		total += g.NumRows
-		f.starts = append(f.starts, total)
-	}
-	if total != p.NumRows() {
-		return nil, fmt.Errorf("%w: the footer promises %s, its row groups %s", ErrRowsMismatch, words.Count(p.NumRows(), "row"), words.Number(total))
-	}
-	columns, err := f.match(name, p)
 	label := name
 	if name != "" {
 		label += ": "
 	}
-	for i, g := range p.RowGroups() {
-		f.groups = append(f.groups, rowGroup{RowGroup: g, columns: columns, file: label, reader: r, size: size, footer: &p.Metadata().RowGroups[i],
-			checked: &[schemas.OffenceColumns]checked{}})
+	wanted := make([]int, len(footer.leaves))
+	for i := range wanted {
+		wanted[i] = -1
 	}
-	return f, err
+	for i, c := range columns {
+		if c.leaf >= 0 {
+			wanted[c.leaf] = i
+		}
+	}
+	unreadable := map[string][]string{} // what is wrong with the pages of columns, and of which
+	err = footer.eachGroup(wanted, len(columns), func(rows int64, chunks []chunk) error {
+		if rows < 0 || f.Rows()+rows < rows {
+			return fmt.Errorf("%w: row group %d promises %s", ErrRowsMismatch, len(f.groups), words.Count(rows, "row"))
+		}
+		for i, c := range chunks {
+			what, name := c.unreadable(), schemas.Offences[i].Name
+			if what != "" && columns[i].leaf >= 0 && !slices.Contains(unreadable[what], name) {
+				unreadable[what] = append(unreadable[what], name)
+			}
+		}
+		f.groups = append(f.groups, rowGroup{columns: columns, file: label, reader: r, size: size, rows: rows, chunks: chunks,
+			checked: &[schemas.OffenceColumns]checked{}})
+		f.starts = append(f.starts, f.Rows()+rows)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, what := range slices.Sorted(maps.Keys(unreadable)) {
+		return nil, &SchemaMismatch{[]ColumnFault{{File: name, Column: theColumns(unreadable[what]), Found: what}}}
+	}
+	if f.Rows() != footer.rows {
+		return nil, fmt.Errorf("%w: the footer promises %s, its row groups %s", ErrRowsMismatch,
+			words.Count(footer.rows, "row"), words.Number(f.Rows()))
+	}
+	return f, nil
+}
+
+// unreadable says why the pages of a chunk cannot be read.
+func (c *chunk) unreadable() string {
+	switch {
+	case c.encrypted:
+		return "is encrypted: give a file that is not, or one in which the columns of the contract are not"
+	case c.elsewhere:
+		return "lies in another file than this one: give that one"
+	case !readable(c.codec):
+		return "is compressed by " + codecName(c.codec) + ": write the file with snappy, gzip, zstd, brotli, LZ4_RAW or none"
+	}
+	return ""
+}
+
+// theColumns names one of the columns of which the same is to be said, and counts the others.
+func theColumns(names []string) string {
+	if len(names) == 1 {
+		return names[0]
+	}
+	return names[0] + ", like " + words.Count(len(names)-1, "other") + ","
 }
 
 // Join makes one extract of several files, in the order given. Each keeps its own columns, types and codecs.
@@ -164,13 +223,14 @@ func Join(files ...*File) *File {
 	if len(files) == 1 {
 		return files[0]
 	}
-	all := &File{starts: []int64{0}, extra: map[string]bool{}}
+	all := &File{starts: []int64{0}, extra: map[string]bool{}, near: map[string]bool{}, unread: map[string]int64{}}
 	for _, f := range files {
 		for i, g := range f.groups {
 			all.groups = append(all.groups, g)
 			all.starts = append(all.starts, all.Rows()+f.starts[i+1]-f.starts[i])
 		}
 		maps.Copy(all.extra, f.extra)
+		maps.Copy(all.near, f.near)
 		for i := range f.forms {
 			all.forms[i] = append(all.forms[i], f.forms[i]...)
 		}
@@ -200,7 +260,7 @@ func checkMagic(r io.ReaderAt, size int64) error {
 	}
 	switch {
 	case string(head[:]) == encrypted || string(tail[:]) == encrypted:
-		return fmt.Errorf("%w: it is encrypted, which is not supported: give a plain file", ErrNotParquet)
+		return fmt.Errorf("%w: it is encrypted: give a file that is not", ErrNotParquet)
 	case string(head[:]) != magic:
 		return fmt.Errorf("%w: it does not begin as one", ErrNotParquet)
 	case !bytes.Equal(head[:], tail[:]):
@@ -218,73 +278,80 @@ func recovered(err *error, kind error) {
 }
 
 // match finds the contract's columns among a file's.
-func (f *File) match(name string, p *parquet.File) (*[schemas.OffenceColumns]column, error) {
+func (f *File) match(name string, footer *footer) (*[schemas.OffenceColumns]column, error) {
 	var faults []ColumnFault
 	columns := &[schemas.OffenceColumns]column{}
-	fields := map[string]parquet.Field{}
-	f.extra = map[string]bool{}
-	for _, field := range p.Schema().Fields() {
-		fields[field.Name()] = field
-		f.extra[field.Name()] = true
-	}
-	for i, c := range schemas.Offences {
-		field, found := fields[c.Name]
-		if !found {
-			columns[i].leaf = -1
+	names, fields := footer.top()
+	matched := schemas.MatchColumns(names, nil)
+	f.extra, f.near = map[string]bool{}, map[string]bool{}
+	for i, at := range matched.Fields {
+		c := &schemas.Offences[i]
+		fault := func(expected, found string) { faults = append(faults, ColumnFault{name, c.Name, expected, found}) }
+		columns[i].leaf = -1
+		switch {
+		case matched.Twice[i] != "":
+			fault("", matched.Twice[i])
+			continue
+		case at >= 0:
+		case strings.Contains("/"+name, "/"+c.Name+"="):
+			fault(c.Type.String(), "it in the folder's name alone: write it into the file")
+			continue
+		case c.MustExist && matched.Near[c.Name]:
+			fault(c.Type.String(), "no such column, but one that is called nearly so")
+			continue
+		case c.MustExist:
+			fault(c.Type.String(), "no such column")
+			continue
+		default:
 			f.forms[i] = []string{Absent}
-			switch {
-			case strings.Contains("/"+name, "/"+c.Name+"="):
-				faults = append(faults, ColumnFault{name, c.Name, c.Type.String(), "it in the folder's name alone: write it into the file"})
-			case c.MustExist:
-				faults = append(faults, ColumnFault{name, c.Name, c.Type.String(), "no such column"})
-			}
 			continue
 		}
-		delete(f.extra, c.Name)
-		k, ok := formOf(field, c.Type)
-		if !ok {
-			faults = append(faults, ColumnFault{name, c.Name, c.Type.String(), describe(field)})
+		found, ok := formOf(fields[at].element, c.Type)
+		switch {
+		case !ok:
+			fault(c.Type.String(), describe(fields[at].element))
+			continue
+		case found.kind == nothing && c.NotNull:
+			fault(c.Type.String(), "a column without a value (of type Null)")
 			continue
 		}
-		f.forms[i] = []string{k.describe(field)}
-		leaf, ok := p.Schema().Lookup(c.Name)
-		if !ok {
-			return nil, fmt.Errorf("%w: column %s has no values", ErrNotParquet, c.Name)
+		f.forms[i] = []string{found.describe(fields[at].element)}
+		if found.leaf = fields[at].leaf; found.kind == nothing {
+			found.leaf = -1
 		}
-		columns[i] = column{leaf.ColumnIndex, k}
-		if isLZ4(p, leaf.ColumnIndex) {
-			faults = append(faults, ColumnFault{name, c.Name, "compression by snappy, gzip, zstd, brotli or none", "LZ4"})
+		columns[i] = found
+	}
+	for i, field := range names {
+		if !slices.Contains(matched.Fields[:], i) {
+			f.extra[field] = true
 		}
 	}
+	maps.Copy(f.near, matched.Near)
 	if faults != nil {
 		return nil, &SchemaMismatch{faults}
 	}
 	return columns, nil
 }
 
-// isLZ4 tells whether a column is compressed by LZ4, which parquet-go 0.32 decodes into a buffer that it
-// then loses when a page shrinks to less than a third. Better refused than guessed at.
-func isLZ4(p *parquet.File, leaf int) bool {
-	return slices.ContainsFunc(p.Metadata().RowGroups, func(g format.RowGroup) bool {
-		codec := g.Columns[leaf].MetaData.Codec
-		return codec == format.Lz4 || codec == format.Lz4Raw
-	})
-}
-
 // Forms of a column beside its types.
 const (
 	Absent = schemas.FormAbsent // the file lacks it: every value is null
 	Text   = "text"             // of CSV and of databases, which became a typed file
+	Empty  = schemas.FormEmpty  // of type Null: the writer saw no value by which to know another
 )
 
+// Fractional tells whether a form of a whole column may hold numbers that are not whole: some writers choose it, or a
+// whole one, by whether a value is missing that day.
+func Fractional(form string) bool {
+	return form == "float" || form == "double" || strings.HasPrefix(form, "decimal")
+}
+
 // describe says in words how a column is held, as far as an operator might want to know that it has changed.
-func (k kind) describe(field parquet.Field) string {
-	form := [...]string{text: "string", boolean: "bool", int32s: "int32", int64s: "int64", timeMillis: "timestamp in ms", timeMicros: "timestamp in us",
-		timeNanos: "timestamp in ns", timeInt96: "timestamp in INT96"}[k]
-	if l := field.Type().LogicalType(); l != nil {
-		if stamp, ok := l.Value.(*format.TimestampType); ok && !stamp.IsAdjustedToUTC {
-			form += ", without a zone"
-		}
+func (c *column) describe(e *format.SchemaElement) string {
+	form := [...]string{text: "string", boolean: "bool", int32s: "int32", int64s: "int64", floats: "float", doubles: "double", decimals: "decimal",
+		timeMillis: "timestamp in ms", timeMicros: "timestamp in us", timeNanos: "timestamp in ns", timeInt96: "timestamp in INT96", nothing: Empty}[c.kind]
+	if stamp, ok := e.LogicalType.Value.(*format.TimestampType); ok && !stamp.IsAdjustedToUTC {
+		form += ", without a zone"
 	}
 	return form
 }
@@ -298,70 +365,16 @@ func (f *File) Forms() map[string]string {
 	return forms
 }
 
-// formOf says in which form a field holds a column of type t; ok is false for a wrong type.
-func formOf(field parquet.Field, t schemas.ColumnType) (k kind, ok bool) {
-	if !field.Leaf() || field.Repeated() {
-		return 0, false
-	}
-	var logical format.LogicalTypeValue
-	if l := field.Type().LogicalType(); l != nil {
-		logical = l.Value
-	}
-	physical := field.Type().Kind()
-	switch t {
-	case schemas.String:
-		// Without an annotation it is text all the same: older writers leave it out.
-		switch logical.(type) {
-		case nil, *format.StringType, *format.EnumType:
-			return text, physical == parquet.ByteArray
-		}
-	case schemas.Bool:
-		return boolean, physical == parquet.Boolean
-	case schemas.Int32:
-		switch logical.(type) {
-		case nil, *format.IntType:
-			if physical == parquet.Int64 {
-				return int64s, true
-			}
-			return int32s, physical == parquet.Int32
-		}
-	case schemas.Timestamp:
-		stamp, ok := logical.(*format.TimestampType)
-		if physical == parquet.Int96 {
-			return timeInt96, true
-		}
-		if !ok || physical != parquet.Int64 {
-			return 0, false
-		}
-		switch stamp.Unit.Value.(type) {
-		case *format.MilliSeconds:
-			return timeMillis, true
-		case *format.MicroSeconds:
-			return timeMicros, true
-		case *format.NanoSeconds:
-			return timeNanos, true
-		}
-	}
-	return 0, false
-}
-
-// describe says what a column is, in words for a person.
-func describe(field parquet.Field) string {
-	switch {
-	case !field.Leaf():
-		return "a nested column"
-	case field.Repeated():
-		return "a repeated column"
-	}
-	name := strings.ToLower(field.Type().String())
-	if name == "" {
-		name = strings.ToLower(field.Type().Kind().String())
-	}
-	return name
-}
-
 // Rows is the number of rows that the footers promise.
 func (f *File) Rows() int64 { return f.starts[len(f.starts)-1] }
 
 // ExtraColumns is the number of columns beyond the contract, which are dropped.
 func (f *File) ExtraColumns() int { return len(f.extra) }
+
+// NearColumns names the columns of the contract to whose name that of a further column comes close: it was dropped,
+// and may have been meant.
+func (f *File) NearColumns() []string { return slices.Sorted(maps.Keys(f.near)) }
+
+// Unreadable counts, by column, the values that were no whole numbers and became null. It is filled once everything
+// was read.
+func (f *File) Unreadable() map[string]int64 { return f.unread }

@@ -30,7 +30,7 @@ func refuses(t *testing.T, data []byte, want string) {
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v, want %q", err, want)
 	}
-	if !errors.Is(err, ErrNotParquet) && !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrRowsMismatch) {
+	if !errors.Is(err, ErrNotParquet) && !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrRowsMismatch) && !errors.Is(err, ErrTooLarge) {
 		t.Errorf("an error of no kind: %v", err)
 	}
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > allowed {
@@ -127,6 +127,7 @@ func TestHostilePages(t *testing.T) {
 	const allegation, code = 0, 5
 	good := encode(t, sample(2000), parquet.Compression(&parquet.Uncompressed))
 	old := encode(t, sample(2000), parquet.Compression(&parquet.Uncompressed), parquet.DataPageVersion(1))
+	zipped := encode(t, sample(2000), parquet.Compression(&parquet.Gzip))
 	for scenario, c := range map[string]struct {
 		data   []byte
 		column int
@@ -134,8 +135,10 @@ func TestHostilePages(t *testing.T) {
 		want   string
 	}{
 		"a page of two gigabytes": {good, allegation, func(_ int, h *format.PageHeader, b []byte) []byte { h.CompressedPageSize = 1<<31 - 1; return b }, "longer than its column"},
-		"one that becomes as much": {good, allegation, func(_ int, h *format.PageHeader, b []byte) []byte { h.UncompressedPageSize = 1<<31 - 1; return b },
-			"a page says that it has 2047 MiB"},
+		"one that becomes as much": {zipped, allegation, func(_ int, h *format.PageHeader, b []byte) []byte { h.UncompressedPageSize = 1<<31 - 1; return b },
+			"of column allegation_id alone 2049, and there are 2048 for them: write smaller pages"},
+		"one that becomes half as much": {zipped, allegation, func(_ int, h *format.PageHeader, b []byte) []byte { h.UncompressedPageSize = 1 << 30; return b },
+			"a page cannot become as long as its header says"},
 		"a negative size":             {good, allegation, func(_ int, h *format.PageHeader, b []byte) []byte { h.CompressedPageSize = -1; return b }, "allegation_id"},
 		"two thousand million values": {old, allegation, func(_ int, h *format.PageHeader, b []byte) []byte { h.DataPageHeader.V.NumValues = 1<<31 - 1; return b }, "a page promises"},
 		"as many, newer": {good, allegation, func(_ int, h *format.PageHeader, b []byte) []byte {
@@ -216,7 +219,7 @@ func TestDecompressionBombs(t *testing.T) {
 					return b
 				})
 				bad = withFooter(t, bad, func(m *format.FileMetaData) { m.RowGroups[0].Columns[0].MetaData.Codec = c.codec })
-				refuses(t, bad, "its header says")
+				refuses(t, bad, "a page ")
 			})
 		}
 	}
@@ -233,7 +236,6 @@ func TestMislabelled(t *testing.T) {
 		"zstd is not snappy":     {encode(t, rows, parquet.Compression(&parquet.Zstd)), func(m *format.FileMetaData) { setCodec(m, format.Snappy) }},
 		"gzip is not brotli":     {encode(t, rows, parquet.Compression(&parquet.Gzip)), func(m *format.FileMetaData) { setCodec(m, format.Brotli) }},
 		"plain is not gzip":      {encode(t, rows, parquet.Compression(&parquet.Uncompressed)), func(m *format.FileMetaData) { setCodec(m, format.Gzip) }},
-		"a codec nobody knows":   {encode(t, rows), func(m *format.FileMetaData) { setCodec(m, 77) }},
 		"text is not a time":     {encode(t, rows), func(m *format.FileMetaData) { swap(m, "reported_at", "allegation_id") }},
 		"a number is not a time": {encode(t, rows), func(m *format.FileMetaData) { swap(m, "suspect_age", "reported_at") }},
 	} {

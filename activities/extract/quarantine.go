@@ -1,8 +1,10 @@
 package extract
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
+	"container/heap"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -22,24 +24,26 @@ import (
 func view(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
 // Quarantine gathers the rows that take no part, from many goroutines, as they were read. A whole extract
-// may end up here: most of it waits in a temporary file. It must be closed.
+// may end up here: most of it waits in a temporary file, in runs that are merged in the end. It must be closed.
 type Quarantine struct {
 	Temp spill.Folder
 
 	mu   sync.Mutex
 	rows []schemas.Quarantine // the last ones
+	held int                  // bytes of their texts
 	file spill.File
-	kept []keptRow // where the others stand in the file
-	end  int64
+	runs []run
+	end  int64 // of the file
 }
 
-type keptRow struct {
-	row, offset int64
-	length      int32
-}
+// run is rows in the order of the extract, from one place of the file to another.
+type run struct{ from, to int64 }
 
-// heldRows is how many rows wait in memory.
-const heldRows = 8 << 10
+const (
+	heldRows  = 8 << 10  // wait in memory
+	heldBytes = 16 << 20 // of texts, at most
+	readAhead = 8 << 20  // bytes of all runs together, in the end
+)
 
 // The fields of a row by column, of each type those that have it.
 func texts(r *schemas.Quarantine) [schemas.OffenceColumns]*[]byte {
@@ -73,42 +77,58 @@ func (q *Quarantine) Add(batch arrow.Record, index int, row int64, reason string
 		}
 	}
 	r.DomesticAbuse = valueOf(batch.Column(schemas.DomesticAbuse).(*array.Boolean), index, (*array.Boolean).Value)
+	size := 0
 	for i, to := range texts(&r) {
 		if to != nil {
 			*to = textOf(batch.Column(i), index)
+			size += len(*to)
 		}
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.rows) == heldRows {
+	if len(q.rows) == heldRows || q.held+size > heldBytes {
 		if err := q.spill(); err != nil {
 			return err
 		}
 	}
 	q.rows = append(q.rows, r)
+	q.held += size
 	return nil
 }
 
-// spill moves the rows in memory to the file.
+// spill moves the rows in memory to the file, as a run.
 func (q *Quarantine) spill() (err error) {
+	if len(q.rows) == 0 {
+		return nil
+	}
 	if q.file == nil {
 		if q.file, err = q.Temp.Create(); err != nil {
 			return err
 		}
 	}
+	q.sort()
 	var all []byte
 	for i := range q.rows {
 		at := len(all)
-		all = pack(all, &q.rows[i])
-		q.kept = append(q.kept, keptRow{q.rows[i].Row, q.end + int64(at), int32(len(all) - at)})
+		all = pack(append(all, 0, 0, 0, 0), &q.rows[i])
+		binary.LittleEndian.PutUint32(all[at:], uint32(len(all)-at-lengthBytes))
 	}
 	if _, err := q.file.WriteAt(all, q.end); err != nil {
 		return fmt.Errorf("spill quarantined rows: %w", err)
 	}
+	q.runs = append(q.runs, run{q.end, q.end + int64(len(all))})
 	q.end += int64(len(all))
-	q.rows = q.rows[:0]
+	clear(q.rows)
+	q.rows, q.held = q.rows[:0], 0
 	return nil
 }
+
+func (q *Quarantine) sort() {
+	slices.SortFunc(q.rows, func(a, b schemas.Quarantine) int { return cmp.Compare(a.Row, b.Row) })
+}
+
+// lengthBytes stand in front of a row in the file: how long it is.
+const lengthBytes = 4
 
 // Close gives the temporary file back.
 func (q *Quarantine) Close() error {
@@ -138,42 +158,83 @@ func textOf(col arrow.Array, i int) []byte {
 
 // Write writes quarantine.parquet: the rows gathered, in the order of the extract.
 func (q *Quarantine) Write(w io.Writer) (int64, error) {
-	total := int64(len(q.rows) + len(q.kept))
-	if q.file != nil {
-		if err := q.spill(); err != nil {
-			return 0, err
-		}
-	}
-	slices.SortFunc(q.rows, func(a, b schemas.Quarantine) int { return cmp.Compare(a.Row, b.Row) })
-	slices.SortFunc(q.kept, func(a, b keptRow) int { return cmp.Compare(a.row, b.row) })
 	return ranking.WriteAll(w, func(yield func([]schemas.Quarantine) error) error {
-		for from := int64(0); from < total; from += BatchRows {
-			rows, err := q.between(from, min(from+BatchRows, total))
-			if err == nil {
-				err = yield(rows)
-			}
-			if err != nil {
-				return err
-			}
+		if q.file == nil {
+			q.sort()
+			return yield(q.rows)
 		}
-		return nil
+		if err := q.spill(); err != nil {
+			return err
+		}
+		return q.merge(yield)
 	})
 }
 
-// between are the rows at those places in the order of the extract.
-func (q *Quarantine) between(from, to int64) ([]schemas.Quarantine, error) {
-	if q.file == nil {
-		return q.rows[from:to], nil
-	}
-	rows := make([]schemas.Quarantine, to-from)
-	for i, k := range q.kept[from:to] {
-		text := make([]byte, k.length) // the row's texts are views of it
-		if _, err := q.file.ReadAt(text, k.offset); err != nil {
-			return nil, fmt.Errorf("read quarantined rows back: %w", err)
+// merge yields the rows of all runs in order.
+func (q *Quarantine) merge(yield func([]schemas.Quarantine) error) error {
+	var heads heads
+	for _, r := range q.runs {
+		h := &head{in: bufio.NewReaderSize(io.NewSectionReader(q.file, r.from, r.to-r.from), max(readAhead/len(q.runs), 1<<10))}
+		if err := h.next(); err != nil { // a run has a row
+			return err
 		}
-		rows[i] = unpack(text)
+		heads = append(heads, h)
 	}
-	return rows, nil
+	heap.Init(&heads)
+	rows := make([]schemas.Quarantine, 0, BatchRows)
+	for len(heads) > 0 {
+		rows = append(rows, heads[0].row)
+		switch err := heads[0].next(); err {
+		case nil:
+			heap.Fix(&heads, 0)
+		case io.EOF:
+			heap.Pop(&heads)
+		default:
+			return err
+		}
+		if len(rows) == cap(rows) || len(heads) == 0 {
+			if err := yield(rows); err != nil {
+				return err
+			}
+			rows = rows[:0]
+		}
+	}
+	return nil
+}
+
+// head is the first row of a run that was not yet taken.
+type head struct {
+	in  *bufio.Reader
+	row schemas.Quarantine
+}
+
+// next reads the next row, or returns io.EOF.
+func (h *head) next() error {
+	var length [lengthBytes]byte
+	if _, err := io.ReadFull(h.in, length[:]); err == io.EOF {
+		return err
+	} else if err != nil {
+		return fmt.Errorf("read quarantined rows back: %w", err)
+	}
+	text := make([]byte, binary.LittleEndian.Uint32(length[:])) // the row's texts are views of it
+	if _, err := io.ReadFull(h.in, text); err != nil {
+		return fmt.Errorf("read quarantined rows back: %w", err)
+	}
+	h.row = unpack(text)
+	return nil
+}
+
+// heads is the heap of a merge.
+type heads []*head
+
+func (h heads) Len() int           { return len(h) }
+func (h heads) Less(i, j int) bool { return h[i].row.Row < h[j].row.Row }
+func (h heads) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *heads) Push(x any)        { *h = append(*h, x.(*head)) }
+func (h *heads) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
 }
 
 // pack appends a row as it waits in the file: the reason, then every field with a byte or a length of 0 for null.

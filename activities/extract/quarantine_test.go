@@ -3,11 +3,15 @@ package extract
 import (
 	"bytes"
 	"encoding/json"
+	"io"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/apache/arrow/go/v16/arrow"
 	"github.com/parquet-go/parquet-go"
 
+	"harmstack/activities/race"
 	"harmstack/activities/spill"
 	"harmstack/schemas"
 )
@@ -66,4 +70,57 @@ func TestQuarantineOfAWholeExtract(t *testing.T) {
 		got[r.Row] = string(text)
 	}
 	compare(t, got, expected(rows))
+}
+
+// However many rows are quarantined, and however long they are, few wait in memory.
+func TestQuarantineHoldsLittle(t *testing.T) {
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	for _, c := range []struct {
+		scenario string
+		rows     int
+		text     int // bytes of each row's report_id
+	}{
+		{"many rows", 1_500_000, 4},
+		{"long rows", 3000, 64 << 10},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			if race.Enabled {
+				c.rows /= 10
+			}
+			row := sample(1)[0]
+			row.ReportID = ptr(strings.Repeat("r", c.text))
+			data := encode(t, []schemas.Offence{row})
+			f, err := Open(bytes.NewReader(data), int64(len(data)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			q := Quarantine{Temp: spill.Folder(t.TempDir())}
+			defer q.Close()
+			before := heap()
+			err = f.Scan(t.Context(), 1, 0, func() Sink {
+				return sinkFunc(func(batch arrow.Record, _ int64) error {
+					for i := range c.rows {
+						if err := q.Add(batch, 0, int64(c.rows-i), "because"); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+			}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if held := heap() - before; held > 24<<20 {
+				t.Errorf("%d MiB are held", held>>20)
+			}
+			if n, err := q.Write(io.Discard); err != nil || n != int64(c.rows) {
+				t.Errorf("%d rows were written of %d, %v", n, c.rows, err)
+			}
+		})
+	}
 }

@@ -44,20 +44,24 @@ func (f *File) ScanColumns(ctx context.Context, columns []int, threads int, firs
 }
 
 func (f *File) scanAll(ctx context.Context, threads int, firstRow int64, only []int, newSink func() Sink, progress func(rows int64)) (err error) {
-	defer recovered(&err, ErrDamaged) // of a page index that lies about its size
-	tasks := f.split(threads)
+	threads, err = f.plan(ctx, only, threads)
+	if err != nil {
+		return err
+	}
+	tasks := f.split(only, threads)
 	queue := make(chan task, len(tasks))
 	for _, t := range tasks {
 		queue <- t
 	}
 	close(queue)
 	var done atomic.Int64
+	var lost losses
 	g, ctx := errgroup.WithContext(ctx)
 	for range min(threads, max(len(tasks), 1)) {
 		g.Go(func() error {
 			sink := newSink()
 			for t := range queue {
-				err := f.scan(ctx, t, only, func(batch arrow.Record, row int64) error {
+				err := f.scan(ctx, t, only, &lost, func(batch arrow.Record, row int64) error {
 					if err := sink.Add(batch, firstRow+row); err != nil {
 						return err
 					}
@@ -79,7 +83,19 @@ func (f *File) scanAll(ctx context.Context, threads int, firstRow int64, only []
 	if done.Load() != f.Rows() {
 		return fmt.Errorf("%w: the footer promises %s, %s read", ErrRowsMismatch, words.Count(f.Rows(), "row"), words.Count(done.Load(), "was", "were"))
 	}
+	f.setUnreadable(&lost)
 	return nil
+}
+
+// losses are how many values of each column could not be read.
+type losses [schemas.OffenceColumns]atomic.Int64
+
+func (f *File) setUnreadable(lost *losses) {
+	for i := range lost {
+		if n := lost[i].Load(); n > 0 {
+			f.unread[schemas.Offences[i].Name] = n
+		}
+	}
 }
 
 // task is a run of rows of one row group.
@@ -88,13 +104,20 @@ type task struct {
 	from, to int64
 }
 
-// split cuts the row groups into tasks, so that a file of few groups still keeps every thread at work.
-func (f *File) split(threads int) []task {
+// split cuts the row groups into tasks, so that a file of few groups still keeps every thread at work. The pages at a
+// cut are decoded twice.
+func (f *File) split(only []int, threads int) []task {
 	var tasks []task
-	for i, g := range f.groups {
-		rows := f.starts[i+1] - f.starts[i]
+	for i := range f.groups {
+		rows, pages := f.groups[i].rows, 0
+		for column := range f.groups[i].columns {
+			if f.read(i, column, only) {
+				extent, _ := f.groups[i].check(column)
+				pages = max(pages, extent.pages)
+			}
+		}
 		pieces := int64(1)
-		if _, err := g.ColumnChunks()[0].OffsetIndex(); err == nil && len(f.starts) <= 2*threads {
+		if pages > 1 && len(f.starts) <= 2*threads {
 			pieces = max(1, min(int64(2*threads), rows/minSplit))
 		}
 		for p := range pieces {
@@ -104,14 +127,19 @@ func (f *File) split(threads int) []task {
 	return tasks
 }
 
+// read tells whether there is something to be read of a column; only are those that are asked for, nil: all.
+func (f *File) read(group, column int, only []int) bool {
+	return f.groups[group].columns[column].leaf >= 0 && (only == nil || slices.Contains(only, column))
+}
+
 // scan feeds the rows of one task in order. A batch ends where a page of any column ends, so that
 // every column of it is a slice of one page.
-func (f *File) scan(ctx context.Context, t task, only []int, add func(arrow.Record, int64) error) (err error) {
+func (f *File) scan(ctx context.Context, t task, only []int, lost *losses, add func(arrow.Record, int64) error) (err error) {
 	defer recovered(&err, ErrDamaged)
-	whole := t.to == f.starts[t.group+1]-f.starts[t.group]
+	whole := t.to == f.groups[t.group].rows
 	var readers [schemas.OffenceColumns]*reader
-	for i, c := range f.groups[t.group].columns {
-		if c.leaf < 0 || only != nil && !slices.Contains(only, i) {
+	for i := range readers {
+		if !f.read(t.group, i, only) {
 			continue
 		}
 		r, err := f.open(t.group, i, t.from)
@@ -143,8 +171,8 @@ func (f *File) scan(ctx context.Context, t task, only []int, add func(arrow.Reco
 		for i, r := range readers {
 			if r == nil {
 				columns[i] = nulls.of(i, int(n))
-			} else if columns[i], err = r.take(int(n)); err != nil {
-				return f.pageError(err, i, t.group, f.starts[t.group]+row)
+			} else {
+				columns[i] = r.take(int(n))
 			}
 			fields[i] = arrow.Field{Name: schemas.Offences[i].Name, Type: columns[i].DataType(), Nullable: true}
 		}
@@ -159,11 +187,12 @@ func (f *File) scan(ctx context.Context, t task, only []int, add func(arrow.Reco
 		}
 		row += n
 	}
-	if !whole {
-		return nil
-	}
 	for i, r := range readers {
 		if r == nil {
+			continue
+		}
+		lost[i].Add(r.lost)
+		if !whole {
 			continue
 		}
 		if err := f.exhausted(r, i, t.group); err != nil {
@@ -175,24 +204,27 @@ func (f *File) scan(ctx context.Context, t task, only []int, add func(arrow.Reco
 
 // open reads a column of a row group from one of its rows on.
 func (f *File) open(group, column int, from int64) (*reader, error) {
-	c := f.groups[group].columns[column]
-	if err := f.groups[group].check(column); errors.Is(err, ErrRowsMismatch) {
-		return nil, fmt.Errorf("%scolumn %s, row group %d: %w", f.groups[group].file, schemas.Offences[column].Name, group, err)
-	} else if err != nil {
-		return nil, fmt.Errorf("%w: %scolumn %s, row group %d: %w", ErrDamaged, f.groups[group].file, schemas.Offences[column].Name, group, err)
+	g := &f.groups[group]
+	if _, err := g.check(column); err != nil {
+		return nil, f.columnError(err, column, group)
 	}
-	r, err := newReader(f.groups[group].ColumnChunks()[c.leaf], c.kind, from)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %scolumn %s, row group %d: %w", ErrDamaged, f.groups[group].file, schemas.Offences[column].Name, group, plain(err))
+	return newReader(g.reader, g.chunks[column], &g.columns[column], from, f.limit()), nil
+}
+
+// columnError says which column an error is of.
+func (f *File) columnError(err error, column, group int) error {
+	where := fmt.Sprintf("%scolumn %s, row group %d", f.groups[group].file, schemas.Offences[column].Name, group)
+	if errors.As(err, new(ioError)) || errors.Is(err, ErrRowsMismatch) {
+		return fmt.Errorf("%s: %w", where, err)
 	}
-	return r, nil
+	return fmt.Errorf("%w: %s: %w", ErrDamaged, where, err)
 }
 
 // exhausted makes sure that a column of a row group, read to its last row, holds no more.
 func (f *File) exhausted(r *reader, column, group int) error {
 	_, err := r.left()
 	if err == nil {
-		return fmt.Errorf("%w: %scolumn %s of row group %d holds more than the %d rows promised", ErrRowsMismatch, f.groups[group].file, schemas.Offences[column].Name, group, f.starts[group+1]-f.starts[group])
+		return fmt.Errorf("%w: %scolumn %s of row group %d holds more than the %d rows promised", ErrRowsMismatch, f.groups[group].file, schemas.Offences[column].Name, group, f.groups[group].rows)
 	}
 	if !errors.Is(err, io.EOF) {
 		return f.pageError(err, column, group, f.starts[group+1])
@@ -223,14 +255,8 @@ func (f *File) pageError(err error, column, group int, row int64) error {
 	if errors.Is(err, io.EOF) {
 		return fmt.Errorf("%w: %scolumn %s of row group %d ends at row %d", ErrRowsMismatch, file, name, group, row)
 	}
-	return fmt.Errorf("%w: %scolumn %s, row group %d, near row %d: %w", ErrDamaged, file, name, group, row, plain(err))
-}
-
-// plain hides what a decoder says of the bytes it met, which may be a person's data, but lets causes
-// that callers act on through.
-func plain(err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
+	if errors.As(err, new(ioError)) {
+		return fmt.Errorf("%scolumn %s, row group %d: %w", file, name, group, err)
 	}
-	return errors.New("its pages cannot be decoded")
+	return fmt.Errorf("%w: %scolumn %s, row group %d, near row %d: %w", ErrDamaged, file, name, group, row, err)
 }

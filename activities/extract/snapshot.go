@@ -28,6 +28,9 @@ const (
 // Columns are copied side by side, each by a cursor that goes once through the file: a file without a
 // page index cannot be entered in the middle of a row group but by decoding it from its start.
 func Snapshot(ctx context.Context, f *File, st *store.Store, folder string, threads int, progress func(rows int64)) ([]schemas.ArtifactRef, error) {
+	if _, err := f.plan(ctx, nil, threads); err != nil {
+		return nil, err
+	}
 	c := copier{file: f, threads: max(threads, 1), progress: progress}
 	defer c.close()
 	parts := make([]schemas.ArtifactRef, max(1, (f.Rows()+partRows-1)/partRows))
@@ -51,7 +54,9 @@ func Snapshot(ctx context.Context, f *File, st *store.Store, folder string, thre
 	if err := writing.Wait(); err != nil {
 		return nil, err
 	}
-	return parts, c.finish()
+	err := c.finish()
+	f.setUnreadable(&c.lost)
+	return parts, err
 }
 
 // copier copies a file column by column.
@@ -60,6 +65,7 @@ type copier struct {
 	threads  int
 	progress func(rows int64)
 	cursors  [schemas.OffenceColumns]cursor
+	lost     losses
 	values   [][]parquet.Value // of each thread
 }
 
@@ -183,15 +189,14 @@ func (c *copier) finish() error {
 		if err := c.cursors[i].end(c.file, i); err != nil {
 			return err
 		}
+		c.lost[i].Add(c.cursors[i].lost)
 	}
 	return nil
 }
 
 func (c *copier) close() {
 	for i := range c.cursors {
-		if r := c.cursors[i].reader; r != nil {
-			r.close()
-		}
+		c.cursors[i].release()
 	}
 }
 
@@ -201,17 +206,18 @@ type cursor struct {
 	group  int
 	row    int64
 	reader *reader     // nil in a group that lacks the column
+	lost   int64       // values that could not be read, of the row groups before
 	null   arrow.Array // of such a group
 }
 
 // take returns the next rows, at least one and at most n: a slice of one page.
 func (c *cursor) take(f *File, column int, n int64) (arrow.Array, error) {
-	for !c.begun || c.row == f.starts[c.group+1]-f.starts[c.group] {
+	for !c.begun || c.row == f.groups[c.group].rows {
 		if err := c.next(f, column); err != nil {
 			return nil, err
 		}
 	}
-	n = min(n, f.starts[c.group+1]-f.starts[c.group]-c.row)
+	n = min(n, f.groups[c.group].rows-c.row)
 	if c.reader == nil {
 		if c.null == nil {
 			c.null = array.MakeArrayOfNull(allocator, schemas.OffenceArrow.Field(column).Type, BatchRows)
@@ -223,10 +229,7 @@ func (c *cursor) take(f *File, column int, n int64) (arrow.Array, error) {
 	if err == nil {
 		n = min(n, left)
 		c.row += n
-		var col arrow.Array
-		if col, err = c.reader.take(int(n)); err == nil {
-			return col, nil
-		}
+		return c.reader.take(int(n)), nil
 	}
 	return nil, f.pageError(err, column, c.group, f.starts[c.group]+c.row)
 }
@@ -240,8 +243,7 @@ func (c *cursor) next(f *File, column int) (err error) {
 		if err := f.exhausted(c.reader, column, c.group-1); err != nil {
 			return err
 		}
-		c.reader.close()
-		c.reader = nil
+		c.release()
 	}
 	c.begun, c.row = true, 0
 	if f.groups[c.group].columns[column].leaf >= 0 {
@@ -255,7 +257,18 @@ func (c *cursor) end(f *File, column int) error {
 	if c.reader == nil {
 		return nil
 	}
-	return f.exhausted(c.reader, column, c.group)
+	err := f.exhausted(c.reader, column, c.group)
+	c.release()
+	return err
+}
+
+// release lets the current row group go.
+func (c *cursor) release() {
+	if c.reader != nil {
+		c.lost += c.reader.lost
+		c.reader.close()
+		c.reader = nil
+	}
 }
 
 // fill turns a column of a batch into Parquet values: views of the batch. Rows are not nested, so that

@@ -2,6 +2,7 @@ package extract
 
 import (
 	"errors"
+	"slices"
 
 	"harmstack/schemas"
 )
@@ -14,7 +15,10 @@ type Source struct {
 	*File
 	// Extra is how many columns beyond the contract there were in the text that the file was made of.
 	Extra int
-	// Unreadable counts values of such text that were not what their column holds and became null, by column.
+	// Near are the columns of the contract to whose name that of a further column of such text comes close.
+	Near []string
+	// Unreadable counts values that were not what their column holds and became null, by column. It is filled once
+	// everything was read.
 	Unreadable map[string]int64
 	// TextForms is in which form the columns stood in such text; nil for Parquet.
 	TextForms map[string]string
@@ -28,6 +32,10 @@ func (s *Source) Close() error { return s.Release() }
 
 // ExtraColumns is how many columns beyond the contract there are.
 func (s *Source) ExtraColumns() int { return s.Extra + s.File.ExtraColumns() }
+
+// NearColumns names the columns of the contract to whose name that of a further column comes close, which was dropped and
+// may have been meant.
+func (s *Source) NearColumns() []string { return append(slices.Clone(s.Near), s.File.NearColumns()...) }
 
 // Forms is in which form the source holds each column of the contract; of several files, all that occur.
 func (s *Source) Forms() map[string]string {

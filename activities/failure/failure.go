@@ -112,6 +112,7 @@ func Of(err error) error {
 		{tabular.ErrDamaged, DamagedArtifact},
 		{source.ErrDeclaration, BadRequest},
 		{postgres.ErrRefused, SourceRefused},
+		{extract.ErrTooLarge, BadRequest},
 		{extract.ErrRowsMismatch, CountsDoNotReconcile},
 		{extract.ErrDamaged, DamagedArtifact},
 		{scoring.ErrOverflow, BadRequest},

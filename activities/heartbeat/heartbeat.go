@@ -11,15 +11,17 @@ import (
 )
 
 // Start heartbeats at half the activity's time-out until stop is called, with the number of rows done so
-// far. A cancel of the workflow comes with the answer to a heartbeat, through ctx.
+// far. A cancel of the workflow comes with the answer to a heartbeat, through ctx. Once stop has returned there are no more.
 func Start(ctx context.Context) (rows *atomic.Int64, stop func()) {
 	rows = new(atomic.Int64)
 	every := activity.GetInfo(ctx).HeartbeatTimeout / 2
 	if every <= 0 {
 		return rows, func() {}
 	}
-	ctx, stop = context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
@@ -31,5 +33,8 @@ func Start(ctx context.Context) (rows *atomic.Int64, stop func()) {
 			}
 		}
 	}()
-	return rows, stop
+	return rows, func() {
+		cancel()
+		<-ended
+	}
 }

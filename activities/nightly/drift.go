@@ -57,7 +57,7 @@ func compareForms(before, now map[string]string, on schemas.Date) (refused, note
 		was, is := strings.Split(before[c.Name], " or "), strings.Split(now[c.Name], " or ")
 		wasThere, isThere := !slices.Contains(was, extract.Absent), !slices.Contains(is, extract.Absent)
 		added := slices.DeleteFunc(slices.Clone(is), func(form string) bool {
-			return form == extract.Absent || form == extract.Text || slices.Contains(was, form)
+			return form == extract.Absent || form == extract.Text || form == extract.Empty || slices.Contains(was, form)
 		})
 		switch {
 		case before[c.Name] == "" || now[c.Name] == "": // of a manifest that does not know the column
@@ -67,9 +67,18 @@ func compareForms(before, now map[string]string, on schemas.Date) (refused, note
 			refused = append(refused, fmt.Sprintf("column %s was there on %s as %s, is not there now", c.Name, on, before[c.Name]))
 		case wasThere && !isThere:
 			refused = append(refused, fmt.Sprintf("column %s was there on %s in every file, is not in all of them now", c.Name, on))
+		case slices.Contains(is, extract.Empty) && !slices.Contains(was, extract.Empty):
+			noted = append(noted, fmt.Sprintf("column %s was %s on %s, has no value now", c.Name, before[c.Name], on))
+		case len(added) > 0 && byDay(was, added):
+			noted = append(noted, fmt.Sprintf("column %s was %s on %s, is %s now", c.Name, before[c.Name], on, now[c.Name]))
 		case len(added) > 0 && !slices.Contains(was, extract.Text):
 			refused = append(refused, fmt.Sprintf("column %s was %s on %s, is %s now", c.Name, before[c.Name], on, now[c.Name]))
 		}
 	}
 	return refused, noted
+}
+
+// byDay tells whether the type may have changed with the day's data alone: some writers choose it by the values that there are.
+func byDay(was, added []string) bool {
+	return slices.Contains(was, extract.Empty) || slices.ContainsFunc(was, extract.Fractional) || !slices.ContainsFunc(added, func(form string) bool { return !extract.Fractional(form) })
 }

@@ -31,7 +31,7 @@ type ExtractResult struct {
 	Source       schemas.ArtifactRef   `json:"source"`
 	Parts        []schemas.ArtifactRef `json:"parts"`
 	ExtraColumns int                   `json:"extra_columns"`
-	// Unreadable counts values of a source of text that were not what their column holds, by column.
+	// Unreadable counts values that were not what their column holds, by column.
 	Unreadable map[string]int64 `json:"unreadable,omitempty"`
 	// Reading says how a source that can tell what changed was read.
 	Reading *schemas.Reading `json:"reading,omitempty"`
@@ -71,6 +71,9 @@ func (r ExtractResult) Done() (int64, string) {
 	if r.ExtraColumns > 0 {
 		note += ", " + text.Count(r.ExtraColumns, "column") + " beyond the contract dropped"
 	}
+	if r.Form != nil && len(r.Form.Near) > 0 {
+		note += "; " + schemas.NearNote(r.Form.Near)
+	}
 	if r.Reading != nil {
 		note += ", " + r.Reading.String()
 	}
@@ -102,7 +105,7 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 		if f.Rows() == 0 {
 			return r, failure.Permanent(failure.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
 		}
-		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: f.Forms()}
+		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: f.Forms(), Near: f.NearColumns()}
 		before, err := a.drift(ctx, r.Form, f.ExtraColumns(), p.AcceptDrift)
 		if err != nil {
 			return r, err
@@ -131,7 +134,7 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 		return r, err
 	}
 	if r.Reused != nil { // under another name, or after a night of another form, it may have drifted
-		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: r.Form.Columns}
+		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: r.Form.Columns, Near: r.Form.Near}
 		if _, err := a.drift(ctx, r.Form, r.ExtraColumns, p.AcceptDrift); err != nil {
 			return r, failure.Of(err)
 		}

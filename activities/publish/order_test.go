@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"harmstack/activities/race"
 	"harmstack/activities/store"
 	"harmstack/schemas"
 )
@@ -103,8 +104,9 @@ func TestEveryOrder(t *testing.T) {
 				t.Parallel()
 				tried := 0
 				orders(len(c.nights), len(c.steps), func(order []int) {
-					tried++
-					take(t, c.nights, c.steps, order, decisions)
+					if tried++; !race.Enabled || tried%20 == 0 { // one step at a time: no two could race
+						take(t, c.nights, c.steps, order, decisions)
+					}
 				})
 				if tried != c.orders {
 					t.Errorf("%d orders, want %d", tried, c.orders)

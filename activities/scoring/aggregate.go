@@ -26,6 +26,8 @@ type aggregation struct {
 	places  []place
 	at      map[uint32]int // of the places by borough, when they are many
 	names   []uint32
+	others  []string          // the suspect's boroughs that are unnumbered
+	byOther map[string]uint32 // their numbers, when they are many
 }
 
 // place is a suspect's harm in one borough.
@@ -106,12 +108,12 @@ const nonRecent = 365 * 24 * 3_600_000_000
 func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 	w := &t.work
 	*s = suspect{standing: standing{id: rows[0].suspect, allegations: int64(len(rows)), lastReported: math.MinInt64}, firstReported: math.MaxInt64}
-	w.places = w.places[:0]
+	w.places, w.others = w.places[:0], w.others[:0]
 	var base int64
 	latest := &rows[0]
 	for i := range rows {
 		a := &rows[i]
-		weight := e.vocabulary.offence(a.offence).weight(a.sex)
+		weight := e.vocabulary.offenceOf(a).weight(a.sex)
 		switch weight.Rule {
 		case reference.ByLowest:
 			t.lowest++
@@ -140,8 +142,8 @@ func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 	s.status = latest.status
 	s.reports = w.distinct(rows, func(a *allegation) []byte { return a.report })
 	s.victims = w.distinct(rows, func(a *allegation) []byte { return a.victim })
-	s.owner, w.names = e.owner(w.places, w.names[:0])
-	s.boroughs = w.names
+	s.owner, w.names = e.owner(w, w.names[:0])
+	s.boroughs, s.others = w.names, w.others
 	hi, lo := bits.Mul64(uint64(base), uint64(e.options.Model.Frequency(s.allegations)))
 	if hi >= schemas.PPM {
 		return ErrOverflow
@@ -158,10 +160,14 @@ func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 const few = 16
 
 func (w *aggregation) addPlace(a *allegation, part int64) {
+	borough := a.borough
+	if borough == unnumbered {
+		borough = w.other(a.own.borough)
+	}
 	i := -1
 	if len(w.places) <= few {
-		i = slices.IndexFunc(w.places, func(p place) bool { return p.borough == a.borough })
-	} else if at, ok := w.at[a.borough]; ok {
+		i = slices.IndexFunc(w.places, func(p place) bool { return p.borough == borough })
+	} else if at, ok := w.at[borough]; ok {
 		i = at
 	}
 	if i >= 0 {
@@ -170,7 +176,7 @@ func (w *aggregation) addPlace(a *allegation, part int64) {
 		p.latest = max(p.latest, a.reported)
 		return
 	}
-	w.places = append(w.places, place{a.borough, part, a.reported})
+	w.places = append(w.places, place{borough, part, a.reported})
 	switch n := len(w.places); {
 	case n == few+1:
 		w.at = map[uint32]int{}
@@ -178,8 +184,32 @@ func (w *aggregation) addPlace(a *allegation, part int64) {
 			w.at[p.borough] = i
 		}
 	case n > few:
-		w.at[a.borough] = n - 1
+		w.at[borough] = n - 1
 	}
+}
+
+// other numbers a borough that is unnumbered, for one suspect.
+func (w *aggregation) other(name string) uint32 {
+	i := -1
+	if len(w.others) <= few {
+		i = slices.Index(w.others, name)
+	} else if n, ok := w.byOther[name]; ok {
+		return n
+	}
+	if i >= 0 {
+		return other + uint32(i)
+	}
+	w.others = append(w.others, name)
+	switch n := len(w.others); {
+	case n == few+1:
+		w.byOther = map[string]uint32{}
+		for i, name := range w.others {
+			w.byOther[name] = other + uint32(i)
+		}
+	case n > few:
+		w.byOther[name] = other + uint32(n-1)
+	}
+	return other + uint32(len(w.others)-1)
 }
 
 // distinct counts the different texts, null not counted.
@@ -209,28 +239,30 @@ func (w *aggregation) distinct(rows []allegation, text func(*allegation) []byte)
 
 // owner is the borough of the 32 with the largest base, then the most recent report, then the first
 // name. With it come all places, by name, in the slice given.
-func (e *Engine) owner(places []place, names []uint32) (owner uint32, _ []uint32) {
-	v := e.vocabulary
+func (e *Engine) owner(w *aggregation, names []uint32) (owner uint32, _ []uint32) {
+	v, places := e.vocabulary, w.places
+	known := func(n uint32) bool { return n < other && v.borough(n).known }
 	if len(places) == 1 {
 		if p := places[0].borough; p != 0 {
 			names = append(names, p)
-			if v.borough(p).known {
+			if known(p) {
 				owner = p
 			}
 		}
 		return owner, names
 	}
+	name := func(n uint32) string { return v.name(n, w.others) }
 	slices.SortFunc(places, func(a, b place) int {
-		return cmp.Or(-cmp.Compare(a.base, b.base), -cmp.Compare(a.latest, b.latest), cmp.Compare(v.borough(a.borough).name, v.borough(b.borough).name))
+		return cmp.Or(-cmp.Compare(a.base, b.base), -cmp.Compare(a.latest, b.latest), cmp.Compare(name(a.borough), name(b.borough)))
 	})
 	for _, p := range places {
-		if owner == 0 && v.borough(p.borough).known {
+		if owner == 0 && known(p.borough) {
 			owner = p.borough
 		}
 		if p.borough != 0 {
 			names = append(names, p.borough)
 		}
 	}
-	slices.SortFunc(names, func(a, b uint32) int { return cmp.Compare(v.borough(a).name, v.borough(b).name) })
+	slices.SortFunc(names, func(a, b uint32) int { return cmp.Compare(name(a), name(b)) })
 	return owner, names
 }

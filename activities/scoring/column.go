@@ -3,6 +3,7 @@ package scoring
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 	"unsafe"
 
@@ -18,7 +19,9 @@ import (
 // judge turns a trimmed, valid, non-blank text into a number; a column of ids has none, and keeps texts.
 type textColumn struct {
 	judge func(s string) uint32
-	seen  map[string]uint32 // judged texts of plain pages
+	seen  map[string]uint32 // judged texts of plain pages, as far as there is room
+
+	column arrow.Array // of the batch, when it has a judge
 
 	dictionary arrow.ArrayData // the one that entries and numbers were made of
 	entries    [][]byte
@@ -34,9 +37,12 @@ type textColumn struct {
 	mayLack, mayFail bool
 }
 
+// maxSeen is how many judged texts are remembered: with more, a column is no column of codes, and to remember does not pay.
+const maxSeen = 8 << 10
+
 // Results of judging that are no number of a vocabulary.
 const (
-	null       = 0
+	null       = 0              // also unnumbered: see vocabulary
 	notAllowed = ^uint32(0)     // no value of the enum, or no Home Office code
 	notUTF8    = ^uint32(0) - 1 // not text at all
 )
@@ -54,7 +60,7 @@ func (c *textColumn) text(row int) []byte {
 
 // load reads the column for every row of the batch.
 func (c *textColumn) load(col arrow.Array) error {
-	c.offsets, c.mayLack, c.mayFail = nil, true, true
+	c.column, c.offsets, c.mayLack, c.mayFail = col, nil, true, true
 	switch col := col.(type) {
 	case *array.String:
 		if c.judge != nil {
@@ -177,7 +183,12 @@ func (c *textColumn) judgePlain(col *array.String) {
 		number, ok := c.seen[col.Value(i)]
 		if !ok {
 			number = c.number(clean(view(col.Value(i))))
-			c.seen[string(view(col.Value(i)))] = number
+			if len(col.Value(i)) <= maxNumberedText {
+				if len(c.seen) == maxSeen {
+					clear(c.seen)
+				}
+				c.seen[strings.Clone(col.Value(i))] = number
+			}
 		}
 		c.results[i] = number
 	}
@@ -236,6 +247,20 @@ func (c *textColumn) number(text []byte) uint32 {
 		return notUTF8
 	}
 	return c.judge(string(text))
+}
+
+// given is a row's text, trimmed, of a column with a judge: of one that has no number.
+func (c *textColumn) given(row int) string {
+	if d, ok := c.column.(*array.Dictionary); ok {
+		return text(c.entries[d.GetValueIndex(row)])
+	}
+	return text(clean(view(c.column.(*array.String).Value(row))))
+}
+
+// forget gives up what was judged.
+func (c *textColumn) forget() {
+	clear(c.seen)
+	c.release()
 }
 
 // release lets the dictionary go.

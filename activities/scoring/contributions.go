@@ -13,11 +13,11 @@ func (e *Engine) contributions(rows []allegation) []schemas.Contribution {
 	total := int64(0)
 	for i := range rows {
 		a := &rows[i]
-		offence := e.vocabulary.offence(a.offence)
+		offence := e.vocabulary.offenceOf(a)
 		weight := offence.weight(a.sex)
 		c := schemas.Contribution{
 			SuspectID: string(a.suspect), AllegationID: string(a.id), ReportID: string(a.report),
-			VictimID: orNil(string(a.victim)), ReportedAt: a.reported, Borough: orNil(e.vocabulary.borough(a.borough).name),
+			VictimID: orNil(string(a.victim)), ReportedAt: a.reported, Borough: orNil(e.vocabulary.boroughOf(a)),
 			OffenceCode: offence.code, OffenceClass: orNil(offence.class), OffenceURN: orNil(offence.urn),
 			Offence: weight.Title, WeightRule: weight.Rule, HarmDays: float64(weight.Tenths) / schemas.TenthsPerDay,
 			Age: int64(a.age), RecencyPPM: e.recency[a.age], Base: weight.Tenths * e.recency[a.age],

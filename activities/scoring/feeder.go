@@ -54,7 +54,7 @@ func (r *rules) decide(j *judge, dispositions []schemas.Disposition) {
 
 // weigh decides by the offence and by the suspect's age.
 func (r *rules) weigh(j *judge, row int) schemas.Disposition {
-	switch r.vocabulary.offence(j.offence(row)).weight(j.enum(schemas.VictimSex, row)).Verdict {
+	switch j.weight(row).Verdict {
 	case reference.NotVAWG:
 		return schemas.NotVAWG
 	case reference.Unscored:

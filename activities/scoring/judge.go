@@ -7,6 +7,7 @@ import (
 	"github.com/apache/arrow/go/v16/arrow/array"
 
 	"harmstack/schemas"
+	"harmstack/schemas/reference"
 )
 
 // Quarantined is one row of a batch that takes no part, and why. The reason names column and rule,
@@ -44,15 +45,20 @@ type recentOffence struct {
 	number uint32 // + 1
 }
 
-// interner numbers the texts that one judge meets, from 1.
+// interner numbers the texts that one judge meets, from 1, as long as there is room.
 type interner struct {
 	texts  []string
 	number map[string]uint32
 }
 
+func newInterner() *interner { return &interner{[]string{""}, map[string]uint32{"": null}} }
+
 func (p *interner) of(s string) uint32 {
 	n, ok := p.number[s]
 	if !ok {
+		if len(s) > maxNumberedText || p.full() {
+			return unnumbered
+		}
 		n = uint32(len(p.texts))
 		p.number[s] = n
 		p.texts = append(p.texts, s)
@@ -60,11 +66,13 @@ func (p *interner) of(s string) uint32 {
 	return n
 }
 
+func (p *interner) full() bool { return len(p.texts) >= maxNumbered }
+
 func newJudge(v *vocabulary) *judge {
 	j := &judge{
 		vocabulary: v,
 		offences:   map[offenceParts]uint32{},
-		parts:      &interner{texts: []string{""}, number: map[string]uint32{"": null}},
+		parts:      newInterner(),
 	}
 	for i, c := range schemas.Offences {
 		if c.Type != schemas.String {
@@ -77,7 +85,7 @@ func newJudge(v *vocabulary) *judge {
 		case i == schemas.BoroughName:
 			j.text[i].judge = v.boroughNumber
 		case i == schemas.OffenceClass, i == schemas.OffenceURN:
-			j.text[i].judge = j.parts.of
+			j.text[i].judge = func(s string) uint32 { return j.parts.of(s) }
 		case i == schemas.OffenceCode:
 			j.text[i].judge = func(s string) uint32 {
 				code, ok := schemas.NormaliseOffenceCode(s)
@@ -106,6 +114,9 @@ func (j *judge) load(batch arrow.Record) error {
 	}
 	j.faults = j.faults[:n]
 	j.rows += int64(n)
+	if j.parts.full() || len(j.offences) >= maxNumbered {
+		j.forget()
+	}
 	for i, c := range schemas.Offences {
 		ok := true
 		switch col := batch.Column(i); c.Type {
@@ -277,6 +288,19 @@ func (j *judge) domesticAbuse(row int) uint8 {
 
 func (j *judge) enum(column, row int) uint8 { return uint8(j.text[column].results[row]) }
 
+// forget makes room for the offences of the batches to come: what was met only once must not keep out what comes often.
+func (j *judge) forget() {
+	for _, column := range offenceColumns {
+		j.text[column].forget()
+	}
+	j.parts = newInterner()
+	clear(j.offences)
+	j.recent = [len(j.recent)]recentOffence{}
+}
+
+// offenceColumns are those that make an offence.
+var offenceColumns = [...]int{schemas.OffenceCode, schemas.OffenceClass, schemas.OffenceURN}
+
 // offence is the number of the row's code, class and urn together.
 func (j *judge) offence(row int) uint32 {
 	p := offenceParts{j.text[schemas.OffenceCode].results[row], j.text[schemas.OffenceClass].results[row], j.text[schemas.OffenceURN].results[row]}
@@ -284,13 +308,56 @@ func (j *judge) offence(row int) uint32 {
 	if recent.number != 0 && recent.offenceParts == p {
 		return recent.number - 1
 	}
+	if max(p.code, p.class, p.urn) == unnumbered {
+		return j.vocabulary.offenceNumber(j.offenceKey(row))
+	}
 	n, ok := j.offences[p]
 	if !ok {
-		n = j.vocabulary.offenceNumber(offenceKey{j.parts.texts[p.code], j.parts.texts[p.class], j.parts.texts[p.urn]})
+		n = j.vocabulary.offenceNumber(j.offenceKey(row))
 		j.offences[p] = n
 	}
 	*recent = recentOffence{p, n + 1}
 	return n
+}
+
+// offenceKey is the row's code, class and urn as texts.
+func (j *judge) offenceKey(row int) offenceKey {
+	var texts [len(offenceColumns)]string
+	for i, column := range offenceColumns {
+		c := j.text[column]
+		if n := c.results[row]; n != unnumbered {
+			texts[i] = j.parts.texts[n]
+			continue
+		}
+		texts[i] = c.given(row)
+		if column == schemas.OffenceCode {
+			texts[i], _ = schemas.NormaliseOffenceCode(texts[i])
+		}
+	}
+	return offenceKey{texts[0], texts[1], texts[2]}
+}
+
+// weight is what the row's offence weighs.
+func (j *judge) weight(row int) *reference.Weight {
+	sex := j.enum(schemas.VictimSex, row)
+	n := j.offence(row)
+	if n == unnumbered {
+		o := j.vocabulary.weigh(j.offenceKey(row))
+		return o.weight(sex)
+	}
+	return j.vocabulary.offence(n).weight(sex)
+}
+
+// own are the texts of the row that have no numbers.
+func (j *judge) own(row int) *ownTexts {
+	own := &ownTexts{}
+	if j.offence(row) == unnumbered {
+		own.offenceKey = j.offenceKey(row)
+	}
+	if c := j.text[schemas.BoroughName]; c.results[row] == unnumbered {
+		own.borough = c.given(row)
+	}
+	return own
 }
 
 func (j *judge) release() {

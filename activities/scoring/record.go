@@ -23,8 +23,9 @@ type allegation struct {
 	status, sex, source, outcome uint8 // position in the enum, from 1
 	domesticAbuse                uint8 // 0 null, 1 false, 2 true
 	disposition                  schemas.Disposition
-	age                          uint32 // days before as_of, of rows that are their suspects'
-	id, report, suspect, victim  []byte // empty: null
+	age                          uint32    // days before as_of, of rows that are their suspects'
+	id, report, suspect, victim  []byte    // empty: null
+	own                          *ownTexts // of an offence or a borough that is unnumbered
 }
 
 const (
@@ -40,7 +41,7 @@ const (
 	atOffence    = atCommitted + 8
 	atBorough    = atOffence + 4
 	atSuspectAge = atBorough + 4
-	atTexts      = atSuspectAge + 1 // the lengths of suspect, id, report and victim as varints, then the texts
+	atTexts      = atSuspectAge + 1 // the lengths of suspect, id, report and victim as varints, then the texts; then its ownTexts
 
 	timeBits = 54
 	timeMask = 1<<timeBits - 1
@@ -85,6 +86,12 @@ func (j *judge) put(w *scatterer, h uint64, row int, d schemas.Disposition) erro
 	} else {
 		n += lengthSize(len(suspect)) + lengthSize(len(id)) + lengthSize(len(report)) + lengthSize(len(victim))
 	}
+	offence, borough := j.offence(row), j.text[schemas.BoroughName].results[row]
+	var own *ownTexts
+	if max(offence, borough) == unnumbered {
+		own = j.own(row)
+		n += own.size(offence, borough)
+	}
 	rec, err := w.record(bucketOf(h), n)
 	if err != nil {
 		return err
@@ -102,8 +109,8 @@ func (j *judge) put(w *scatterer, h uint64, row int, d schemas.Disposition) erro
 		committed = sinceMin(int64(c.Value(row))) + 1
 	}
 	le.PutUint64(head[atCommitted:], committed|uint64(j.ages[schemas.VictimAge][row])<<timeBits)
-	le.PutUint32(head[atOffence:], j.offence(row))
-	le.PutUint32(head[atBorough:], j.text[schemas.BoroughName].results[row])
+	le.PutUint32(head[atOffence:], offence)
+	le.PutUint32(head[atBorough:], borough)
 	head[atSuspectAge] = j.ages[schemas.SuspectAge][row]
 	at := atTexts
 	if short {
@@ -117,7 +124,10 @@ func (j *judge) put(w *scatterer, h uint64, row int, d schemas.Disposition) erro
 	at += copyText(rec[at:], suspect)
 	at += copyText(rec[at:], id)
 	at += copyText(rec[at:], report)
-	copyText(rec[at:], victim)
+	at += copyText(rec[at:], victim)
+	if max(offence, borough) == unnumbered {
+		own.put(offence, borough, rec[at:])
+	}
 	return nil
 }
 
@@ -181,6 +191,10 @@ func (a *allegation) decode(rec []byte) {
 		return rec[at-n : at : at]
 	}
 	a.suspect, a.id, a.report, a.victim = cut(suspect), cut(id), cut(report), cut(victim)
+	a.own = nil
+	if max(a.offence, a.borough) == unnumbered {
+		a.own, _ = cutOwn(a.offence, a.borough, rec[at:le.Uint32(rec)])
+	}
 }
 
 // suspectOf and idOf are texts of an encoded record.
@@ -219,7 +233,7 @@ const victimHead = atHash + 4
 // compare orders two versions of a row by their values as normalised, in the order of the contract's
 // columns: null lowest, strings by bytes, false before true (section 4, rule 2).
 func (v *vocabulary) compare(a, b *allegation) int {
-	ao, bo := v.offence(a.offence), v.offence(b.offence)
+	ao, bo := v.offenceOf(a), v.offenceOf(b)
 	return cmp.Or(
 		bytes.Compare(a.id, b.id),
 		bytes.Compare(a.report, b.report),
@@ -231,7 +245,7 @@ func (v *vocabulary) compare(a, b *allegation) int {
 		strings.Compare(ao.urn, bo.urn),
 		cmp.Compare(a.reported, b.reported),
 		cmp.Compare(a.committed, b.committed),
-		strings.Compare(v.borough(a.borough).name, v.borough(b.borough).name),
+		strings.Compare(v.boroughOf(a), v.boroughOf(b)),
 		bytes.Compare(a.victim, b.victim),
 		compareEnum(schemas.VictimSex, a.sex, b.sex),
 		compareAge(a.victimAge, b.victimAge),

@@ -18,6 +18,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -250,7 +251,10 @@ func (e *Engine) aggregateAll(ctx context.Context, tallies []tally) (*order, err
 			tallies[0].tops.offer(depth, s, rows)
 		}
 		kept := *s
-		kept.id, kept.boroughs = bytes.Clone(s.id), slices.Clone(s.boroughs)
+		kept.id, kept.boroughs, kept.others = bytes.Clone(s.id), slices.Clone(s.boroughs), nil
+		for _, name := range s.others {
+			kept.others = append(kept.others, strings.Clone(name))
+		}
 		sample = append(sample, kept)
 		return nil
 	})

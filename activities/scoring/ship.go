@@ -17,7 +17,7 @@ import (
 // the numbers of the engine that filled them.
 
 // shipMagic begins whatever is shipped; another layout gets another number.
-const shipMagic = "HARMSTACK ROWS 2\n"
+const shipMagic = "HARMSTACK ROWS 3\n"
 
 // cargo are the buckets that are shipped, in this order.
 func (e *Engine) cargo() [3]*buckets { return [...]*buckets{e.versions, e.suspects, e.victims} }
@@ -92,13 +92,13 @@ func (e *Engine) Receive(r io.Reader) error {
 	if err := json.Unmarshal(text, &known); err != nil {
 		return fmt.Errorf("%w: %w", errCargo, err)
 	}
-	offences, boroughs := make([]uint32, len(known.Offences)), make([]uint32, len(known.Boroughs))
+	t := translation{known: known, offences: make([]uint32, len(known.Offences)), boroughs: make([]uint32, len(known.Boroughs))}
 	for i, o := range known.Offences {
-		offences[i] = e.vocabulary.offenceNumber(offenceKey{o[0], o[1], o[2]})
+		t.offences[i] = e.vocabulary.offenceNumber(offenceKey{o[0], o[1], o[2]})
 	}
 	for i, b := range known.Boroughs {
 		if b != "" {
-			boroughs[i] = e.vocabulary.boroughNumber(b)
+			t.boroughs[i] = e.vocabulary.boroughNumber(b)
 		}
 	}
 	cargo := e.cargo()
@@ -116,7 +116,7 @@ func (e *Engine) Receive(r io.Reader) error {
 			err = errors.New("a bucket has a number that none has")
 		}
 		if err == nil {
-			err = e.unload(in, scatter[head.Kind], int(head.Bucket), int64(head.Bytes), int(head.Kind), offences, boroughs)
+			err = e.unload(in, scatter[head.Kind], int(head.Bucket), int64(head.Bytes), int(head.Kind), &t)
 		}
 		if err != nil {
 			return fmt.Errorf("%w: %w", errCargo, err)
@@ -130,16 +130,55 @@ func (e *Engine) Receive(r io.Reader) error {
 	return nil
 }
 
-// unload copies the records of one bucket.
-func (e *Engine) unload(in io.Reader, to *scatterer, bucket int, size int64, kind int, offences, boroughs []uint32) error {
-	var length [lengthBytes]byte
+// translation turns the numbers of the engine that shipped into those of the one that receives.
+type translation struct {
+	known              words
+	offences, boroughs []uint32
+	record             []byte // scratch
+}
+
+// of translates a record, which is then longer by the texts that this engine has no numbers for. It says no to one that holds
+// what it cannot.
+func (t *translation) of(r *rules, rec []byte, kind int) ([]byte, bool) {
+	a, end, ok := r.sound(rec, kind)
+	if !ok {
+		return nil, false
+	}
+	own := a.own.clone()
+	if own == nil {
+		own = &ownTexts{}
+	}
+	if a.offence != unnumbered {
+		if int(a.offence) >= len(t.offences) {
+			return nil, false
+		}
+		texts := t.known.Offences[a.offence]
+		own.offenceKey, a.offence = offenceKey{texts[0], texts[1], texts[2]}, t.offences[a.offence]
+	}
+	if a.borough != unnumbered {
+		if int(a.borough) >= len(t.boroughs) {
+			return nil, false
+		}
+		own.borough, a.borough = t.known.Boroughs[a.borough], t.boroughs[a.borough]
+	}
+	rec = append(rec[:end], make([]byte, own.size(a.offence, a.borough))...)
+	own.put(a.offence, a.borough, rec[end:])
 	le := binary.LittleEndian
+	le.PutUint32(rec, uint32(len(rec)))
+	le.PutUint32(rec[atOffence:], a.offence)
+	le.PutUint32(rec[atBorough:], a.borough)
+	return rec, true
+}
+
+// unload copies the records of one bucket.
+func (e *Engine) unload(in io.Reader, to *scatterer, bucket int, size int64, kind int, t *translation) error {
+	var length [lengthBytes]byte
 	rows := int64(0)
 	for size > 0 {
 		if _, err := io.ReadFull(in, length[:]); err != nil {
 			return err
 		}
-		n := int64(le.Uint32(length[:]))
+		n := int64(binary.LittleEndian.Uint32(length[:]))
 		least := int64(atTexts)
 		if kind == marks {
 			least = victimHead
@@ -147,23 +186,24 @@ func (e *Engine) unload(in io.Reader, to *scatterer, bucket int, size int64, kin
 		if n < least || n > size {
 			return errors.New("a record is longer or shorter than it can be")
 		}
-		rec, err := to.record(bucket, int(n))
-		if err != nil {
-			return err
-		}
-		copy(rec, length[:])
-		if _, err := io.ReadFull(in, rec[lengthBytes:]); err != nil {
+		t.record = grow(t.record, int(n))
+		copy(t.record, length[:])
+		if _, err := io.ReadFull(in, t.record[lengthBytes:]); err != nil {
 			return err
 		}
 		if kind != marks {
-			offence, borough := le.Uint32(rec[atOffence:]), le.Uint32(rec[atBorough:])
-			if int(offence) >= len(offences) || int(borough) >= len(boroughs) || !e.rules.sound(rec, kind) {
+			translated, ok := t.of(&e.rules, t.record, kind)
+			if !ok {
 				return errors.New("a record holds what it cannot")
 			}
-			le.PutUint32(rec[atOffence:], offences[offence])
-			le.PutUint32(rec[atBorough:], boroughs[borough])
+			t.record = translated
 			rows++
 		}
+		rec, err := to.record(bucket, len(t.record))
+		if err != nil {
+			return err
+		}
+		copy(rec, t.record)
 		size -= n
 	}
 	e.mu.Lock()
@@ -176,30 +216,33 @@ func (e *Engine) unload(in io.Reader, to *scatterer, bucket int, size int64, kin
 }
 
 // sound tells whether the numbers of a record are such that nothing outside it, and no table, is read
-// beyond its end.
-func (r *rules) sound(rec []byte, kind int) bool {
+// beyond its end. With it comes what the record holds, and where its own texts begin.
+func (r *rules) sound(rec []byte, kind int) (a allegation, end int, ok bool) {
 	at, sum := atTexts, 0
 	for range 4 {
 		n, size := binary.Uvarint(rec[at:])
 		if size <= 0 || n > uint64(len(rec)) {
-			return false
+			return a, 0, false
 		}
 		at, sum = at+size, sum+int(n)
 	}
-	var a allegation
-	if at+sum != len(rec) {
-		return false
+	if end = at + sum; end > len(rec) {
+		return a, 0, false
+	}
+	le := binary.LittleEndian
+	if _, ok := cutOwn(le.Uint32(rec[atOffence:]), le.Uint32(rec[atBorough:]), rec[end:]); !ok {
+		return a, 0, false
 	}
 	a.decode(rec)
 	for _, e := range [...]struct{ column, position int }{
 		{schemas.SuspectStatus, int(a.status)}, {schemas.VictimSex, int(a.sex)}, {schemas.Source, int(a.source)}, {schemas.Outcome, int(a.outcome)},
 	} {
 		if e.position > len(schemas.Offences[e.column].Enum) {
-			return false
+			return a, 0, false
 		}
 	}
 	if a.disposition == schemas.Scored {
-		return r.window.of(a.reported) == schemas.Scored
+		return a, end, r.window.of(a.reported) == schemas.Scored
 	}
-	return a.disposition < schemas.DispositionCount && kind != settled
+	return a, end, a.disposition < schemas.DispositionCount && kind != settled
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/apache/arrow/go/v16/arrow/memory"
 
+	"harmstack/activities/race"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 )
@@ -141,6 +142,9 @@ func TestReceiveRefusesDamage(t *testing.T) {
 		}
 	}
 	for at := range whole {
+		if race.Enabled && at%20 != 0 { // one goroutine
+			continue
+		}
 		damaged := slices.Clone(whole)
 		damaged[at] ^= 0x55
 		e := newEngine(t)

@@ -21,6 +21,18 @@ type suspect struct {
 	status        uint8
 	alsoVictim    bool
 	boroughs      []uint32
+	others        []string // the names of the boroughs that are unnumbered: other is the first, and so on
+}
+
+// other is the number of a suspect's first borough that is unnumbered.
+const other = 1 << 31
+
+// name is the name of a suspect's borough.
+func (v *vocabulary) name(n uint32, others []string) string {
+	if n >= other {
+		return others[n-other]
+	}
+	return v.borough(n).name
 }
 
 // standing is what decides a suspect's place in the ranking.
@@ -73,14 +85,19 @@ func (s *suspect) encode(buf []byte) []byte {
 		buf = binary.AppendUvarint(buf, uint64(n))
 	}
 	for _, b := range s.boroughs {
-		buf = binary.AppendUvarint(buf, uint64(b))
+		if b < other {
+			buf = binary.AppendUvarint(buf, uint64(b))
+			continue
+		}
+		name := s.others[b-other]
+		buf = append(binary.AppendUvarint(binary.AppendUvarint(buf, other), uint64(len(name))), name...)
 	}
 	buf = append(buf, s.id...)
 	le.PutUint32(buf[start:], uint32(len(buf)-start))
 	return buf
 }
 
-// decode reads one encoded suspect; the id is a view of rec.
+// decode reads one encoded suspect; its texts are views of rec.
 func (s *suspect) decode(rec []byte) {
 	le := binary.LittleEndian
 	s.score, s.lastReported, s.firstReported = int64(le.Uint64(rec[atScore:])), int64(le.Uint64(rec[atLast:])), int64(le.Uint64(rec[atFirst:]))
@@ -93,9 +110,16 @@ func (s *suspect) decode(rec []byte) {
 	for _, to := range [...]*int64{&s.victims, &s.allegations, &s.reports, &s.domesticAbuse, &s.nonRecent, &s.sum, &s.most} {
 		*to = int64(number())
 	}
-	s.boroughs = slices.Grow(s.boroughs[:0], 4)
+	s.boroughs, s.others = slices.Grow(s.boroughs[:0], 4), s.others[:0]
 	for range number() {
-		s.boroughs = append(s.boroughs, uint32(number()))
+		b := uint32(number())
+		if b == other {
+			b += uint32(len(s.others))
+			n := number()
+			s.others = append(s.others, text(rec[at:at+n]))
+			at += n
+		}
+		s.boroughs = append(s.boroughs, b)
 	}
 	s.id = rec[at:]
 }
@@ -116,15 +140,17 @@ func (v *vocabulary) row(s *suspect, names []string, row *schemas.Suspect) []str
 		row.Boroughs = []string{}
 		return names
 	case 1:
-		row.Boroughs = v.borough(s.boroughs[0]).alone
-		return names
+		if b := s.boroughs[0]; b < other {
+			row.Boroughs = v.borough(b).alone
+			return names
+		}
 	}
 	if n := len(s.boroughs); cap(names)-len(names) < n {
 		names = make([]string, 0, max(n, batchRows)) // the texts of earlier rows stay where they are
 	}
 	from := len(names)
 	for _, b := range s.boroughs {
-		names = append(names, v.borough(b).name)
+		names = append(names, v.name(b, s.others))
 	}
 	row.Boroughs = names[from:len(names):len(names)]
 	return names

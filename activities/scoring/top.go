@@ -30,10 +30,11 @@ func (t *tops) offer(depth int, s *suspect, rows []allegation) {
 		return
 	}
 	kept := *s
-	kept.id, kept.boroughs = bytes.Clone(s.id), nil
+	kept.id, kept.boroughs, kept.others = bytes.Clone(s.id), nil, nil
 	own := make([]allegation, len(rows))
 	for i, a := range rows {
 		a.id, a.report, a.victim, a.suspect = bytes.Clone(a.id), bytes.Clone(a.report), bytes.Clone(a.victim), kept.id
+		a.own = a.own.clone()
 		own[i] = a
 	}
 	heap.Push(t, top{kept, own})

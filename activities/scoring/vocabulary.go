@@ -1,6 +1,9 @@
 package scoring
 
 import (
+	"encoding/binary"
+	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -10,6 +13,10 @@ import (
 
 // vocabulary numbers the texts that recur (offences and boroughs), for all feeders of an engine.
 // Numbers differ from run to run; nothing that is written depends on them.
+//
+// It holds what real extracts have and no more: where a column holds another text in every row (a free text, or an id, where a
+// code or a borough is expected), the rows whose texts found no room are unnumbered, and carry them in their own records, which
+// spill.
 type vocabulary struct {
 	tables *reference.Tables
 
@@ -21,6 +28,16 @@ type vocabulary struct {
 	byOffence map[offenceKey]uint32
 	byBorough map[string]uint32
 }
+
+// maxNumbered is how many different texts of a kind get a number; tests make it small. The tables have some 600 offences and 32
+// boroughs, and a force perhaps ten times as many.
+var maxNumbered = 8 << 10
+
+// maxNumberedText is how many bytes one of them may have.
+const maxNumberedText = 256
+
+// unnumbered is the number of what has none.
+const unnumbered = math.MaxUint32 - 2
 
 type offenceKey struct{ code, class, urn string }
 
@@ -51,35 +68,55 @@ var sexFemale = uint8(enumPosition(schemas.VictimSex, schemas.SexFemale))
 func newVocabulary(t *reference.Tables) *vocabulary {
 	v := &vocabulary{tables: t, byOffence: map[offenceKey]uint32{}, byBorough: map[string]uint32{"": 0}}
 	v.offences.Store(&[]offence{})
-	v.boroughs.Store(&[]borough{{}}) // 0 is null
+	boroughs := []borough{{}} // 0 is null
+	for i, b := range t.Boroughs() {
+		v.byBorough[b.Name] = uint32(i + 1)
+		boroughs = append(boroughs, borough{b.Name, true, []string{b.Name}})
+	}
+	v.boroughs.Store(&boroughs)
 	return v
 }
 
 // offenceNumber numbers a combination.
 func (v *vocabulary) offenceNumber(k offenceKey) uint32 {
+	if len(k.code)+len(k.class)+len(k.urn) > maxNumberedText {
+		return unnumbered
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	n, ok := v.byOffence[k]
 	if !ok {
-		n = add(&v.offences, offence{k, v.tables.Weigh(k.urn, k.code, k.class, true), v.tables.Weigh(k.urn, k.code, k.class, false)})
+		if len(v.byOffence) >= maxNumbered {
+			return unnumbered
+		}
+		n = add(&v.offences, v.weigh(k))
 		v.byOffence[k] = n
 	}
 	return n
 }
 
-// boroughNumber numbers a trimmed borough as given.
+// weigh looks a combination up in the tables.
+func (v *vocabulary) weigh(k offenceKey) offence {
+	return offence{k, v.tables.Weigh(k.urn, k.code, k.class, true), v.tables.Weigh(k.urn, k.code, k.class, false)}
+}
+
+// boroughNumber numbers a trimmed borough as given. Those of the 32 always have a number: they own suspects.
 func (v *vocabulary) boroughNumber(given string) uint32 {
-	b := borough{name: given, alone: []string{given}}
 	if i, ok := v.tables.FindBorough(given); ok {
-		known := v.tables.Boroughs()[i]
-		b = borough{known.Name, true, []string{known.Name}}
+		return uint32(i + 1)
+	}
+	if len(given) > maxNumberedText {
+		return unnumbered
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	n, ok := v.byBorough[b.name]
+	n, ok := v.byBorough[given]
 	if !ok {
-		n = add(&v.boroughs, b)
-		v.byBorough[b.name] = n
+		if len(v.byBorough) >= maxNumbered {
+			return unnumbered
+		}
+		n = add(&v.boroughs, borough{name: given, alone: []string{given}})
+		v.byBorough[given] = n
 	}
 	return n
 }
@@ -91,6 +128,84 @@ func add[T any](list *atomic.Pointer[[]T], entry T) uint32 {
 	return uint32(len(grown) - 1)
 }
 
+// offence is what is numbered so.
 func (v *vocabulary) offence(n uint32) *offence { return &(*v.offences.Load())[n] }
 
+// borough is what is numbered so.
 func (v *vocabulary) borough(n uint32) *borough { return &(*v.boroughs.Load())[n] }
+
+// offenceOf is the offence of an allegation.
+func (v *vocabulary) offenceOf(a *allegation) *offence {
+	if a.offence != unnumbered {
+		return v.offence(a.offence)
+	}
+	o := v.weigh(a.own.offenceKey)
+	return &o
+}
+
+// boroughOf is the name of an allegation's borough; empty for null.
+func (v *vocabulary) boroughOf(a *allegation) string {
+	if a.borough != unnumbered {
+		return v.borough(a.borough).name
+	}
+	return a.own.borough
+}
+
+// ownTexts are those of a row that the vocabulary has no numbers for: of its offence, of its borough, or of both.
+type ownTexts struct {
+	offenceKey
+	borough string
+}
+
+// fields are the texts that a record carries, given what its offence and its borough are numbered.
+func (o *ownTexts) fields(offence, borough uint32, to []*string) []*string {
+	if offence == unnumbered {
+		to = append(to, &o.code, &o.class, &o.urn)
+	}
+	if borough == unnumbered {
+		to = append(to, &o.borough)
+	}
+	return to
+}
+
+// size is how many bytes they take at the end of a record.
+func (o *ownTexts) size(offence, borough uint32) (n int) {
+	var room [4]*string
+	for _, f := range o.fields(offence, borough, room[:0]) {
+		n += lengthSize(len(*f)) + len(*f)
+	}
+	return n
+}
+
+// put writes them.
+func (o *ownTexts) put(offence, borough uint32, to []byte) {
+	var room [4]*string
+	at := 0
+	for _, f := range o.fields(offence, borough, room[:0]) {
+		at += putLength(to[at:], len(*f))
+		at += copy(to[at:], *f)
+	}
+}
+
+// cutOwn reads them from the end of a record: views of it. It says no when they are not all that stands there.
+func cutOwn(offence, borough uint32, tail []byte) (*ownTexts, bool) {
+	own := &ownTexts{}
+	var room [4]*string
+	for _, f := range own.fields(offence, borough, room[:0]) {
+		n, size := binary.Uvarint(tail)
+		if size <= 0 || n > uint64(len(tail)-size) {
+			return own, false
+		}
+		*f = text(tail[size : size+int(n)])
+		tail = tail[size+int(n):]
+	}
+	return own, len(tail) == 0
+}
+
+// clone copies them out of the record that they are views of.
+func (o *ownTexts) clone() *ownTexts {
+	if o == nil {
+		return nil
+	}
+	return &ownTexts{offenceKey{strings.Clone(o.code), strings.Clone(o.class), strings.Clone(o.urn)}, strings.Clone(o.borough)}
+}

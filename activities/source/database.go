@@ -50,6 +50,7 @@ type database struct {
 	names    []string
 	exact    []bool
 	extra    int
+	near     []string
 	absent   []string
 	selected postgres.Selection
 	options  Options
@@ -77,7 +78,7 @@ func (d *Declared) open(ctx context.Context, o Options) (_ *database, err error)
 	for _, c := range snapshot.Columns {
 		b.names, types = append(b.names, c.Name), append(types, c.Type)
 	}
-	if b.extra, err = d.Mapping.Check(b.names); err != nil {
+	if b.extra, b.near, err = d.Mapping.Check(b.names); err != nil {
 		return nil, err
 	}
 	m, err := d.Mapping.Mapper(b.names, nil)
@@ -184,7 +185,7 @@ func (b *database) read(ctx context.Context, name string, f *os.File) (*Opened, 
 		return nil, err
 	}
 	ref := schemas.ArtifactRef{URI: name, SHA256: sum.SHA256, Rows: sum.Rows, Bytes: sum.Bytes, Schema: schemas.OffenceSchema}
-	opened.Source = &extract.Source{File: file, Extra: b.extra, Unreadable: b.counted(kept), TextForms: textForms(b.absent), Release: f.Close,
+	opened.Source = &extract.Source{File: file, Extra: b.extra, Near: b.near, Unreadable: b.counted(kept), TextForms: textForms(b.absent), Release: f.Close,
 		Reference: func() (schemas.ArtifactRef, error) { return ref, nil }}
 	return opened, nil
 }

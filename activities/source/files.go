@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -79,7 +80,7 @@ func (d Declared) openFiles(ctx context.Context, name string, options Options) (
 	if d.isText(o) {
 		s, err = d.openText(ctx, o, name, options)
 	} else {
-		s, err = openParquet(ctx, o, name)
+		s, err = openParquet(ctx, o, name, options.Memory)
 	}
 	if err != nil {
 		return nil, errors.Join(err, o.close())
@@ -90,15 +91,16 @@ func (d Declared) openFiles(ctx context.Context, name string, options Options) (
 func (d Declared) isText(o *opened) bool { return d.CSV != "" || isText(o.objects[0].name) }
 
 // openParquet checks every file before anything is read. Those on this machine are hashed while they are read.
-func openParquet(ctx context.Context, o *opened, name string) (*extract.Source, error) {
+func openParquet(ctx context.Context, o *opened, name string, memory int64) (*extract.Source, error) {
 	file, err := o.match()
 	if err != nil {
 		return nil, err
 	}
+	file.Limit(memory)
 	ctx, stop := context.WithCancel(ctx)
 	hashed := make(chan error, 1)
 	go func() { hashed <- o.hash(ctx) }()
-	return &extract.Source{File: file,
+	return &extract.Source{File: file, Unreadable: file.Unreadable(),
 		Reference: func() (ref schemas.ArtifactRef, err error) {
 			err = <-hashed
 			hashed <- err // for whoever asks next
@@ -171,10 +173,10 @@ func (o *opened) ref(name string, rows int64) schemas.ArtifactRef {
 
 // openText converts every file, once the first lines of all were looked at.
 func (d Declared) openText(ctx context.Context, o *opened, name string, options Options) (_ *extract.Source, err error) {
-	if _, err := d.headers(o); err != nil {
+	s := &extract.Source{Unreadable: map[string]int64{}}
+	if _, s.Near, err = d.headers(o); err != nil {
 		return nil, err
 	}
-	s := &extract.Source{Unreadable: map[string]int64{}}
 	var parts []*extract.File
 	var made []*os.File
 	var absent [][]string
@@ -220,20 +222,23 @@ func (d Declared) openText(ctx context.Context, o *opened, name string, options 
 	return s, o.close()
 }
 
-// headers checks the first line of every file, and counts the columns that nobody asked for.
-func (d Declared) headers(o *opened) (extra int, err error) {
+// headers checks the first line of every file, and counts the columns that nobody asked for; near are the columns of the contract
+// that one of those is called nearly like.
+func (d Declared) headers(o *opened) (extra int, near []string, err error) {
 	for i, f := range o.files {
 		columns, err := d.Header(io.NewSectionReader(f, 0, o.objects[i].size))
 		var n int
+		var close []string
 		if err == nil {
-			n, err = d.Mapping.Check(columns)
+			n, close, err = d.Mapping.Check(columns)
 		}
 		if err != nil {
-			return 0, fmt.Errorf("%s: %w", o.place.title(o.objects[i]), err)
+			return 0, nil, fmt.Errorf("%s: %w", o.place.title(o.objects[i]), err)
 		}
-		extra = max(extra, n)
+		extra, near = max(extra, n), append(near, close...)
 	}
-	return extra, nil
+	slices.Sort(near)
+	return extra, slices.Compact(near), nil
 }
 
 // checkFiles is Check for an extract that lies in files. Those of a bucket are fetched: their footers stand at their ends.
@@ -248,12 +253,21 @@ func (d Declared) checkFiles(ctx context.Context, name string) (found string, er
 	}
 	defer func() { err = errors.Join(err, o.close()) }()
 	if d.isText(o) {
-		extra, err := d.headers(o)
-		return fmt.Sprintf("the columns follow the contract, %s not read", text.Count(extra, "more is", "more are")) + d.doubt(), err
+		extra, near, err := d.headers(o)
+		more := text.Count(extra, "more is", "more are")
+		return fmt.Sprintf("the columns follow the contract, %s not read%s", more, nearNote(near)) + d.doubt(), err
 	}
 	file, err := o.match()
 	if err != nil {
 		return "", err
 	}
-	return text.Count(file.Rows(), "row follows", "rows follow") + " the contract", nil
+	return text.Count(file.Rows(), "row follows", "rows follow") + " the contract" + nearNote(file.NearColumns()), nil
+}
+
+// nearNote says that a column may have been meant for one of the contract.
+func nearNote(near []string) string {
+	if note := schemas.NearNote(near); note != "" {
+		return "; " + note
+	}
+	return ""
 }

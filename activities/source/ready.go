@@ -146,17 +146,14 @@ func (d Declared) answers(ctx context.Context, asOf schemas.Date, fresh time.Dur
 	for _, c := range snapshot.Columns {
 		columns = append(columns, schemas.TrimSpace(c.Name))
 	}
-	if _, err := d.Mapping.Check(columns); err != nil {
+	if _, _, err := d.Mapping.Check(columns); err != nil {
 		return nil
 	}
-	column, ok := d.Mapping.Columns[schemas.Offences[schemas.UpdatedAt].Name]
-	if !ok {
-		column.From = schemas.Offences[schemas.UpdatedAt].Name
-	}
-	if column.From == "" {
+	field := d.Mapping.Field(columns, schemas.UpdatedAt)
+	if field < 0 {
 		return nil // a constant tells nothing
 	}
-	value, err := snapshot.Greatest(ctx, slices.Index(columns, column.From))
+	value, err := snapshot.Greatest(ctx, field)
 	if err != nil {
 		if errors.Is(err, postgres.ErrRefused) {
 			return nil

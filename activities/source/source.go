@@ -98,7 +98,7 @@ func find(name string) (d Declared, err error) {
 type Options struct {
 	Temp     string           // folder of temporary files; empty: the system's
 	Progress func(rows int64) // is told the rows of text read so far
-	// Threads and Memory are for rows that must be sorted; 0: one a processor, and 128 MiB.
+	// Threads and Memory are for rows that must be sorted; 0: one a processor, and 128 MiB. Memory bounds the pages of Parquet too.
 	Threads int
 	Memory  int64
 	// AsOf is the night's date, from which a declared window is counted; zero: yesterday.
@@ -177,7 +177,8 @@ func Check(ctx context.Context, name string) (found string, err error) {
 	if d.Incremental != nil {
 		how = "; only what changed is read, and all of it on " + d.Incremental.Full.String()
 	}
-	return fmt.Sprintf("the columns follow the contract, %s not read%s", text.Count(b.extra, "more is", "more are"), how) + d.doubt(), nil
+	more := text.Count(b.extra, "more is", "more are")
+	return fmt.Sprintf("the columns follow the contract, %s not read%s%s", more, how, nearNote(b.near)) + d.doubt(), nil
 }
 
 // doubt is what of the mapping may read less than is meant.

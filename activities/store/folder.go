@@ -129,7 +129,10 @@ func (s *Store) makeFolder(path string) error {
 	}
 	err := os.Mkdir(path, 0o700)
 	if errors.Is(err, fs.ErrExist) {
-		return nil
+		if info, statErr := os.Stat(path); statErr == nil && !info.IsDir() {
+			return &fs.PathError{Op: "mkdir", Path: path, Err: syscall.ENOTDIR}
+		}
+		return nil // somebody else made it
 	}
 	if err == nil {
 		err = s.likeTheStore(path, 0o777)

@@ -92,9 +92,12 @@ func (s *Store) Recognise(ctx context.Context) (id Identity, err error) {
 	return id, nil
 }
 
-// present makes sure that a local store which was recognised is still there.
+// present makes sure that a local store is not closed and, once it was recognised, still there.
 func (s *Store) present() error {
-	if s.mark == nil {
+	switch {
+	case s.folder != "" && s.closed.Load():
+		return os.ErrClosed
+	case s.mark == nil:
 		return nil
 	}
 	data, err := os.ReadFile(s.path(IdentityFile))

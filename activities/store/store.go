@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -57,6 +58,7 @@ type Store struct {
 	url    string
 	folder string // of a local store; empty for a bucket
 	mark   []byte // store.json, once the store was recognised by it
+	closed atomic.Bool
 
 	verified sync.Map // sha256 by key, of artefacts whose bytes this process has checked
 }
@@ -99,6 +101,7 @@ func (s *Store) URL() string { return s.url }
 
 // Close releases the store's connections.
 func (s *Store) Close() error {
+	s.closed.Store(true)
 	if s.bucket == nil {
 		return nil
 	}

@@ -35,6 +35,8 @@ const (
 type Result struct {
 	Rows         int64
 	ExtraColumns int // that nobody asked for: they are dropped
+	// Near are the columns of the contract to whose name that of such a column comes close.
+	Near []string
 	// Absent are the columns of the contract that the text lacks: every value is null.
 	Absent []string
 	// Unreadable counts values that are neither blank nor what their column holds, and became null, by column. A
@@ -52,9 +54,11 @@ func Convert(ctx context.Context, in io.Reader, m *Mapping, out io.Writer, progr
 		return result, err
 	}
 	c := &converter{out: parquet.NewGenericWriter[schemas.Offence](out, parquet.CreatedBy("harmstack", "1", ""), parquet.Compression(&parquet.Snappy))}
-	if c.origins, result.ExtraColumns, err = m.bind(header); err != nil {
+	b, err := m.bind(header)
+	if err != nil {
 		return result, fmt.Errorf("%w: %w", ErrMismatch, err)
 	}
+	c.origins, result.ExtraColumns, result.Near = b.origins, b.extra, b.near
 	result.Absent = c.absent()
 	for i := range c.values {
 		c.values[i] = make([]parquet.Value, 0, batchRows)

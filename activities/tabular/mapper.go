@@ -16,16 +16,16 @@ type Mapper struct{ c converter }
 // Mapper binds the mapping to a text's columns. A column of which exact is true holds instants in eight
 // bytes, big-endian, as microseconds since 1970; only a Plain column may.
 func (m *Mapping) Mapper(columns []string, exact []bool) (*Mapper, error) {
-	origins, _, err := m.bind(columns)
+	b, err := m.bind(columns)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMismatch, err)
 	}
-	for i := range origins {
-		if f := origins[i].field; f >= 0 && exact != nil {
-			origins[i].exact = exact[f]
+	for i := range b.origins {
+		if f := b.origins[i].field; f >= 0 && exact != nil {
+			b.origins[i].exact = exact[f]
 		}
 	}
-	return &Mapper{converter{origins: origins}}, nil
+	return &Mapper{converter{origins: b.origins}}, nil
 }
 
 // Field is the text's column that one of the contract's comes from; -1: from none.

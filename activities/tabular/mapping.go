@@ -152,49 +152,61 @@ func (m *Mapping) column(name string) (c Column, mapped bool) {
 	return c, mapped
 }
 
-// Check tells before the first row whether the text's columns follow the contract, and how many of them nobody
-// asked for.
-func (m *Mapping) Check(columns []string) (extra int, err error) {
-	_, extra, err = m.bind(columns)
+// Check tells before the first row whether the text's columns follow the contract, how many of them nobody asked for, and to
+// which names of the contract's columns that of one of those comes close.
+func (m *Mapping) Check(columns []string) (extra int, near []string, err error) {
+	b, err := m.bind(columns)
 	if err != nil {
 		err = fmt.Errorf("%w: %w", ErrMismatch, err)
 	}
-	return extra, err
+	return b.extra, b.near, err
 }
 
-// bind finds the columns in a header, and counts those that nobody asked for. The error names every column
-// that is missing.
-func (m *Mapping) bind(header []string) (origins [schemas.OffenceColumns]origin, extra int, err error) {
+// Field is which of the text's columns one of the contract's comes from; -1: from none.
+func (m *Mapping) Field(columns []string, column int) int {
+	b, _ := m.bind(columns) // what is wrong, Check tells
+	return b.origins[column].field
+}
+
+// binding is where the contract's columns come from.
+type binding struct {
+	origins [schemas.OffenceColumns]origin
+	extra   int      // columns that nobody asked for
+	near    []string // columns of the contract that one of those is called nearly like
+}
+
+// bind finds the columns in a header. The error names every column that is missing, or there twice.
+func (m *Mapping) bind(header []string) (b binding, err error) {
 	var errs []error
-	at := map[string]int{}
+	names, declared := make([]string, len(header)), map[string]string{}
 	for i, name := range header {
-		if name = schemas.TrimSpace(name); name == "" {
-			continue // spreadsheets end lines with empty columns
-		}
-		if _, twice := at[name]; twice {
-			errs = append(errs, fmt.Errorf("column %q is there twice", name))
-		}
-		at[name] = i
+		names[i] = schemas.TrimSpace(name) // spreadsheets end lines with columns that have none
 	}
+	for name, c := range m.Columns {
+		declared[name] = c.From
+	}
+	matched := schemas.MatchColumns(names, declared)
 	used := map[int]bool{}
 	for i, o := range schemas.Offences {
 		c, mapped := m.column(o.Name)
-		field, found := at[c.From]
+		field := matched.Fields[i]
 		switch {
 		case c.Constant != "":
-			field = -1
-		case found:
+		case matched.Twice[i] != "":
+			errs = append(errs, fmt.Errorf("column %s %s", o.Name, matched.Twice[i]))
+		case field >= 0:
 			used[field] = true
 		case mapped:
 			errs = append(errs, fmt.Errorf("column %s: expected in %q, found no such column", o.Name, c.From))
+		case o.MustExist && matched.Near[o.Name]:
+			errs = append(errs, fmt.Errorf("column %s: expected, found none but one that is called nearly so: name in the mapping what it comes from", o.Name))
 		case o.MustExist:
 			errs = append(errs, fmt.Errorf("column %s: expected, found none: name in the mapping what it comes from", o.Name))
-		default:
-			field = -1
 		}
-		origins[i] = origin{Column: c, field: field}
+		b.origins[i] = origin{Column: c, field: field}
 	}
-	return origins, len(header) - len(used), errors.Join(errs...)
+	b.extra, b.near = len(header)-len(used), slices.Sorted(maps.Keys(matched.Near))
+	return b, errors.Join(errs...)
 }
 
 // Timestamp reads one value of a column of timestamps, as Convert would.

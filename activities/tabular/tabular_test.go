@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -230,7 +231,9 @@ func TestTextFaults(t *testing.T) {
 	for _, c := range []struct{ scenario, text, want string }{
 		{"nothing", "", "the text is empty"},
 		{"no such column", "allegation_id,report_id\n", "column suspect_id: expected, found none"},
-		{"a column twice", "allegation_id, allegation_id \n", `column "allegation_id" is there twice`},
+		{"a column twice", "allegation_id, allegation_id \n", `column allegation_id is there twice`},
+		{"a column twice in different letter case", "allegation_id,Allegation_ID\n", "column allegation_id is there twice, in different letter case"},
+		{"a name with a space", "allegation_id,report_id,suspect id\n", "column suspect_id: expected, found none but one that is called nearly so"},
 		{"a field too few", good + "hidden,value\n", "line 5: wrong number of fields"},
 		{"a quote that does not end", good + `"hidden value`, `line 5: extraneous or missing " in quoted-field`},
 		{"a gzip cut short", zipped(good)[:60], "cannot be read to its end: unexpected EOF"},
@@ -251,6 +254,39 @@ func TestTextFaults(t *testing.T) {
 	}
 	if _, _, err := convert(t, "crime_ref\n", mapping(t, declared)); !errors.Is(err, ErrMismatch) || !strings.Contains(err.Error(), `column suspect_id: expected in "nominal"`) {
 		t.Error(err)
+	}
+}
+
+// A name in another letter case is taken when there is no other; one that is only called nearly so is told, by the contract's name.
+func TestNamesOfColumns(t *testing.T) {
+	t.Parallel()
+	rows := sample(20)
+	good := text(rows, ',', false)
+	head, body, _ := strings.Cut(good, "\n")
+	for _, c := range []struct {
+		scenario string
+		from, to string // in the header
+		mapping  string
+		near     []string
+		absent   []string
+	}{
+		{"as they are", "", "", "", nil, nil},
+		{"another letter case", "suspect_age", "Suspect_Age", "", nil, nil},
+		{"an age with a space", "suspect_age", "Suspect Age", "", []string{"suspect_age"}, []string{"suspect_age"}},
+		{"one that the mapping knows", "suspect_age", "Suspect Age", "suspect_age: Suspect Age", nil, nil},
+		{"one that the mapping knows in another case", "suspect_age", "SUSPECT AGE", "suspect_age: Suspect Age", nil, nil},
+		{"two further columns of one name", "borough", "officer", "victim_age: {constant: '7'}", nil, []string{"borough"}},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			names := strings.Replace(head, c.from, c.to, 1)
+			if c.to == "officer" {
+				names = strings.Replace(names, "victim_age", "officer", 1)
+			}
+			_, result, err := convert(t, names+"\n"+body, mapping(t, "columns: {"+c.mapping+"}"))
+			if err != nil || !slices.Equal(result.Near, c.near) || !slices.Equal(result.Absent, c.absent) || result.Rows != int64(len(rows)) {
+				t.Errorf("near %v, absent %v, %d rows, %v", result.Near, result.Absent, result.Rows, err)
+			}
+		})
 	}
 }
 

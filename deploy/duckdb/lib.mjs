@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 export const here = dirname(fileURLToPath(import.meta.url));
 export const root = join(here, '..', '..');
-const types = {
+export const types = {
   allegation_id: 'VARCHAR', report_id: 'VARCHAR', suspect_id: 'VARCHAR', suspect_age: 'INTEGER', suspect_status: 'VARCHAR',
   offence_code: 'VARCHAR', offence_class: 'VARCHAR', offence_urn: 'VARCHAR', reported_at: 'TIMESTAMP', committed_at: 'TIMESTAMP',
   borough: 'VARCHAR', victim_id: 'VARCHAR', victim_sex: 'VARCHAR', victim_age: 'INTEGER', domestic_abuse: 'BOOLEAN',

@@ -27,6 +27,9 @@ func publishNight(t *testing.T, dir string, asOf schemas.Date, rows []schemas.Of
 		t.Fatal(err)
 	}
 	st, err := store.Open(t.Context(), dir)
+	if err == nil {
+		_, _, _, err = st.SetUp(t.Context(), "", "key")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

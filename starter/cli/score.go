@@ -87,6 +87,10 @@ leave under it, and why. The night itself is not touched.`,
 				return err
 			}
 			say(out, "\n")
+			if m.Form != nil && len(m.Form.Near) > 0 {
+				note := schemas.NearNote(m.Form.Near)
+				say(out, "%s\n", strings.ToUpper(note[:1])+note[1:])
+			}
 			for _, c := range m.Facts.ReadAsNull() {
 				say(out, "Could not be read, and taken as null: %s of %s.\n", text.Count(c.Values, "value"), c.Column)
 			}
@@ -253,7 +257,7 @@ func openRows(ctx context.Context, r *scoreRequest, progress io.Writer) (*rows, 
 	}
 	return &rows{files: []*extract.File{file.File}, total: file.Rows(), close: func() { file.Close() }, name: func(m *schemas.Manifest) error {
 		ref, err := file.Ref()
-		m.Inputs, m.Form = []schemas.ArtifactRef{ref}, &schemas.ExtractForm{Source: r.extract, Columns: file.Forms()}
+		m.Inputs, m.Form = []schemas.ArtifactRef{ref}, &schemas.ExtractForm{Source: r.extract, Columns: file.Forms(), Near: file.NearColumns()}
 		m.Facts.ExtraColumns, m.Facts.Unreadable = int64(file.ExtraColumns()), file.Unreadable
 		return err
 	}}, nil
