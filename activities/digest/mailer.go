@@ -162,8 +162,8 @@ func (s smtpMailer) Send(ctx context.Context, m Message) error {
 	return err
 }
 
-// ProbeSMTP talks to the mail server as far as can be without a message: it connects, greets, switches to TLS, logs in and names
-// the sender, then takes leave. The error is a *SendError, or one of the configuration.
+// ProbeSMTP talks to the mail server as far as can be without a message: it connects, greets, switches to TLS, logs in
+// and names the sender, then takes leave. The error is a *SendError, or one of the configuration.
 func ProbeSMTP(ctx context.Context, c SMTPConfig) error {
 	m, err := NewSMTP(c)
 	if err != nil {
@@ -176,6 +176,7 @@ func ProbeSMTP(ctx context.Context, c SMTPConfig) error {
 	if failed != nil {
 		return failed
 	}
+	conversation.SkipSMTPUTF8(true)
 	if err := conversation.Mail("<" + s.from.Address + ">"); err != nil {
 		return sendError("sender", err)
 	}
@@ -183,8 +184,8 @@ func ProbeSMTP(ctx context.Context, c SMTPConfig) error {
 	return nil
 }
 
-// SMTPUTF8 connects to the server as for a message and tells whether it takes addresses with letters beyond ASCII. The error is a
-// *SendError.
+// SMTPUTF8 connects to the server as for a message and tells whether it takes addresses with letters beyond ASCII. The
+// error is a *SendError.
 func (s smtpMailer) SMTPUTF8(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
