@@ -223,6 +223,9 @@ func (s *Store) Writable(folders ...string) error {
 			}
 			path = filepath.Dir(path)
 		}
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			continue // the write will say so
+		}
 		if err := access(path); err != nil {
 			return s.denied("write", &fs.PathError{Op: "access", Path: path, Err: err})
 		}

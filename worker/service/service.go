@@ -177,20 +177,15 @@ func (s *Service) sweep(ctx context.Context) {
 	}
 }
 
-// enter makes sure that the store is the deployment's own and can be worked with. It waits for one that is away; what no waiting
-// mends is an error.
+// enter makes sure that the store is the deployment's own and can be worked with. It waits for one that does not say whose it is,
+// for it is away; what no waiting mends is an error.
 func enter(ctx context.Context, st *store.Store, cfg config.Config) (id store.Identity, err error) {
 	for {
-		if id, err = st.Recognise(ctx); err == nil {
-			err = id.Match(string(cfg.Deployment), pseudonym.Fingerprint(cfg.PseudonymKey))
+		id, err = st.Recognise(ctx)
+		if err == nil || st.Shares() {
+			break
 		}
-		if err == nil {
-			err = errors.Join(st.Writable(), st.Probe(ctx))
-		}
-		if err == nil || st.Shares() && !errors.Is(err, store.ErrFull) {
-			return id, err
-		}
-		for _, final := range []error{store.ErrNotSetUp, store.ErrOtherStore, store.ErrNewer, store.ErrDamaged, store.ErrNotCreateOnly} {
+		for _, final := range []error{store.ErrNotSetUp, store.ErrNewer, store.ErrDamaged} {
 			if errors.Is(err, final) {
 				return id, err
 			}
@@ -202,6 +197,20 @@ func enter(ctx context.Context, st *store.Store, cfg config.Config) (id store.Id
 			return id, ctx.Err()
 		}
 	}
+	if err == nil {
+		err = id.Match(string(cfg.Deployment), pseudonym.Fingerprint(cfg.PseudonymKey))
+	}
+	if err == nil {
+		err = st.Writable()
+	}
+	if err != nil {
+		return id, err
+	}
+	// One that is full, or away again, is waited for by the activities; one that lets two runs publish one night does not mend.
+	if err := st.Probe(ctx); errors.Is(err, store.ErrNotCreateOnly) || errors.Is(err, store.ErrDenied) {
+		return id, err
+	}
+	return id, nil
 }
 
 // Identity is the same for two programs only if they give the same bytes: the commit and the compiler, or the hash of the
