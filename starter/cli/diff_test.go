@@ -140,7 +140,7 @@ func TestDiffUnderAnotherEdition(t *testing.T) {
 	changes := changesOf(t, "2026-06-30", out, "--edition", edition)
 	w, x := changes["W"], changes["X"]
 	if w.Kind != schemas.ChangeLeft || *w.Previous != 100 || w.After.Position != 101 || !w.Explained || len(w.Terms) != 1 ||
-		w.Terms[0] != (difference{"A-W", "weight", 547.5, 10, -537.5}) || !strings.Contains(w.Why, "weight of A-W: 547.5 -> 10.0 days") {
+		w.Terms[0] != (difference{"A-W", "weight", 547.5, 10, -537.5}) || !strings.Contains(w.Why, "weight of A-W: 547.5 -> 10 days") {
 		t.Errorf("W: %+v", w)
 	}
 	if x.Kind != schemas.ChangeEntered || *x.Position != 100 || x.Before.Position != 101 || !x.Explained || len(x.Terms) != 0 ||
@@ -155,7 +155,7 @@ func TestDiffUnderAnotherEdition(t *testing.T) {
 		t.Errorf("without the file: %+v", w)
 	}
 	text, err := run(t, "diff", "2026-06-30", out, "--edition", edition)
-	for _, part := range []string{"1 entered, 1 left, 0 moved, 99 stayed", "Other edition: cchi-2020 (", "weight of A-W: 547.5 -> 10.0 days"} {
+	for _, part := range []string{"1 entered, 1 left, 0 moved, 99 stayed", "Other edition: cchi-2020 (", "weight of A-W: 547.5 -> 10 days"} {
 		if err != nil || !strings.Contains(text, part) {
 			t.Errorf("%q is not in %v\n%s", part, err, text)
 		}
@@ -195,7 +195,7 @@ func TestDiffOfTwoNights(t *testing.T) {
 	}
 	s := changes["S-04"]
 	if len(s.Terms) != 3 || s.Terms[1].What != "aged_out" || s.Terms[1].Before != 19 || s.Terms[2] != (difference{What: "frequency", Before: 1.1, After: 1}) ||
-		!strings.Contains(s.Why, "left the window: A-old, 19.0 days") {
+		!strings.Contains(s.Why, "left the window: A-old, 19 days") {
 		t.Errorf("S-04: %+v", s)
 	}
 }

@@ -51,6 +51,9 @@ func oneNight(t *testing.T, suspect string) (extract, folder string, url string)
 		t.Fatal(err)
 	}
 	st, err := store.Open(t.Context(), url)
+	if err == nil {
+		_, _, _, err = st.SetUp(t.Context(), "", "key")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
