@@ -108,8 +108,10 @@ var buckets = map[string]func(t *testing.T, dir string) (server *bucketServer, u
 		if _, err := os.Stat(program); err != nil {
 			t.Fatalf("npm install --prefix deploy/buckets --no-package-lock: %v", err)
 		}
-		// Its index is written every few seconds and at its end, so that a SIGKILL would lose what was answered.
-		s := &bucketServer{t: t, command: []string{"node", program, "--location", dir, "--blobHost", "127.0.0.1", "--blobPort", port, "--silent", "--skipApiVersionCheck"},
+		// It is not to tell its maker of itself, for which it would wait at its end. Its index is written every few seconds and at
+		// its end, so that a SIGKILL would lose what was answered.
+		s := &bucketServer{t: t, command: []string{"node", program, "--location", dir, "--blobHost", "127.0.0.1", "--blobPort", port, "--silent",
+			"--skipApiVersionCheck", "--disableTelemetry"},
 			env: []string{"AZURITE_ACCOUNTS=harmstack:" + key}, ready: "http://" + address, stop: syscall.SIGTERM}
 		s.start()
 		credential, err := container.NewSharedKeyCredential("harmstack", key)
