@@ -114,17 +114,11 @@ func (r RevokeRequest) Validate() error {
 	if r.Revision < 1 {
 		errs = append(errs, fmt.Errorf("revision: %d is none, the first is 1", r.Revision))
 	}
-	if n := utf8.RuneCountInString(TrimSpace(r.By)); n == 0 || n > maxWho {
-		errs = append(errs, fmt.Errorf("by: name the officer who takes it back, in at most %d characters", maxWho))
+	if n := utf8.RuneCountInString(TrimSpace(r.By)); n == 0 || n > MaxWho {
+		errs = append(errs, fmt.Errorf("by: name the officer who takes it back, in at most %d characters", MaxWho))
 	}
-	if n := utf8.RuneCountInString(TrimSpace(r.Reason)); n == 0 || n > maxReason {
-		errs = append(errs, fmt.Errorf("reason: say why, in at most %d characters", maxReason))
+	if n := utf8.RuneCountInString(TrimSpace(r.Reason)); n == 0 || n > MaxReason {
+		errs = append(errs, fmt.Errorf("reason: say why, in at most %d characters", MaxReason))
 	}
 	return errors.Join(errs...)
 }
-
-// How many characters a name and a reason may have (contract, section 8).
-const (
-	maxWho    = 200
-	maxReason = 2000
-)
