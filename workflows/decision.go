@@ -8,8 +8,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"harmstack/activities/decision"
-	"harmstack/activities/failure"
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 )
 
@@ -42,7 +42,7 @@ func Decision(ctx workflow.Context, p DecisionParams) (DecisionResult, error) {
 
 // run is the wait, and what follows from its end.
 func (d *pending) run(ctx workflow.Context) (result DecisionResult, err error) {
-	if err := d.show(ctx, publish.Pending); err != nil {
+	if err := d.show(ctx, nights.Pending); err != nil {
 		return result, err
 	}
 	superseded := workflow.GetSignalChannel(ctx, Supersede.Name)
@@ -51,7 +51,7 @@ func (d *pending) run(ctx workflow.Context) (result DecisionResult, err error) {
 		if err := d.lookUp(ctx, shortOptions); err != nil && ctx.Err() != nil {
 			return result, err // else the store is away, and officers are told so when they decide
 		}
-		workflow.SetCurrentDetails(ctx, d.details(publish.Pending))
+		workflow.SetCurrentDetails(ctx, d.details(nights.Pending))
 	}
 	for d.standing == nil {
 		if err := workflow.Await(ctx, func() bool { return len(d.asked) > 0 || superseded.Len() > 0 }); err != nil {
@@ -143,9 +143,9 @@ func (d *pending) validate(kind string) func(workflow.Context, schemas.DecisionR
 func (d *pending) admit(kind string, r schemas.DecisionRequest) error {
 	switch err := r.Validate(); {
 	case err != nil:
-		return failure.Permanent(failure.BadRequest, err)
+		return task.Permanent(task.BadRequest, err)
 	case r.Revision != d.manifest.Revision || r.ManifestSHA256 != d.manifest.SHA256:
-		return failure.Permanent(failure.OtherManifest, fmt.Errorf(
+		return task.Permanent(task.OtherManifest, fmt.Errorf(
 			"the decision is about another revision or manifest than night %s, sha256 %s: look at the stack again", d.manifest.NightID, d.manifest.SHA256))
 	case d.standing != nil && !d.standing.Says(kind, r):
 		return d.decided()
@@ -160,7 +160,7 @@ func (d *pending) decided() error {
 	if d.standing.Decision == schemas.SupersededBy {
 		text = fmt.Errorf("night %s can no longer be decided: it was %s", d.manifest.NightID, d.standing.Reason)
 	}
-	return failure.Permanent(failure.AlreadyDecided, text, *d.standing)
+	return task.Permanent(task.AlreadyDecided, text, *d.standing)
 }
 
 // answerNext deals with the first request. Whatever the officer can mend is told to the officer, and the
@@ -178,7 +178,7 @@ func (d *pending) answerNext(ctx workflow.Context) error {
 	switch {
 	case err == nil:
 		d.standing = &recorded.Standing
-	case errors.As(err, &app) && app.Type() == failure.AlreadyDecided:
+	case errors.As(err, &app) && app.Type() == task.AlreadyDecided:
 		d.standing = new(schemas.Decision)
 		if err := app.Details(d.standing); err != nil {
 			return err
@@ -186,10 +186,10 @@ func (d *pending) answerNext(ctx workflow.Context) error {
 		a.reply(schemas.Decision{}, d.decided())
 		return nil
 	case errors.As(err, &app) && app.NonRetryable():
-		a.reply(schemas.Decision{}, failure.Permanent(app.Type(), errors.New(app.Message())))
+		a.reply(schemas.Decision{}, task.Permanent(app.Type(), errors.New(app.Message())))
 		return nil
 	default:
-		a.reply(schemas.Decision{}, failure.Permanent(failure.NotRecorded, fmt.Errorf(
+		a.reply(schemas.Decision{}, task.Permanent(task.NotRecorded, fmt.Errorf(
 			"the decision on night %s could not be recorded in time (%s): look at the store, then give the same decision again",
 			d.manifest.NightID, reason(err))))
 		return nil
@@ -208,7 +208,7 @@ func (d *pending) swap(ctx workflow.Context) error {
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(deliveryOptions, "make the stack current")),
 		acts.Swap, decision.SwapParams{Night: d.manifest.NightID}).Get(ctx, nil)
 	d.swapped, d.swapErr, d.current = true, err, err == nil
-	if failure.Is(err, failure.Overtaken) || failure.Is(err, failure.Revoked) {
+	if task.Is(err, task.Overtaken) || task.Is(err, task.Revoked) {
 		d.swapErr = nil
 	}
 	return d.swapErr
@@ -236,7 +236,7 @@ func (d *pending) refuseTheRest() {
 		case d.standing != nil:
 			a.reply(schemas.Decision{}, d.decided())
 		default:
-			a.reply(schemas.Decision{}, failure.Permanent(failure.NotRecorded, fmt.Errorf("night %s no longer waits for a decision", d.manifest.NightID)))
+			a.reply(schemas.Decision{}, task.Permanent(task.NotRecorded, fmt.Errorf("night %s no longer waits for a decision", d.manifest.NightID)))
 		}
 	}
 	d.asked = nil

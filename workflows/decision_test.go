@@ -13,10 +13,10 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
-	"harmstack/activities/audit"
 	"harmstack/activities/decision"
-	"harmstack/activities/failure"
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
+	"harmstack/activities/task"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 )
 
@@ -97,7 +97,7 @@ func TestHold(t *testing.T) {
 	if err != nil || result.Decision.Decision != schemas.Held || held.err != nil || held.decision.Reason != "looked at all of it" {
 		t.Errorf("%+v, %v, %+v", result, err, held)
 	}
-	if !failure.Is(late.err, failure.AlreadyDecided) {
+	if !task.Is(late.err, task.AlreadyDecided) {
 		t.Errorf("%+v", late)
 	}
 	if d.current(t) != "" || d.mails(t) != 0 {
@@ -129,12 +129,12 @@ func TestRefusedRequests(t *testing.T) {
 		kind     string
 		says     string
 	}{
-		{"nobody's name", func(r *schemas.DecisionRequest) { r.By = " " }, failure.BadRequest, "by:"},
-		{"no reason", func(r *schemas.DecisionRequest) { r.Reason = "" }, failure.BadRequest, "reason:"},
-		{"no revision", func(r *schemas.DecisionRequest) { r.Revision = 0 }, failure.BadRequest, "revision:"},
-		{"half a hash", func(r *schemas.DecisionRequest) { r.ManifestSHA256 = r.ManifestSHA256[:32] }, failure.BadRequest, "64 hex digits"},
-		{"another revision", func(r *schemas.DecisionRequest) { r.Revision = 2 }, failure.OtherManifest, "night 2026-06-30-r1"},
-		{"another manifest", func(r *schemas.DecisionRequest) { r.ManifestSHA256 = strings.Repeat("0", 64) }, failure.OtherManifest, n.Manifest.SHA256},
+		{"nobody's name", func(r *schemas.DecisionRequest) { r.By = " " }, task.BadRequest, "by:"},
+		{"no reason", func(r *schemas.DecisionRequest) { r.Reason = "" }, task.BadRequest, "reason:"},
+		{"no revision", func(r *schemas.DecisionRequest) { r.Revision = 0 }, task.BadRequest, "revision:"},
+		{"half a hash", func(r *schemas.DecisionRequest) { r.ManifestSHA256 = r.ManifestSHA256[:32] }, task.BadRequest, "64 hex digits"},
+		{"another revision", func(r *schemas.DecisionRequest) { r.Revision = 2 }, task.OtherManifest, "night 2026-06-30-r1"},
+		{"another manifest", func(r *schemas.DecisionRequest) { r.ManifestSHA256 = strings.Repeat("0", 64) }, task.OtherManifest, n.Manifest.SHA256},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			bad := &answer{}
@@ -144,7 +144,7 @@ func TestRefusedRequests(t *testing.T) {
 			env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Approve.Name, fmt.Sprint("u", i), bad, r) }, time.Hour)
 			env.RegisterDelayedCallback(env.CancelWorkflow, 2*time.Hour)
 			env.ExecuteWorkflow(Decision, DecisionParams{*n.Manifest})
-			if !bad.rejected || !failure.Is(bad.err, c.kind) || !strings.Contains(bad.err.Error(), c.says) {
+			if !bad.rejected || !task.Is(bad.err, c.kind) || !strings.Contains(bad.err.Error(), c.says) {
 				t.Errorf("%+v", bad)
 			}
 			if !temporal.IsCanceledError(env.GetWorkflowError()) {
@@ -152,7 +152,7 @@ func TestRefusedRequests(t *testing.T) {
 			}
 		})
 	}
-	if decided, err := publish.LoadDecision(t.Context(), d.store, n.Night); err != nil || decided != nil {
+	if decided, err := nights.LoadDecision(t.Context(), d.store, n.Night); err != nil || decided != nil {
 		t.Errorf("%+v, %v", decided, err)
 	}
 }
@@ -176,7 +176,7 @@ func TestTwoDecisionsAtOnce(t *testing.T) {
 			if err != nil || won.err != nil || won.decision != result.Decision {
 				t.Fatalf("%v\n%+v\n%+v", err, won, result)
 			}
-			if !lost.done || !failure.Is(lost.err, failure.AlreadyDecided) || !strings.Contains(lost.err.Error(), "a decision is final") {
+			if !lost.done || !task.Is(lost.err, task.AlreadyDecided) || !strings.Contains(lost.err.Error(), "a decision is final") {
 				t.Errorf("%+v", lost)
 			}
 			var standing schemas.Decision
@@ -201,7 +201,7 @@ func TestApprovingASupersededNight(t *testing.T) {
 	if err != nil || result.Decision.Decision != schemas.SupersededBy {
 		t.Errorf("%+v, %v", result, err)
 	}
-	if !failure.Is(a.err, failure.AlreadyDecided) || !strings.Contains(a.err.Error(), "superseded by night 2026-07-01-r1") {
+	if !task.Is(a.err, task.AlreadyDecided) || !strings.Contains(a.err.Error(), "superseded by night 2026-07-01-r1") {
 		t.Errorf("%v", a.err)
 	}
 	if d.current(t) != "" || d.mails(t) != 0 {
@@ -223,7 +223,7 @@ func TestSupersede(t *testing.T) {
 		}, 2*time.Hour)
 		env.RegisterDelayedCallback(func() { env.SignalWorkflow(Supersede.Name, schemas.NightID{AsOf: asOf, Revision: 2}) }, 3*time.Hour)
 	})
-	if err != nil || result.Decision.Decision != schemas.SupersededBy || result.Decision.By != publish.System {
+	if err != nil || result.Decision.Decision != schemas.SupersededBy || result.Decision.By != nights.System {
 		t.Errorf("%+v, %v", result, err)
 	}
 }
@@ -248,7 +248,7 @@ func TestDecisionWhileTheStoreIsAway(t *testing.T) {
 			env.UpdateWorkflow(Hold.Name, "u2", again, request(n))
 		}, 2*time.Hour)
 	})
-	if !failure.Is(first.err, failure.NotRecorded) {
+	if !task.Is(first.err, task.NotRecorded) {
 		t.Errorf("%+v", first)
 	}
 	if err != nil || again.err != nil || result.Decision.Decision != schemas.Held {
@@ -357,13 +357,13 @@ func TestBlockedNight(t *testing.T) {
 			env.UpdateWorkflow(Approve.Name, "u2", approved, r)
 		}, 2*time.Hour)
 	})
-	if !failure.Is(refused.err, failure.QualityGateFailed) || !strings.Contains(refused.err.Error(), "| rows_fell | **block** | 4 rows, usually 10 | 0.5 |") {
+	if !task.Is(refused.err, task.QualityGateFailed) || !strings.Contains(refused.err.Error(), "| rows_fell | **block** | 4 rows, usually 10 | 0.5 |") {
 		t.Errorf("%v", refused.err)
 	}
 	if err != nil || approved.err != nil || d.current(t) != n.Night.String() {
 		t.Errorf("%v, %v, current %s", err, approved.err, d.current(t))
 	}
-	standing, err := publish.LoadDecision(t.Context(), d.store, n.Night)
+	standing, err := nights.LoadDecision(t.Context(), d.store, n.Night)
 	if err != nil || standing.Override != "half of the source is being moved" || result.Decision.Override != standing.Override {
 		t.Errorf("%+v, %v", standing, err)
 	}
@@ -382,7 +382,7 @@ func TestBlockedNight(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := pending{manifest: *n.Manifest, checks: found.Checks}
-	if page := p.details(publish.Pending); !strings.Contains(page, "**pending**") || !strings.Contains(page, "| rows_fell | **block** | 4 rows, usually 10 | 0.5 |") ||
+	if page := p.details(nights.Pending); !strings.Contains(page, "**pending**") || !strings.Contains(page, "| rows_fell | **block** | 4 rows, usually 10 | 0.5 |") ||
 		!strings.Contains(page, "| quarantined | ok |") || !strings.Contains(page, "asks for an `override`") {
 		t.Error(page)
 	}

@@ -16,18 +16,18 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
 
+	"harmstack/activities/casework/pseudonym"
+	"harmstack/activities/casework/teams"
 	"harmstack/activities/decision"
-	"harmstack/activities/digest"
+	"harmstack/activities/messages/digest"
+	"harmstack/activities/messages/webhook"
 	"harmstack/activities/nightly"
+	"harmstack/activities/nights"
+	"harmstack/activities/nights/quality"
 	"harmstack/activities/operations"
-	"harmstack/activities/pseudonym"
-	"harmstack/activities/publish"
-	"harmstack/activities/quality"
 	"harmstack/activities/retention"
 	"harmstack/activities/store"
 	"harmstack/activities/tasking"
-	"harmstack/activities/teams"
-	"harmstack/activities/webhook"
 	"harmstack/schemas"
 )
 
@@ -126,7 +126,7 @@ func (d *deployment) night(t *testing.T, id string, request schemas.NightRequest
 // current is the night that current.json names, empty when there is none.
 func (d *deployment) current(t *testing.T) string {
 	t.Helper()
-	c, err := publish.LoadCurrent(t.Context(), d.store)
+	c, err := nights.LoadCurrent(t.Context(), d.store)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
 	"harmstack/activities/retention"
 	"harmstack/schemas"
 )
@@ -130,7 +130,7 @@ func TestUnchangedNightsTakeNoRoom(t *testing.T) {
 func TestTidyBesideARunningNight(t *testing.T) {
 	d := reusing(t, 0)
 	d.again(t, "n1", schemas.NightRequest{AsOf: asOf})
-	running, err := publish.Claim(t.Context(), d.store, asOf, "somebody")
+	running, err := nights.Claim(t.Context(), d.store, asOf, "somebody")
 	if err == nil {
 		err = d.store.Replace(t.Context(), running.WorkPath()+"/suspects.parquet", []byte("half of them"))
 	}

@@ -7,9 +7,9 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"harmstack/activities/failure"
 	"harmstack/activities/nightly"
 	"harmstack/activities/operations"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 )
 
@@ -57,10 +57,10 @@ func (n *night) wait(ctx workflow.Context, line *Stage, p nightly.ArrivalParams)
 			line.Notes = "came after " + workflow.Now(ctx).Sub(p.Now).Round(time.Second).String()
 			return nil
 		}
-		if !failure.Is(err, failure.SourceLate) && !temporal.IsTimeoutError(err) {
+		if !task.Is(err, task.SourceLate) && !temporal.IsTimeoutError(err) {
 			return err
 		}
-		if failure.Is(err, failure.SourceLate) {
+		if task.Is(err, task.SourceLate) {
 			found.Late = reason(err)
 		}
 	}
@@ -75,13 +75,13 @@ func giveUp(ctx workflow.Context, asOf schemas.Date, found nightly.ArrivalResult
 	if told != nil {
 		text = fmt.Errorf("%w Nobody could be told by mail: %s", text, reason(told))
 	}
-	return failure.Permanent(failure.SourceLate, text)
+	return task.Permanent(task.SourceLate, text)
 }
 
 // tellFailed tells people that the night failed, unless they know: they cancelled it, look at a dry run, or were told that
 // the source is late. That nobody can be told changes nothing of the failure.
 func (n *night) tellFailed(ctx workflow.Context, err error) {
-	if err == nil || temporal.IsCanceledError(err) || n.request.DryRun || failure.Is(err, failure.SourceLate) ||
+	if err == nil || temporal.IsCanceledError(err) || n.request.DryRun || task.Is(err, task.SourceLate) ||
 		workflow.GetVersion(ctx, "tell of a failed night", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
 		return
 	}

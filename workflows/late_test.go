@@ -15,10 +15,10 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
-	"harmstack/activities/failure"
-	"harmstack/activities/ledger"
+	"harmstack/activities/messages/ledger"
+	"harmstack/activities/nights"
 	"harmstack/activities/operations"
-	"harmstack/activities/publish"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 )
 
@@ -109,7 +109,7 @@ func TestSourceDoesNotCome(t *testing.T) {
 			env.ExecuteWorkflow(NightlyRun, schemas.NightRequest{})
 			ended := env.Now()
 			err := env.GetWorkflowError()
-			if !failure.Is(err, failure.SourceLate) || !strings.Contains(err.Error(), "The night of "+c.asOf+" has no source: by 09:00 on ") ||
+			if !task.Is(err, task.SourceLate) || !strings.Contains(err.Error(), "The night of "+c.asOf+" has no source: by 09:00 on ") ||
 				!strings.Contains(err.Error(), "there is no file") || !strings.Contains(err.Error(), "starter run --as-of "+c.asOf) {
 				t.Error(err)
 			}
@@ -123,8 +123,8 @@ func TestSourceDoesNotCome(t *testing.T) {
 			if p := progressOf(t, env); p.Stages[len(p.Stages)-1].State != StageFailed || len(p.Stages) != 2 {
 				t.Errorf("%+v", p)
 			}
-			if nights, err := publish.Nights(t.Context(), d.store); err != nil || len(nights) != 0 {
-				t.Errorf("%v, %v", nights, err)
+			if all, err := nights.List(t.Context(), d.store); err != nil || len(all) != 0 {
+				t.Errorf("%v, %v", all, err)
 			}
 		})
 	}
@@ -140,13 +140,13 @@ func TestWhoWaits(t *testing.T) {
 		until      string // of the wait; empty: none
 		want       string
 	}{
-		{"by hand", "", "2026-07-01T02:30:00Z", schemas.NightRequest{}, "", failure.SourceNotFound},
-		{"by hand, for an old date", "", "2026-07-01T02:30:00Z", schemas.NightRequest{AsOf: asOf.AddDays(-90)}, "", failure.SourceNotFound},
-		{"backfilled", summer, "2026-07-02T02:30:00Z", schemas.NightRequest{}, "", failure.SourceNotFound},
-		{"scheduled, when the worker was away until noon", summer, "2026-07-01T11:00:00Z", schemas.NightRequest{}, "2026-07-01T11:00:00Z", failure.SourceLate},
-		{"asked to wait", "", "2026-07-01T07:30:00Z", schemas.NightRequest{Wait: true}, "2026-07-01T08:00:00Z", failure.SourceLate},
-		{"asked to wait after nine: until the next", "", "2026-07-01T08:00:00Z", schemas.NightRequest{Wait: true}, "2026-07-02T08:00:00Z", failure.SourceLate},
-		{"asked to wait, for an old date", "", "2026-07-01T02:30:00Z", schemas.NightRequest{AsOf: asOf.AddDays(-90), Wait: true}, "2026-07-01T08:00:00Z", failure.SourceLate},
+		{"by hand", "", "2026-07-01T02:30:00Z", schemas.NightRequest{}, "", task.SourceNotFound},
+		{"by hand, for an old date", "", "2026-07-01T02:30:00Z", schemas.NightRequest{AsOf: asOf.AddDays(-90)}, "", task.SourceNotFound},
+		{"backfilled", summer, "2026-07-02T02:30:00Z", schemas.NightRequest{}, "", task.SourceNotFound},
+		{"scheduled, when the worker was away until noon", summer, "2026-07-01T11:00:00Z", schemas.NightRequest{}, "2026-07-01T11:00:00Z", task.SourceLate},
+		{"asked to wait", "", "2026-07-01T07:30:00Z", schemas.NightRequest{Wait: true}, "2026-07-01T08:00:00Z", task.SourceLate},
+		{"asked to wait after nine: until the next", "", "2026-07-01T08:00:00Z", schemas.NightRequest{Wait: true}, "2026-07-02T08:00:00Z", task.SourceLate},
+		{"asked to wait, for an old date", "", "2026-07-01T02:30:00Z", schemas.NightRequest{AsOf: asOf.AddDays(-90), Wait: true}, "2026-07-01T08:00:00Z", task.SourceLate},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			d := newDeployment(t)
@@ -167,7 +167,7 @@ func TestWhoWaits(t *testing.T) {
 			if c.until != "" {
 				until, _ = time.Parse(time.RFC3339, c.until)
 			}
-			if early := until.Sub(env.Now()); !failure.Is(env.GetWorkflowError(), c.want) || early < -time.Second || early > time.Minute {
+			if early := until.Sub(env.Now()); !task.Is(env.GetWorkflowError(), c.want) || early < -time.Second || early > time.Minute {
 				t.Errorf("%s early: %v", early, env.GetWorkflowError())
 			}
 		})
@@ -180,7 +180,7 @@ func TestWhoWaits(t *testing.T) {
 		}
 		env := d.scheduled(t, summer, summer)
 		env.ExecuteWorkflow(NightlyRun, schemas.NightRequest{})
-		if !failure.Is(env.GetWorkflowError(), failure.SourceNotFound) {
+		if !task.Is(env.GetWorkflowError(), task.SourceNotFound) {
 			t.Error(env.GetWorkflowError())
 		}
 	})
@@ -195,7 +195,7 @@ func TestNotLateButWrong(t *testing.T) {
 	env := d.scheduled(t, "2026-07-01T02:30:00Z", "2026-07-01T02:30:00Z")
 	ran := tries(env)
 	env.ExecuteWorkflow(NightlyRun, schemas.NightRequest{})
-	if !failure.Is(env.GetWorkflowError(), failure.SchemaMismatch) || ran["AwaitSource"] != 0 {
+	if !task.Is(env.GetWorkflowError(), task.SchemaMismatch) || ran["AwaitSource"] != 0 {
 		t.Errorf("%v, %v", env.GetWorkflowError(), ran)
 	}
 }
@@ -227,7 +227,7 @@ func TestNobodyIsTold(t *testing.T) {
 	env := d.scheduled(t, "2026-07-01T02:30:00Z", "2026-07-01T02:30:00Z")
 	start := env.Now()
 	env.ExecuteWorkflow(NightlyRun, schemas.NightRequest{})
-	if err := env.GetWorkflowError(); !failure.Is(err, failure.SourceLate) || !strings.Contains(err.Error(), "Nobody could be told by mail") {
+	if err := env.GetWorkflowError(); !task.Is(err, task.SourceLate) || !strings.Contains(err.Error(), "Nobody could be told by mail") {
 		t.Error(err)
 	}
 	if took := env.Now().Sub(start); took > 6*time.Hour+31*time.Minute {

@@ -23,10 +23,10 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"harmstack/activities/casework"
-	"harmstack/activities/failure"
-	"harmstack/activities/ledger"
+	"harmstack/activities/casework/teams"
+	"harmstack/activities/messages/ledger"
+	"harmstack/activities/task"
 	"harmstack/activities/tasking"
-	"harmstack/activities/teams"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 )
@@ -148,7 +148,7 @@ func TestNobodyAnswers(t *testing.T) {
 	if want := []string{"Fri 17:00 issued", "Mon 11:00 reminded", "Mon 15:00 escalated_to_lead", "Tue 13:00 escalated_to_desk", "Wed 09:00 acknowledged", "Wed 17:00 stood_down"}; !slices.Equal(story(tasking), want) {
 		t.Errorf("%q", story(tasking))
 	}
-	if !failure.Is(early.err, failure.OtherTeam) || late.err != nil {
+	if !task.Is(early.err, task.OtherTeam) || late.err != nil {
 		t.Errorf("the desk, before and after it was told: %v, %v", early.err, late.err)
 	}
 	if got := d.addressees(t); !slices.Equal(got, []string{"central-east-lead", "hackney", "specialist-desk"}) {
@@ -215,9 +215,9 @@ func TestRefusedAnswers(t *testing.T) {
 		long.Note = strings.Repeat("é", schemas.MaxNote+1)
 		answer("09:05", "long", Close, long)
 	})
-	for name, want := range map[string]string{"barnet at 09:00": failure.OtherTeam, "early at 09:01": failure.WrongState, "again at 09:04": failure.WrongState,
-		"long at 09:05": failure.BadRequest} {
-		if r := replies[name]; !r.rejected || !failure.Is(r.err, want) {
+	for name, want := range map[string]string{"barnet at 09:00": task.OtherTeam, "early at 09:01": task.WrongState, "again at 09:04": task.WrongState,
+		"long at 09:05": task.BadRequest} {
+		if r := replies[name]; !r.rejected || !task.Is(r.err, want) {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}

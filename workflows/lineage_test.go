@@ -8,7 +8,7 @@ import (
 	"slices"
 	"testing"
 
-	"harmstack/activities/openlineage"
+	"harmstack/activities/nights/lineage"
 	"harmstack/schemas"
 )
 
@@ -18,7 +18,7 @@ func TestNightTellsItsLineage(t *testing.T) {
 	d := newDeployment(t, threeSuspects()...)
 	path := filepath.Join(t.TempDir(), "events.ndjson")
 	var err error
-	if d.acts.Nightly.Lineage, err = openlineage.New("file://"+path, d.store); err != nil {
+	if d.acts.Nightly.Lineage, err = lineage.New("file://"+path, d.store); err != nil {
 		t.Fatal(err)
 	}
 	d.night(t, "n1", schemas.NightRequest{AsOf: asOf})
@@ -29,7 +29,7 @@ func TestNightTellsItsLineage(t *testing.T) {
 	var told, left []string
 	runs := map[string]string{}
 	for line := range bytes.Lines(data) {
-		var e openlineage.Event
+		var e lineage.Event
 		if err := json.Unmarshal(line, &e); err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestNightTellsItsLineage(t *testing.T) {
 	}
 	var want []string
 	for _, stage := range []string{"extract", "check", "score", "rank", "publish"} {
-		want = append(want, "night."+stage+" "+openlineage.Start, "night."+stage+" "+openlineage.Complete)
+		want = append(want, "night."+stage+" "+lineage.Start, "night."+stage+" "+lineage.Complete)
 	}
 	if !slices.Equal(told, want) {
 		t.Errorf("told %q", told)

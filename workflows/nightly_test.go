@@ -19,9 +19,9 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
-	"harmstack/activities/failure"
 	"harmstack/activities/nightly"
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 )
 
@@ -93,7 +93,7 @@ func TestNight(t *testing.T) {
 	if got.Dispositions[schemas.Scored] != 4 || got.Dispositions[schemas.NoNamedSuspect] != 1 || *got.Changes != (schemas.ChangeCount{Entered: 3}) {
 		t.Errorf("%+v, %+v", got.Dispositions, got.Changes)
 	}
-	m, ref, err := publish.LoadManifest(t.Context(), d.store, got.Night)
+	m, ref, err := nights.LoadManifest(t.Context(), d.store, got.Night)
 	if err != nil || ref != *got.Manifest || asked.Manifest != ref || m.Code != "test" || m.Inputs[0].URI != d.extract {
 		t.Errorf("%v\n%+v\n%+v\n%+v", err, ref, got.Manifest, asked.Manifest)
 	}
@@ -179,16 +179,16 @@ func TestSharedNightFails(t *testing.T) {
 	}{
 		{"a shard is damaged", func(_ *deployment, env *testsuite.TestWorkflowEnvironment) {
 			env.OnActivity(stages.Settle, mock.Anything, mock.MatchedBy(func(p nightly.SettleParams) bool { return p.Shard == 1 })).
-				Return(nightly.SettleResult{}, failure.Permanent(failure.DamagedArtifact, errors.New("broken")))
+				Return(nightly.SettleResult{}, task.Permanent(task.DamagedArtifact, errors.New("broken")))
 			env.OnActivity(stages.Settle, mock.Anything, mock.Anything).Return(nightly.SettleResult{}, nil)
-		}, failure.DamagedArtifact},
+		}, task.DamagedArtifact},
 		{"a row is lost on the way", func(d *deployment, env *testsuite.TestWorkflowEnvironment) {
 			env.OnActivity(stages.Settle, mock.Anything, mock.Anything).Return(func(ctx context.Context, p nightly.SettleParams) (nightly.SettleResult, error) {
 				r, err := d.acts.Nightly.Settle(ctx, p)
 				r.RowsRead++
 				return r, err
 			})
-		}, failure.CountsDoNotReconcile},
+		}, task.CountsDoNotReconcile},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			d := newDeployment(t, threeSuspects()...)
@@ -196,7 +196,7 @@ func TestSharedNightFails(t *testing.T) {
 			env := d.env(t, "night")
 			c.breakIt(d, env)
 			env.ExecuteWorkflow(NightlyRun, schemas.NightRequest{AsOf: asOf})
-			if err := env.GetWorkflowError(); !failure.Is(err, c.want) {
+			if err := env.GetWorkflowError(); !task.Is(err, c.want) {
 				t.Fatal(err)
 			}
 			value, err := env.QueryWorkflow(Progress.Name)
@@ -217,8 +217,8 @@ func TestDryRunPublishesNothing(t *testing.T) {
 	if got.Manifest != nil || got.Decision != "" || got.Suspects != 3 || got.Ranking.Rows != 3 {
 		t.Errorf("%+v", got)
 	}
-	if nights, err := publish.Nights(t.Context(), d.store); err != nil || len(nights) != 0 {
-		t.Errorf("%v, %v", nights, err)
+	if all, err := nights.List(t.Context(), d.store); err != nil || len(all) != 0 {
+		t.Errorf("%v, %v", all, err)
 	}
 }
 
@@ -241,19 +241,19 @@ func TestPermanentFailures(t *testing.T) {
 		stage    string
 		want     string
 	}{
-		{"a source that is not configured", threeSuspects(), schemas.NightRequest{Extract: "warehouse"}, "claim", failure.BadRequest},
-		{"credentials in the request", threeSuspects(), schemas.NightRequest{Extract: "https://me:hunter2@host/x"}, "claim", failure.BadRequest},
-		{"a model that does not exist", threeSuspects(), schemas.NightRequest{Model: "gut-feeling"}, "claim", failure.BadRequest},
-		{"a source that is not there", threeSuspects(), schemas.NightRequest{Extract: "/nowhere/at/all.parquet"}, "extract", failure.SourceNotFound},
-		{"a file that is no extract", threeSuspects(), schemas.NightRequest{Extract: "./fixture_test.go"}, "extract", failure.SchemaMismatch},
-		{"a CSV that lacks columns", nil, file("lacks.csv", "allegation_id,suspect_id\nA-1,S-1\n"), "extract", failure.SchemaMismatch},
-		{"a CSV that is cut short", nil, file("short.csv", csvHeader+"\"guilty"), "extract", failure.DamagedArtifact},
-		{"a CSV without rows", nil, file("empty.csv", csvHeader), "extract", failure.EmptyExtract},
-		{"a declaration that cannot be meant", nil, file("odd.yaml", "csv: a.csv\ncolumns: {odd: x}\n"), "extract", failure.BadRequest},
-		{"a declared file that is not there", nil, file("gone.yaml", "csv: nowhere.csv\n"), "extract", failure.SourceNotFound},
-		{"no rows", nil, schemas.NightRequest{}, "extract", failure.EmptyExtract},
-		{"no row can be read", []schemas.Offence{bad}, schemas.NightRequest{}, "check", failure.AllQuarantined},
-		{"no row is scored", []schemas.Offence{early}, schemas.NightRequest{}, "score", failure.NobodyToRank},
+		{"a source that is not configured", threeSuspects(), schemas.NightRequest{Extract: "warehouse"}, "claim", task.BadRequest},
+		{"credentials in the request", threeSuspects(), schemas.NightRequest{Extract: "https://me:hunter2@host/x"}, "claim", task.BadRequest},
+		{"a model that does not exist", threeSuspects(), schemas.NightRequest{Model: "gut-feeling"}, "claim", task.BadRequest},
+		{"a source that is not there", threeSuspects(), schemas.NightRequest{Extract: "/nowhere/at/all.parquet"}, "extract", task.SourceNotFound},
+		{"a file that is no extract", threeSuspects(), schemas.NightRequest{Extract: "./fixture_test.go"}, "extract", task.SchemaMismatch},
+		{"a CSV that lacks columns", nil, file("lacks.csv", "allegation_id,suspect_id\nA-1,S-1\n"), "extract", task.SchemaMismatch},
+		{"a CSV that is cut short", nil, file("short.csv", csvHeader+"\"guilty"), "extract", task.DamagedArtifact},
+		{"a CSV without rows", nil, file("empty.csv", csvHeader), "extract", task.EmptyExtract},
+		{"a declaration that cannot be meant", nil, file("odd.yaml", "csv: a.csv\ncolumns: {odd: x}\n"), "extract", task.BadRequest},
+		{"a declared file that is not there", nil, file("gone.yaml", "csv: nowhere.csv\n"), "extract", task.SourceNotFound},
+		{"no rows", nil, schemas.NightRequest{}, "extract", task.EmptyExtract},
+		{"no row can be read", []schemas.Offence{bad}, schemas.NightRequest{}, "check", task.AllQuarantined},
+		{"no row is scored", []schemas.Offence{early}, schemas.NightRequest{}, "score", task.NobodyToRank},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			d := newDeployment(t, c.rows...)
@@ -271,7 +271,7 @@ func TestPermanentFailures(t *testing.T) {
 			})
 			env.ExecuteWorkflow(NightlyRun, c.request)
 			err := env.GetWorkflowError()
-			if !failure.Is(err, c.want) || last != c.stage {
+			if !task.Is(err, c.want) || last != c.stage {
 				t.Fatalf("stage %s: %v", last, err)
 			}
 			if strings.Contains(err.Error(), "guilty") || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "S-1") {
@@ -283,8 +283,8 @@ func TestPermanentFailures(t *testing.T) {
 			if alerts != 1 {
 				t.Errorf("it was told %d times", alerts)
 			}
-			if nights, err := publish.Nights(t.Context(), d.store); err != nil || len(nights) != 0 {
-				t.Errorf("a failed night was published: %v, %v", nights, err)
+			if all, err := nights.List(t.Context(), d.store); err != nil || len(all) != 0 {
+				t.Errorf("a failed night was published: %v, %v", all, err)
 			}
 			value, err := env.QueryWorkflow(Progress.Name)
 			var progress NightProgress
@@ -308,7 +308,7 @@ func TestNightFromCSV(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := d.night(t, "night", schemas.NightRequest{AsOf: asOf, Extract: path})
-	m, _, err := publish.LoadManifest(t.Context(), d.store, n.Night)
+	m, _, err := nights.LoadManifest(t.Context(), d.store, n.Night)
 	if err != nil || m.Suspects != 1 || m.Facts.ExtraColumns != 1 || !maps.Equal(m.Facts.Unreadable, map[string]int64{"suspect_age": 1}) || m.Inputs[0].URI != path || m.Inputs[0].Rows != 1 {
 		t.Errorf("%+v, %v", m, err)
 	}
@@ -325,9 +325,9 @@ func TestFailingStageLeavesCurrentUntouched(t *testing.T) {
 		d.approve(t, first)
 		before := read(t, d.store, schemas.CurrentPath)
 		env := d.env(t, "night-2")
-		env.OnActivity(failing.activity, mock.Anything, mock.Anything).Return(failing.result, failure.Permanent(failure.DamagedArtifact, errors.New("broken")))
+		env.OnActivity(failing.activity, mock.Anything, mock.Anything).Return(failing.result, task.Permanent(task.DamagedArtifact, errors.New("broken")))
 		env.ExecuteWorkflow(NightlyRun, schemas.NightRequest{AsOf: asOf.AddDays(1)})
-		if !failure.Is(env.GetWorkflowError(), failure.DamagedArtifact) {
+		if !task.Is(env.GetWorkflowError(), task.DamagedArtifact) {
 			t.Fatal(env.GetWorkflowError())
 		}
 		if !bytes.Equal(before, read(t, d.store, schemas.CurrentPath)) {
@@ -391,7 +391,7 @@ func TestResetOfAPublishedNight(t *testing.T) {
 			if !bytes.Equal(manifest, read(t, d.store, first.Manifest.URI)) {
 				t.Error("the published manifest changed")
 			}
-			m, _, err := publish.LoadManifest(t.Context(), d.store, second.Night)
+			m, _, err := nights.LoadManifest(t.Context(), d.store, second.Night)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -478,7 +478,7 @@ func TestNightOlderThanAPendingOne(t *testing.T) {
 	if !older.Superseded || older.Decision != "" || newer.Superseded {
 		t.Errorf("%+v", older)
 	}
-	decided, err := publish.LoadDecision(t.Context(), d.store, older.Night)
+	decided, err := nights.LoadDecision(t.Context(), d.store, older.Night)
 	if err != nil || decided == nil || decided.Decision != schemas.SupersededBy {
 		t.Errorf("%+v, %v", decided, err)
 	}

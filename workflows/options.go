@@ -8,7 +8,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"harmstack/activities/failure"
+	"harmstack/activities/task"
 	"harmstack/schemas/text"
 )
 
@@ -147,4 +147,4 @@ func summarised(o workflow.ActivityOptions, summary string) workflow.ActivityOpt
 }
 
 // sealed tells whether a stage met a revision that another run has published.
-func sealed(err error) bool { return failure.Is(err, failure.RevisionSealed) }
+func sealed(err error) bool { return task.Is(err, task.RevisionSealed) }

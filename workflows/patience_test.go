@@ -13,8 +13,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"harmstack/activities/casework"
-	"harmstack/activities/failure"
-	"harmstack/activities/teams"
+	"harmstack/activities/casework/teams"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 )
 
@@ -78,7 +78,7 @@ func TestTaskingIsReadPatiently(t *testing.T) {
 	env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Acknowledge.Name, Attempt("ack"), early, acknowledgement) }, 24*time.Hour)
 	env.RegisterDelayedCallback(func() {
 		_, err := env.QueryWorkflow(TaskingState.Name)
-		if !early.done || !failure.Is(early.err, failure.NotRecorded) || !strings.Contains(early.err.Error(), "cannot be read yet") {
+		if !early.done || !task.Is(early.err, task.NotRecorded) || !strings.Contains(early.err.Error(), "cannot be read yet") {
 			t.Errorf("a day before: %+v", early)
 		}
 		if err == nil || !strings.Contains(err.Error(), "cannot be read yet") {
@@ -117,10 +117,10 @@ func TestDamagedTaskingFails(t *testing.T) {
 				env.RegisterDelayedCallback(func() { d.damage(t, 1) }, c.damaged)
 			}
 			env.ExecuteWorkflow(Tasking, TaskingParams{Reference: lifeReference})
-			if err := env.GetWorkflowError(); !failure.Is(err, failure.DamagedArtifact) || *timers > 5 {
+			if err := env.GetWorkflowError(); !task.Is(err, task.DamagedArtifact) || *timers > 5 {
 				t.Errorf("%v, after %d pauses", err, *timers)
 			}
-			if c.damaged == 0 && !failure.Is(asked.err, failure.DamagedArtifact) {
+			if c.damaged == 0 && !task.Is(asked.err, task.DamagedArtifact) {
 				t.Errorf("%+v", asked)
 			}
 		})
@@ -194,7 +194,7 @@ func TestFailedNightIsTold(t *testing.T) {
 					env.RegisterDelayedCallback(env.CancelWorkflow, time.Minute)
 				}
 				env.ExecuteWorkflow(NightlyRun, request)
-				if err := env.GetWorkflowError(); err == nil || !c.cancel && !failure.Is(err, failure.SourceNotFound) {
+				if err := env.GetWorkflowError(); err == nil || !c.cancel && !task.Is(err, task.SourceNotFound) {
 					t.Errorf("%v", err)
 				}
 			}

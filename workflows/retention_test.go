@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"harmstack/activities/audit"
 	"harmstack/activities/retention"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 )
 

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 )
@@ -39,7 +39,7 @@ func (d *deployment) again(t *testing.T, id string, request schemas.NightRequest
 			reused = append(reused, s.Name)
 		}
 	}
-	m, _, err := publish.LoadManifest(t.Context(), d.store, result.Night)
+	m, _, err := nights.LoadManifest(t.Context(), d.store, result.Night)
 	if err != nil {
 		t.Fatal(err)
 	}

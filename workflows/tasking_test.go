@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"harmstack/activities/casework"
-	"harmstack/activities/digest"
-	"harmstack/activities/failure"
-	"harmstack/activities/publish"
+	"harmstack/activities/messages/digest"
+	"harmstack/activities/nights"
+	"harmstack/activities/task"
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
 )
@@ -100,12 +100,12 @@ func TestDeliverOnlyTheCurrentStack(t *testing.T) {
 		}
 		return result, env.GetWorkflowResult(&result)
 	}
-	if _, err := deliver(first); !failure.Is(err, failure.BadRequest) {
+	if _, err := deliver(first); !task.Is(err, task.BadRequest) {
 		t.Errorf("a night that is not approved: %v", err)
 	}
 	other := first
 	other.Manifest = &schemas.ManifestRef{NightID: first.Night, URI: first.Manifest.URI, SHA256: strings.Repeat("0", 64)}
-	if _, err := deliver(other); !failure.Is(err, failure.OtherManifest) {
+	if _, err := deliver(other); !task.Is(err, task.OtherManifest) {
 		t.Errorf("another manifest: %v", err)
 	}
 	d.approve(t, first)
@@ -118,7 +118,7 @@ func TestDeliverOnlyTheCurrentStack(t *testing.T) {
 	if got, err := deliver(second); err != nil || got.Outcome != tasking.Unchanged || got.Suspects != 2 || d.mails(t) != before {
 		t.Errorf("the current one again: %+v, %v", got, err)
 	}
-	if current, err := publish.LoadCurrent(t.Context(), d.store); err != nil || current.Manifest != *second.Manifest {
+	if current, err := nights.LoadCurrent(t.Context(), d.store); err != nil || current.Manifest != *second.Manifest {
 		t.Errorf("%+v, %v", current, err)
 	}
 }

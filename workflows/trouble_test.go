@@ -24,14 +24,14 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
-	"harmstack/activities/audit"
 	"harmstack/activities/casework"
-	"harmstack/activities/digest"
-	"harmstack/activities/ledger"
+	"harmstack/activities/casework/teams"
+	"harmstack/activities/messages/digest"
+	"harmstack/activities/messages/ledger"
+	"harmstack/activities/nights"
 	"harmstack/activities/operations"
-	"harmstack/activities/publish"
 	"harmstack/activities/tasking"
-	"harmstack/activities/teams"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 )
@@ -60,7 +60,7 @@ func (d *deployment) letters(t *testing.T) map[string]string {
 // trouble is what status, watch and metrics say some time after the approval.
 func (d *deployment) trouble(t *testing.T, after time.Duration) casework.Trouble {
 	t.Helper()
-	current, err := publish.LoadCurrent(t.Context(), d.store)
+	current, err := nights.LoadCurrent(t.Context(), d.store)
 	if err != nil || current == nil {
 		t.Fatal(current, err)
 	}

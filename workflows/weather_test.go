@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"testing"
 
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
 	"harmstack/activities/retention"
 	"harmstack/activities/store"
 	"harmstack/activities/store/s3test"
@@ -42,9 +42,9 @@ func TestNightInABadBucket(t *testing.T) {
 	})
 	got := rough.night(t, "night", schemas.NightRequest{AsOf: asOf})
 	for { // as Temporal tries an activity again
-		err := publish.Decide(t.Context(), rough.store, schemas.Decision{Decision: schemas.Approved, Manifest: *got.Manifest, By: "DCI Example", Reason: "looked at"})
+		err := nights.Decide(t.Context(), rough.store, schemas.Decision{Decision: schemas.Approved, Manifest: *got.Manifest, By: "DCI Example", Reason: "looked at"})
 		if err == nil {
-			err = publish.SwapCurrent(t.Context(), rough.store, got.Night)
+			err = nights.SwapCurrent(t.Context(), rough.store, got.Night)
 		}
 		if err == nil {
 			break
@@ -58,7 +58,7 @@ func TestNightInABadBucket(t *testing.T) {
 	if got.Night.String() != "2026-06-30-r1" || got.Ranking.SHA256 != want.Ranking.SHA256 || got.Dispositions != want.Dispositions {
 		t.Errorf("\n got %+v\nwant %+v", got, want)
 	}
-	m, _, err := publish.LoadManifest(t.Context(), rough.store, got.Night)
+	m, _, err := nights.LoadManifest(t.Context(), rough.store, got.Night)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"harmstack/activities/teams"
+	"harmstack/activities/casework/teams"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"harmstack/activities/teams"
+	"harmstack/activities/casework/teams"
 	"harmstack/schemas"
 )
 

@@ -9,11 +9,10 @@ import (
 	"slices"
 	"time"
 
-	"harmstack/activities/audit"
-	"harmstack/activities/failure"
-	"harmstack/activities/heartbeat"
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
+	"harmstack/activities/task"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 )
 
@@ -36,30 +35,30 @@ type DecideResult struct {
 // decision as its details. The same decision again succeeds. A store that cannot be written to is NotRecorded at once: an
 // officer waits.
 func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, error) {
-	_, stop := heartbeat.Start(ctx)
+	_, stop := task.Start(ctx)
 	defer stop()
 	d := p.Decision
 	if err := d.CheckTexts(); err != nil {
-		return DecideResult{}, failure.Permanent(failure.BadRequest, err)
+		return DecideResult{}, task.Permanent(task.BadRequest, err)
 	}
 	// What cannot be logged is not recorded either, and the officer is told at once.
 	if err := audit.Writable(a.Store); err != nil {
-		return DecideResult{}, failure.Of(err)
+		return DecideResult{}, task.Of(err)
 	}
-	err := publish.Decide(ctx, a.Store, d)
-	if err != nil && !errors.Is(err, publish.ErrDecided) {
-		return DecideResult{}, failure.Waiting(err)
+	err := nights.Decide(ctx, a.Store, d)
+	if err != nil && !errors.Is(err, nights.ErrDecided) {
+		return DecideResult{}, task.Waiting(err)
 	}
-	standing, loadErr := publish.LoadDecision(ctx, a.Store, d.Manifest.NightID)
+	standing, loadErr := nights.LoadDecision(ctx, a.Store, d.Manifest.NightID)
 	if loadErr != nil {
-		return DecideResult{}, failure.Of(loadErr)
+		return DecideResult{}, task.Of(loadErr)
 	}
 	if standing == nil {
 		return DecideResult{}, errors.New("the decision was recorded and cannot be read back")
 	}
 	if err != nil {
 		// Not err itself, which names the officer.
-		return DecideResult{}, failure.Permanent(failure.AlreadyDecided, fmt.Errorf("night %s: %w", d.Manifest.NightID, publish.ErrDecided), *standing)
+		return DecideResult{}, task.Permanent(task.AlreadyDecided, fmt.Errorf("night %s: %w", d.Manifest.NightID, nights.ErrDecided), *standing)
 	}
 	// An attempt that dies between the two writes is in the log twice rather than not at all.
 	why := standing.Reason
@@ -68,7 +67,7 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	}
 	err = audit.Append(ctx, a.Store, audit.Entry{At: standing.At, Who: standing.By, Did: standing.Decision,
 		On: "night " + d.Manifest.NightID.String(), Why: why})
-	return DecideResult{*standing}, failure.Waiting(err)
+	return DecideResult{*standing}, task.Waiting(err)
 }
 
 // StandingParams names a published night.
@@ -84,14 +83,14 @@ type StandingResult struct {
 
 // Standing looks up what was decided of a night, by whichever way.
 func (a *Activities) Standing(ctx context.Context, p StandingParams) (StandingResult, error) {
-	_, stop := heartbeat.Start(ctx)
+	_, stop := task.Start(ctx)
 	defer stop()
-	m, _, err := publish.LoadManifest(ctx, a.Store, p.Night)
+	m, _, err := nights.LoadManifest(ctx, a.Store, p.Night)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return StandingResult{}, failure.Of(err)
+		return StandingResult{}, task.Of(err)
 	}
-	d, err := publish.LoadDecision(ctx, a.Store, p.Night)
-	return StandingResult{d, m.Checks}, failure.Of(err)
+	d, err := nights.LoadDecision(ctx, a.Store, p.Night)
+	return StandingResult{d, m.Checks}, task.Of(err)
 }
 
 // SwapParams names an approved night.
@@ -102,9 +101,9 @@ type SwapParams struct {
 // Swap makes an approved stack the current one. The failures Overtaken and Revoked mean that a newer approved one
 // is, or that the approval was taken back, and that nobody may be tasked from this one.
 func (a *Activities) Swap(ctx context.Context, p SwapParams) error {
-	_, stop := heartbeat.Start(ctx)
+	_, stop := task.Start(ctx)
 	defer stop()
-	return failure.Of(publish.SwapCurrent(ctx, a.Store, p.Night))
+	return task.Of(nights.SwapCurrent(ctx, a.Store, p.Night))
 }
 
 // RevokeParams is the approval that is taken back, by whom and why.
@@ -121,12 +120,12 @@ type RevokeResult struct {
 
 // Revoke takes the approval of the current night back. The same again succeeds.
 func (a *Activities) Revoke(ctx context.Context, p RevokeParams) (RevokeResult, error) {
-	_, stop := heartbeat.Start(ctx)
+	_, stop := task.Start(ctx)
 	defer stop()
 	night := p.Request.Night()
-	last, err := publish.Revoke(ctx, a.Store, night, schemas.Revocation{By: p.Request.By, Reason: p.Request.Reason, At: p.At})
+	last, err := nights.Revoke(ctx, a.Store, night, schemas.Revocation{By: p.Request.By, Reason: p.Request.Reason, At: p.At})
 	if err != nil {
-		return RevokeResult{}, failure.Waiting(err)
+		return RevokeResult{}, task.Waiting(err)
 	}
 	r := RevokeResult{Current: last.Manifest, Revocation: last.Revocations[slices.Index(last.RevokedNights(), night)]}
 	now := "no stack is approved now"
@@ -136,5 +135,5 @@ func (a *Activities) Revoke(ctx context.Context, p RevokeParams) (RevokeResult, 
 	// An attempt that dies between the two writes is in the log twice rather than not at all.
 	err = audit.Append(ctx, a.Store, audit.Entry{At: r.Revocation.At, Who: r.Revocation.By, Did: schemas.Revoked, On: "night " + night.String(),
 		Why: r.Revocation.Reason + "; " + now})
-	return r, failure.Waiting(err)
+	return r, task.Waiting(err)
 }

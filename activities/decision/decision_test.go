@@ -15,9 +15,9 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
-	"harmstack/activities/failure"
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 )
 
@@ -73,7 +73,7 @@ func TestDecideOnAnUnwritableLog(t *testing.T) {
 var night = schemas.NightID{AsOf: schemas.MustDate("2026-06-30"), Revision: 1}
 
 func publishNight(ctx context.Context, st *store.Store) error {
-	id, err := publish.Claim(ctx, st, night.AsOf, "run")
+	id, err := nights.Claim(ctx, st, night.AsOf, "run")
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func publishNight(ctx context.Context, st *store.Store) error {
 		}
 		m.Outputs = append(m.Outputs, ref)
 	}
-	_, err = publish.Publish(ctx, st, m)
+	_, err = nights.Publish(ctx, st, m)
 	return err
 }
 
@@ -96,7 +96,7 @@ func decideAsNobody(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, ref, err := publish.LoadManifest(t.Context(), st, night)
+	_, ref, err := nights.LoadManifest(t.Context(), st, night)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func decideAsNobody(t *testing.T, dir string) {
 	acts := &Activities{Store: st}
 	env.RegisterActivity(acts)
 	_, err = env.ExecuteActivity(acts.Decide, DecideParams{schemas.Decision{Decision: schemas.Held, Manifest: ref, By: "DCI Example", Reason: "looked at it"}})
-	standing, loadErr := publish.LoadDecision(t.Context(), st, night)
+	standing, loadErr := nights.LoadDecision(t.Context(), st, night)
 	if loadErr != nil {
 		t.Fatal(loadErr)
 	}
@@ -113,7 +113,7 @@ func decideAsNobody(t *testing.T, dir string) {
 	switch {
 	case err == nil && standing != nil:
 		t.Log("it is recorded")
-	case standing == nil && errors.As(err, &app) && app.Type() == failure.StoreDenied && app.NonRetryable() &&
+	case standing == nil && errors.As(err, &app) && app.Type() == task.StoreDenied && app.NonRetryable() &&
 		strings.Contains(app.Message(), "user nobody may not write "+dir+"/audit, which belongs to root:root"):
 		t.Log("it is refused")
 	default:
@@ -133,7 +133,7 @@ func TestDecideRefusesLongTexts(t *testing.T) {
 	a := &Activities{Store: st}
 	env.RegisterActivity(a)
 	_, err = env.ExecuteActivity(a.Decide, DecideParams{Decision: schemas.Decision{Decision: schemas.Held, By: "DCI Example", Reason: strings.Repeat("é", schemas.MaxReason+1)}})
-	if !failure.Is(err, failure.BadRequest) || !strings.Contains(err.Error(), "reason: 2001 characters are too many") {
+	if !task.Is(err, task.BadRequest) || !strings.Contains(err.Error(), "reason: 2001 characters are too many") {
 		t.Error(err)
 	}
 	if keys, err := st.List(t.Context(), ""); err != nil || len(keys) > 0 {

@@ -17,7 +17,7 @@ import (
 	parquetgo "github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
 
-	"harmstack/activities/race"
+	"harmstack/schemas/race"
 	"harmstack/schemas"
 )
 

@@ -15,8 +15,8 @@ import (
 	"github.com/apache/arrow/go/v16/arrow"
 	"github.com/apache/arrow/go/v16/arrow/array"
 
-	"harmstack/activities/ranking"
-	"harmstack/activities/spill"
+	"harmstack/activities/store/rowfile"
+	"harmstack/activities/store/spill"
 	"harmstack/schemas"
 )
 
@@ -158,7 +158,7 @@ func textOf(col arrow.Array, i int) []byte {
 
 // Write writes quarantine.parquet: the rows gathered, in the order of the extract.
 func (q *Quarantine) Write(w io.Writer) (int64, error) {
-	return ranking.WriteAll(w, func(yield func([]schemas.Quarantine) error) error {
+	return rowfile.WriteAll(w, func(yield func([]schemas.Quarantine) error) error {
 		if q.file == nil {
 			q.sort()
 			return yield(q.rows)

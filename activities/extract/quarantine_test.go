@@ -11,8 +11,8 @@ import (
 	"github.com/apache/arrow/go/v16/arrow"
 	"github.com/parquet-go/parquet-go"
 
-	"harmstack/activities/race"
-	"harmstack/activities/spill"
+	"harmstack/schemas/race"
+	"harmstack/activities/store/spill"
 	"harmstack/schemas"
 )
 

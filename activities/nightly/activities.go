@@ -17,13 +17,12 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
-	"harmstack/activities/failure"
-	"harmstack/activities/heartbeat"
-	"harmstack/activities/openlineage"
-	"harmstack/activities/publish"
-	"harmstack/activities/quality"
+	"harmstack/activities/nights"
+	"harmstack/activities/nights/lineage"
+	"harmstack/activities/nights/quality"
 	"harmstack/activities/scoring"
 	"harmstack/activities/store"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 )
@@ -45,7 +44,7 @@ type Activities struct {
 	// Tables weigh the offences; nil: the embedded ones.
 	Tables *reference.Tables
 	// Lineage is told what each stage made of what; nil: nobody is.
-	Lineage *openlineage.Emitter
+	Lineage *lineage.Emitter
 	// Code names the build, for the manifest. Identity is what of the build may change the bytes that a stage writes; of two
 	// builds with the same one each reuses what the other made. Empty: nothing is reused.
 	Code, Identity string
@@ -72,9 +71,9 @@ const DefaultSource = "default"
 // finds its own revision published is a retry, and may go on.
 func (a *Activities) guard(ctx context.Context, id schemas.NightID) error {
 	if id.Revision < 1 || id.AsOf.IsZero() {
-		return failure.Permanent(failure.BadRequest, fmt.Errorf("night %s: its date or its revision is missing", id))
+		return task.Permanent(task.BadRequest, fmt.Errorf("night %s: its date or its revision is missing", id))
 	}
-	sealed, err := publish.Sealed(ctx, a.Store, id)
+	sealed, err := nights.Sealed(ctx, a.Store, id)
 	if err != nil || !sealed {
 		return err
 	}
@@ -84,10 +83,10 @@ func (a *Activities) guard(ctx context.Context, id schemas.NightID) error {
 	}
 	var claim struct{ Owner string }
 	if err := json.Unmarshal(data, &claim); err != nil {
-		return failure.Permanent(failure.DamagedArtifact, fmt.Errorf("night %s: its claim cannot be read", id))
+		return task.Permanent(task.DamagedArtifact, fmt.Errorf("night %s: its claim cannot be read", id))
 	}
 	if claim.Owner != owner(ctx) {
-		return failure.Permanent(failure.RevisionSealed, fmt.Errorf("night %s is published already by another run", id))
+		return task.Permanent(task.RevisionSealed, fmt.Errorf("night %s is published already by another run", id))
 	}
 	return nil
 }
@@ -99,12 +98,12 @@ func owner(ctx context.Context) string {
 }
 
 // stage is what every activity but the claim does around its work, which is spared when it was done before.
-func stage[R any, P result[R]](ctx context.Context, a *Activities, t *task, work func(rows *atomic.Int64) (R, error)) (R, error) {
-	rows, stop := heartbeat.Start(ctx)
+func stage[R any, P result[R]](ctx context.Context, a *Activities, t *step, work func(rows *atomic.Int64) (R, error)) (R, error) {
+	rows, stop := task.Start(ctx)
 	defer stop()
 	var none R
 	if err := a.guard(ctx, t.night); err != nil {
-		return none, failure.Of(err)
+		return none, task.Of(err)
 	}
 	if t.find != nil && a.Identity != "" {
 		t.find(ctx)
@@ -122,7 +121,7 @@ func stage[R any, P result[R]](ctx context.Context, a *Activities, t *task, work
 	}
 	r, err := work(rows)
 	if err != nil {
-		err = failure.Of(err)
+		err = task.Of(err)
 		told(nil, err)
 		return none, err
 	}
@@ -136,27 +135,27 @@ func stage[R any, P result[R]](ctx context.Context, a *Activities, t *task, work
 
 // begun tells of the start of a stage while it runs, and returns what tells of its end: how many of the events could not be
 // sent. A failure that is to be retried is no end.
-func (a *Activities) begun(ctx context.Context, t *task) (ended func(outputs []schemas.ArtifactRef, failed error) (untold int)) {
+func (a *Activities) begun(ctx context.Context, t *step) (ended func(outputs []schemas.ArtifactRef, failed error) (untold int)) {
 	if a.Lineage == nil {
 		return func([]schemas.ArtifactRef, error) int { return 0 }
 	}
-	about := openlineage.Stage{Run: owner(ctx), Name: t.stage, Part: t.part, Night: t.night, Inputs: t.inputs}
-	event := func(kind string) openlineage.Event {
-		return openlineage.NewEvent(kind, time.Now(), a.Store.URL(), about)
+	about := lineage.Stage{Run: owner(ctx), Name: t.stage, Part: t.part, Night: t.night, Inputs: t.inputs}
+	event := func(kind string) lineage.Event {
+		return lineage.NewEvent(kind, time.Now(), a.Store.URL(), about)
 	}
-	first := event(openlineage.Start)
+	first := event(lineage.Start)
 	started := make(chan error, 1)
 	go func() { started <- a.Lineage.Emit(ctx, first) }()
 	return func(outputs []schemas.ArtifactRef, failed error) (untold int) {
 		err := <-started
-		kind := openlineage.Complete
+		kind := lineage.Complete
 		about.Inputs, about.Outputs, about.Nulls = t.inputs, outputs, t.nulls
 		if failed != nil {
 			var app *temporal.ApplicationError
 			if !errors.As(failed, &app) || !app.NonRetryable() {
 				return 0
 			}
-			kind, about.Failure = openlineage.Fail, app.Type()
+			kind, about.Failure = lineage.Fail, app.Type()
 		}
 		if err != nil { // the stage has waited for the service already
 			untold = 2

@@ -8,9 +8,8 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
-	"harmstack/activities/failure"
-	"harmstack/activities/heartbeat"
-	"harmstack/activities/source"
+	"harmstack/activities/extract/sources"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 )
 
@@ -45,7 +44,7 @@ func (a *Activities) LookForSource(ctx context.Context, p ArrivalParams) (r Arri
 	}
 	err = a.AwaitSource(ctx, p)
 	var app *temporal.ApplicationError
-	if errors.As(err, &app) && app.Type() == failure.SourceLate {
+	if errors.As(err, &app) && app.Type() == task.SourceLate {
 		r.Late = app.Message()
 		return r, nil
 	}
@@ -55,17 +54,17 @@ func (a *Activities) LookForSource(ctx context.Context, p ArrivalParams) (r Arri
 // AwaitSource fails with SourceLate as long as the source of a night is not there, to be tried again: so a wait holds no
 // worker, leaves nothing in the history, and shows in the UI as an activity with the reason of the last try.
 func (a *Activities) AwaitSource(ctx context.Context, p ArrivalParams) error {
-	_, stop := heartbeat.Start(ctx)
+	_, stop := task.Start(ctx)
 	defer stop()
 	name, err := a.source(p.Source)
 	if err != nil {
-		return failure.Permanent(failure.BadRequest, err)
+		return task.Permanent(task.BadRequest, err)
 	}
-	err = source.Ready(ctx, name, p.AsOf, time.Duration(a.Checks.Arrival.Fresh))
-	if errors.Is(err, source.ErrLate) {
-		why := strings.TrimPrefix(err.Error(), source.ErrLate.Error()+": ")
-		return temporal.NewApplicationErrorWithOptions(why, failure.SourceLate,
+	err = sources.Ready(ctx, name, p.AsOf, time.Duration(a.Checks.Arrival.Fresh))
+	if errors.Is(err, sources.ErrLate) {
+		why := strings.TrimPrefix(err.Error(), sources.ErrLate.Error()+": ")
+		return temporal.NewApplicationErrorWithOptions(why, task.SourceLate,
 			temporal.ApplicationErrorOptions{NextRetryDelay: time.Duration(a.Checks.Arrival.Every)})
 	}
-	return failure.Of(err)
+	return task.Of(err)
 }

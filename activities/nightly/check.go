@@ -9,9 +9,9 @@ import (
 	"github.com/apache/arrow/go/v16/arrow"
 
 	"harmstack/activities/extract"
-	"harmstack/activities/failure"
 	"harmstack/activities/scoring"
-	"harmstack/activities/spill"
+	"harmstack/activities/store/spill"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
@@ -41,7 +41,7 @@ func (r CheckResult) Done() (int64, string) {
 // Check reads every byte of the parts, compares hashes and counts with what was written, applies the
 // rules of a single row and writes quarantine.parquet.
 func (a *Activities) Check(ctx context.Context, p CheckParams) (CheckResult, error) {
-	t := &task{night: p.Night, stage: "check", inputs: p.Parts, force: p.Force, asOf: p.Night.AsOf, basis: a.tables().Basis(schemas.Model{})}
+	t := &step{night: p.Night, stage: "check", inputs: p.Parts, force: p.Force, asOf: p.Night.AsOf, basis: a.tables().Basis(schemas.Model{})}
 	return stage(ctx, a, t, func(rows *atomic.Int64) (r CheckResult, err error) {
 		bad := extract.Quarantine{Temp: spill.Folder(a.TempDir)}
 		defer bad.Close()
@@ -64,11 +64,11 @@ func (a *Activities) Check(ctx context.Context, p CheckParams) (CheckResult, err
 		r.RowsRead = counts.RowsRead
 		switch {
 		case r.RowsRead != ExtractResult{Parts: p.Parts}.Rows():
-			return r, failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf("%s of %s read", text.Number(r.RowsRead), text.Count(ExtractResult{Parts: p.Parts}.Rows(), "row was", "rows were")))
+			return r, task.Permanent(task.CountsDoNotReconcile, fmt.Errorf("%s of %s read", text.Number(r.RowsRead), text.Count(ExtractResult{Parts: p.Parts}.Rows(), "row was", "rows were")))
 		case r.RowsRead == 0:
-			return r, failure.Permanent(failure.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
+			return r, task.Permanent(task.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
 		case counts.Quarantined() == r.RowsRead:
-			return r, failure.Permanent(failure.AllQuarantined, fmt.Errorf("none of %s can be read: the commonest fault is %q", text.Count(r.RowsRead, "row"), commonest(counts.QuarantineReasons)))
+			return r, task.Permanent(task.AllQuarantined, fmt.Errorf("none of %s can be read: the commonest fault is %q", text.Count(r.RowsRead, "row"), commonest(counts.QuarantineReasons)))
 		}
 		r.Quarantine, err = a.Store.Write(ctx, p.Night.Path()+"/"+schemas.QuarantineFile, schemas.QuarantineSchema, bad.Write)
 		return r, err

@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"harmstack/activities/failure"
-	"harmstack/activities/heartbeat"
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 )
 
@@ -32,7 +31,7 @@ func (r ClaimResult) Done() (int64, string) { return 0, "revision " + fmt.Sprint
 // Claim checks the request and takes the next free revision of the night. The same run gets the same
 // revision again. A night later than yesterday in London is the failure FutureNight: it would supersede every real one.
 func (a *Activities) Claim(ctx context.Context, p ClaimParams) (ClaimResult, error) {
-	_, stop := heartbeat.Start(ctx)
+	_, stop := task.Start(ctx)
 	defer stop()
 	err := p.Request.Validate()
 	if err == nil {
@@ -42,16 +41,16 @@ func (a *Activities) Claim(ctx context.Context, p ClaimParams) (ClaimResult, err
 		err = errors.New("the night has no date")
 	}
 	if err != nil {
-		return ClaimResult{}, failure.Permanent(failure.BadRequest, err)
+		return ClaimResult{}, task.Permanent(task.BadRequest, err)
 	}
 	if p.Now.IsZero() {
 		p.Now = time.Now()
 	}
 	if err := schemas.CheckAsOf(p.AsOf, p.Now); err != nil {
-		return ClaimResult{}, failure.Permanent(failure.FutureNight, err)
+		return ClaimResult{}, task.Permanent(task.FutureNight, err)
 	}
-	id, err := publish.Claim(ctx, a.Store, p.AsOf, owner(ctx))
-	return ClaimResult{id}, failure.Of(err)
+	id, err := nights.Claim(ctx, a.Store, p.AsOf, owner(ctx))
+	return ClaimResult{id}, task.Of(err)
 }
 
 // source finds what a request names: a configured source, or a path or URL. The error does not repeat

@@ -7,8 +7,8 @@ import (
 
 	"go.temporal.io/sdk/testsuite"
 
-	"harmstack/activities/failure"
 	"harmstack/activities/store"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 )
 
@@ -53,7 +53,7 @@ func TestANightOfTheFutureIsNotClaimed(t *testing.T) {
 			switch {
 			case !c.refused && (err != nil || len(keys) != 1):
 				t.Errorf("%v, %q", err, keys)
-			case c.refused && (!failure.Is(err, failure.FutureNight) || !strings.Contains(err.Error(), "the night of "+c.asOf+" is of the future: the last full day in London is ") || len(keys) != 0):
+			case c.refused && (!task.Is(err, task.FutureNight) || !strings.Contains(err.Error(), "the night of "+c.asOf+" is of the future: the last full day in London is ") || len(keys) != 0):
 				t.Errorf("%v, %q", err, keys)
 			}
 		})

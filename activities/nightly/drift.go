@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"harmstack/activities/extract"
-	"harmstack/activities/failure"
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
@@ -21,12 +21,12 @@ const driftNights = 60
 // would read as null without a word, and one of another type may mean something else: both are refused, unless the
 // request says why they are to be taken. It returns that night; nil: there is none.
 func (a *Activities) drift(ctx context.Context, form *schemas.ExtractForm, extra int, accept string) (*schemas.Manifest, error) {
-	nights, err := publish.Nights(ctx, a.Store)
+	all, err := nights.List(ctx, a.Store)
 	if err != nil {
 		return nil, err
 	}
-	for i := len(nights) - 1; i >= max(0, len(nights)-driftNights); i-- {
-		before, _, err := publish.LoadManifest(ctx, a.Store, nights[i].ID)
+	for i := len(all) - 1; i >= max(0, len(all)-driftNights); i-- {
+		before, _, err := nights.LoadManifest(ctx, a.Store, all[i].ID)
 		if err != nil {
 			return nil, err
 		}
@@ -42,7 +42,7 @@ func (a *Activities) drift(ctx context.Context, form *schemas.ExtractForm, extra
 			return &before, nil
 		}
 		if form.Accepted = accept; schemas.TrimSpace(accept) == "" {
-			return &before, failure.Permanent(failure.SchemaMismatch, errors.New("SchemaMismatch: the extract is not what it was: "+strings.Join(refused, "; ")+
+			return &before, task.Permanent(task.SchemaMismatch, errors.New("SchemaMismatch: the extract is not what it was: "+strings.Join(refused, "; ")+
 				": ask the source; when it is meant, run the night with accept_drift (starter run --accept-drift) and the reason"))
 		}
 		return &before, nil

@@ -13,9 +13,9 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"harmstack/activities/extract"
-	"harmstack/activities/failure"
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 )
 
@@ -75,7 +75,7 @@ func night(t *testing.T, a *Activities, p ExtractParams) (ExtractResult, error) 
 	env := (&testsuite.WorkflowTestSuite{}).NewTestActivityEnvironment()
 	env.RegisterActivity(a)
 	var r ExtractResult
-	if _, err := publish.Claim(context.Background(), a.Store, p.Night.AsOf, "default-test-workflow-id/default-test-run-id"); err != nil {
+	if _, err := nights.Claim(context.Background(), a.Store, p.Night.AsOf, "default-test-workflow-id/default-test-run-id"); err != nil {
 		t.Fatal(err)
 	}
 	v, err := env.ExecuteActivity(a.Extract, p)
@@ -86,7 +86,7 @@ func night(t *testing.T, a *Activities, p ExtractParams) (ExtractResult, error) 
 		t.Fatal(err)
 	}
 	m := schemas.Manifest{NightID: p.Night, Form: r.Form, Facts: schemas.Facts{ExtraColumns: int64(r.ExtraColumns)}, Suspects: 1}
-	data, err := publish.Encode(m)
+	data, err := nights.Encode(m)
 	if err == nil {
 		err = a.Store.CreateOnly(context.Background(), p.Night.Path()+"/"+schemas.ManifestFile, data)
 	}
@@ -154,7 +154,7 @@ func TestDrift(t *testing.T) {
 		c.write()
 		r, err := night(t, a, ExtractParams{Night: schemas.NightID{AsOf: day.AddDays(i), Revision: 1}, Source: c.source, AcceptDrift: c.accept})
 		if c.refused != "" {
-			if !failure.Is(err, failure.SchemaMismatch) || !strings.Contains(err.Error(), ": "+c.refused+": ask the source") {
+			if !task.Is(err, task.SchemaMismatch) || !strings.Contains(err.Error(), ": "+c.refused+": ask the source") {
 				t.Errorf("%s: %v", c.scenario, err)
 			}
 			continue

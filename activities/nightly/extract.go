@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 
 	"harmstack/activities/extract"
-	"harmstack/activities/failure"
-	"harmstack/activities/source"
+	"harmstack/activities/extract/sources"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
@@ -88,22 +88,22 @@ func (r ExtractResult) Done() (int64, string) {
 func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractResult, err error) {
 	name, err := a.source(p.Source)
 	if err != nil {
-		return r, failure.Permanent(failure.BadRequest, err)
+		return r, task.Permanent(task.BadRequest, err)
 	}
-	t := &task{night: p.Night, stage: "extract", force: p.Force}
+	t := &step{night: p.Night, stage: "extract", force: p.Force}
 	t.find = func(ctx context.Context) {
-		if ref, reading, ok := source.Identify(ctx, name); ok {
+		if ref, reading, ok := sources.Identify(ctx, name); ok {
 			t.inputs, t.also = []schemas.ArtifactRef{ref}, reading
 		}
 	}
 	r, err = stage(ctx, a, t, func(rows *atomic.Int64) (r ExtractResult, err error) {
-		f, err := source.Open(ctx, name, source.Options{Temp: a.TempDir, Progress: rows.Store, Threads: a.threads(), Memory: a.Memory, AsOf: p.Night.AsOf, Store: a.Store})
+		f, err := sources.Open(ctx, name, sources.Options{Temp: a.TempDir, Progress: rows.Store, Threads: a.threads(), Memory: a.Memory, AsOf: p.Night.AsOf, Store: a.Store})
 		if err != nil {
 			return r, err
 		}
 		defer f.Close()
 		if f.Rows() == 0 {
-			return r, failure.Permanent(failure.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
+			return r, task.Permanent(task.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
 		}
 		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: f.Forms(), Near: f.NearColumns()}
 		before, err := a.drift(ctx, r.Form, f.ExtraColumns(), p.AcceptDrift)
@@ -122,7 +122,7 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 		}
 		r.ExtraColumns, r.Unreadable, r.Reading = f.ExtraColumns(), f.Unreadable, f.Reading
 		if r.Rows() != f.Rows() {
-			return r, failure.Permanent(failure.CountsDoNotReconcile,
+			return r, task.Permanent(task.CountsDoNotReconcile,
 				fmt.Errorf("the extract's footer promises %s, %s read", text.Count(f.Rows(), "row"), text.Count(r.Rows(), "was", "were")))
 		}
 		a.share(ctx, before, r.Parts)
@@ -136,11 +136,11 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 	if r.Reused != nil { // under another name, or after a night of another form, it may have drifted
 		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: r.Form.Columns, Near: r.Form.Near}
 		if _, err := a.drift(ctx, r.Form, r.ExtraColumns, p.AcceptDrift); err != nil {
-			return r, failure.Of(err)
+			return r, task.Of(err)
 		}
 	}
 	r.Source.URI, r.Shards = name, a.shards(r.Rows())
-	return r, failure.Of(a.clearParts(ctx, p.Night, r.Parts))
+	return r, task.Of(a.clearParts(ctx, p.Night, r.Parts))
 }
 
 // share makes parts that the night before holds as well one with them: of a database or a bucket nobody knows before it was
@@ -207,7 +207,7 @@ func (a *Activities) withPart(ctx context.Context, part schemas.ArtifactRef, do 
 		return err
 	}
 	if f.Rows() != part.Rows {
-		return failure.Permanent(failure.CountsDoNotReconcile,
+		return task.Permanent(task.CountsDoNotReconcile,
 			fmt.Errorf("%s holds %s, %s written", part.URI, text.Count(f.Rows(), "row"), text.Count(part.Rows, "was", "were")))
 	}
 	return do(f)

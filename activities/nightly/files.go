@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"iter"
 
-	"harmstack/activities/failure"
-	"harmstack/activities/publish"
-	"harmstack/activities/ranking"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
+	"harmstack/activities/store/rowfile"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
@@ -23,7 +23,7 @@ func read[T any](ctx context.Context, st *store.Store, ref schemas.ArtifactRef, 
 	}
 	defer artifact.Close()
 	rows := int64(0)
-	err = ranking.Read(artifact, artifact.Size(), func(batch []T) error {
+	err = rowfile.Read(artifact, artifact.Size(), func(batch []T) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -31,7 +31,7 @@ func read[T any](ctx context.Context, st *store.Store, ref schemas.ArtifactRef, 
 		return yield(batch)
 	})
 	if err == nil && rows != ref.Rows {
-		err = failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf("%s holds %s, %s written", ref.URI, text.Count(rows, "row"), text.Count(ref.Rows, "was", "were")))
+		err = task.Permanent(task.CountsDoNotReconcile, fmt.Errorf("%s holds %s, %s written", ref.URI, text.Count(rows, "row"), text.Count(ref.Rows, "was", "were")))
 	}
 	return err
 }
@@ -46,7 +46,7 @@ func readAll[T any](ctx context.Context, st *store.Store, m schemas.Manifest, fi
 		all = append(all, batch...)
 		return nil
 	})
-	return all, publish.WhyMissing(ctx, st, m.NightID, err)
+	return all, nights.WhyMissing(ctx, st, m.NightID, err)
 }
 
 // each is an output of a night, row by row. The last pair may be an error.
@@ -72,7 +72,7 @@ func each[T any](ctx context.Context, st *store.Store, m schemas.Manifest, file 
 func output(m schemas.Manifest, file string) (schemas.ArtifactRef, error) {
 	ref, ok := m.Output(file)
 	if !ok {
-		return ref, failure.Permanent(failure.DamagedArtifact, fmt.Errorf("night %s has no %s", m.NightID, file))
+		return ref, task.Permanent(task.DamagedArtifact, fmt.Errorf("night %s has no %s", m.NightID, file))
 	}
 	return ref, nil
 }

@@ -3,26 +3,26 @@ package nightly
 import (
 	"context"
 
-	"harmstack/activities/publish"
-	"harmstack/activities/quality"
+	"harmstack/activities/nights"
+	"harmstack/activities/nights/quality"
 	"harmstack/schemas"
 )
 
 // judge compares the night with those before it: of each date the newest revision that may serve as a measure, those from the
 // same source before any others.
-func (a *Activities) judge(ctx context.Context, m schemas.Manifest, nights []publish.Night, stack []schemas.Ranked) ([]schemas.CheckOutcome, error) {
+func (a *Activities) judge(ctx context.Context, m schemas.Manifest, all []nights.Night, stack []schemas.Ranked) ([]schemas.CheckOutcome, error) {
 	var same, others []schemas.Manifest
-	for i := len(nights) - 1; i >= 0 && len(same) < a.Checks.History; i-- {
-		id := nights[i].ID
-		if !id.AsOf.Before(m.AsOf) || nights[i].Status == schemas.Held || last(same).AsOf == id.AsOf || last(others).AsOf == id.AsOf && len(others) >= a.Checks.History {
+	for i := len(all) - 1; i >= 0 && len(same) < a.Checks.History; i-- {
+		id := all[i].ID
+		if !id.AsOf.Before(m.AsOf) || all[i].Status == schemas.Held || last(same).AsOf == id.AsOf || last(others).AsOf == id.AsOf && len(others) >= a.Checks.History {
 			continue
 		}
-		before, _, err := publish.LoadManifest(ctx, a.Store, id)
+		before, _, err := nights.LoadManifest(ctx, a.Store, id)
 		if err != nil {
 			return nil, err
 		}
 		switch {
-		case len(before.Blocked()) > 0 && nights[i].Status != schemas.Approved: // what nobody vouched for is no measure
+		case len(before.Blocked()) > 0 && all[i].Status != schemas.Approved: // what nobody vouched for is no measure
 		case len(before.Inputs) == 1 && len(m.Inputs) == 1 && before.Inputs[0].URI == m.Inputs[0].URI:
 			same = append(same, before)
 		case last(others).AsOf != id.AsOf && len(others) < a.Checks.History:
@@ -36,9 +36,9 @@ func (a *Activities) judge(ctx context.Context, m schemas.Manifest, nights []pub
 	return a.Checks.Judge(n), nil
 }
 
-func last(nights []schemas.Manifest) (m schemas.Manifest) {
-	if len(nights) > 0 {
-		m = nights[len(nights)-1]
+func last(all []schemas.Manifest) (m schemas.Manifest) {
+	if len(all) > 0 {
+		m = all[len(all)-1]
 	}
 	return m
 }

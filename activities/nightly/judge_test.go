@@ -12,9 +12,9 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"harmstack/activities/extract"
-	"harmstack/activities/publish"
-	"harmstack/activities/quality"
-	"harmstack/activities/source"
+	"harmstack/activities/extract/sources"
+	"harmstack/activities/nights"
+	"harmstack/activities/nights/quality"
 	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
@@ -113,11 +113,11 @@ func (a *Activities) published(t *testing.T, m schemas.Manifest, decision string
 
 func (a *Activities) rowsFell(t *testing.T, m schemas.Manifest) string {
 	t.Helper()
-	nights, err := publish.Nights(t.Context(), a.Store)
+	all, err := nights.List(t.Context(), a.Store)
 	if err != nil {
 		t.Fatal(err)
 	}
-	outcomes, err := a.judge(t.Context(), m, nights, nil)
+	outcomes, err := a.judge(t.Context(), m, all, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestProfile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f, err := source.Open(t.Context(), path, source.Options{})
+			f, err := sources.Open(t.Context(), path, sources.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

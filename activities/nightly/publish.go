@@ -9,8 +9,8 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
-	"harmstack/activities/publish"
-	"harmstack/activities/report"
+	"harmstack/activities/nights"
+	"harmstack/activities/nights/report"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
@@ -55,17 +55,17 @@ func (r PublishResult) Done() (int64, string) {
 // seals the night with its manifest. Older nights that nobody has decided are superseded before the
 // comparison, so that none of them can still become the one approved last.
 func (a *Activities) Publish(ctx context.Context, p PublishParams) (PublishResult, error) {
-	return stage(ctx, a, &task{night: p.Night, stage: "publish", inputs: files(p.Ranked.refs()), doubt: true}, func(*atomic.Int64) (r PublishResult, err error) {
-		var line *publish.Line
-		m, ref, err := publish.LoadManifest(ctx, a.Store, p.Night)
-		if sealed, sealedErr := publish.Sealed(ctx, a.Store, p.Night); sealedErr != nil {
+	return stage(ctx, a, &step{night: p.Night, stage: "publish", inputs: files(p.Ranked.refs()), doubt: true}, func(*atomic.Int64) (r PublishResult, err error) {
+		var line *nights.Line
+		m, ref, err := nights.LoadManifest(ctx, a.Store, p.Night)
+		if sealed, sealedErr := nights.Sealed(ctx, a.Store, p.Night); sealedErr != nil {
 			return r, sealedErr
 		} else if !sealed {
 			if m, ref, line, err = a.seal(ctx, p); err == nil {
 				err = line.Again(ctx) // another may have been published at the same moment
 			}
 		} else if err == nil {
-			line, err = publish.Look(ctx, a.Store)
+			line, err = nights.Look(ctx, a.Store)
 		}
 		if err != nil {
 			return r, err
@@ -82,13 +82,13 @@ func (a *Activities) Publish(ctx context.Context, p PublishParams) (PublishResul
 
 // tidy deletes what the stages of other nights have left for each other. What cannot be deleted is no fault of the night.
 func (a *Activities) tidy(ctx context.Context, night schemas.NightID) {
-	if _, err := publish.Tidy(ctx, a.Store, night, time.Now()); err != nil {
+	if _, err := nights.Tidy(ctx, a.Store, night, time.Now()); err != nil {
 		activity.GetLogger(ctx).Warn("what passed between the stages of earlier nights cannot be deleted", "error", err)
 	}
 }
 
 // seal writes what is still missing of the night, the manifest last, beside the nights as they stood before.
-func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manifest, ref schemas.ManifestRef, line *publish.Line, err error) {
+func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manifest, ref schemas.ManifestRef, line *nights.Line, err error) {
 	model, err := loadModel(p.Model)
 	if err != nil {
 		return m, ref, line, err
@@ -119,7 +119,7 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 		}
 		m.Outputs = append(m.Outputs, o)
 	}
-	if line, err = publish.Look(ctx, a.Store); err != nil {
+	if line, err = nights.Look(ctx, a.Store); err != nil {
 		return m, ref, line, err
 	}
 	if _, err := line.SupersedeOlder(ctx, p.Night, time.Now()); err != nil {
@@ -157,13 +157,13 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 	}
 	m.Outputs = append(m.Outputs, html)
 	record("publish", Origin{Code: a.Code}, []schemas.ArtifactRef{changes, html}, "rank")
-	ref, err = publish.Publish(ctx, a.Store, m)
+	ref, err = nights.Publish(ctx, a.Store, m)
 	return m, ref, line, err
 }
 
 // compare finds what changed since the stack approved last, and notes in the manifest which that was.
-func (a *Activities) compare(ctx context.Context, m *schemas.Manifest, line *publish.Line, model schemas.Model, stack []schemas.Ranked) ([]schemas.Change, error) {
-	c := publish.Comparison{Stack: stack, AsOf: m.AsOf, WindowDays: model.WindowDays}
+func (a *Activities) compare(ctx context.Context, m *schemas.Manifest, line *nights.Line, model schemas.Model, stack []schemas.Ranked) ([]schemas.Change, error) {
+	c := nights.Comparison{Stack: stack, AsOf: m.AsOf, WindowDays: model.WindowDays}
 	ref, before, err := line.Baseline(ctx, m.NightID)
 	if err != nil {
 		return nil, err
@@ -183,7 +183,7 @@ func (a *Activities) compare(ctx context.Context, m *schemas.Manifest, line *pub
 	if err != nil {
 		return nil, err
 	}
-	count := publish.CountChanges(changes)
+	count := nights.CountChanges(changes)
 	m.Previous, m.Changes = ref, &count
 	return changes, nil
 }

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"harmstack/activities/failure"
-	"harmstack/activities/ranking"
 	"harmstack/activities/scoring"
+	"harmstack/activities/store/rowfile"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
@@ -49,14 +49,14 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 	if err != nil {
 		return RankResult{}, err
 	}
-	t := &task{night: p.Night, stage: "rank", inputs: files((&ScoreResult{Shards: p.Shards}).refs()), force: p.Force, basis: basis}
+	t := &step{night: p.Night, stage: "rank", inputs: files((&ScoreResult{Shards: p.Shards}).refs()), force: p.Force, basis: basis}
 	return stage(ctx, a, t, func(rows *atomic.Int64) (r RankResult, err error) {
 		model, err := loadModel(p.Model)
 		if err != nil {
 			return r, err
 		}
 		if len(p.Shards) == 0 {
-			return r, failure.Permanent(failure.BadRequest, errors.New("no scored suspects are named, as by an older build: start the night again"))
+			return r, task.Permanent(task.BadRequest, errors.New("no scored suspects are named, as by an older build: start the night again"))
 		}
 		scored, err := a.openShards(ctx, p.Shards)
 		if err != nil {
@@ -68,7 +68,7 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 			return a.Store.Write(ctx, p.Night.Path()+"/"+file, schema, write)
 		}
 		r.Ranking, err = write(schemas.RankingFile, schemas.RankingSchema, func(w io.Writer) (int64, error) {
-			return ranking.WriteAll(w, func(yield func([]schemas.Ranked) error) error {
+			return rowfile.WriteAll(w, func(yield func([]schemas.Ranked) error) error {
 				return scoring.Rank(ctx, a.tables(), scored.sums, scored.suspects, func(batch []schemas.Ranked) error {
 					rows.Add(int64(len(batch)))
 					stack.Add(batch)
@@ -80,13 +80,13 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 			return r, err
 		}
 		if n := (ScoreResult{Shards: p.Shards}).Suspects(); r.Ranking.Rows != n {
-			return r, failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf("%s scored, %s ranked", text.Count(n, "suspect was", "suspects were"), text.Count(r.Ranking.Rows, "is", "are")))
+			return r, task.Permanent(task.CountsDoNotReconcile, fmt.Errorf("%s scored, %s ranked", text.Count(n, "suspect was", "suspects were"), text.Count(r.Ranking.Rows, "is", "are")))
 		}
 		r.Cut = stack.Cut
 		if r.Stack, err = write(schemas.StackFile, schemas.RankingSchema, rowsOf(stack.Rows)); err != nil {
 			return r, err
 		}
-		r.StackCSV, err = write(schemas.StackCSVFile, schemas.RankingSchema, func(w io.Writer) (int64, error) { return ranking.WriteCSV(w, stack.Rows) })
+		r.StackCSV, err = write(schemas.StackCSVFile, schemas.RankingSchema, func(w io.Writer) (int64, error) { return rowfile.WriteCSV(w, stack.Rows) })
 		if err != nil {
 			return r, err
 		}
@@ -138,7 +138,7 @@ func (a *Activities) openShards(ctx context.Context, list []Shard) (s *shards, e
 			return s, err
 		}
 		s.open = append(s.open, artifact)
-		suspects, err := ranking.NewReader[schemas.Suspect](artifact, artifact.Size())
+		suspects, err := rowfile.NewReader[schemas.Suspect](artifact, artifact.Size())
 		if err != nil {
 			return s, err
 		}

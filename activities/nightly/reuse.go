@@ -13,8 +13,8 @@ import (
 	"harmstack/schemas"
 )
 
-// task is one stage of one night: what its bytes follow from.
-type task struct {
+// step is one stage of one night: what its bytes follow from.
+type step struct {
 	night schemas.NightID
 	stage string
 	// inputs are the files that it reads.
@@ -85,7 +85,7 @@ type made[R any] struct {
 }
 
 // key is where the store keeps what came of a task; empty when nothing is to be reused.
-func (a *Activities) key(t task) (string, error) {
+func (a *Activities) key(t step) (string, error) {
 	if a.Identity == "" || t.inputs == nil {
 		return "", nil
 	}

@@ -10,10 +10,10 @@ import (
 	"sync/atomic"
 
 	"harmstack/activities/extract"
-	"harmstack/activities/failure"
-	"harmstack/activities/ranking"
 	"harmstack/activities/scoring"
-	"harmstack/activities/spill"
+	"harmstack/activities/store/rowfile"
+	"harmstack/activities/store/spill"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
@@ -82,7 +82,7 @@ func (a *Activities) Score(ctx context.Context, p ScoreParams) (ScoreResult, err
 	if err != nil {
 		return ScoreResult{}, err
 	}
-	t := &task{night: p.Night, stage: "score", inputs: p.Parts, force: p.Force, asOf: p.Night.AsOf, basis: basis, also: []int64{int64(p.ExtraColumns), p.Quarantined}}
+	t := &step{night: p.Night, stage: "score", inputs: p.Parts, force: p.Force, asOf: p.Night.AsOf, basis: basis, also: []int64{int64(p.ExtraColumns), p.Quarantined}}
 	return stage(ctx, a, t, func(rows *atomic.Int64) (r ScoreResult, err error) {
 		engine, err := a.engine(p.Night, p.Model)
 		if err != nil {
@@ -124,7 +124,7 @@ func (a *Activities) engine(night schemas.NightID, name string) (*scoring.Engine
 	engine, err := scoring.New(scoring.Options{AsOf: night.AsOf, Tables: a.tables(), Model: model,
 		Spill: spill.Folder(a.TempDir), Memory: a.Memory})
 	if err != nil {
-		return nil, failure.Permanent(failure.BadRequest, err)
+		return nil, task.Permanent(task.BadRequest, err)
 	}
 	return engine, nil
 }
@@ -143,7 +143,7 @@ func (a *Activities) writeShard(ctx context.Context, folder string, s *scoring.S
 		return shard, err
 	}
 	shard.Suspects, err = a.Store.Write(ctx, folder+"/suspects.parquet", schemas.SuspectSchema, func(w io.Writer) (int64, error) {
-		return ranking.WriteAll(w, func(yield func([]schemas.Suspect) error) error { return s.SuspectRows(ctx, yield) })
+		return rowfile.WriteAll(w, func(yield func([]schemas.Suspect) error) error { return s.SuspectRows(ctx, yield) })
 	})
 	return shard, err
 }
@@ -153,14 +153,14 @@ func (r ScoreResult) reconcile(p ScoreParams, suspects int64) error {
 	promised := ExtractResult{Parts: p.Parts}.Rows()
 	switch {
 	case r.RowsRead != promised || r.Dispositions.Sum() != promised:
-		return failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf(
+		return task.Permanent(task.CountsDoNotReconcile, fmt.Errorf(
 			"the extract holds %s, %s read and %s accounted for", text.Count(promised, "row"),
 			text.Count(r.RowsRead, "was", "were"), text.Count(r.Dispositions.Sum(), "is", "are")))
 	case r.Dispositions[schemas.Quarantined] != p.Quarantined:
-		return failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf(
+		return task.Permanent(task.CountsDoNotReconcile, fmt.Errorf(
 			"the check quarantined %s, the scoring %s", text.Count(p.Quarantined, "row"), text.Number(r.Dispositions[schemas.Quarantined])))
 	case suspects == 0:
-		return failure.Permanent(failure.NobodyToRank, errors.New("nobody can be ranked: the dispositions say why no row was scored"))
+		return task.Permanent(task.NobodyToRank, errors.New("nobody can be ranked: the dispositions say why no row was scored"))
 	}
 	return nil
 }
@@ -168,7 +168,7 @@ func (r ScoreResult) reconcile(p ScoreParams, suspects int64) error {
 func loadModel(name string) (schemas.Model, error) {
 	m, err := schemas.LoadModel(cmp.Or(name, schemas.DefaultModel))
 	if err != nil {
-		return m, failure.Permanent(failure.BadRequest, err)
+		return m, task.Permanent(task.BadRequest, err)
 	}
 	return m, nil
 }
@@ -176,6 +176,6 @@ func loadModel(name string) (schemas.Model, error) {
 // rowsOf writes rows that are in memory.
 func rowsOf[T any](rows []T) func(io.Writer) (int64, error) {
 	return func(w io.Writer) (int64, error) {
-		return ranking.WriteAll(w, func(yield func([]T) error) error { return yield(rows) })
+		return rowfile.WriteAll(w, func(yield func([]T) error) error { return yield(rows) })
 	}
 }

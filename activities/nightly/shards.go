@@ -12,8 +12,8 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"harmstack/activities/extract"
-	"harmstack/activities/failure"
 	"harmstack/activities/scoring"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
@@ -100,7 +100,7 @@ func (a *Activities) Scatter(ctx context.Context, p ScatterParams) (ScatterResul
 	if err != nil {
 		return ScatterResult{}, err
 	}
-	t := &task{night: p.Night, stage: "scatter", inputs: p.Parts, force: p.Force, asOf: p.Night.AsOf, basis: basis, also: []int{p.Shard, p.Shards}, part: fmt.Sprint(p.Shard)}
+	t := &step{night: p.Night, stage: "scatter", inputs: p.Parts, force: p.Force, asOf: p.Night.AsOf, basis: basis, also: []int{p.Shard, p.Shards}, part: fmt.Sprint(p.Shard)}
 	return stage(ctx, a, t, func(rows *atomic.Int64) (r ScatterResult, err error) {
 		engine, err := a.engine(p.Night, p.Model)
 		if err != nil {
@@ -175,9 +175,9 @@ func (a *Activities) ScoreShard(ctx context.Context, p SettleParams) (ShardResul
 	})
 }
 
-func (a *Activities) settling(stage string, p SettleParams) (*task, error) {
+func (a *Activities) settling(stage string, p SettleParams) (*step, error) {
 	basis, err := a.basis(p.Model)
-	return &task{night: p.Night, stage: stage, inputs: p.Inputs, force: p.Force, asOf: p.Night.AsOf, basis: basis, also: []int{p.Shard, p.Shards}, part: fmt.Sprint(p.Shard)}, err
+	return &step{night: p.Night, stage: stage, inputs: p.Inputs, force: p.Force, asOf: p.Night.AsOf, basis: basis, also: []int{p.Shard, p.Shards}, part: fmt.Sprint(p.Shard)}, err
 }
 
 // ship writes what an engine holds, a file a range. An attempt has a folder of its own: one that was
@@ -208,7 +208,7 @@ func (a *Activities) receive(ctx context.Context, e *scoring.Engine, inputs []sc
 		err = e.Receive(io.NewSectionReader(artifact, 0, artifact.Size()))
 		artifact.Close()
 		if err != nil {
-			return failure.Permanent(failure.DamagedArtifact, fmt.Errorf("%s: %w", ref.URI, err))
+			return task.Permanent(task.DamagedArtifact, fmt.Errorf("%s: %w", ref.URI, err))
 		}
 		rows.Add(ref.Rows)
 	}
@@ -258,13 +258,13 @@ func Combine(p ScoreParams, scattered []ScatterResult, settled []SettleResult, s
 		r.Facts.Supplement += s.Facts.Supplement
 		r.Shards = append(r.Shards, s.Shard)
 		if first := scored[0].Basis; first != nil && s.Basis != nil && *first != *s.Basis {
-			return r, failure.Permanent(failure.BadRequest, errors.New("the workers that scored the night have different tables or models: give them the same configuration and start it again"))
+			return r, task.Permanent(task.BadRequest, errors.New("the workers that scored the night have different tables or models: give them the same configuration and start it again"))
 		}
 		r.Basis, r.Code = s.Basis, s.Code
 		taken += s.RowsRead
 	}
 	if shipped != received || passed != taken {
-		return r, failure.Permanent(failure.CountsDoNotReconcile, fmt.Errorf(
+		return r, task.Permanent(task.CountsDoNotReconcile, fmt.Errorf(
 			"%s sorted by allegation and %s settled, %s sorted by suspect and %s scored", text.Count(shipped, "row was", "rows were"),
 			text.Count(received, "was", "were"), text.Count(passed, "was", "were"), text.Count(taken, "was", "were")))
 	}

@@ -15,17 +15,16 @@ import (
 	"strings"
 	"time"
 
-	"harmstack/activities/audit"
 	"harmstack/activities/casework"
-	"harmstack/activities/digest"
-	"harmstack/activities/failure"
-	"harmstack/activities/heartbeat"
-	"harmstack/activities/ledger"
-	"harmstack/activities/publish"
-	"harmstack/activities/quality"
+	"harmstack/activities/casework/teams"
+	"harmstack/activities/messages/digest"
+	"harmstack/activities/messages/ledger"
+	"harmstack/activities/nights"
+	"harmstack/activities/nights/quality"
 	"harmstack/activities/store"
+	"harmstack/activities/task"
 	"harmstack/activities/tasking"
-	"harmstack/activities/teams"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
@@ -109,15 +108,15 @@ func TeamsUntold(asOf schemas.Date, at time.Time, teams []string) Finding {
 // Inspect looks whether the night before a day is published, how long nobody has decided, how old the approved stack
 // is, and whether the teams have been told of it.
 func (a *Activities) Inspect(ctx context.Context, p InspectParams) (r InspectResult, err error) {
-	_, stop := heartbeat.Start(ctx)
+	_, stop := task.Start(ctx)
 	defer stop()
-	nights, err := publish.Nights(ctx, a.Store)
+	all, err := nights.List(ctx, a.Store)
 	if err != nil {
-		return r, failure.Of(err)
+		return r, task.Of(err)
 	}
-	current, err := publish.LoadCurrent(ctx, a.Store)
+	current, err := nights.LoadCurrent(ctx, a.Store)
 	if err != nil {
-		return r, failure.Of(err)
+		return r, task.Of(err)
 	}
 	var known *Scheduling
 	if a.Scheduling != nil {
@@ -126,10 +125,10 @@ func (a *Activities) Inspect(ctx context.Context, p InspectParams) (r InspectRes
 			known = &s
 		}
 	}
-	r.Findings = inspect(p.Day, nights, current, known, a.Watch)
-	last, err := publish.LastRecord(ctx, a.Store)
+	r.Findings = inspect(p.Day, all, current, known, a.Watch)
+	last, err := nights.LastRecord(ctx, a.Store)
 	if err != nil || last == nil {
-		return r, failure.Of(err)
+		return r, task.Of(err)
 	}
 	about := last.Manifest.AsOf
 	if revoked := last.Revocation(); revoked != nil {
@@ -143,7 +142,7 @@ func (a *Activities) Inspect(ctx context.Context, p InspectParams) (r InspectRes
 		return r, nil
 	}
 	r.Findings = append(r.Findings, troubled(p.Day, about, trouble)...)
-	return r, failure.Of(err)
+	return r, task.Of(err)
 }
 
 // troubled are the findings about the teams of an approved stack.
@@ -175,22 +174,22 @@ func enumerate(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-func inspect(day schemas.Date, nights []publish.Night, current *schemas.Current, known *Scheduling, limits quality.Watch) []Finding {
+func inspect(day schemas.Date, all []nights.Night, current *schemas.Current, known *Scheduling, limits quality.Watch) []Finding {
 	findings := []Finding{}
 	add := func(kind string, about schemas.Date, text, do string) {
 		findings = append(findings, Finding{Kind: kind, About: about, At: day.Start().UTC(), Text: text, Do: do})
 	}
 	last := day.AddDays(-1)
 	var newest schemas.Date
-	var pending *publish.Night
+	var pending *nights.Night
 	there := false
-	for i, n := range nights {
+	for i, n := range all {
 		if n.ID.AsOf.Before(day) {
 			newest = n.ID.AsOf
 		}
 		there = there || n.ID.AsOf == last
-		if n.Status == publish.Pending {
-			pending = &nights[i]
+		if n.Status == nights.Pending {
+			pending = &all[i]
 		}
 	}
 	if !there {
@@ -220,8 +219,8 @@ func inspect(day schemas.Date, nights []publish.Night, current *schemas.Current,
 	case current != nil && day.DaysSince(current.Manifest.AsOf) > limits.CurrentDays:
 		add(KindCurrentOld, current.Manifest.AsOf, fmt.Sprintf("The approved stack is of %s, %s old: the teams work from it still.", current.Manifest.AsOf, text.Count(day.DaysSince(current.Manifest.AsOf), "day")),
 			"An officer approves a newer night: starter status lists them.")
-	case current == nil && len(nights) > 0 && day.DaysSince(nights[0].ID.AsOf) > limits.CurrentDays:
-		add(KindCurrentOld, nights[0].ID.AsOf, fmt.Sprintf("No stack is approved, %s after the first night, of %s.", text.Count(day.DaysSince(nights[0].ID.AsOf), "day"), nights[0].ID.AsOf),
+	case current == nil && len(all) > 0 && day.DaysSince(all[0].ID.AsOf) > limits.CurrentDays:
+		add(KindCurrentOld, all[0].ID.AsOf, fmt.Sprintf("No stack is approved, %s after the first night, of %s.", text.Count(day.DaysSince(all[0].ID.AsOf), "day"), all[0].ID.AsOf),
 			"An officer approves a night: starter status lists them.")
 	}
 	return findings
@@ -234,9 +233,9 @@ type AlertParams struct {
 
 // Alert tells those who run the system of a finding, unless the ledger says that they were told.
 func (a *Activities) Alert(ctx context.Context, p AlertParams) error {
-	_, stop := heartbeat.Start(ctx)
+	_, stop := task.Start(ctx)
 	defer stop()
-	return failure.Of(a.alert(ctx, p.Finding))
+	return task.Of(a.alert(ctx, p.Finding))
 }
 
 func (a *Activities) alert(ctx context.Context, f Finding) error {
@@ -254,7 +253,7 @@ func (a *Activities) alert(ctx context.Context, f Finding) error {
 	id := hex.EncodeToString(sum[:16])
 	m, err := digest.Alert{Key: id, At: f.At, To: party.Mail, Title: title(f), Text: f.Text, Do: f.Do}.Build()
 	if err != nil {
-		return failure.Permanent(failure.DeliveryRefused, err)
+		return task.Permanent(task.DeliveryRefused, err)
 	}
 	entry := ledger.Entry{ID: id, Channel: ledger.Mail, Team: party.Name, Kind: f.Kind, Subject: "night of " + f.About.String()}
 	d, err := ledger.Deliver(ctx, a.Store, entry, now, digest.Hand(ctx, a.Mailer, m), refused)
@@ -263,7 +262,7 @@ func (a *Activities) alert(ctx context.Context, f Finding) error {
 	}
 	// Also when it was sent before, by an attempt that died and left no word in the log.
 	err = ledger.Note(ctx, a.Store, d.Entry, func(to string) error {
-		return audit.Append(ctx, a.Store, audit.Entry{At: now(), Who: publish.System, Did: fmt.Sprintf("sent the alert %s %s to %s", f.Kind, id, party.Name) + to, On: entry.Subject, Why: f.Text})
+		return audit.Append(ctx, a.Store, audit.Entry{At: now(), Who: nights.System, Did: fmt.Sprintf("sent the alert %s %s to %s", f.Kind, id, party.Name) + to, On: entry.Subject, Why: f.Text})
 	})
 	if n := d.Entry.Count(ledger.Waiting); err == nil && n > 0 {
 		return fmt.Errorf("%d of %s of %s not reached by the alert yet: %s", n, text.Count(len(d.Entry.Recipients), "address", "addresses"), party.Name, d.Entry.Reasons())

@@ -8,14 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"harmstack/activities/audit"
 	"harmstack/activities/casework"
-	"harmstack/activities/digest"
-	"harmstack/activities/ledger"
-	"harmstack/activities/publish"
-	"harmstack/activities/quality"
+	"harmstack/activities/casework/teams"
+	"harmstack/activities/messages/digest"
+	"harmstack/activities/messages/ledger"
+	"harmstack/activities/nights"
+	"harmstack/activities/nights/quality"
 	"harmstack/activities/store"
-	"harmstack/activities/teams"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 )
@@ -23,38 +23,38 @@ import (
 var day = schemas.MustDate("2026-07-10")
 
 func TestInspect(t *testing.T) {
-	night := func(asOf string, revision int, status string) publish.Night {
-		return publish.Night{ID: schemas.NightID{AsOf: schemas.MustDate(asOf), Revision: revision}, Status: status}
+	night := func(asOf string, revision int, status string) nights.Night {
+		return nights.Night{ID: schemas.NightID{AsOf: schemas.MustDate(asOf), Revision: revision}, Status: status}
 	}
-	nights := func(list ...publish.Night) []publish.Night { return list }
+	all := func(list ...nights.Night) []nights.Night { return list }
 	current := func(asOf string) *schemas.Current {
 		return &schemas.Current{Manifest: schemas.ManifestRef{NightID: schemas.NightID{AsOf: schemas.MustDate(asOf), Revision: 1}}}
 	}
 	for _, c := range []struct {
 		scenario string
-		nights   []publish.Night
+		all      []nights.Night
 		current  *schemas.Current
 		known    *Scheduling
 		want     string
 	}{
-		{"as it should be", nights(night("2026-07-08", 1, "approved"), night("2026-07-09", 1, "pending")), current("2026-07-08"), &Scheduling{}, ""},
-		{"a second revision is as good", nights(night("2026-07-09", 2, "held")), current("2026-07-07"), nil, ""},
+		{"as it should be", all(night("2026-07-08", 1, "approved"), night("2026-07-09", 1, "pending")), current("2026-07-08"), &Scheduling{}, ""},
+		{"a second revision is as good", all(night("2026-07-09", 2, "held")), current("2026-07-07"), nil, ""},
 		{"nothing was ever published", nil, nil, nil, "night_missing 2026-07-09"},
-		{"the last night is missing", nights(night("2026-07-08", 1, "approved")), current("2026-07-08"), nil, "night_missing 2026-07-09"},
-		{"and the one before is undecided", nights(night("2026-07-08", 1, "pending")), current("2026-07-07"), nil, "night_missing 2026-07-09, decision_pending 2026-07-08"},
-		{"an older one was decided", nights(night("2026-07-08", 1, "held")), current("2026-07-07"), nil, "night_missing 2026-07-09"},
-		{"nobody approves", nights(night("2026-07-06", 1, "approved"), night("2026-07-09", 1, "pending")), current("2026-07-06"), nil, "current_old 2026-07-06"},
-		{"three days are not yet old", nights(night("2026-07-07", 1, "approved"), night("2026-07-09", 1, "pending")), current("2026-07-07"), nil, ""},
-		{"nobody ever approved", nights(night("2026-07-06", 1, "superseded"), night("2026-07-09", 1, "pending")), nil, nil, "current_old 2026-07-06"},
-		{"a new deployment", nights(night("2026-07-09", 1, "pending")), nil, nil, ""},
-		{"paused", nights(night("2026-07-09", 1, "pending")), current("2026-07-08"), &Scheduling{Paused: true}, "schedule_paused 2026-07-09"},
+		{"the last night is missing", all(night("2026-07-08", 1, "approved")), current("2026-07-08"), nil, "night_missing 2026-07-09"},
+		{"and the one before is undecided", all(night("2026-07-08", 1, "pending")), current("2026-07-07"), nil, "night_missing 2026-07-09, decision_pending 2026-07-08"},
+		{"an older one was decided", all(night("2026-07-08", 1, "held")), current("2026-07-07"), nil, "night_missing 2026-07-09"},
+		{"nobody approves", all(night("2026-07-06", 1, "approved"), night("2026-07-09", 1, "pending")), current("2026-07-06"), nil, "current_old 2026-07-06"},
+		{"three days are not yet old", all(night("2026-07-07", 1, "approved"), night("2026-07-09", 1, "pending")), current("2026-07-07"), nil, ""},
+		{"nobody ever approved", all(night("2026-07-06", 1, "superseded"), night("2026-07-09", 1, "pending")), nil, nil, "current_old 2026-07-06"},
+		{"a new deployment", all(night("2026-07-09", 1, "pending")), nil, nil, ""},
+		{"paused", all(night("2026-07-09", 1, "pending")), current("2026-07-08"), &Scheduling{Paused: true}, "schedule_paused 2026-07-09"},
 		{"deleted", nil, nil, &Scheduling{Missing: true}, "night_missing 2026-07-09, schedule_missing 2026-07-09"},
 		{"failed", nil, nil, &Scheduling{Ended: "failed: SchemaMismatch: no column."}, "night_missing 2026-07-09"},
 		{"still running", nil, nil, &Scheduling{Stage: "source"}, "night_missing 2026-07-09"},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			var got []string
-			for _, f := range inspect(day, c.nights, c.current, c.known, quality.Standard().Watch) {
+			for _, f := range inspect(day, c.all, c.current, c.known, quality.Standard().Watch) {
 				got = append(got, f.Kind+" "+f.About.String())
 				if f.Text == "" || f.Do == "" || !f.At.Equal(time.Date(2026, 7, 9, 23, 0, 0, 0, time.UTC)) {
 					t.Errorf("%+v", f)

@@ -16,11 +16,10 @@ import (
 	"strings"
 	"time"
 
-	"harmstack/activities/audit"
-	"harmstack/activities/failure"
-	"harmstack/activities/heartbeat"
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
+	"harmstack/activities/task"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
@@ -65,30 +64,30 @@ type Gone struct {
 
 // Dispose does away with what is over its time, as one activity. It may die at any point and be run again.
 func (a *Activities) Dispose(ctx context.Context, p DisposeParams) (DisposeResult, error) {
-	_, stop := heartbeat.Start(ctx)
+	_, stop := task.Start(ctx)
 	defer stop()
 	gone, err := Dispose(ctx, a.Store, a.Rules, p.Now, p.DryRun)
 	if err == nil && !p.DryRun {
 		err = Clean(ctx, a.Store, p.Now)
 	}
-	return DisposeResult{gone}, failure.Of(err)
+	return DisposeResult{gone}, task.Of(err)
 }
 
 // Clean deletes what no rule keeps, for it is nobody's record: what killed processes left, what passed between the stages of
 // nights that have ended, and notes for reruns that did not come.
 func Clean(ctx context.Context, st *store.Store, now time.Time) error {
 	st.Sweep()
-	nights, err := publish.Nights(ctx, st)
+	all, err := nights.List(ctx, st)
 	if err != nil {
 		return err
 	}
 	var newest schemas.NightID
-	if len(nights) > 0 {
-		newest = nights[len(nights)-1].ID
+	if len(all) > 0 {
+		newest = all[len(all)-1].ID
 	}
-	_, err = publish.Tidy(ctx, st, newest, now)
+	_, err = nights.Tidy(ctx, st, newest, now)
 	if err == nil {
-		_, err = publish.Forget(ctx, st, now)
+		_, err = nights.Forget(ctx, st, now)
 	}
 	return err
 }
@@ -104,7 +103,7 @@ func (n *night) has(file string) bool { return slices.Contains(n.keys, n.id.Path
 // Dispose does away with what is over its time at now. The record is written first, then the audit log's entry, then the
 // files go; files that are left beside a record, by a process that died, go the next time.
 func Dispose(ctx context.Context, st *store.Store, rules Rules, now time.Time, dryRun bool) ([]Gone, error) {
-	nights, err := list(ctx, st)
+	all, err := list(ctx, st)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +112,7 @@ func Dispose(ctx context.Context, st *store.Store, rules Rules, now time.Time, d
 		return nil, err
 	}
 	gone := []Gone{}
-	for _, n := range nights {
+	for _, n := range all {
 		for _, step := range []struct {
 			record, what string
 			days         int
@@ -150,7 +149,7 @@ func Dispose(ctx context.Context, st *store.Store, rules Rules, now time.Time, d
 
 // list finds all revisions, claimed or published, oldest first.
 func list(ctx context.Context, st *store.Store) ([]*night, error) {
-	nights := map[schemas.NightID]*night{}
+	all := map[schemas.NightID]*night{}
 	for _, root := range []string{schemas.NightsFolder, schemas.WorkFolder} {
 		keys, err := st.List(ctx, root)
 		if err != nil {
@@ -161,13 +160,13 @@ func list(ctx context.Context, st *store.Store) ([]*night, error) {
 			if !ok {
 				continue // not ours
 			}
-			if nights[id] == nil {
-				nights[id] = &night{id: id}
+			if all[id] == nil {
+				all[id] = &night{id: id}
 			}
-			nights[id].keys = append(nights[id].keys, key)
+			all[id].keys = append(all[id].keys, key)
 		}
 	}
-	return slices.SortedFunc(maps.Values(nights), func(a, b *night) int {
+	return slices.SortedFunc(maps.Values(all), func(a, b *night) int {
 		if a.id.Before(b.id) {
 			return -1
 		}
@@ -178,22 +177,22 @@ func list(ctx context.Context, st *store.Store) ([]*night, error) {
 // needed are the nights that must stay whole: the newest, which the next may build on; those that wait for a decision, or whose approval
 // is not effective yet; the approved stack, from which the taskings' packs are read; and what each of them was compared with.
 func needed(ctx context.Context, st *store.Store) (map[schemas.NightID]bool, error) {
-	nights, err := publish.Nights(ctx, st)
+	all, err := nights.List(ctx, st)
 	if err != nil {
 		return nil, err
 	}
-	current, err := publish.LoadCurrent(ctx, st)
+	current, err := nights.LoadCurrent(ctx, st)
 	if err != nil {
 		return nil, err
 	}
 	needed := map[schemas.NightID]bool{}
-	for i, n := range nights {
+	for i, n := range all {
 		effective := current != nil && !current.Manifest.Before(n.ID)
-		if i < len(nights)-1 && n.Status != publish.Pending && (n.Status != schemas.Approved || effective) && (current == nil || current.Manifest.NightID != n.ID) {
+		if i < len(all)-1 && n.Status != nights.Pending && (n.Status != schemas.Approved || effective) && (current == nil || current.Manifest.NightID != n.ID) {
 			continue
 		}
 		needed[n.ID] = true
-		m, _, err := publish.LoadManifest(ctx, st, n.ID)
+		m, _, err := nights.LoadManifest(ctx, st, n.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -240,7 +239,7 @@ func (n *night) dispose(ctx context.Context, st *store.Store, record, rule strin
 	d := schemas.Disposal{NightID: n.id, Rule: rule, At: now.UTC(), Files: []schemas.ArtifactRef{}}
 	named := map[string]schemas.ArtifactRef{}
 	if n.has(schemas.ManifestFile) {
-		m, ref, err := publish.LoadManifest(ctx, st, n.id)
+		m, ref, err := nights.LoadManifest(ctx, st, n.id)
 		if err != nil {
 			return Gone{}, err
 		}
@@ -271,7 +270,7 @@ func (n *night) dispose(ctx context.Context, st *store.Store, record, rule strin
 		return g, err
 	}
 	// A process that dies before the last file is gone is in the log twice rather than not at all.
-	err := audit.Append(ctx, st, audit.Entry{At: now.UTC(), Who: publish.System, Did: "disposed of " + text.Count(len(keys), "file"), On: "night " + n.id.String(), Why: rule})
+	err := audit.Append(ctx, st, audit.Entry{At: now.UTC(), Who: nights.System, Did: "disposed of " + text.Count(len(keys), "file"), On: "night " + n.id.String(), Why: rule})
 	if err != nil {
 		return g, err
 	}

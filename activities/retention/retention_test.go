@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"harmstack/activities/audit"
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/activities/store/s3test"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 )
 
@@ -30,13 +30,13 @@ func later(days int) time.Time {
 func seed(t *testing.T, st *store.Store, day int, decision string) schemas.NightID {
 	t.Helper()
 	ctx := t.Context()
-	id, err := publish.Claim(ctx, st, schemas.MustDate(fmt.Sprintf("2096-07-%02d", day)), "run")
+	id, err := nights.Claim(ctx, st, schemas.MustDate(fmt.Sprintf("2096-07-%02d", day)), "run")
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := schemas.Manifest{NightID: id, RowsRead: 1, Suspects: 1}
 	m.Dispositions[schemas.Scored] = 1
-	if m.Previous, _, err = publish.Baseline(ctx, st, id); err != nil {
+	if m.Previous, _, err = nights.Baseline(ctx, st, id); err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range files {
@@ -52,12 +52,12 @@ func seed(t *testing.T, st *store.Store, day int, decision string) schemas.Night
 	if err := st.Replace(ctx, id.WorkPath()+"/rows", []byte("S-1")); err != nil {
 		t.Fatal(err)
 	}
-	ref, err := publish.Publish(ctx, st, m)
-	if err == nil && decision != publish.Pending {
-		err = publish.Decide(ctx, st, schemas.Decision{Decision: decision, Manifest: ref, By: "DCI Example", Reason: "looked at", At: later(0)})
+	ref, err := nights.Publish(ctx, st, m)
+	if err == nil && decision != nights.Pending {
+		err = nights.Decide(ctx, st, schemas.Decision{Decision: decision, Manifest: ref, By: "DCI Example", Reason: "looked at", At: later(0)})
 	}
 	if err == nil && decision == schemas.Approved {
-		err = publish.SwapCurrent(ctx, st, id)
+		err = nights.SwapCurrent(ctx, st, id)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +96,7 @@ func TestDispose(t *testing.T) {
 			}
 			defer st.Close()
 			held, old, base, current := seed(t, st, 1, schemas.Held), seed(t, st, 2, schemas.Approved), seed(t, st, 3, schemas.Approved), seed(t, st, 4, schemas.Approved)
-			pending := seed(t, st, 5, publish.Pending)
+			pending := seed(t, st, 5, nights.Pending)
 			dispose := func(rules Rules, at time.Time, dry bool) []Gone {
 				t.Helper()
 				gone, err := Dispose(t.Context(), st, rules, at, dry)
@@ -138,7 +138,7 @@ func TestDispose(t *testing.T) {
 			if err := errors.Join(err, json.Unmarshal(data, &d)); err != nil {
 				t.Fatal(err)
 			}
-			_, ref, err := publish.LoadManifest(t.Context(), st, old)
+			_, ref, err := nights.LoadManifest(t.Context(), st, old)
 			if err != nil || d.Manifest != ref.SHA256 || d.Rule != "nights are kept for 100 days" || len(d.Files) != 6 || d.Files[0].SHA256 == "" || d.Files[0].Rows != 7 || strings.Contains(string(data), "S-1") {
 				t.Errorf("%v, %s", err, data)
 			}
@@ -147,14 +147,14 @@ func TestDispose(t *testing.T) {
 				t.Errorf("%v, %+v", err, log)
 			}
 			if _, err := st.Open(t.Context(), schemas.ArtifactRef{URI: old.Path() + "/stack.parquet"}); true {
-				err = publish.WhyMissing(t.Context(), st, old, err)
-				if !errors.Is(err, publish.ErrDisposed) || errors.Is(err, store.ErrNotFound) || !strings.Contains(err.Error(), "nights are kept for 100 days") {
+				err = nights.WhyMissing(t.Context(), st, old, err)
+				if !errors.Is(err, nights.ErrDisposed) || errors.Is(err, store.ErrNotFound) || !strings.Contains(err.Error(), "nights are kept for 100 days") {
 					t.Errorf("error %v", err)
 				}
 			}
-			nights, err := publish.Nights(t.Context(), st)
-			if err != nil || len(nights) != 5 || !nights[0].Disposed || !nights[1].Disposed || nights[2].Disposed || nights[1].Status != schemas.Approved {
-				t.Errorf("%v, %+v", err, nights)
+			all, err := nights.List(t.Context(), st)
+			if err != nil || len(all) != 5 || !all[0].Disposed || !all[1].Disposed || all[2].Disposed || all[1].Status != schemas.Approved {
+				t.Errorf("%v, %+v", err, all)
 			}
 		})
 	}
@@ -167,7 +167,7 @@ func TestUnpublishedNights(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer st.Close()
-	id, err := publish.Claim(t.Context(), st, schemas.MustDate("2020-01-01"), "run")
+	id, err := nights.Claim(t.Context(), st, schemas.MustDate("2020-01-01"), "run")
 	if err == nil {
 		err = st.Replace(t.Context(), id.Path()+"/extract/part-000.parquet", []byte("S-1"))
 	}

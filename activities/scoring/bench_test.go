@@ -12,9 +12,9 @@ import (
 	"github.com/apache/arrow/go/v16/arrow"
 
 	"harmstack/activities/extract"
-	"harmstack/activities/ranking"
 	"harmstack/activities/scoring"
 	"harmstack/activities/store"
+	"harmstack/activities/store/rowfile"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 	"harmstack/starter/synthetic"
@@ -166,7 +166,7 @@ func BenchmarkWrite(b *testing.B) {
 	f := open(b)
 	s := scored(b, f)
 	for b.Loop() {
-		_, err := ranking.WriteAll(io.Discard, func(yield func([]schemas.Ranked) error) error { return s.Ranking(b.Context(), yield) })
+		_, err := rowfile.WriteAll(io.Discard, func(yield func([]schemas.Ranked) error) error { return s.Ranking(b.Context(), yield) })
 		if err != nil {
 			b.Fatal(err)
 		}

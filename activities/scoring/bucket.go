@@ -8,7 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"harmstack/activities/spill"
+	"harmstack/activities/store/spill"
 )
 
 // Spill lends storage for what does not fit the memory budget. The storage is the engine's alone and

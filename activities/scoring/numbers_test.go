@@ -13,7 +13,7 @@ import (
 	"github.com/apache/arrow/go/v16/arrow/array"
 	"github.com/apache/arrow/go/v16/arrow/memory"
 
-	"harmstack/activities/race"
+	"harmstack/schemas/race"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 )

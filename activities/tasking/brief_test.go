@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"harmstack/activities/casework/teams"
 	"harmstack/activities/store"
-	"harmstack/activities/teams"
 	"harmstack/schemas"
 )
 

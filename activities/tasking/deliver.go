@@ -11,14 +11,13 @@ import (
 	"strings"
 
 	"harmstack/activities/casework"
-	"harmstack/activities/digest"
-	"harmstack/activities/failure"
-	"harmstack/activities/heartbeat"
-	"harmstack/activities/ledger"
-	"harmstack/activities/pack"
-	"harmstack/activities/publish"
+	"harmstack/activities/casework/teams"
+	"harmstack/activities/messages/digest"
+	"harmstack/activities/messages/ledger"
+	"harmstack/activities/messages/pack"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
-	"harmstack/activities/teams"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
@@ -110,10 +109,10 @@ func readReceipt(ctx context.Context, st *store.Store, key string) (*receipt, er
 
 // Deliver builds one team's digest and sends it, unless the team has its content already.
 func (a *Activities) Deliver(ctx context.Context, p DeliverParams) (DeliverResult, error) {
-	_, stop := heartbeat.Start(ctx)
+	_, stop := task.Start(ctx)
 	defer stop()
 	r, err := a.digest(ctx, p)
-	return r, failure.Of(err)
+	return r, task.Of(err)
 }
 
 func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult, error) {
@@ -200,7 +199,7 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 	}
 	party, ok := who.Find(team)
 	if !ok {
-		return m, 0, failure.Permanent(failure.DeliveryRefused, fmt.Errorf("the team %s is not in the teams' file any more", team))
+		return m, 0, task.Permanent(task.DeliveryRefused, fmt.Errorf("the team %s is not in the teams' file any more", team))
 	}
 	plan, err := loadPlan(ctx, a.Store, n.occasion(), team)
 	if err != nil {
@@ -225,7 +224,7 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 		d.Suspects = append(d.Suspects, digest.Suspect{Ranked: n.row(s.Position), Previous: previous[s.Position], Arrival: s.Arrival, With: s.With, State: s.State, News: s.News})
 	}
 	if m, err = digest.Build(d); err != nil {
-		return m, 0, failure.Permanent(failure.DeliveryRefused, err)
+		return m, 0, task.Permanent(task.DeliveryRefused, err)
 	}
 	if len(plan.Suspects) == 0 {
 		return m, 0, nil
@@ -279,7 +278,7 @@ func packs(ctx context.Context, st *store.Store, n night, team string, suspects 
 
 // Pack is the pack of one tasking by the approved stack. casework.ErrNone: it is not on that stack.
 func Pack(ctx context.Context, st *store.Store, t *schemas.Tasking) (pack.Input, error) {
-	current, err := publish.LoadCurrent(ctx, st)
+	current, err := nights.LoadCurrent(ctx, st)
 	if err != nil {
 		return pack.Input{}, err
 	}

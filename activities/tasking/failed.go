@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/schemas"
 )
@@ -40,7 +40,7 @@ func failedOrders(ctx context.Context, st *store.Store, occasion string) (map[st
 // FailedOrders are the orders of the approved stack that could not be carried out yet, by reference. What an older
 // stack wanted counts no longer: the newer one has compared the taskings anew.
 func FailedOrders(ctx context.Context, st *store.Store) (failed []FailedOrder, err error) {
-	last, err := publish.LastRecord(ctx, st)
+	last, err := nights.LastRecord(ctx, st)
 	if err != nil || last == nil {
 		return nil, err
 	}

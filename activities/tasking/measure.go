@@ -8,14 +8,14 @@ import (
 	"time"
 
 	"harmstack/activities/casework"
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/schemas"
 )
 
 // Measure counts all taskings as they stand, beside the approved stack, and says what keeps teams from it.
 func Measure(ctx context.Context, st *store.Store, now time.Time) (casework.Measures, error) {
-	current, err := publish.LoadCurrent(ctx, st)
+	current, err := nights.LoadCurrent(ctx, st)
 	if err != nil {
 		return casework.Measures{}, err
 	}

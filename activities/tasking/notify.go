@@ -9,12 +9,11 @@ import (
 	"time"
 
 	"harmstack/activities/casework"
-	"harmstack/activities/digest"
-	"harmstack/activities/failure"
-	"harmstack/activities/heartbeat"
-	"harmstack/activities/ledger"
-	"harmstack/activities/teams"
-	"harmstack/activities/webhook"
+	"harmstack/activities/casework/teams"
+	"harmstack/activities/messages/digest"
+	"harmstack/activities/messages/ledger"
+	"harmstack/activities/messages/webhook"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
@@ -78,10 +77,10 @@ func audience(t *schemas.Tasking, e schemas.TaskingEvent, who *teams.Teams) (to 
 
 // Notify tells everybody who is to know of an event at once. One party's trouble is no other's.
 func (a *Activities) Notify(ctx context.Context, p NotifyParams) (NotifyResult, error) {
-	_, stop := heartbeat.Start(ctx)
+	_, stop := task.Start(ctx)
 	defer stop()
 	r, err := a.notify(ctx, p)
-	return r, failure.Of(err)
+	return r, task.Of(err)
 }
 
 func (a *Activities) notify(ctx context.Context, p NotifyParams) (result NotifyResult, err error) {
@@ -110,10 +109,10 @@ func (a *Activities) notify(ctx context.Context, p NotifyParams) (result NotifyR
 		}
 	}
 	if len(passing) > 0 {
-		return result, failure.Later(errors.Join(passing...), longest(passing))
+		return result, task.Later(errors.Join(passing...), longest(passing))
 	}
 	if len(final) > 0 {
-		return result, failure.Permanent(failure.DeliveryRefused, errors.Join(final...))
+		return result, task.Permanent(task.DeliveryRefused, errors.Join(final...))
 	}
 	return result, nil
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"harmstack/activities/teams"
+	"harmstack/activities/casework/teams"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 )

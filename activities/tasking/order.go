@@ -12,12 +12,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"harmstack/activities/audit"
 	"harmstack/activities/casework"
-	"harmstack/activities/failure"
-	"harmstack/activities/heartbeat"
+	"harmstack/activities/casework/teams"
 	"harmstack/activities/store"
-	"harmstack/activities/teams"
+	"harmstack/activities/task"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
@@ -43,10 +42,10 @@ type OrderResult struct {
 // Order hands a night's orders to the team's taskings. An order that is carried out already changes nothing, so that an
 // attempt that died is simply made again. One that fails is noted and keeps nobody from the others.
 func (a *Activities) Order(ctx context.Context, p OrderParams) (OrderResult, error) {
-	_, stop := heartbeat.Start(ctx)
+	_, stop := task.Start(ctx)
 	defer stop()
 	r, err := a.order(ctx, p)
-	return r, failure.Of(err)
+	return r, task.Of(err)
 }
 
 // At once so many orders go out, and each is waited for so long: longer than one step of a tasking may take.
@@ -123,7 +122,7 @@ type ApplyResult struct {
 func (a *Activities) Apply(ctx context.Context, p ApplyParams) (ApplyResult, error) {
 	r, err := a.apply(ctx, p)
 	if p.Request != nil {
-		err = failure.Waiting(err) // a person of a team waits
+		err = task.Waiting(err) // a person of a team waits
 	}
 	return r, refusal(p.Reference, err)
 }
@@ -138,12 +137,12 @@ func refusal(reference string, err error) error {
 	for _, kind := range []struct {
 		is   error
 		name string
-	}{{casework.ErrOtherTeam, failure.OtherTeam}, {casework.ErrWrongState, failure.WrongState}, {casework.ErrBadRequest, failure.BadRequest}, {casework.ErrNone, failure.NoSuchTasking}} {
+	}{{casework.ErrOtherTeam, task.OtherTeam}, {casework.ErrWrongState, task.WrongState}, {casework.ErrBadRequest, task.BadRequest}, {casework.ErrNone, task.NoSuchTasking}} {
 		if errors.Is(err, kind.is) {
-			return failure.Permanent(kind.name, fmt.Errorf("tasking %s: %w", reference, err))
+			return task.Permanent(kind.name, fmt.Errorf("tasking %s: %w", reference, err))
 		}
 	}
-	return failure.Of(err)
+	return task.Of(err)
 }
 
 func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, error) {

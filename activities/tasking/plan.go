@@ -9,12 +9,11 @@ import (
 	"time"
 
 	"harmstack/activities/casework"
-	"harmstack/activities/digest"
-	"harmstack/activities/failure"
-	"harmstack/activities/heartbeat"
-	"harmstack/activities/publish"
+	"harmstack/activities/casework/teams"
+	"harmstack/activities/messages/digest"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
-	"harmstack/activities/teams"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 )
 
@@ -98,10 +97,10 @@ func allPlanned(ctx context.Context, st *store.Store, occasion string) (map[stri
 // to know: the 32 boroughs, also those that have nobody (silence would look like a failure), the central desk and the specialist
 // teams when they have somebody or had.
 func (a *Activities) Plan(ctx context.Context, p PlanParams) (PlanResult, error) {
-	_, stop := heartbeat.Start(ctx)
+	_, stop := task.Start(ctx)
 	defer stop()
 	r, err := a.plan(ctx, p)
-	return r, failure.Of(err)
+	return r, task.Of(err)
 }
 
 func (a *Activities) plan(ctx context.Context, params PlanParams) (result PlanResult, err error) {
@@ -114,7 +113,7 @@ func (a *Activities) plan(ctx context.Context, params PlanParams) (result PlanRe
 		return result, err
 	}
 	b := &planner{a: a, who: who, night: n, at: now(), plans: map[string]*plan{}, onStack: map[string]bool{}}
-	if last, err := publish.LastRecord(ctx, a.Store); err != nil {
+	if last, err := nights.LastRecord(ctx, a.Store); err != nil {
 		return result, err
 	} else if last != nil {
 		b.revoked = last.RevokedNights()

@@ -12,16 +12,16 @@ import (
 	"fmt"
 	"time"
 
-	"harmstack/activities/audit"
-	"harmstack/activities/digest"
-	"harmstack/activities/failure"
-	"harmstack/activities/ledger"
-	"harmstack/activities/pseudonym"
-	"harmstack/activities/publish"
-	"harmstack/activities/ranking"
+	"harmstack/activities/casework/pseudonym"
+	"harmstack/activities/casework/teams"
+	"harmstack/activities/messages/digest"
+	"harmstack/activities/messages/ledger"
+	"harmstack/activities/messages/webhook"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
-	"harmstack/activities/teams"
-	"harmstack/activities/webhook"
+	"harmstack/activities/store/rowfile"
+	"harmstack/activities/task"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 )
 
@@ -79,7 +79,7 @@ func (a *Activities) loadOccasion(ctx context.Context, ref schemas.ManifestRef, 
 	}
 	again := revoked != (schemas.NightID{})
 	if again && last == nil {
-		return n, false, failure.Permanent(failure.BadRequest, fmt.Errorf("night %s: its approval was not taken back", revoked))
+		return n, false, task.Permanent(task.BadRequest, fmt.Errorf("night %s: its approval was not taken back", revoked))
 	}
 	if again {
 		ref = last.Manifest
@@ -104,19 +104,19 @@ func loadNight(ctx context.Context, st *store.Store, ref schemas.ManifestRef) (n
 
 // loadApproved is loadNight without the rows. A night that is not approved tasks nobody.
 func loadApproved(ctx context.Context, st *store.Store, ref schemas.ManifestRef) (night, error) {
-	m, found, err := publish.LoadManifest(ctx, st, ref.NightID)
+	m, found, err := nights.LoadManifest(ctx, st, ref.NightID)
 	if err != nil {
 		return night{}, err
 	}
 	if found != ref {
-		return night{}, failure.Permanent(failure.OtherManifest, fmt.Errorf("night %s: its manifest is not the one that was approved", ref.NightID))
+		return night{}, task.Permanent(task.OtherManifest, fmt.Errorf("night %s: its manifest is not the one that was approved", ref.NightID))
 	}
-	decision, err := publish.LoadDecision(ctx, st, ref.NightID)
+	decision, err := nights.LoadDecision(ctx, st, ref.NightID)
 	if err != nil {
 		return night{}, err
 	}
 	if decision == nil || decision.Decision != schemas.Approved || decision.Manifest != ref {
-		return night{}, failure.Permanent(failure.BadRequest, fmt.Errorf("night %s is not approved: nobody is tasked from it", ref.NightID))
+		return night{}, task.Permanent(task.BadRequest, fmt.Errorf("night %s is not approved: nobody is tasked from it", ref.NightID))
 	}
 	return night{manifest: m, approved: *decision}, nil
 }
@@ -124,20 +124,20 @@ func loadApproved(ctx context.Context, st *store.Store, ref schemas.ManifestRef)
 func read[T any](ctx context.Context, st *store.Store, m schemas.Manifest, file string) ([]T, error) {
 	ref, ok := m.Output(file)
 	if !ok {
-		return nil, failure.Permanent(failure.DamagedArtifact, fmt.Errorf("night %s has no %s", m.NightID, file))
+		return nil, task.Permanent(task.DamagedArtifact, fmt.Errorf("night %s has no %s", m.NightID, file))
 	}
 	artifact, err := st.Open(ctx, ref)
 	if err != nil {
-		return nil, publish.WhyMissing(ctx, st, m.NightID, err)
+		return nil, nights.WhyMissing(ctx, st, m.NightID, err)
 	}
 	defer artifact.Close()
-	return ranking.ReadAll[T](artifact, artifact.Size())
+	return rowfile.ReadAll[T](artifact, artifact.Size())
 }
 
 // last is the last record of an approval, nil when there is none. outdated: it is of another occasion, be it a newer approval
 // or one that was taken back, and the tasking that follows it tells the teams.
 func (a *Activities) last(ctx context.Context, occasion string) (last *schemas.Current, outdated bool, err error) {
-	last, err = publish.LastRecord(ctx, a.Store)
+	last, err = nights.LastRecord(ctx, a.Store)
 	return last, last != nil && last.Occasion() != occasion, err
 }
 
@@ -149,7 +149,7 @@ func (a *Activities) deliver(ctx context.Context, e ledger.Entry, why string, se
 	}
 	// Also when it was sent before, by an attempt that died and left no word in the log.
 	return d, ledger.Note(ctx, a.Store, d.Entry, func(to string) error {
-		return audit.Append(ctx, a.Store, audit.Entry{At: now(), Who: publish.System, Did: fmt.Sprintf("sent the %s %s by %s to %s", e.Kind, e.ID, e.Channel, e.Team) + to,
+		return audit.Append(ctx, a.Store, audit.Entry{At: now(), Who: nights.System, Did: fmt.Sprintf("sent the %s %s by %s to %s", e.Kind, e.ID, e.Channel, e.Team) + to,
 			On: e.Subject, Why: why})
 	})
 }

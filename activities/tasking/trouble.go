@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"harmstack/activities/casework"
-	"harmstack/activities/ledger"
-	"harmstack/activities/publish"
+	"harmstack/activities/messages/ledger"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
@@ -21,7 +21,7 @@ const Patience = time.Hour
 // Trouble is what keeps teams from what was approved, or taken back, last, at an instant: nobody is untold within
 // Patience.
 func Trouble(ctx context.Context, st *store.Store, at time.Time) (t casework.Trouble, err error) {
-	last, err := publish.LastRecord(ctx, st)
+	last, err := nights.LastRecord(ctx, st)
 	if err != nil || last == nil {
 		return t, err
 	}

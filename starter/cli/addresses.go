@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"harmstack/activities/teams"
+	"harmstack/activities/casework/teams"
 	"harmstack/worker/config"
 )
 

@@ -9,8 +9,8 @@ import (
 
 	"github.com/emersion/go-smtp"
 
-	"harmstack/activities/digest"
-	"harmstack/activities/teams"
+	"harmstack/activities/casework/teams"
+	"harmstack/activities/messages/digest"
 	"harmstack/schemas/reference"
 	"harmstack/worker/config"
 )

@@ -9,7 +9,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
-	"harmstack/activities/source"
+	"harmstack/activities/extract/sources"
 	"harmstack/schemas"
 )
 
@@ -70,7 +70,7 @@ func TestFloatingPointAgesInParquet(t *testing.T) {
 			t.Errorf("%q is not said: %s", line, out)
 		}
 	}
-	if found, err := source.Check(t.Context(), path); err != nil || found != "6 rows follow the contract; a column that is called nearly victim_age is not read: is it meant?" {
+	if found, err := sources.Check(t.Context(), path); err != nil || found != "6 rows follow the contract; a column that is called nearly victim_age is not read: is it meant?" {
 		t.Errorf("doctor would say %q, %v", found, err)
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/term"
 
 	"harmstack/activities/nightly"
-	"harmstack/activities/publish"
-	"harmstack/activities/quality"
+	"harmstack/activities/nights"
+	"harmstack/activities/nights/quality"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 	"harmstack/starter/devserver"
@@ -120,7 +120,7 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 		return err
 	}
 	defer st.Close()
-	m, _, err := publish.LoadManifest(ctx, st, result.Night)
+	m, _, err := nights.LoadManifest(ctx, st, result.Night)
 	if err != nil {
 		return err
 	}

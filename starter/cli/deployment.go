@@ -13,11 +13,11 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
-	"harmstack/activities/audit"
-	"harmstack/activities/publish"
-	"harmstack/activities/ranking"
+	"harmstack/activities/casework/teams"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
-	"harmstack/activities/teams"
+	"harmstack/activities/store/rowfile"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/worker/config"
 	"harmstack/workflows"
@@ -182,7 +182,7 @@ func (n *nightFlags) add(cmd *cobra.Command) {
 func (n *nightFlags) find(ctx context.Context, st *store.Store) (schemas.Manifest, schemas.ManifestRef, error) {
 	id := schemas.NightID{AsOf: n.asOf, Revision: n.revision}
 	if n.asOf.IsZero() {
-		current, err := publish.LoadCurrent(ctx, st)
+		current, err := nights.LoadCurrent(ctx, st)
 		if err != nil {
 			return schemas.Manifest{}, schemas.ManifestRef{}, err
 		}
@@ -196,7 +196,7 @@ func (n *nightFlags) find(ctx context.Context, st *store.Store) (schemas.Manifes
 			return schemas.Manifest{}, schemas.ManifestRef{}, err
 		}
 	}
-	m, ref, err := publish.LoadManifest(ctx, st, id)
+	m, ref, err := nights.LoadManifest(ctx, st, id)
 	if errors.Is(err, store.ErrNotFound) {
 		err = fmt.Errorf("night %s is not published", id)
 	}
@@ -205,11 +205,11 @@ func (n *nightFlags) find(ctx context.Context, st *store.Store) (schemas.Manifes
 
 // newest is the newest published revision of a night.
 func newest(ctx context.Context, st *store.Store, asOf schemas.Date) (id schemas.NightID, err error) {
-	nights, err := publish.Nights(ctx, st)
+	all, err := nights.List(ctx, st)
 	if err != nil {
 		return id, err
 	}
-	for _, n := range nights {
+	for _, n := range all {
 		if n.ID.AsOf == asOf {
 			id = n.ID // oldest first
 		}
@@ -228,10 +228,10 @@ func readOutput[T any](ctx context.Context, st *store.Store, m schemas.Manifest,
 	}
 	a, err := st.Open(ctx, ref)
 	if err != nil {
-		return nil, publish.WhyMissing(ctx, st, m.NightID, err)
+		return nil, nights.WhyMissing(ctx, st, m.NightID, err)
 	}
 	defer a.Close()
-	return ranking.ReadAll[T](a, a.Size())
+	return rowfile.ReadAll[T](a, a.Size())
 }
 
 // eachRanked yields everybody on a night's ranking, in order.
@@ -245,7 +245,7 @@ func eachRanked(ctx context.Context, st *store.Store, m schemas.Manifest) (iter.
 		if err == nil {
 			defer a.Close()
 			enough := errors.New("enough")
-			err = ranking.Read(a, a.Size(), func(rows []schemas.Ranked) error {
+			err = rowfile.Read(a, a.Size(), func(rows []schemas.Ranked) error {
 				for _, r := range rows {
 					if !yield(r, nil) {
 						return enough
@@ -258,7 +258,7 @@ func eachRanked(ctx context.Context, st *store.Store, m schemas.Manifest) (iter.
 			}
 		}
 		if err != nil {
-			yield(schemas.Ranked{}, publish.WhyMissing(ctx, st, m.NightID, err))
+			yield(schemas.Ranked{}, nights.WhyMissing(ctx, st, m.NightID, err))
 		}
 	}, nil
 }

@@ -15,10 +15,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
 	"harmstack/activities/scoring"
-	"harmstack/activities/spill"
 	"harmstack/activities/store"
+	"harmstack/activities/store/spill"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 	"harmstack/schemas/text"
@@ -118,7 +118,7 @@ func (c *comparison) open(ctx context.Context, arg string) (*side, error) {
 			return nil, err
 		}
 		c.opened = append(c.opened, s.in)
-		if s.manifest, err = publish.ReadManifest(ctx, s.in, schemas.ManifestFile); err != nil {
+		if s.manifest, err = nights.ReadManifest(ctx, s.in, schemas.ManifestFile); err != nil {
 			return nil, err
 		}
 		if s.manifest.Night != nil {
@@ -186,7 +186,7 @@ func (c *comparison) changes(ctx context.Context) ([]change, error) {
 		contributions = append(contributions, own...)
 	}
 	window := c.model(b.manifest).WindowDays
-	list, err := publish.Comparison{Previous: a.stack, Contributions: contributions, Stack: b.stack, Ranking: everybody,
+	list, err := nights.Comparison{Previous: a.stack, Contributions: contributions, Stack: b.stack, Ranking: everybody,
 		AsOf: b.manifest.AsOf, WindowDays: cmp.Or(window, 365)}.Changes()
 	if err != nil {
 		return nil, err
@@ -438,7 +438,7 @@ func (c *comparison) print(out io.Writer, changes []change) error {
 			unexplained++
 		}
 	}
-	n := publish.CountChanges(plain)
+	n := nights.CountChanges(plain)
 	say(out, "%s to %s: %d entered, %d left, %d moved, %d stayed.\n", a.name, b.name, n.Entered, n.Left, n.Moved, n.Stayed)
 	for _, t := range []struct {
 		what     string

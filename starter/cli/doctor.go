@@ -13,11 +13,11 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
-	"harmstack/activities/audit"
+	"harmstack/activities/casework/pseudonym"
+	"harmstack/activities/extract/sources"
 	"harmstack/activities/nightly"
-	"harmstack/activities/pseudonym"
-	"harmstack/activities/publish"
-	"harmstack/activities/source"
+	"harmstack/activities/nights"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/worker/service"
@@ -101,7 +101,7 @@ func examine(ctx context.Context) (checks []check) {
 		add("default extract", "", errors.New("none: set HARMSTACK_EXTRACT, or name an extract in every request"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Sources)) {
-		found, err := source.Check(ctx, cfg.Sources[name])
+		found, err := sources.Check(ctx, cfg.Sources[name])
 		line := "extract " + name
 		if name == nightly.DefaultSource {
 			line = "default extract"
@@ -187,7 +187,7 @@ func examineStore(ctx context.Context, cfg config.Config) (string, error) {
 		}
 		return "", err
 	}
-	nights, err := publish.Nights(ctx, st)
+	all, err := nights.List(ctx, st)
 	if err != nil {
 		return "", err
 	}
@@ -195,7 +195,7 @@ func examineStore(ctx context.Context, cfg config.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("writable, create-only holds, %s, audit log of %s unbroken", text.Count(len(nights), "night"), text.Count(len(entries), "entry", "entries")), nil
+	return fmt.Sprintf("writable, create-only holds, %s, audit log of %s unbroken", text.Count(len(all), "night"), text.Count(len(entries), "entry", "entries")), nil
 }
 
 // examineRunning counts the taskings on the stack whose workflow ended: by a failure that no retry mends, or a hand.

@@ -14,7 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
-	"harmstack/activities/teams"
+	"harmstack/activities/casework/teams"
 	"harmstack/starter/devserver"
 	"harmstack/workflows"
 )

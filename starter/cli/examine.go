@@ -18,7 +18,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
-	"harmstack/activities/digest"
+	"harmstack/activities/messages/digest"
 	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/workflows"

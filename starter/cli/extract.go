@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"harmstack/activities/extract"
+	"harmstack/activities/extract/sources"
 	"harmstack/activities/scoring"
-	"harmstack/activities/source"
 	"harmstack/activities/store"
 	"harmstack/schemas/text"
 )
@@ -25,7 +25,7 @@ func extractCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			start := time.Now()
-			file, err := source.Open(cmd.Context(), name, source.Options{Threads: threads, Progress: tell(cmd.ErrOrStderr(), "converted", 0)})
+			file, err := sources.Open(cmd.Context(), name, sources.Options{Threads: threads, Progress: tell(cmd.ErrOrStderr(), "converted", 0)})
 			if err != nil {
 				return err
 			}

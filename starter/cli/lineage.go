@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
@@ -86,10 +86,10 @@ func lineageOf(ctx context.Context, st *store.Store, n nightFlags) (l lineage, e
 	if l.Stages == nil {
 		l.Stages = stagesBefore(m)
 	}
-	if l.Decision, err = publish.LoadDecision(ctx, st, m.NightID); err != nil {
+	if l.Decision, err = nights.LoadDecision(ctx, st, m.NightID); err != nil {
 		return l, err
 	}
-	last, err := publish.LastRecord(ctx, st)
+	last, err := nights.LastRecord(ctx, st)
 	if err != nil {
 		return l, err
 	}

@@ -11,9 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"harmstack/activities/casework"
-	"harmstack/activities/ledger"
-	"harmstack/activities/publish"
-	"harmstack/activities/quality"
+	"harmstack/activities/messages/ledger"
+	"harmstack/activities/nights"
+	"harmstack/activities/nights/quality"
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
@@ -212,11 +212,11 @@ func statusCommand() *cobra.Command {
 				return err
 			}
 			defer st.Close()
-			nights, err := publish.Nights(ctx, st)
+			all, err := nights.List(ctx, st)
 			if err != nil {
 				return err
 			}
-			current, err := publish.LoadCurrent(ctx, st)
+			current, err := nights.LoadCurrent(ctx, st)
 			if err != nil {
 				return err
 			}
@@ -232,16 +232,16 @@ func statusCommand() *cobra.Command {
 				// Revocation is who took the approval back.
 				Revocation *schemas.Revocation `json:"revocation,omitempty"`
 			}
-			lines := make([]line, len(nights))
-			for i, n := range nights {
-				m, _, err := publish.LoadManifest(ctx, st, n.ID)
+			lines := make([]line, len(all))
+			for i, n := range all {
+				m, _, err := nights.LoadManifest(ctx, st, n.ID)
 				if err != nil {
 					return err
 				}
 				lines[i] = line{n.ID, n.Status, current != nil && current.Manifest.NightID == n.ID, n.Disposed, m.RowsRead, m.Suspects, m.Changes, n.Decision, n.Revocation}
 			}
 			// What is known is shown, also where Temporal is away or a tasking cannot be read.
-			now, notAsked := lookAtRunning(ctx, st, nights)
+			now, notAsked := lookAtRunning(ctx, st, all)
 			measures, notMeasured := tasking.Measure(ctx, st, time.Now())
 			undelivered, err := ledger.Open(ctx, st)
 			if err != nil {
@@ -283,7 +283,7 @@ func statusCommand() *cobra.Command {
 				if l.Changes != nil {
 					row[5], row[6] = strconv.FormatInt(l.Changes.Entered, 10), strconv.FormatInt(l.Changes.Left, 10)
 				}
-				if l.Status == publish.Pending {
+				if l.Status == nights.Pending {
 					row[7] = "nobody yet: starter approve or hold --as-of " + l.Night.AsOf.String()
 				}
 				if l.Decision != nil {
@@ -313,7 +313,7 @@ func statusCommand() *cobra.Command {
 
 // putAside says what to do about a night that an older build made of a date to come: it supersedes every real one.
 func putAside(out io.Writer, night schemas.NightID, status string) {
-	verb := map[string]string{publish.Pending: "hold", schemas.Approved: "revoke"}[status]
+	verb := map[string]string{nights.Pending: "hold", schemas.Approved: "revoke"}[status]
 	if verb == "" || schemas.CheckAsOf(night.AsOf, now()) == nil {
 		return
 	}
@@ -351,7 +351,7 @@ func checksCommand() *cobra.Command {
 			if err := table(cmd.OutOrStdout(), checkRows(m.Checks)); err != nil {
 				return err
 			}
-			d, err := publish.LoadDecision(cmd.Context(), st, m.NightID)
+			d, err := nights.LoadDecision(cmd.Context(), st, m.NightID)
 			if err == nil && d != nil && d.Override != "" {
 				say(cmd.OutOrStdout(), "\nApproved all the same by %s: %s\n", d.By, d.Override)
 			}

@@ -15,7 +15,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
@@ -248,8 +248,8 @@ func printBackfill(cmd *cobra.Command, st *store.Store, results []workflows.Nigh
 	}
 	rows := [][]string{{"NIGHT", "REVISION", "ROWS", "SUSPECTS", "STATUS"}}
 	for _, r := range results {
-		status := publish.Pending
-		d, err := publish.LoadDecision(cmd.Context(), st, r.Night)
+		status := nights.Pending
+		d, err := nights.LoadDecision(cmd.Context(), st, r.Night)
 		if err != nil {
 			return err
 		}
@@ -325,7 +325,7 @@ func decide(ctx context.Context, c client.Client, cfg config.Config, st *store.S
 		return d, err
 	}
 	// The night's workflow has ended, and would give the first answer to the same words again.
-	last, err := publish.LastRecord(ctx, st)
+	last, err := nights.LastRecord(ctx, st)
 	if err != nil {
 		return schemas.Decision{}, err
 	}
@@ -355,7 +355,7 @@ func decide(ctx context.Context, c client.Client, cfg config.Config, st *store.S
 		return d, errors.New(app.Message())
 	}
 	// There is no answer, or none that can be read. What counts is the store.
-	standing, readErr := publish.LoadDecision(ctx, st, ref.NightID)
+	standing, readErr := nights.LoadDecision(ctx, st, ref.NightID)
 	switch {
 	case readErr != nil:
 		return d, fmt.Errorf("the decision did not get through (%s), and the store cannot be read: %w", oneLine(err), readErr)
@@ -377,7 +377,7 @@ func becameCurrent(ctx context.Context, st *store.Store, d schemas.Decision) err
 	if d.Decision != schemas.Approved {
 		return nil
 	}
-	current, err := publish.LoadCurrent(ctx, st)
+	current, err := nights.LoadCurrent(ctx, st)
 	if err == nil && current != nil && slices.Contains(current.RevokedNights(), d.Manifest.NightID) {
 		return fmt.Errorf("night %s was approved, and its approval was taken back since", d.Manifest.NightID)
 	}

@@ -15,18 +15,18 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
-	"harmstack/activities/audit"
 	"harmstack/activities/casework"
-	"harmstack/activities/digest"
+	"harmstack/activities/casework/teams"
 	"harmstack/activities/extract"
-	"harmstack/activities/ledger"
+	"harmstack/activities/messages/digest"
+	"harmstack/activities/messages/ledger"
+	"harmstack/activities/messages/pack"
 	"harmstack/activities/nightly"
+	"harmstack/activities/nights"
+	"harmstack/activities/nights/quality"
 	"harmstack/activities/operations"
-	"harmstack/activities/pack"
-	"harmstack/activities/publish"
-	"harmstack/activities/quality"
 	"harmstack/activities/store"
-	"harmstack/activities/teams"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/workflows"
 )
@@ -81,12 +81,12 @@ func oneNight(t *testing.T, suspect string) (extract, folder string, url string)
 		}
 		m.Outputs = append(m.Outputs, ref)
 	}
-	ref, err := publish.Publish(t.Context(), st, m)
+	ref, err := nights.Publish(t.Context(), st, m)
 	if err == nil {
-		err = publish.Decide(t.Context(), st, schemas.Decision{Decision: schemas.Approved, Manifest: ref, By: "DCI " + hostile, Reason: "because " + hostile, At: now()})
+		err = nights.Decide(t.Context(), st, schemas.Decision{Decision: schemas.Approved, Manifest: ref, By: "DCI " + hostile, Reason: "because " + hostile, At: now()})
 	}
 	if err == nil {
-		err = publish.SwapCurrent(t.Context(), st, m.NightID)
+		err = nights.SwapCurrent(t.Context(), st, m.NightID)
 	}
 	if err == nil {
 		_, err = ledger.Deliver(t.Context(), st, ledger.Entry{ID: "one", Channel: ledger.Mail, Team: "Hackney", Kind: "digest", Subject: hostile}, now,
@@ -205,7 +205,7 @@ func TestCountsOfOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer st.Close()
-	m, _, err := publish.LoadManifest(t.Context(), st, schemas.NightID{AsOf: schemas.MustDate("2026-06-30"), Revision: 1})
+	m, _, err := nights.LoadManifest(t.Context(), st, schemas.NightID{AsOf: schemas.MustDate("2026-06-30"), Revision: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +255,7 @@ func TestCountsOfOne(t *testing.T) {
 	texts["news"] = strings.Join(tasking.Events[1].News, "\n")
 	texts["facts"] = digest.FactsText(tasking.Facts)
 	texts["late"] = operations.SourceLate(m.AsOf, now(), "there is no file").Text
-	_, err = publish.Encode(schemas.Manifest{NightID: m.NightID, RowsRead: 1})
+	_, err = nights.Encode(schemas.Manifest{NightID: m.NightID, RowsRead: 1})
 	texts["an error of counts"] = err.Error()
 	entries, err := audit.Read(t.Context(), st)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/worker/config"
@@ -79,7 +79,7 @@ func (n *nightFlags) approved(ctx context.Context, st *store.Store) (schemas.Nig
 	if id.Revision != 0 {
 		return id, nil
 	}
-	current, err := publish.LoadCurrent(ctx, st)
+	current, err := nights.LoadCurrent(ctx, st)
 	if err == nil && current != nil && current.Manifest.AsOf == n.asOf {
 		return current.Manifest.NightID, nil
 	}

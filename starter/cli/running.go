@@ -13,7 +13,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"harmstack/activities/casework"
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
@@ -47,7 +47,7 @@ const (
 )
 
 // lookAtRunning asks Temporal, as the environment says, about the nights and taskings of a store.
-func lookAtRunning(ctx context.Context, st *store.Store, nights []publish.Night) (r running, err error) {
+func lookAtRunning(ctx context.Context, st *store.Store, all []nights.Night) (r running, err error) {
 	cfg, err := config.LoadClient(func(name string) string {
 		if name == "HARMSTACK_STORE" {
 			return st.URL()
@@ -67,8 +67,8 @@ func lookAtRunning(ctx context.Context, st *store.Store, nights []publish.Night)
 	if r.Nights, err = nightRuns(ctx, c, cfg); err != nil {
 		return r, err
 	}
-	for _, n := range nights {
-		if n.Status != publish.Pending {
+	for _, n := range all {
+		if n.Status != nights.Pending {
 			continue
 		}
 		d, err := c.DescribeWorkflowExecution(ctx, cfg.Deployment.ID(workflows.DecisionWorkflowID(n.ID)), "")

@@ -18,13 +18,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"harmstack/activities/extract"
-	"harmstack/activities/publish"
-	"harmstack/activities/ranking"
-	"harmstack/activities/report"
+	"harmstack/activities/extract/sources"
+	"harmstack/activities/nights"
+	"harmstack/activities/nights/report"
 	"harmstack/activities/scoring"
-	"harmstack/activities/source"
-	"harmstack/activities/spill"
 	"harmstack/activities/store"
+	"harmstack/activities/store/rowfile"
+	"harmstack/activities/store/spill"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 	"harmstack/schemas/text"
@@ -228,7 +228,7 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 			return m, err
 		}
 	}
-	data, err := publish.Encode(m)
+	data, err := nights.Encode(m)
 	if err != nil {
 		return m, err
 	}
@@ -251,7 +251,7 @@ func openRows(ctx context.Context, r *scoreRequest, progress io.Writer) (*rows, 
 	if r.asOf.IsZero() {
 		return nil, errors.New("--as-of: name the last full date to count")
 	}
-	file, err := source.Open(ctx, r.extract, source.Options{Progress: tell(progress, "converted", 0), Threads: r.threads, Memory: r.memory, AsOf: r.asOf})
+	file, err := sources.Open(ctx, r.extract, sources.Options{Progress: tell(progress, "converted", 0), Threads: r.threads, Memory: r.memory, AsOf: r.asOf})
 	if err != nil {
 		return nil, err
 	}
@@ -294,7 +294,7 @@ func openNight(ctx context.Context, r *scoreRequest) (_ *rows, err error) {
 
 // openParts opens and verifies the parts of a published night.
 func openParts(ctx context.Context, st *store.Store, id schemas.NightID) (_ *rows, err error) {
-	was, ref, err := publish.LoadManifest(ctx, st, id)
+	was, ref, err := nights.LoadManifest(ctx, st, id)
 	if err != nil {
 		return nil, err
 	}
@@ -414,7 +414,7 @@ func writeNight(ctx context.Context, st *store.Store, m *schemas.Manifest, model
 			})
 			g.Go(func() (err error) {
 				ranked, err = st.Write(ctx, schemas.RankingFile, schemas.RankingSchema, func(w io.Writer) (int64, error) {
-					return ranking.WriteAll(w, func(yield func([]schemas.Ranked) error) error {
+					return rowfile.WriteAll(w, func(yield func([]schemas.Ranked) error) error {
 						return s.Ranking(ctx, func(rows []schemas.Ranked) error {
 							stack.Add(rows)
 							return errors.Join(all.Add(rows), yield(rows))
@@ -429,7 +429,7 @@ func writeNight(ctx context.Context, st *store.Store, m *schemas.Manifest, model
 		},
 		func() error { return write(schemas.StackFile, schemas.RankingSchema, rowsOf(stack.Rows)) },
 		func() error {
-			return write(schemas.StackCSVFile, schemas.RankingSchema, func(w io.Writer) (int64, error) { return ranking.WriteCSV(w, stack.Rows) })
+			return write(schemas.StackCSVFile, schemas.RankingSchema, func(w io.Writer) (int64, error) { return rowfile.WriteCSV(w, stack.Rows) })
 		},
 		func() error {
 			m.Cut = stack.Cut
@@ -456,7 +456,7 @@ func writeNight(ctx context.Context, st *store.Store, m *schemas.Manifest, model
 // rowsOf writes rows that are in memory.
 func rowsOf[T any](rows []T) func(io.Writer) (int64, error) {
 	return func(w io.Writer) (int64, error) {
-		return ranking.WriteAll(w, func(yield func([]T) error) error { return yield(rows) })
+		return rowfile.WriteAll(w, func(yield func([]T) error) error { return yield(rows) })
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"harmstack/activities/casework"
-	"harmstack/activities/pseudonym"
-	"harmstack/activities/publish"
+	"harmstack/activities/casework/pseudonym"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/worker/config"
@@ -70,7 +70,7 @@ func setUp(ctx context.Context, cfg config.Config) (said string, err error) {
 
 // sameNames makes sure of a store of an earlier version that its taskings were named under this key.
 func sameNames(ctx context.Context, st *store.Store, key []byte) error {
-	current, err := publish.LoadCurrent(ctx, st)
+	current, err := nights.LoadCurrent(ctx, st)
 	if err != nil || current == nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func sameNames(ctx context.Context, st *store.Store, key []byte) error {
 	if err != nil || len(tasked) == 0 {
 		return err
 	}
-	m, _, err := publish.LoadManifest(ctx, st, current.Manifest.NightID)
+	m, _, err := nights.LoadManifest(ctx, st, current.Manifest.NightID)
 	if err != nil {
 		return err
 	}

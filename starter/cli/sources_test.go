@@ -25,7 +25,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/parquet-go/parquet-go"
 
-	"harmstack/activities/postgres/pgtest"
+	"harmstack/activities/extract/postgres/pgtest"
 	"harmstack/schemas"
 	"harmstack/starter/synthetic"
 )

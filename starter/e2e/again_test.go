@@ -8,10 +8,10 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"harmstack/activities/audit"
 	"harmstack/activities/casework"
 	"harmstack/activities/store/s3test"
 	"harmstack/activities/tasking"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/workflows"
 )

@@ -8,8 +8,8 @@ import (
 
 	"go.temporal.io/sdk/client"
 
-	"harmstack/activities/publish"
-	"harmstack/activities/ranking"
+	"harmstack/activities/nights"
+	"harmstack/activities/store/rowfile"
 	"harmstack/schemas"
 	"harmstack/workflows"
 )
@@ -91,7 +91,7 @@ func (d *deployment) publishStack(night, depth int, previous *schemas.ManifestRe
 	for _, file := range []string{schemas.QuarantineFile, schemas.RankingFile, schemas.StackCSVFile, schemas.ReportFile} {
 		write(file, func(io.Writer) (int64, error) { return 0, nil }) // a tasking needs none of them
 	}
-	ref, err := publish.Publish(d.t.Context(), d.store, m)
+	ref, err := nights.Publish(d.t.Context(), d.store, m)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -101,6 +101,6 @@ func (d *deployment) publishStack(night, depth int, previous *schemas.ManifestRe
 // all writes rows into a file.
 func all[T any](rows []T) func(io.Writer) (int64, error) {
 	return func(w io.Writer) (int64, error) {
-		return ranking.WriteAll(w, func(yield func([]T) error) error { return yield(rows) })
+		return rowfile.WriteAll(w, func(yield func([]T) error) error { return yield(rows) })
 	}
 }

@@ -18,8 +18,8 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
-	"harmstack/activities/audit"
 	_ "harmstack/activities/store/drivers" // s3://, azblob:// and, in this build, gs://
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/workflows"
 )

@@ -11,11 +11,11 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"harmstack/activities/casework"
+	"harmstack/activities/casework/pseudonym"
 	"harmstack/activities/nightly"
+	"harmstack/activities/nights"
+	"harmstack/activities/nights/quality"
 	"harmstack/activities/operations"
-	"harmstack/activities/pseudonym"
-	"harmstack/activities/publish"
-	"harmstack/activities/quality"
 	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/starter/devserver"
@@ -130,8 +130,8 @@ func TestTwoDeployments(t *testing.T) {
 			}
 		}
 		references = append(references, marked)
-		if nights, err := publish.Nights(t.Context(), d.store); err != nil || len(nights) != 1 {
-			t.Errorf("%d nights, %v", len(nights), err)
+		if all, err := nights.List(t.Context(), d.store); err != nil || len(all) != 1 {
+			t.Errorf("%d nights, %v", len(all), err)
 		}
 		s, err := workflows.Scheduling(c, cfg.Deployment, cfg.TaskQueue)(t.Context(), asOf)
 		if err != nil || s != (operations.Scheduling{Missing: true}) {

@@ -31,11 +31,11 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 
-	"harmstack/activities/heartbeat"
-	"harmstack/activities/pseudonym"
-	"harmstack/activities/publish"
+	"harmstack/activities/casework/pseudonym"
+	"harmstack/activities/casework/teams"
+	"harmstack/activities/nights"
 	"harmstack/activities/store"
-	"harmstack/activities/teams"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/starter/cli"
 	"harmstack/starter/devserver"
@@ -130,13 +130,13 @@ type dying struct {
 func (d *dying) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	name := activity.GetInfo(ctx).ActivityType.Name
 	if due(name + ":stuck") {
-		_, stop := heartbeat.Start(ctx)
+		_, stop := task.Start(ctx)
 		defer stop()
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
 	if due(name + ":held") {
-		_, stop := heartbeat.Start(ctx)
+		_, stop := task.Start(ctx)
 		defer stop()
 		for held := true; held && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
 			_, err := os.Stat("hold")
@@ -354,7 +354,7 @@ func (d *deployment) approve(n workflows.NightResult) workflows.DecisionResult {
 	if err != nil || decided.Decision != schemas.Approved {
 		d.t.Fatalf("%+v: %v", decided, err)
 	}
-	current, err := publish.LoadCurrent(d.t.Context(), d.store)
+	current, err := nights.LoadCurrent(d.t.Context(), d.store)
 	if err != nil || current == nil || current.Manifest != *n.Manifest {
 		d.t.Fatalf("the officer was answered before the stack was current: %+v, %v", current, err)
 	}

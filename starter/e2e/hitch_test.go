@@ -9,9 +9,9 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 
+	"harmstack/activities/extract/postgres/pgtest"
+	"harmstack/activities/nights"
 	"harmstack/activities/operations"
-	"harmstack/activities/postgres/pgtest"
-	"harmstack/activities/publish"
 	"harmstack/schemas"
 	"harmstack/workflows"
 )
@@ -60,14 +60,14 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 	})
 	t.Run("the store cannot be written to, and then it can", func(t *testing.T) {
 		d := deploy(t, extract(40), "")
-		nights := filepath.Join(d.dir, "store", "nights")
-		if err := os.WriteFile(nights, nil, 0o600); err != nil { // in the place of the folder
+		all := filepath.Join(d.dir, "store", "nights")
+		if err := os.WriteFile(all, nil, 0o600); err != nil { // in the place of the folder
 			t.Fatal(err)
 		}
 		c := d.typing(nil, run...)
 		c.says("claim failed, attempt 1: claiming night 2026-06-30-r1: ")
 		c.says("nights: not a directory")
-		if err := os.Remove(nights); err != nil {
+		if err := os.Remove(all); err != nil {
 			t.Fatal(err)
 		}
 		if code := c.wait(); code != 0 {
@@ -141,14 +141,14 @@ func TestFailedNights(t *testing.T) {
 	if !strings.Contains(list, "starter approve or hold --as-of "+yesterday.String()) {
 		t.Error(list)
 	}
-	nights, err := publish.Nights(t.Context(), d.store)
-	if err != nil || len(nights) != 1 {
-		t.Fatalf("%v, %v", nights, err)
+	all, err := nights.List(t.Context(), d.store)
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%v, %v", all, err)
 	}
-	if err := d.client.TerminateWorkflow(t.Context(), workflows.DecisionWorkflowID(nights[0].ID), "", "by mistake"); err != nil {
+	if err := d.client.TerminateWorkflow(t.Context(), workflows.DecisionWorkflowID(all[0].ID), "", "by mistake"); err != nil {
 		t.Fatal(err)
 	}
-	listed("Nobody can decide night " + nights[0].ID.String())
+	listed("Nobody can decide night " + all[0].ID.String())
 }
 
 // Of the nights of a backfill each is superseded by the next: only the last is pending.
@@ -157,7 +157,7 @@ func TestBackfillSaysWhatIsSuperseded(t *testing.T) {
 	d := deploy(t, extract(40), "")
 	out := d.succeed("backfill", "--from", asOf.String(), "--to", asOf.AddDays(2).String())
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if len(lines) != 4 || strings.Count(out, "superseded") != 2 || !strings.HasSuffix(lines[3], publish.Pending) {
+	if len(lines) != 4 || strings.Count(out, "superseded") != 2 || !strings.HasSuffix(lines[3], nights.Pending) {
 		t.Error(out)
 	}
 	// One that fails ends it, and those before it are told.

@@ -25,8 +25,8 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
-	"harmstack/activities/failure"
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/workflows"
 )
@@ -118,8 +118,8 @@ func testCancel(t *testing.T) {
 	if err != nil || progress.Stages[len(progress.Stages)-1].State != workflows.StageCancelled {
 		t.Errorf("%+v, %v", progress, err)
 	}
-	if nights, err := publish.Nights(t.Context(), d.store); err != nil || len(nights) != 0 {
-		t.Errorf("%v, %v", nights, err)
+	if all, err := nights.List(t.Context(), d.store); err != nil || len(all) != 0 {
+		t.Errorf("%v, %v", all, err)
 	}
 }
 
@@ -264,7 +264,7 @@ func TestResetOfAPublishedNight(t *testing.T) {
 	if err := d.client.GetWorkflow(t.Context(), first.Decision, "").Get(t.Context(), &superseded); err != nil || superseded.Decision.Decision != schemas.SupersededBy {
 		t.Errorf("the first decision: %+v, %v", superseded, err)
 	}
-	if _, err := workflows.Approve.Call(t.Context(), d.client, second.Decision, "u1", decisionOn(first)); !failure.Is(err, failure.OtherManifest) {
+	if _, err := workflows.Approve.Call(t.Context(), d.client, second.Decision, "u1", decisionOn(first)); !task.Is(err, task.OtherManifest) {
 		t.Errorf("approving what was shown before: %v", err)
 	}
 	again, err := workflows.Approve.Call(t.Context(), d.client, second.Decision, "u2", decisionOn(second))
@@ -332,7 +332,7 @@ func TestRecordHistories(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := broken.Get(t.Context(), nil); !failure.Is(err, failure.SourceNotFound) {
+	if err := broken.Get(t.Context(), nil); !task.Is(err, task.SourceNotFound) {
 		t.Fatal(err)
 	}
 	d.record(folder, map[string][2]string{

@@ -11,9 +11,9 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"go.temporal.io/sdk/client"
 
-	"harmstack/activities/audit"
-	"harmstack/activities/failure"
-	"harmstack/activities/publish"
+	"harmstack/activities/nights"
+	"harmstack/activities/task"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/workflows"
 )
@@ -51,7 +51,7 @@ func TestRevoke(t *testing.T) {
 		return n
 	}
 	current := func() string {
-		c, err := publish.LoadCurrent(t.Context(), d.store)
+		c, err := nights.LoadCurrent(t.Context(), d.store)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +172,7 @@ func TestANightOfTheFuture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := run.Get(t.Context(), nil); !failure.Is(err, failure.FutureNight) || !strings.Contains(err.Error(), says) {
+	if err := run.Get(t.Context(), nil); !task.Is(err, task.FutureNight) || !strings.Contains(err.Error(), says) {
 		t.Errorf("%v", err)
 	}
 	options := workflows.Schedule(workflows.TaskQueue)
@@ -195,7 +195,7 @@ func TestANightOfTheFuture(t *testing.T) {
 			return false
 		}
 		started := s.Info.RecentActions[0].StartWorkflowResult
-		if err := d.client.GetWorkflow(t.Context(), started.WorkflowID, started.FirstExecutionRunID).Get(t.Context(), nil); !failure.Is(err, failure.FutureNight) {
+		if err := d.client.GetWorkflow(t.Context(), started.WorkflowID, started.FirstExecutionRunID).Get(t.Context(), nil); !task.Is(err, task.FutureNight) {
 			t.Errorf("from the schedule: %v", err)
 		}
 		return true

@@ -22,12 +22,12 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"harmstack/activities/casework"
-	"harmstack/activities/failure"
-	"harmstack/activities/ledger"
-	"harmstack/activities/pseudonym"
-	"harmstack/activities/publish"
-	"harmstack/activities/ranking"
-	"harmstack/activities/teams"
+	"harmstack/activities/casework/pseudonym"
+	"harmstack/activities/casework/teams"
+	"harmstack/activities/messages/ledger"
+	"harmstack/activities/nights"
+	"harmstack/activities/store/rowfile"
+	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 	"harmstack/workflows"
@@ -92,7 +92,7 @@ func changing(night int) (rows []schemas.Offence) {
 
 // nights is how many the test below simulates, kills how often it kills the worker: on a machine with an
 // hour to spare HARMSTACK_E2E=full makes them thirty and fifty.
-func nights() (count, kills int) {
+func timesTen() (count, kills int) {
 	if os.Getenv("HARMSTACK_E2E") == "full" {
 		return 30, 50
 	}
@@ -103,7 +103,7 @@ func nights() (count, kills int) {
 // the sink stands in the ledger. With the worker killed at random, a mail server that refuses half
 // of what it is offered and two nights run twice, it comes to the same.
 func TestManyNights(t *testing.T) {
-	count, kills := nights()
+	count, kills := timesTen()
 	var calm, rough map[string]*schemas.Tasking
 	t.Run("both", func(t *testing.T) {
 		t.Run("calm", func(t *testing.T) {
@@ -326,7 +326,7 @@ func (d *deployment) checkMembership(all map[string]*schemas.Tasking, count int)
 	ever := map[string]bool{}
 	entered, left := 0, 0
 	for i := range count {
-		m, _, err := publish.LoadManifest(d.t.Context(), d.store, schemas.NightID{AsOf: asOf.AddDays(i), Revision: 1})
+		m, _, err := nights.LoadManifest(d.t.Context(), d.store, schemas.NightID{AsOf: asOf.AddDays(i), Revision: 1})
 		if err != nil {
 			d.t.Fatal(err)
 		}
@@ -335,7 +335,7 @@ func (d *deployment) checkMembership(all map[string]*schemas.Tasking, count int)
 		if err != nil {
 			d.t.Fatal(err)
 		}
-		rows, err := ranking.ReadAll[schemas.Ranked](artifact, artifact.Size())
+		rows, err := rowfile.ReadAll[schemas.Ranked](artifact, artifact.Size())
 		if err != nil {
 			d.t.Fatal(err)
 		}
@@ -492,7 +492,7 @@ func TestTwoAnswerAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	slices.SortFunc(errs, func(a, b error) int { return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
-	if errs[0] != nil || !failure.Is(errs[1], failure.WrongState) || !strings.Contains(errs[1].Error(), "it has been acknowledged since") || strings.Contains(errs[1].Error(), "PS Example") {
+	if errs[0] != nil || !task.Is(errs[1], task.WrongState) || !strings.Contains(errs[1].Error(), "it has been acknowledged since") || strings.Contains(errs[1].Error(), "PS Example") {
 		t.Errorf("%v", errs)
 	}
 	for _, c := range []struct {
@@ -500,13 +500,13 @@ func TestTwoAnswerAtOnce(t *testing.T) {
 		update         workflows.Update[schemas.TaskingRequest, schemas.Tasking]
 		request        schemas.TaskingRequest
 	}{
-		{"another borough", failure.OtherTeam, workflows.Close, schemas.TaskingRequest{Team: "Barnet", By: "PS Example", Outcome: "arrested"}},
-		{"nobody", failure.BadRequest, workflows.Close, schemas.TaskingRequest{Team: "Hackney", Outcome: "arrested"}},
-		{"no outcome", failure.BadRequest, workflows.Close, schemas.TaskingRequest{Team: "Hackney", By: "PS Example", Outcome: "forgotten"}},
-		{"to itself", failure.WrongState, workflows.Transfer, schemas.TaskingRequest{Team: "Hackney", By: "PS Example", To: "Hackney", Note: "moved"}},
-		{"to nowhere", failure.BadRequest, workflows.Transfer, schemas.TaskingRequest{Team: "Hackney", By: "PS Example", To: "Kent", Note: "moved"}},
+		{"another borough", task.OtherTeam, workflows.Close, schemas.TaskingRequest{Team: "Barnet", By: "PS Example", Outcome: "arrested"}},
+		{"nobody", task.BadRequest, workflows.Close, schemas.TaskingRequest{Team: "Hackney", Outcome: "arrested"}},
+		{"no outcome", task.BadRequest, workflows.Close, schemas.TaskingRequest{Team: "Hackney", By: "PS Example", Outcome: "forgotten"}},
+		{"to itself", task.WrongState, workflows.Transfer, schemas.TaskingRequest{Team: "Hackney", By: "PS Example", To: "Hackney", Note: "moved"}},
+		{"to nowhere", task.BadRequest, workflows.Transfer, schemas.TaskingRequest{Team: "Hackney", By: "PS Example", To: "Kent", Note: "moved"}},
 	} {
-		if _, err := c.update.Call(t.Context(), d.client, id, c.scenario, c.request); !failure.Is(err, c.want) {
+		if _, err := c.update.Call(t.Context(), d.client, id, c.scenario, c.request); !task.Is(err, c.want) {
 			t.Errorf("%s: %v", c.scenario, err)
 		}
 	}
@@ -520,7 +520,7 @@ func TestTwoAnswerAtOnce(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 	}
-	if _, err := workflows.Close.Call(t.Context(), d.client, id, "close again", closing); !failure.Is(err, failure.WrongState) {
+	if _, err := workflows.Close.Call(t.Context(), d.client, id, "close again", closing); !task.Is(err, task.WrongState) {
 		t.Error(err)
 	}
 	if _, err := workflows.Acknowledge.Call(t.Context(), d.client, workflows.TaskingWorkflowID("none"), "x", closing); err == nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"go.temporal.io/sdk/client"
 
-	"harmstack/activities/ledger"
+	"harmstack/activities/messages/ledger"
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
 	"harmstack/workflows"

@@ -17,13 +17,13 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
 
-	"harmstack/activities/digest"
+	"harmstack/activities/casework/pseudonym"
+	"harmstack/activities/casework/teams"
+	"harmstack/activities/messages/digest"
 	"harmstack/activities/nightly"
-	"harmstack/activities/openlineage"
-	"harmstack/activities/pseudonym"
-	"harmstack/activities/quality"
+	"harmstack/activities/nights/lineage"
+	"harmstack/activities/nights/quality"
 	"harmstack/activities/retention"
-	"harmstack/activities/teams"
 	"harmstack/schemas/reference"
 	"harmstack/workflows"
 	"harmstack/workflows/plugin"
@@ -151,7 +151,7 @@ func Load(env func(string) string) (Config, error) {
 	c := l.client()
 	c.Sources = l.sources()
 	c.Metrics, c.Lineage = env("HARMSTACK_METRICS"), env("HARMSTACK_LINEAGE")
-	if _, err := openlineage.New(c.Lineage, nil); err != nil {
+	if _, err := lineage.New(c.Lineage, nil); err != nil {
 		l.fault("HARMSTACK_LINEAGE", err)
 	}
 	c.Threads = int(l.number("HARMSTACK_THREADS", parseCount))

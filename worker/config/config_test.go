@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"harmstack/activities/digest"
-	"harmstack/activities/teams"
+	"harmstack/activities/casework/teams"
+	"harmstack/activities/messages/digest"
 )
 
 var secret = base64.StdEncoding.EncodeToString([]byte("hunter2-hunter2-hunter2-hunter2-"))

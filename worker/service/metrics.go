@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"harmstack/activities/casework"
-	"harmstack/activities/ledger"
+	"harmstack/activities/messages/ledger"
 	"harmstack/activities/store"
 	"harmstack/activities/tasking"
 )

@@ -19,15 +19,15 @@ import (
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
+	"harmstack/activities/casework/pseudonym"
 	"harmstack/activities/decision"
+	"harmstack/activities/messages/webhook"
 	"harmstack/activities/nightly"
-	"harmstack/activities/openlineage"
+	"harmstack/activities/nights/lineage"
 	"harmstack/activities/operations"
-	"harmstack/activities/pseudonym"
 	"harmstack/activities/retention"
 	"harmstack/activities/store"
 	"harmstack/activities/tasking"
-	"harmstack/activities/webhook"
 	"harmstack/worker/config"
 	"harmstack/workflows"
 )
@@ -74,7 +74,7 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	lineage, err := openlineage.New(cfg.Lineage, st)
+	lineage, err := lineage.New(cfg.Lineage, st)
 	if err != nil {
 		return nil, fmt.Errorf("HARMSTACK_LINEAGE: %w", errors.Join(err, st.Close()))
 	}

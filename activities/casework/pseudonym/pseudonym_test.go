@@ -1,0 +1,53 @@
+package pseudonym_test
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"harmstack/activities/casework/pseudonym"
+)
+
+// The expectation is test case 1 of RFC 4231 with its key filled up with zeros to 32 bytes, which HMAC
+// does itself: b0344c61d8db38535ca8 in Crockford's base32.
+func TestPseudonym(t *testing.T) {
+	key := append(bytes.Repeat([]byte{0x0b}, 20), make([]byte, 12)...)
+	of, err := pseudonym.New(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := of("Hi There"); got != "p0t4-rrer-vcw5-6q58" {
+		t.Errorf("got %s", got)
+	}
+	key[0]++
+	if got := of("Hi There"); got != "p0t4-rrer-vcw5-6q58" {
+		t.Errorf("the caller's key was not copied: %s", got)
+	}
+}
+
+func TestPseudonymsDiffer(t *testing.T) {
+	one, _ := pseudonym.New(bytes.Repeat([]byte{1}, pseudonym.KeyBytes))
+	two, _ := pseudonym.New(bytes.Repeat([]byte{2}, pseudonym.KeyBytes))
+	form := regexp.MustCompile(`^[0-9a-hjkmnp-tv-z]{4}(-[0-9a-hjkmnp-tv-z]{4}){3}$`)
+	seen := map[string]bool{}
+	for i := range 10_000 {
+		id := fmt.Sprint("S", i)
+		for _, p := range []string{one(id), two(id)} {
+			if seen[p] || !form.MatchString(p) {
+				t.Fatalf("%s is not unique or not of the form", p)
+			}
+			seen[p] = true
+		}
+	}
+	if one("a") == one("A") || one("a") == one("a ") {
+		t.Error("ids are exact: case and space count")
+	}
+}
+
+func TestShortKey(t *testing.T) {
+	if _, err := pseudonym.New(make([]byte, 31)); err == nil || !strings.Contains(err.Error(), "31 bytes") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,410 @@
+package digest_test
+
+import (
+	"bytes"
+	"encoding/csv"
+	"io"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"harmstack/activities/casework/pseudonym"
+	"harmstack/activities/messages/digest"
+	"harmstack/schemas"
+)
+
+func ref[T any](v T) *T { return &v }
+
+func micro(s string) int64 {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		panic(err)
+	}
+	return t.UnixMicro()
+}
+
+func names(t *testing.T) pseudonym.Func {
+	of, err := pseudonym.New(bytes.Repeat([]byte("k"), pseudonym.KeyBytes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return of
+}
+
+// hackney is a night in which Hackney keeps P-100001, gets P-100002 new and P-100003 from another team,
+// loses P-100004 below the cut and P-100005 to another team.
+func hackney(t *testing.T) digest.Input {
+	kept := schemas.Ranked{
+		Position: 4, Rank: 4, TieSize: 1, SuspectID: "P-100001", Score: 12_045_000_000, ScoreDays: 1204.5, SumDays: 1460, MaxDays: 730,
+		Allegations: 3, Reports: 2, Victims: 2, FirstReported: micro("2026-03-03T10:00:00Z"), LastReported: micro("2026-06-12T23:30:00Z"),
+		OwnerBorough: ref("Hackney"), OwnerBCU: ref("Central East"), Boroughs: []string{"Hackney", "Islington"},
+		DomesticAbuse: 2, NonRecent: 1, AlsoVictim: true, SuspectStatus: ref("in_custody"),
+	}
+	fresh := schemas.Ranked{
+		Position: 99, Rank: 98, TieSize: 4, SuspectID: "P-100002", Score: 5_475_000_000, ScoreDays: 547.5, SumDays: 547.5, MaxDays: 547.5,
+		Allegations: 1, Reports: 1, FirstReported: micro("2026-06-30T08:00:00Z"), LastReported: micro("2026-06-30T08:00:00Z"),
+		OwnerBorough: ref("Hackney"), Boroughs: []string{"Hackney"}, SuspectStatus: ref("at_large"),
+	}
+	transferred := fresh
+	transferred.SuspectID, transferred.Position, transferred.Victims, transferred.TieSize, transferred.Score = "P-100003", 12, 1, 1, 6_000_000_000
+	transferred.OwnerBorough, transferred.Boroughs = ref("Camden"), []string{"Camden"}
+	of := names(t)
+	return digest.Input{
+		Night: schemas.NightID{AsOf: schemas.MustDate("2026-06-30"), Revision: 1}, Edition: "cchi-2025", Approved: time.Date(2026, 7, 1, 8, 12, 0, 0, time.UTC),
+		Team: "Hackney", To: []string{"Hackney VAWG <vawg@hackney.example>", "desk@hackney.example"},
+		Suspects: []digest.Suspect{
+			{Ranked: fresh, Arrival: "new", With: "Hackney", State: "Issued: acknowledge by Wednesday 1 July 2026, 17:12"},
+			{Ranked: kept, Previous: ref(int64(7)), With: "Hackney", State: "Acknowledged since Monday 29 June 2026, 11:00", News: []string{"one new allegation", "now also alleged in Islington"}},
+			{Ranked: transferred, Previous: ref(int64(12)), Arrival: "new to you, from Camden", With: "Hackney", State: "Transferred: acknowledge by Wednesday 1 July 2026, 17:12"},
+		},
+		Left:      []digest.Left{{of("P-100005"), 20, "still on the stack, now with Camden"}, {of("P-100004"), 57, "left the stack: others rank higher now"}},
+		Cut:       schemas.Cut{Depth: 100, Stack: 100, Score: 5_475_000_000, InsideTie: true, TiedIn: 3, TiedOut: 1},
+		Pseudonym: of,
+	}
+}
+
+func build(t *testing.T, in digest.Input) digest.Message {
+	t.Helper()
+	m, err := digest.Build(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestDigestSays(t *testing.T) {
+	in := hackney(t)
+	m := build(t, in)
+	if want := "VAWG stack of 30 June 2026, Hackney: 3 suspects, 2 new, 2 gone"; m.Subject != want {
+		t.Errorf("subject %q", m.Subject)
+	}
+	one, two, three := in.Pseudonym("P-100001"), in.Pseudonym("P-100002"), in.Pseudonym("P-100003")
+	want := `VAWG stack of 30 June 2026: Hackney
+Revision 1, approved 1 July 2026 at 09:12.
+
+3 suspects, 2 new, 2 gone.
+
+4. ` + one + `  (up from 7)
+   Acknowledged since Monday 29 June 2026, 11:00
+   ! one new allegation
+   ! now also alleged in Islington
+   3 allegations in 2 crime reports, against 2 victims; 2 flagged as domestic abuse
+   1,460 harm days alleged, 730 for the gravest; 1,204.5 after recency and frequency
+   last reported 13 June 2026, first 3 March 2026
+   * In custody.
+   * Also recorded as a victim: look for a counter-allegation.
+   * One allegation is non-recent: more than a year before it was reported.
+   * Also alleged in Islington.
+
+12. ` + three + `  (new to you, from Camden)
+   Transferred: acknowledge by Wednesday 1 July 2026, 17:12
+   1 allegation in 1 crime report, against 1 victim
+   547.5 harm days alleged; 547.5 after recency and frequency
+   reported 30 June 2026
+   * Transferred to you; most of the alleged harm is in Camden.
+
+99. ` + two + `  (new)
+   Issued: acknowledge by Wednesday 1 July 2026, 17:12
+   1 allegation in 1 crime report, no victim recorded
+   547.5 harm days alleged; 547.5 after recency and frequency
+   reported 30 June 2026
+   * Same score as 3 other suspects; victims, allegations and the last report settle the order.
+   * The edge of the stack falls inside this tie: 1 suspect with this score did not make it.
+
+No longer with you
+   ` + in.Pseudonym("P-100005") + ` (was 20): still on the stack, now with Camden
+   ` + in.Pseudonym("P-100004") + ` (was 57): left the stack: others rank higher now
+
+--
+`
+	body, footer, _ := strings.Cut(m.Text, "--\n")
+	if body+"--\n" != want {
+		t.Errorf("text:\n%s\nwant:\n%s", body, want)
+	}
+	for _, s := range []string{"Cambridge Crime Harm Index, edition cchi-2025, the", "suspect, from allegations", "Nobody\nis on the stack on police intelligence alone", "attachments only"} {
+		if !strings.Contains(footer, s) {
+			t.Errorf("the footer does not say %q", s)
+		}
+	}
+	page := strings.NewReplacer("&#43;", "+", "&#39;", "'").Replace(m.HTML)
+	for _, line := range strings.Split(body, "\n")[5:] {
+		line = strings.Trim(line, " *!")
+		if _, after, numbered := strings.Cut(line, ". "); numbered && strings.HasSuffix(line, ")") {
+			line, _, _ = strings.Cut(after, "  (")
+		}
+		if _, why, left := strings.Cut(line, "): "); left {
+			line = why
+		}
+		if !strings.Contains(page, line) {
+			t.Errorf("the HTML part does not say %q", line)
+		}
+	}
+}
+
+// Only the attachment may name a person.
+func TestNoIDOutsideTheAttachment(t *testing.T) {
+	in := hackney(t)
+	m := build(t, in)
+	m.Attachments = nil
+	data, err := m.Bytes(&mail.Address{Address: "harmstack@police.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{string(data), m.Text, m.HTML, m.Subject, m.Key} {
+		if strings.Contains(s, "P-10000") {
+			t.Errorf("a suspect id stands in %.200s", s)
+		}
+	}
+}
+
+func TestAttachment(t *testing.T) {
+	in := hackney(t)
+	in.Suspects[1].SuspectID = `=cmd|' /C calc'!A0`
+	in.Suspects[1].OwnerBorough, in.Suspects[1].SuspectStatus = nil, nil
+	rows, err := csv.NewReader(bytes.NewReader(build(t, in).Attachments[0].Data)).ReadAll()
+	if err != nil || len(rows) != 4 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	if want := []string{in.Pseudonym(`=cmd|' /C calc'!A0`), "4", "4", "1", `'=cmd|' /C calc'!A0`, "1204.5", "1460", "730", "3", "2", "2",
+		"2026-03-03T10:00:00Z", "2026-06-12T23:30:00Z", "", "Hackney; Islington", "2", "1", "true", ""}; !reflect.DeepEqual(rows[1], want) {
+		t.Errorf("got  %q\nwant %q", rows[1], want)
+	}
+	if rows[3][4] != "P-100002" || rows[3][0] != in.Pseudonym("P-100002") {
+		t.Errorf("got %q", rows[3])
+	}
+}
+
+func TestKey(t *testing.T) {
+	first := build(t, hackney(t)).Key
+	for _, c := range []struct {
+		scenario string
+		change   func(*digest.Input)
+		same     bool
+	}{
+		{"a later revision", func(in *digest.Input) { in.Night.Revision = 2 }, true},
+		{"approved later", func(in *digest.Input) { in.Approved = in.Approved.Add(time.Hour) }, true},
+		{"another state of a tasking", func(in *digest.Input) { in.Suspects[0].State, in.Suspects[0].News, in.Left = "Closed", nil, nil }, true},
+		{"another address", func(in *digest.Input) { in.To = []string{"new@hackney.example"} }, true},
+		{"rows in another order", func(in *digest.Input) { in.Suspects[0], in.Suspects[1] = in.Suspects[1], in.Suspects[0] }, true},
+		{"another night", func(in *digest.Input) { in.Night.AsOf = schemas.MustDate("2026-07-01") }, false},
+		{"another team", func(in *digest.Input) { in.Team = "Central desk" }, false},
+		{"a position", func(in *digest.Input) { in.Suspects[0].Position = 100 }, false},
+		{"a suspect", func(in *digest.Input) { in.Suspects[0].SuspectID = "P-100009" }, false},
+		{"a status", func(in *digest.Input) { in.Suspects[0].SuspectStatus = ref("on_bail") }, false},
+		{"one fewer", func(in *digest.Input) { in.Suspects = in.Suspects[:2] }, false},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			in := hackney(t)
+			c.change(&in)
+			if key := build(t, in).Key; (key == first) != c.same || len(key) != 32 {
+				t.Errorf("key %s beside %s, want the same: %v", key, first, c.same)
+			}
+		})
+	}
+}
+
+func TestQuietNight(t *testing.T) {
+	in := hackney(t)
+	in.Team, in.Suspects, in.Left = "Central desk", nil, nil
+	m := build(t, in)
+	if m.Subject != "VAWG stack of 30 June 2026, Central desk: 0 suspects, 0 new, 0 gone" || m.Attachments[0].Name != "stack-central-desk.csv" {
+		t.Errorf("%s, %s", m.Subject, m.Attachments[0].Name)
+	}
+	for _, s := range []string{m.Text, m.HTML} {
+		if !strings.Contains(s, "None of the suspects on the stack is yours.") || strings.Contains(s, "No longer with you") {
+			t.Errorf("got %s", s)
+		}
+	}
+}
+
+func TestStatusInWords(t *testing.T) {
+	in := hackney(t)
+	in.Suspects[1].SuspectStatus, in.Suspects[1].NonRecent = ref("on_bail"), 2
+	in.Suspects[2].OwnerBorough = nil
+	in.Suspects[0].Score, in.Suspects[0].Previous, in.Suspects[0].Arrival = in.Cut.Score+1, ref(int64(1)), ""
+	text := build(t, in).Text
+	for _, s := range []string{"(down from 1)", "* On bail.", "2 allegations are non-recent", "from the central desk", "Also alleged in Camden"} {
+		if !strings.Contains(text, s) {
+			t.Errorf("the text does not say %q", s)
+		}
+	}
+	if strings.Contains(text, "edge of the stack") {
+		t.Error("the edge is no matter of a suspect above it")
+	}
+	in.Team = "Domestic abuse"
+	if text := build(t, in).Text; !strings.Contains(text, "* The tasking is with Hackney.") || strings.Contains(text, "Transferred to you") {
+		t.Errorf("a specialist team reads\n%s", text)
+	}
+}
+
+// notice is one about a tasking that Hackney has not acknowledged.
+func notice(kind, from, party string) digest.Notice {
+	at := time.Date(2026, 7, 1, 8, 12, 0, 0, time.UTC)
+	return digest.Notice{Key: "0123456789abcdef0123456789abcdef", Party: party, To: []string{"a@b.example"},
+		Tasking: &schemas.Tasking{Reference: "k7qd-2m4x-9w3t-c5hn", Team: "Hackney", State: schemas.TaskingIssued, Since: at,
+			Chase: schemas.TaskingDeadlines{Remind: at.Add(time.Hour), Lead: at.Add(2 * time.Hour), Desk: at.Add(3 * time.Hour)},
+			Facts: schemas.TaskingFacts{Allegations: 2, Reports: 1, Victims: 1, HarmDays: 1825, Status: "at_large"}},
+		Event: schemas.TaskingEvent{Kind: kind, Team: "Hackney", From: from, At: at.Add(time.Hour), Reason: "<moved> & gone"}}
+}
+
+func TestNotices(t *testing.T) {
+	for _, c := range []struct {
+		kind, from, party string
+		subject, says     string
+	}{
+		{schemas.EventReminded, "", "Hackney", "nobody has acknowledged it yet", `starter ack k7qd-2m4x-9w3t-c5hn --team "Hackney"`},
+		{schemas.EventLead, "", "Central East lead", "not acknowledged in time", `You lead the command that Hackney belongs to`},
+		{schemas.EventDesk, "", "Specialist desk", "still not acknowledged", `--team "Specialist desk"`},
+		{schemas.EventTransferred, "Barnet", "Hackney", "transferred to you from Barnet", `--team "Hackney"`},
+		{schemas.EventTransferred, "Barnet", "Barnet", "transferred to Hackney", "nothing more to do"},
+	} {
+		t.Run(c.kind+" to "+c.party, func(t *testing.T) {
+			m, err := notice(c.kind, c.from, c.party).Build()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.Subject != "Tasking k7qd-2m4x-9w3t-c5hn, Hackney: "+c.subject {
+				t.Errorf("subject %q", m.Subject)
+			}
+			html := strings.ReplaceAll(m.HTML, "&#34;", `"`)
+			for _, want := range []string{c.says, "Issued: acknowledge by Wednesday 1 July 2026, 11:12", "2 allegations in 1 crime report against 1 victim, 1,825 harm days; at large"} {
+				if !strings.Contains(m.Text, want) || !strings.Contains(html, want) {
+					t.Errorf("%q stands not in\n%s", want, m.Text)
+				}
+			}
+			if strings.Contains(m.HTML, "<moved>") || !strings.Contains(m.Text, "<moved> & gone") {
+				t.Error("the reason is not as it was given, or not escaped")
+			}
+		})
+	}
+}
+
+func TestAddressesAreRefusedWithoutBeingRepeated(t *testing.T) {
+	for want, to := range map[string][]string{"has no e-mail address": nil, "address 2 of 2": {"a@b.example", "jane.doe@"}} {
+		in := hackney(t)
+		in.To = to
+		if _, err := digest.Build(in); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "jane") {
+			t.Errorf("%v: %v", to, err)
+		}
+	}
+}
+
+// parts reads an e-mail as a mail program would: content type of each leaf, and its text.
+func parts(t *testing.T, data []byte) (mail.Header, map[string]string) {
+	t.Helper()
+	m, err := mail.ReadMessage(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	var walk func(contentType string, body io.Reader)
+	walk = func(contentType string, body io.Reader) {
+		kind, params, err := mime.ParseMediaType(contentType)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for r := multipart.NewReader(body, params["boundary"]); ; {
+			p, err := r.NextRawPart()
+			if err == io.EOF {
+				return
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", kind, err)
+			}
+			if strings.HasPrefix(p.Header.Get("Content-Type"), "multipart/") {
+				walk(p.Header.Get("Content-Type"), p)
+				continue
+			}
+			text, err := io.ReadAll(quotedprintable.NewReader(p))
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaf, _, _ := mime.ParseMediaType(p.Header.Get("Content-Type"))
+			found[kind+" "+leaf+" "+p.FileName()] = strings.ReplaceAll(string(text), "\r\n", "\n")
+		}
+	}
+	walk(m.Header.Get("Content-Type"), m.Body)
+	return m.Header, found
+}
+
+func checkReceived(t *testing.T, m digest.Message, data []byte) {
+	t.Helper()
+	header, found := parts(t, data)
+	if want := map[string]string{
+		"multipart/alternative text/plain ":                 m.Text,
+		"multipart/alternative text/html ":                  m.HTML,
+		"multipart/mixed text/csv " + m.Attachments[0].Name: strings.ReplaceAll(string(m.Attachments[0].Data), "\r\n", "\n"),
+	}; !reflect.DeepEqual(found, want) {
+		t.Errorf("parts %q", found)
+	}
+	for name, want := range map[string]string{
+		"Message-ID": "<" + m.Key + "@police.example>", "Subject": m.Subject, "Date": "Wed, 01 Jul 2026 08:12:00 +0000",
+		"From": `"Harmstack" <harmstack@police.example>`, "To": `"Hackney VAWG" <vawg@hackney.example>, <desk@hackney.example>`,
+	} {
+		if got, _ := new(mime.WordDecoder).DecodeHeader(header.Get(name)); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	for line := range strings.SplitSeq(string(data), "\r\n") {
+		if len(line) > 998 || strings.ContainsAny(line, "\r\n") {
+			t.Errorf("a line of %d bytes is no line of e-mail", len(line))
+		}
+	}
+}
+
+func TestOutbox(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "outbox")
+	box, err := digest.NewOutbox(folder, "Harmstack <harmstack@police.example>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := build(t, hackney(t))
+	if err := box.Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	again := m
+	again.Text = "a later revision with the same content"
+	if err := box.Send(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(folder)
+	if err != nil || len(files) != 1 || files[0].Name() != m.Key+".eml" {
+		t.Fatalf("%v, %v", files, err)
+	}
+	if info, err := files[0].Info(); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	data, err := os.ReadFile(filepath.Join(folder, files[0].Name()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkReceived(t, m, data)
+	if bytes, _ := build(t, hackney(t)).Bytes(&mail.Address{Name: "Harmstack", Address: "harmstack@police.example"}); string(bytes) != string(data) {
+		t.Error("the same message is not the same bytes")
+	}
+}
+
+func TestOutboxRefuses(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ scenario, folder, from, want string }{
+		{"no folder", "", "a@b.example", "no outbox folder"},
+		{"a file in its place", file, "a@b.example", "outbox folder"},
+		{"no sender", t.TempDir(), "", "sender cannot be read"},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			if _, err := digest.NewOutbox(c.folder, c.from); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}

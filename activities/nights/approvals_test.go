@@ -1,0 +1,166 @@
+package nights
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+
+	"harmstack/activities/store"
+	"harmstack/activities/store/s3test"
+	"harmstack/schemas"
+)
+
+// approveInOrder publishes, approves and swaps nights of June 2026.
+func approveInOrder(t *testing.T, st *store.Store, days ...int) (ids []schemas.NightID) {
+	t.Helper()
+	for _, day := range days {
+		id := night(fmt.Sprintf("2026-06-%02d-r1", day))
+		if err := decide(st, mustPublish(t, st, id), schemas.Approved); err != nil {
+			t.Fatal(err)
+		}
+		if err := SwapCurrent(t.Context(), st, id); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func read(t *testing.T, st *store.Store, key string) []byte {
+	t.Helper()
+	data, err := st.Read(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// The records are the truth, and current.json is a copy of the last that anybody may lose.
+func TestCurrentFollowsTheRecords(t *testing.T) {
+	for kind, url := range map[string]string{"folder": t.TempDir(), "bucket": "mem://", "S3": s3test.New(t).URL} {
+		t.Run(kind, func(t *testing.T) {
+			st := open(t, url)
+			ids := approveInOrder(t, st, 1, 2, 3)
+			first, last := read(t, st, "approvals/000001.json"), read(t, st, "approvals/000003.json")
+			if keys, err := st.List(t.Context(), "approvals/"); err != nil || len(keys) != 3 {
+				t.Errorf("records %q, %v", keys, err)
+			}
+			for scenario, damage := range map[string]func() error{
+				"missing": func() error { return st.Delete(t.Context(), schemas.CurrentPath) },
+				"stale":   func() error { return st.Replace(t.Context(), schemas.CurrentPath, first) },
+				"damaged": func() error { return st.Replace(t.Context(), schemas.CurrentPath, last[:len(last)/2]) },
+			} {
+				if err := damage(); err != nil {
+					t.Fatal(err)
+				}
+				if c, err := LoadCurrent(t.Context(), st); err != nil || c == nil || c.Manifest.NightID != ids[2] || c.Number != 3 {
+					t.Errorf("%s: current is %+v, %v", scenario, c, err)
+				}
+				if err := SwapCurrent(t.Context(), st, ids[2]); err != nil {
+					t.Errorf("%s: %v", scenario, err)
+				}
+				if got := read(t, st, schemas.CurrentPath); !bytes.Equal(got, last) {
+					t.Errorf("%s: current.json is %s", scenario, got)
+				}
+			}
+			if mended, err := MendCurrent(t.Context(), st); mended || err != nil {
+				t.Errorf("mended what was whole: %v, %v", mended, err)
+			}
+		})
+	}
+}
+
+// A store from before there were records, and one whose worker died before it wrote the first: the next swap numbers all.
+func TestOldStoreIsNumbered(t *testing.T) {
+	st := open(t, "mem://")
+	ids := approveInOrder(t, st, 1, 2)
+	third := night("2026-06-03-r1")
+	if err := decide(st, mustPublish(t, st, third), schemas.Approved); err != nil {
+		t.Fatal(err)
+	}
+	var want [][]byte
+	for n := 1; n <= 2; n++ {
+		want = append(want, read(t, st, approvalKey(n)))
+		if err := st.Delete(t.Context(), approvalKey(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c, err := LoadCurrent(t.Context(), st); err != nil || c == nil || c.Manifest.NightID != ids[1] {
+		t.Errorf("by current.json alone: %+v, %v", c, err)
+	}
+	if err := SwapCurrent(t.Context(), st, third); err != nil {
+		t.Fatal(err)
+	}
+	for i, w := range want {
+		if got := read(t, st, approvalKey(i+1)); !bytes.Equal(got, w) {
+			t.Errorf("record %d is %s, want %s", i+1, got, w)
+		}
+	}
+	if c, err := LoadCurrent(t.Context(), st); err != nil || c.Manifest.NightID != third || c.Number != 3 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func TestGapInTheRecordsIsSeen(t *testing.T) {
+	st := open(t, "mem://")
+	approveInOrder(t, st, 1, 2, 3)
+	if err := st.Delete(t.Context(), approvalKey(2)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadCurrent(t.Context(), st); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Many swap at once, over a bucket that loses every fifth answer of a write: one record a night, in order.
+func TestSwapsAtOnce(t *testing.T) {
+	s3 := s3test.New(t)
+	st := open(t, s3.URL)
+	var ids []schemas.NightID
+	for day := 1; day <= 3; day++ {
+		id := night(fmt.Sprintf("2026-06-%02d-r1", day))
+		if err := decide(st, mustPublish(t, st, id), schemas.Approved); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	s3.Inject(func(n int, r *http.Request) s3test.Fault {
+		if r.Method == http.MethodPut && n%5 == 0 {
+			return s3test.Lost
+		}
+		return s3test.None
+	})
+	var wg sync.WaitGroup
+	for _, id := range ids {
+		for range 2 {
+			wg.Go(func() {
+				err := SwapCurrent(context.Background(), st, id)
+				for err != nil && !errors.Is(err, ErrOvertaken) { // as an activity is tried again
+					err = SwapCurrent(context.Background(), st, id)
+				}
+				if (id == ids[2]) != (err == nil) {
+					t.Errorf("%s: %v", id, err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	s3.Inject(nil)
+	keys, err := st.List(t.Context(), "approvals/")
+	if err != nil || len(keys) != 3 {
+		t.Fatalf("records %q, %v", keys, err)
+	}
+	for i, key := range keys {
+		c, err := load[schemas.Current](t.Context(), st, key)
+		if err != nil || c.Number != i+1 || c.Manifest.NightID != ids[i] {
+			t.Errorf("%s: %+v, %v", key, c, err)
+		}
+	}
+	if !bytes.Equal(read(t, st, schemas.CurrentPath), read(t, st, keys[2])) {
+		t.Error("current.json is no copy of the last")
+	}
+}

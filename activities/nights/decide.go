@@ -1,0 +1,107 @@
+package nights
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"harmstack/activities/store"
+	"harmstack/schemas"
+)
+
+// ErrDecided says that another decision stands. Decisions are final.
+var ErrDecided = errors.New("the night is decided already")
+
+// ErrOtherManifest says that the decision names another revision or manifest than the night's: it was
+// not made on what is published.
+var ErrOtherManifest = errors.New("the decision was made on another manifest")
+
+// ErrStale says that the changes shown with the stack were counted against another stack than the one
+// approved last. The night must be run again.
+var ErrStale = errors.New("the changes were counted against another stack than the one approved last: run the night again")
+
+// ErrBlocked says that a check of the night failed and blocks its approval, and that no override was given.
+var ErrBlocked = errors.New("checks block the approval")
+
+// ErrOvertaken says that the night was approved, but that a newer approved one is current.
+var ErrOvertaken = errors.New("a newer approved night is current")
+
+// Decide records an officer's decision, approved or held. The same decision by the same person for the
+// same reason again succeeds, and the time of the first stands. Errors that no retry mends are
+// ErrDecided, ErrOtherManifest and ErrStale.
+func Decide(ctx context.Context, st *store.Store, d schemas.Decision) error {
+	id := d.Manifest.NightID
+	if d.Decision != schemas.Approved && d.Decision != schemas.Held {
+		return fmt.Errorf("night %s: a decision is %s or %s", id, schemas.Approved, schemas.Held)
+	}
+	m, ref, err := LoadManifest(ctx, st, id)
+	if err != nil {
+		return err
+	}
+	if d.Manifest.SHA256 != ref.SHA256 {
+		return fmt.Errorf("night %s: %w: the published one has the sha256 %s", id, ErrOtherManifest, ref.SHA256)
+	}
+	d.Manifest, d.At = ref, d.At.UTC()
+	standing, err := LoadDecision(ctx, st, id)
+	if blocked := m.Blocked(); err == nil && standing == nil && d.Decision == schemas.Approved && len(blocked) > 0 && d.Override == "" {
+		return fmt.Errorf("night %s: %w: look at what they found, then hold the night, or approve it with an override that says why\n\n%s", id, ErrBlocked, schemas.CheckTable(blocked, false))
+	}
+	if err == nil && standing == nil && d.Decision == schemas.Approved {
+		standing, err = mayApprove(ctx, st, m, d.At)
+	}
+	if err == nil && standing == nil {
+		standing, err = record(ctx, st, d)
+	}
+	if err != nil {
+		return err
+	}
+	if standing.Decision == d.Decision && standing.By == d.By && standing.Reason == d.Reason {
+		return nil
+	}
+	what := standing.Decision + " by " + standing.By
+	if standing.By == System {
+		what = standing.Reason // It names the newer night; an officer's reason may name anything.
+	}
+	return fmt.Errorf("night %s: %w: %s on %s", id, ErrDecided, what, standing.At.In(schemas.London).Format("2 January 2006 at 15:04"))
+}
+
+// mayApprove makes sure that approving m keeps the line of approved stacks straight. The older nights
+// are decided first: from then on none of them can become the newest approved one, so that what is read
+// afterwards still holds when the approval is written. It returns the decision that stands if m turns
+// out to be superseded.
+func mayApprove(ctx context.Context, st *store.Store, m schemas.Manifest, at time.Time) (*schemas.Decision, error) {
+	l, err := Look(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	if superseded, _, err := l.Settle(ctx, m.NightID, at); err != nil {
+		return nil, err
+	} else if superseded {
+		return LoadDecision(ctx, st, m.NightID)
+	}
+	last, _, err := l.Baseline(ctx, m.NightID)
+	if err != nil {
+		return nil, err
+	}
+	if (last == nil) != (m.Previous == nil) || last != nil && *last != *m.Previous {
+		return nil, fmt.Errorf("night %s: %w", m.NightID, ErrStale)
+	}
+	return nil, nil
+}
+
+// record writes a decision unless one stands, and returns the one that stands.
+func record(ctx context.Context, st *store.Store, d schemas.Decision) (*schemas.Decision, error) {
+	data, err := encode(d)
+	if err != nil {
+		return nil, err
+	}
+	err = st.CreateOnly(ctx, d.Manifest.Path()+"/"+schemas.DecisionFile, data)
+	if err == nil {
+		return &d, nil
+	}
+	if !errors.Is(err, store.ErrExists) {
+		return nil, fmt.Errorf("deciding night %s: %w", d.Manifest.NightID, err)
+	}
+	return LoadDecision(ctx, st, d.Manifest.NightID)
+}

@@ -1,0 +1,86 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+	"testing"
+
+	"go.temporal.io/sdk/temporal"
+
+	"harmstack/activities/extract"
+	"harmstack/activities/extract/csvmap"
+	"harmstack/activities/extract/postgres"
+	"harmstack/activities/extract/sources"
+	"harmstack/activities/messages/digest"
+	"harmstack/activities/messages/webhook"
+	"harmstack/activities/nights"
+	"harmstack/activities/store"
+)
+
+func TestOf(t *testing.T) {
+	for _, c := range []struct {
+		scenario string
+		err      error
+		want     string // empty: a retry may mend it
+	}{
+		{"nothing", nil, ""},
+		{"a full disk", errors.New("no space left on device"), ""},
+		{"a cancel, whatever it met", fmt.Errorf("%w: %w", context.Canceled, store.ErrDamaged), ""},
+		{"a wrong column", fmt.Errorf("x: %w", &extract.SchemaMismatch{}), SchemaMismatch},
+		{"no Parquet", fmt.Errorf("x: %w", extract.ErrNotParquet), SchemaMismatch},
+		{"rows that the footer does not promise", extract.ErrRowsMismatch, CountsDoNotReconcile},
+		{"no extract", extract.ErrNoSource, SourceNotFound},
+		{"another CSV", fmt.Errorf("x: %w", csvmap.ErrMismatch), SchemaMismatch},
+		{"half a CSV", csvmap.ErrDamaged, DamagedArtifact},
+		{"an export under way", sources.ErrUnsettled, ""},
+		{"an odd declaration", sources.ErrDeclaration, BadRequest},
+		{"a query that is none", postgres.ErrRefused, SourceRefused},
+		{"a webhook refused for good", &webhook.SendError{Status: 410, Permanent: true}, DeliveryRefused},
+		{"a webhook refused for now", &webhook.SendError{Status: 503}, ""},
+		{"a changed file", fmt.Errorf("x: %w", store.ErrDamaged), DamagedArtifact},
+		{"a file that is gone", store.ErrNotFound, DamagedArtifact},
+		{"published already", nights.ErrSealed, RevisionSealed},
+		{"decided already", nights.ErrDecided, AlreadyDecided},
+		{"a newer stack", nights.ErrOvertaken, Overtaken},
+		{"a mail refused for good", &digest.SendError{Code: 550, Permanent: true}, DeliveryRefused},
+		{"a mail refused for now", &digest.SendError{Code: 451}, ""},
+		{"one that is known stays what it is", Permanent(NobodyToRank, store.ErrDamaged), NobodyToRank},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			got := Of(c.err)
+			if c.want == "" && got != c.err {
+				t.Errorf("%v became %v", c.err, got)
+			}
+			var app *temporal.ApplicationError
+			if c.want != "" && (!Is(got, c.want) || !errors.As(got, &app) || !app.NonRetryable()) {
+				t.Errorf("%v", got)
+			}
+		})
+	}
+}
+
+// Whoever waits is told at once of a store that cannot take what they say, and may say it again.
+func TestWaiting(t *testing.T) {
+	for _, c := range []struct {
+		scenario string
+		err      error
+		want     string // empty: a retry may mend it
+	}{
+		{"nothing", nil, ""},
+		{"no room", fmt.Errorf("create x: %w", store.ErrFull), NotRecorded},
+		{"not allowed to write", &fs.PathError{Op: "open", Path: "/store", Err: syscall.EACCES}, NotRecorded},
+		{"mounted to be read", &fs.PathError{Op: "open", Path: "/store", Err: syscall.EROFS}, NotRecorded},
+		{"a store that is away", errors.New("connection refused"), ""},
+		{"decided already", nights.ErrDecided, AlreadyDecided},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			got := Waiting(c.err)
+			if c.want == "" && got != c.err || c.want != "" && !Is(got, c.want) {
+				t.Errorf("%v became %v", c.err, got)
+			}
+		})
+	}
+}
