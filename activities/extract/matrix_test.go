@@ -17,8 +17,8 @@ import (
 	parquetgo "github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
 
-	"harmstack/schemas/race"
 	"harmstack/schemas"
+	"harmstack/schemas/race"
 )
 
 // form is how a column of one of the contract's types is written.

@@ -11,9 +11,9 @@ import (
 	"github.com/apache/arrow/go/v16/arrow"
 	"github.com/parquet-go/parquet-go"
 
-	"harmstack/schemas/race"
 	"harmstack/activities/store/spill"
 	"harmstack/schemas"
+	"harmstack/schemas/race"
 )
 
 // More rows than wait in memory come back whole, in the order of the extract, whatever the order in which

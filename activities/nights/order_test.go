@@ -7,9 +7,9 @@ import (
 	"sync"
 	"testing"
 
-	"harmstack/schemas/race"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/race"
 )
 
 // run is one night on its way. Its steps follow each other; those of several nights come in any order.

@@ -18,8 +18,8 @@ import (
 	"github.com/apache/arrow/go/v16/arrow/array"
 	"github.com/apache/arrow/go/v16/arrow/memory"
 
-	"harmstack/schemas/race"
 	"harmstack/schemas"
+	"harmstack/schemas/race"
 	"harmstack/schemas/reference"
 )
 
