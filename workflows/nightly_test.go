@@ -178,12 +178,12 @@ func TestSharedNightFails(t *testing.T) {
 		want     string
 	}{
 		{"a shard is damaged", func(_ *deployment, env *testsuite.TestWorkflowEnvironment) {
-			env.OnActivity(stages.Settle, mock.Anything, mock.MatchedBy(func(p nightly.SettleParams) bool { return p.Shard == 1 })).
-				Return(nightly.SettleResult{}, task.Permanent(task.DamagedArtifact, errors.New("broken")))
-			env.OnActivity(stages.Settle, mock.Anything, mock.Anything).Return(nightly.SettleResult{}, nil)
+			env.OnActivity(stages.Settle, mock.Anything, mock.MatchedBy(func(p nightly.ShardParams) bool { return p.Shard == 1 })).
+				Return(nightly.DeduplicateResult{}, task.Permanent(task.DamagedArtifact, errors.New("broken")))
+			env.OnActivity(stages.Settle, mock.Anything, mock.Anything).Return(nightly.DeduplicateResult{}, nil)
 		}, task.DamagedArtifact},
 		{"a row is lost on the way", func(d *deployment, env *testsuite.TestWorkflowEnvironment) {
-			env.OnActivity(stages.Settle, mock.Anything, mock.Anything).Return(func(ctx context.Context, p nightly.SettleParams) (nightly.SettleResult, error) {
+			env.OnActivity(stages.Settle, mock.Anything, mock.Anything).Return(func(ctx context.Context, p nightly.ShardParams) (nightly.DeduplicateResult, error) {
 				r, err := d.acts.Nightly.Settle(ctx, p)
 				r.RowsRead++
 				return r, err

@@ -54,7 +54,7 @@ func (a *Activities) Check(ctx context.Context, p CheckParams) (CheckResult, err
 			return nil
 		})
 		profile := newProfiler(p.Night.AsOf, a.tables())
-		if err := a.scan(ctx, p.Parts, func() extract.Sink { return profile.beside(checker.NewFeeder()) }, rows); err != nil {
+		if err := a.scan(ctx, p.Parts, func() extract.Sink { return profile.beside(checker.NewIngester()) }, rows); err != nil {
 			return r, err
 		}
 		r.Profile = profile.result()

@@ -90,15 +90,15 @@ func (a *Activities) Score(ctx context.Context, p ScoreParams) (ScoreResult, err
 		}
 		defer closing(engine, &err)
 		err = a.eachPart(ctx, p.Parts, func(f *extract.File, first int64) error {
-			return f.ScanColumns(ctx, scoring.ScoutColumns, a.threads(), first, func() extract.Sink { return engine.NewScout() }, nil)
+			return f.ScanColumns(ctx, scoring.PrescanColumns, a.threads(), first, func() extract.Sink { return engine.NewPrescan() }, nil)
 		})
 		if err != nil {
 			return r, err
 		}
-		if err := engine.EndScouting(ctx, ExtractResult{Parts: p.Parts}.Rows(), a.threads()); err != nil {
+		if err := engine.EndPrescan(ctx, ExtractResult{Parts: p.Parts}.Rows(), a.threads()); err != nil {
 			return r, err
 		}
-		if err := a.scan(ctx, p.Parts, func() extract.Sink { return engine.NewFeeder() }, rows); err != nil {
+		if err := a.scan(ctx, p.Parts, func() extract.Sink { return engine.NewIngester() }, rows); err != nil {
 			return r, err
 		}
 		scores, err := engine.Finish(ctx, a.threads())

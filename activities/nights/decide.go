@@ -75,7 +75,7 @@ func mayApprove(ctx context.Context, st *store.Store, m schemas.Manifest, at tim
 	if err != nil {
 		return nil, err
 	}
-	if superseded, _, err := l.Settle(ctx, m.NightID, at); err != nil {
+	if superseded, _, err := l.Supersede(ctx, m.NightID, at); err != nil {
 		return nil, err
 	} else if superseded {
 		return LoadDecision(ctx, st, m.NightID)

@@ -228,7 +228,7 @@ func (s *Store) commit(ctx context.Context, key string, publish func(temp, final
 	return full(w.Close(), nil)
 }
 
-// full puts clear words to the want of room.
+// full says plainly that there is no room.
 func full(err, cause error) error {
 	var api interface{ ErrorCode() string } // of S3
 	for _, e := range []error{err, cause} {

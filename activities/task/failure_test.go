@@ -35,7 +35,7 @@ func TestOf(t *testing.T) {
 		{"no extract", extract.ErrNoSource, SourceNotFound},
 		{"another CSV", fmt.Errorf("x: %w", csvmap.ErrMismatch), SchemaMismatch},
 		{"half a CSV", csvmap.ErrDamaged, DamagedArtifact},
-		{"an export under way", sources.ErrUnsettled, ""},
+		{"an export under way", sources.ErrChanging, ""},
 		{"an odd declaration", sources.ErrDeclaration, BadRequest},
 		{"a query that is none", postgres.ErrRefused, SourceRefused},
 		{"a webhook refused for good", &webhook.SendError{Status: 410, Permanent: true}, DeliveryRefused},

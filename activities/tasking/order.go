@@ -186,7 +186,7 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 	if after == nil || before != nil && after.Version == before.Version {
 		// An attempt that died may have written the version and not taken the mark away, nor told anybody.
 		if after != nil {
-			err = casework.Settle(ctx, a.Store, after)
+			err = casework.Unmark(ctx, a.Store, after)
 		}
 		return ApplyResult{Tasking: brief(after), Notify: toTell(after, p.Known, command.Key, who)}, err
 	}

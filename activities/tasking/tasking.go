@@ -142,7 +142,7 @@ func (a *Activities) last(ctx context.Context, occasion string) (last *schemas.C
 }
 
 // deliver sends one message and notes it in the ledger and in the audit log.
-func (a *Activities) deliver(ctx context.Context, e ledger.Entry, why string, send func(settled func(string) bool) ([]string, error)) (ledger.Delivery, error) {
+func (a *Activities) deliver(ctx context.Context, e ledger.Entry, why string, send func(done func(string) bool) ([]string, error)) (ledger.Delivery, error) {
 	d, err := ledger.Deliver(ctx, a.Store, e, now, send, refused)
 	if err != nil {
 		return d, err

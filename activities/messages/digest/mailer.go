@@ -26,11 +26,11 @@ type Mailer interface {
 	Send(ctx context.Context, m Message) error
 }
 
-// Hand makes of a message what a ledger calls to send it: each time to those of its addresses that are not settled,
+// Hand makes of a message what a ledger calls to send it: each time to those of its addresses that are not done,
 // which it returns.
-func Hand(ctx context.Context, mailer Mailer, m Message) func(settled func(address string) bool) ([]string, error) {
-	return func(settled func(address string) bool) ([]string, error) {
-		left := m.Leave(settled)
+func Hand(ctx context.Context, mailer Mailer, m Message) func(done func(address string) bool) ([]string, error) {
+	return func(done func(address string) bool) ([]string, error) {
+		left := m.Leave(done)
 		return left, mailer.Send(ctx, m)
 	}
 }
