@@ -24,6 +24,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/reference"
 )
 
@@ -71,7 +72,7 @@ const DefaultSource = "default"
 // finds its own revision published is a retry, and may go on.
 func (a *Activities) guard(ctx context.Context, id schemas.NightID) error {
 	if id.Revision < 1 || id.AsOf.IsZero() {
-		return task.Permanent(task.BadRequest, fmt.Errorf("night %s: its date or its revision is missing", id))
+		return task.Permanent(fault.BadRequest, fmt.Errorf("night %s: its date or its revision is missing", id))
 	}
 	sealed, err := nights.Sealed(ctx, a.Store, id)
 	if err != nil || !sealed {
@@ -83,10 +84,10 @@ func (a *Activities) guard(ctx context.Context, id schemas.NightID) error {
 	}
 	var claim struct{ Owner string }
 	if err := json.Unmarshal(data, &claim); err != nil {
-		return task.Permanent(task.DamagedArtifact, fmt.Errorf("night %s: its claim cannot be read", id))
+		return task.Permanent(fault.DamagedArtifact, fmt.Errorf("night %s: its claim cannot be read", id))
 	}
 	if claim.Owner != owner(ctx) {
-		return task.Permanent(task.RevisionSealed, fmt.Errorf("night %s is published already by another run", id))
+		return task.Permanent(fault.RevisionSealed, fmt.Errorf("night %s is published already by another run", id))
 	}
 	return nil
 }

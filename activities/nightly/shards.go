@@ -15,6 +15,7 @@ import (
 	"harmstack/activities/scoring"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
@@ -208,7 +209,7 @@ func (a *Activities) receive(ctx context.Context, e *scoring.Engine, inputs []sc
 		err = e.Receive(io.NewSectionReader(artifact, 0, artifact.Size()))
 		artifact.Close()
 		if err != nil {
-			return task.Permanent(task.DamagedArtifact, fmt.Errorf("%s: %w", ref.URI, err))
+			return task.Permanent(fault.DamagedArtifact, fmt.Errorf("%s: %w", ref.URI, err))
 		}
 		rows.Add(ref.Rows)
 	}
@@ -258,13 +259,13 @@ func Combine(p ScoreParams, scattered []ScatterResult, deduplicated []Deduplicat
 		r.Facts.Supplement += s.Facts.Supplement
 		r.Shards = append(r.Shards, s.Shard)
 		if first := scored[0].Basis; first != nil && s.Basis != nil && *first != *s.Basis {
-			return r, task.Permanent(task.BadRequest, errors.New("the workers that scored the night have different tables or models: give them the same configuration and start it again"))
+			return r, task.Permanent(fault.BadRequest, errors.New("the workers that scored the night have different tables or models: give them the same configuration and start it again"))
 		}
 		r.Basis, r.Code = s.Basis, s.Code
 		taken += s.RowsRead
 	}
 	if sorted != received || passed != taken {
-		return r, task.Permanent(task.CountsDoNotReconcile, fmt.Errorf(
+		return r, task.Permanent(fault.CountsDoNotReconcile, fmt.Errorf(
 			"%s sorted by allegation and %s deduplicated, %s sorted by suspect and %s scored", text.Count(sorted, "row was", "rows were"),
 			text.Count(received, "was", "were"), text.Count(passed, "was", "were"), text.Count(taken, "was", "were")))
 	}

@@ -9,12 +9,13 @@ import (
 
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
 // ErrSealed says that the night was published already, with another content. What is published never
 // changes: the run must claim the next revision.
-var ErrSealed = errors.New("the night is published already, and what was published never changes: run it again as the next revision")
+var ErrSealed = fault.New(fault.RevisionSealed, "the night is published already, and what was published never changes: run it again as the next revision")
 
 // System is the name under which the pipeline itself decides: it only ever supersedes.
 const System = "harmstack"

@@ -16,12 +16,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/reference"
 )
 
 // ErrOverflow is returned when a sum or a score does not fit 64 bits: the model's figures are too
 // large for the extract.
-var ErrOverflow = errors.New("a score does not fit 64 bits: lower the model's figures")
+var ErrOverflow = fault.New(fault.BadRequest, "a score does not fit 64 bits: lower the model's figures")
 
 // Options say how to score.
 type Options struct {
@@ -92,7 +93,7 @@ func (c *Counts) add(v *validator) {
 	}
 	for f, n := range v.quarantined {
 		if n > 0 {
-			c.QuarantineReasons[fault(f).String()] += n
+			c.QuarantineReasons[rowFault(f).String()] += n
 		}
 	}
 }

@@ -25,8 +25,8 @@ type validator struct {
 	ages       [schemas.OffenceColumns][]uint8     // noAge for null and for what is out of range
 	times      [schemas.OffenceColumns]*array.Timestamp
 	abuse      *array.Boolean
-	faults     []fault // of every row
-	faulty     bool    // some row of the batch has one
+	faults     []rowFault // of every row
+	faulty     bool       // some row of the batch has one
 
 	offences map[offenceParts]uint32 // numbers of (code, class, urn)
 	recent   [1 << 10]recentOffence  // in front of offences
@@ -106,7 +106,7 @@ func (v *validator) load(batch arrow.Record) error {
 	}
 	n := int(batch.NumRows())
 	if cap(v.faults) < n {
-		v.faults = make([]fault, n)
+		v.faults = make([]rowFault, n)
 	}
 	if v.faulty {
 		clear(v.faults[:cap(v.faults)])
@@ -146,8 +146,8 @@ func (v *validator) load(batch arrow.Record) error {
 	return nil
 }
 
-// fault is why a row is quarantined: a column and a rule. Zero: it is not.
-type fault uint8
+// rowFault is why a row is quarantined: a column and a rule. Zero: it is not.
+type rowFault uint8
 
 // rule is a reason for quarantine.
 type rule uint8
@@ -164,7 +164,7 @@ const (
 const faultCount = 1 + int(schemas.OffenceColumns)*int(ruleCount)
 
 // String is the reason as the files and counts name it.
-func (f fault) String() string {
+func (f rowFault) String() string {
 	texts := [...]string{"missing", "not an allowed value", "not a Home Office code", "out of range", "not UTF-8"}
 	return schemas.Offences[int(f-1)/int(ruleCount)].Name + ": " + texts[rule(f-1)%ruleCount]
 }
@@ -172,7 +172,7 @@ func (f fault) String() string {
 // fault notes why a row is quarantined; the first column in the contract's order stands.
 func (v *validator) fault(row, column int, r rule) {
 	if v.faults[row] == 0 {
-		v.faults[row] = fault(1 + column*int(ruleCount) + int(r))
+		v.faults[row] = rowFault(1 + column*int(ruleCount) + int(r))
 		v.faulty = true
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"harmstack/activities/messages/webhook"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
@@ -112,7 +113,7 @@ func (a *Activities) notify(ctx context.Context, p NotifyParams) (result NotifyR
 		return result, task.Later(errors.Join(passing...), longest(passing))
 	}
 	if len(final) > 0 {
-		return result, task.Permanent(task.DeliveryRefused, errors.Join(final...))
+		return result, task.Permanent(fault.DeliveryRefused, errors.Join(final...))
 	}
 	return result, nil
 }

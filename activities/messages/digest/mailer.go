@@ -18,6 +18,7 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 
 	"harmstack/activities/casework/teams"
+	"harmstack/schemas/fault"
 )
 
 // Mailer sends messages. Sending a message twice is harmless: it has the same Message-ID. A *PartialError says that
@@ -72,6 +73,14 @@ type SendError struct {
 	// use. Everything else, from greylisting to a lost connection, may pass.
 	Permanent bool
 	cause     string
+}
+
+// Kind is the kind of fault: none while trying again may help.
+func (e *SendError) Kind() string {
+	if e.Permanent {
+		return fault.DeliveryRefused
+	}
+	return ""
 }
 
 func (e *SendError) Error() string {
