@@ -107,7 +107,7 @@ const nonRecent = 365 * 24 * 3_600_000_000
 // score sums a suspect's rows up (section 6).
 func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 	w := &t.work
-	*s = suspect{standing: standing{id: rows[0].suspect, allegations: int64(len(rows)), lastReported: math.MinInt64}, firstReported: math.MaxInt64}
+	*s = suspect{sortKey: sortKey{id: rows[0].suspect, allegations: int64(len(rows)), lastReported: math.MinInt64}, firstReported: math.MaxInt64}
 	w.places, w.others = w.places[:0], w.others[:0]
 	var base int64
 	latest := &rows[0]

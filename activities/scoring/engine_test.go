@@ -108,7 +108,7 @@ type layout struct {
 	dict               func(column int) bool
 	memory             int64
 	shuffle            uint64
-	scouts             bool
+	prescans           bool
 }
 
 var plain = layout{threads: 1, batchRows: 1000, dict: func(int) bool { return false }}
@@ -133,13 +133,13 @@ func feed(t *testing.T, o Options, rows []schemas.Offence, l layout) (*Scores, e
 			t.Error(err)
 		}
 	})
-	if l.scouts {
-		inBatches(t, mem, rows, l, func() sink { return e.NewScout() })
-		if err := e.EndScouting(t.Context(), int64(len(rows)), l.threads); err != nil {
+	if l.prescans {
+		inBatches(t, mem, rows, l, func() sink { return e.NewPrescan() })
+		if err := e.EndPrescan(t.Context(), int64(len(rows)), l.threads); err != nil {
 			t.Fatal(err)
 		}
 	}
-	inBatches(t, mem, rows, l, func() sink { return e.NewFeeder() })
+	inBatches(t, mem, rows, l, func() sink { return e.NewIngester() })
 	return e.Finish(t.Context(), l.threads)
 }
 
@@ -318,8 +318,8 @@ func TestEngineAgreesWithTheSlowReading(t *testing.T) {
 		"dictionaries":        {threads: 2, batchRows: 100, dict: func(int) bool { return true }},
 		"mixed, four threads": {threads: 4, batchRows: 37, dict: func(c int) bool { return c%2 == 0 }, shuffle: 7},
 		"spilling":            {threads: 3, batchRows: 64, dict: func(c int) bool { return c%3 == 0 }, memory: 1, shuffle: 9},
-		"with scouts":         {threads: 3, batchRows: 50, dict: func(c int) bool { return c%2 == 1 }, shuffle: 11, scouts: true},
-		"scouts, spilling":    {threads: 2, batchRows: 200, dict: func(int) bool { return false }, memory: 1, scouts: true},
+		"with a prescan":      {threads: 3, batchRows: 50, dict: func(c int) bool { return c%2 == 1 }, shuffle: 11, prescans: true},
+		"a prescan, spilling": {threads: 2, batchRows: 200, dict: func(int) bool { return false }, memory: 1, prescans: true},
 	}
 	smallRanges(t)
 	seeds := uint64(12)

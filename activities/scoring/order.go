@@ -17,7 +17,7 @@ import (
 // ranges are cut follows from a sample, and what is written does not depend on it.
 type order struct {
 	vocabulary *vocabulary
-	cuts       []standing // the first of each range but the first
+	cuts       []sortKey // the first of each range but the first
 	ranges     *buckets
 	counts     []int64         // suspects by range
 	ties       map[int64]int64 // suspects by score, of the scores at the cuts: a tie may cross them
@@ -32,10 +32,10 @@ var rangeSuspects int64 = 8 << 10
 // newOrder returns an order for about so many suspects, of whom some are given as a sample.
 func newOrder(v *vocabulary, s *storage, sample []suspect, suspects int64) *order {
 	o := &order{vocabulary: v, ties: map[int64]int64{}, sums: map[int64]int64{}}
-	slices.SortFunc(sample, func(a, b suspect) int { return a.compare(&b.standing) })
+	slices.SortFunc(sample, func(a, b suspect) int { return a.compare(&b.sortKey) })
 	n := int(min(suspects/rangeSuspects, maxRanges-1, int64(len(sample))))
 	for i := 1; i <= n; i++ {
-		o.cuts = append(o.cuts, sample[i*len(sample)/(n+1)].standing)
+		o.cuts = append(o.cuts, sample[i*len(sample)/(n+1)].sortKey)
 	}
 	for _, c := range o.cuts {
 		o.ties[c.score] = 0
@@ -68,7 +68,7 @@ func (w *sorter) add(s *suspect) error {
 	low, high := 0, len(cuts)
 	for low < high {
 		mid := (low + high) / 2
-		if cut := &cuts[mid]; cut.score > s.score || cut.score == s.score && cut.compare(&s.standing) <= 0 {
+		if cut := &cuts[mid]; cut.score > s.score || cut.score == s.score && cut.compare(&s.sortKey) <= 0 {
 			low = mid + 1
 		} else {
 			high = mid
@@ -223,7 +223,7 @@ func (o *order) sort(i int) (r sorted, err error) {
 			slices.SortFunc(r.entries[from:to], func(a, b entry) int {
 				r.decode(&a, &x)
 				r.decode(&b, &y)
-				return x.compare(&y.standing)
+				return x.compare(&y.sortKey)
 			})
 		}
 	}
@@ -277,7 +277,7 @@ const batchRows = 8 << 10
 // call; the texts in it stay.
 func (s *Scores) Ranking(ctx context.Context, yield func([]schemas.Ranked) error) error {
 	o := s.order
-	p := newPlacer(s.tables, o.sums)
+	p := newRanker(s.tables, o.sums)
 	return rows(ctx, o, yield, func(r *sorted, i int, s *schemas.Suspect, row *schemas.Ranked) {
 		p.place(s, row, func() int64 {
 			if n, ok := o.ties[s.Score]; ok {

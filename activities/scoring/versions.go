@@ -48,7 +48,7 @@ func split(records []byte, starts []int) []int {
 	return starts
 }
 
-// keepLatest settles rule 2 for the allegations of one bucket and passes those that stay to their
+// keepLatest applies rule 2 for the allegations of one bucket and passes those that stay to their
 // suspects' buckets.
 func (e *Engine) keepLatest(t *tally, bucket int) (err error) {
 	if t.records, err = e.versions.take(bucket, t.records); err != nil {
@@ -70,7 +70,7 @@ func (e *Engine) keepLatest(t *tally, bucket int) (err error) {
 	}
 	lost := map[int32]bool{}
 	for first, others := range again {
-		e.settle(t, append(others, first), lost)
+		e.keepOne(t, append(others, first), lost)
 	}
 	for i, start := range w.starts {
 		if lost[int32(i)] {
@@ -83,8 +83,8 @@ func (e *Engine) keepLatest(t *tally, bucket int) (err error) {
 	return nil
 }
 
-// settle finds the version that stays: the latest, and of several as late the greatest by its values.
-func (e *Engine) settle(t *tally, versions []int32, lost map[int32]bool) {
+// keepOne finds the version that stays: the latest, and of several as late the greatest by its values.
+func (e *Engine) keepOne(t *tally, versions []int32, lost map[int32]bool) {
 	var best, other allegation
 	winner := int32(-1)
 	for _, v := range versions {

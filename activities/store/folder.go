@@ -14,10 +14,12 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"harmstack/schemas/fault"
 )
 
 // ErrDenied is returned by whatever reads or writes what the user of this process may not. No retry mends it.
-var ErrDenied = errors.New("not permitted")
+var ErrDenied = fault.New(fault.StoreDenied, "not permitted")
 
 // tempFolder holds the files being written to a local store. It lies inside the store, so that a finished file is
 // renamed within one file system; what a killed process leaves there is never read, and Sweep deletes it.

@@ -12,25 +12,25 @@ import (
 	"harmstack/schemas"
 )
 
-// Scout reads two columns, one goroutine's, ahead of the feeders. Few allegations come more than once: when
+// Prescan reads two columns, one goroutine's, ahead of the ingesters. Few allegations come more than once: when
 // it is known which, all other rows go straight to their suspects. And few victims are suspects too: when it is
 // known who may be one, the others need not be kept.
-type Scout struct {
+type Prescan struct {
 	ids, suspects  *textColumn
 	scatter, named *scatterer
 	rows           byBucket
 }
 
-// ScoutColumns are those that a Scout looks at.
-var ScoutColumns = []int{schemas.AllegationID, schemas.SuspectID}
+// PrescanColumns are those that a Prescan looks at.
+var PrescanColumns = []int{schemas.AllegationID, schemas.SuspectID}
 
-// NewScout returns a scout for one goroutine. It must be closed.
-func (e *Engine) NewScout() *Scout {
-	return &Scout{ids: &textColumn{}, suspects: &textColumn{}, scatter: newScatterer(e.ids), named: newScatterer(e.named)}
+// NewPrescan returns a prescan for one goroutine. It must be closed.
+func (e *Engine) NewPrescan() *Prescan {
+	return &Prescan{ids: &textColumn{}, suspects: &textColumn{}, scatter: newScatterer(e.ids), named: newScatterer(e.named)}
 }
 
-// Add takes in a batch. firstRow is as for a feeder's.
-func (s *Scout) Add(batch arrow.Record, firstRow int64) error {
+// Add takes in a batch. firstRow is as for an ingester's.
+func (s *Prescan) Add(batch arrow.Record, firstRow int64) error {
 	if err := s.ids.load(batch.Column(schemas.AllegationID)); err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (s *Scout) Add(batch arrow.Record, firstRow int64) error {
 	}
 	le := binary.LittleEndian
 	for _, r := range s.rows.sorted() {
-		rec, err := s.scatter.record(bucketOf(r.hash), scoutBytes)
+		rec, err := s.scatter.record(bucketOf(r.hash), prescanBytes)
 		if err != nil {
 			return err
 		}
@@ -67,12 +67,12 @@ func (s *Scout) Add(batch arrow.Record, firstRow int64) error {
 }
 
 const (
-	scoutBytes = 4 + 8 // a piece of an id's hash and the row's ordinal
-	namedBytes = 4     // a piece of a suspect's hash
+	prescanBytes = 4 + 8 // a piece of an id's hash and the row's ordinal
+	namedBytes   = 4     // a piece of a suspect's hash
 )
 
-// Close hands over what the scout still holds.
-func (s *Scout) Close() error {
+// Close hands over what the prescan still holds.
+func (s *Prescan) Close() error {
 	s.ids.release()
 	s.suspects.release()
 	return errors.Join(s.scatter.close(), s.named.close())
@@ -118,10 +118,10 @@ func (p people) among(rows []hashedRow) []hashedRow {
 	return rows[:n]
 }
 
-// EndScouting finds the rows that may share their allegation with another, those whose ids have equal hashes,
-// and who may be a suspect. rows is how many there are; every scout must be closed. Without it every row is
+// EndPrescan finds the rows that may share their allegation with another, those whose ids have equal hashes,
+// and who may be a suspect. rows is how many there are; every prescan must be closed. Without it every row is
 // taken as one, and everybody.
-func (e *Engine) EndScouting(ctx context.Context, rows int64, threads int) error {
+func (e *Engine) EndPrescan(ctx context.Context, rows int64, threads int) error {
 	repeated := make(rowSet, rows/64+1)
 	limit := int64(math.MaxInt64)
 	if e.options.Memory > 0 {
@@ -143,17 +143,17 @@ func (e *Engine) EndScouting(ctx context.Context, rows int64, threads int) error
 		}
 		return nil
 	})
-	e.repeated, e.mayBeSuspect, e.scouted = repeated, suspects, true
+	e.repeated, e.mayBeSuspect, e.prescanned = repeated, suspects, true
 	return err
 }
 
 // finder is the scratch space of one goroutine.
 type finder struct {
 	buf   []byte
-	slots []scouted
+	slots []prescanned
 }
 
-type scouted struct {
+type prescanned struct {
 	hash  uint32
 	taken bool
 	row   int64
@@ -161,14 +161,14 @@ type scouted struct {
 
 func (f *finder) find(repeated rowSet) {
 	size := 16
-	for size < 2*len(f.buf)/scoutBytes {
+	for size < 2*len(f.buf)/prescanBytes {
 		size *= 2
 	}
 	f.slots = grow(f.slots, size)
 	clear(f.slots)
 	le := binary.LittleEndian
-	for at := 0; at < len(f.buf); at += scoutBytes {
-		s := scouted{le.Uint32(f.buf[at:]), true, int64(le.Uint64(f.buf[at+4:]))}
+	for at := 0; at < len(f.buf); at += prescanBytes {
+		s := prescanned{le.Uint32(f.buf[at:]), true, int64(le.Uint64(f.buf[at+4:]))}
 		for i := s.hash & uint32(size-1); ; i = (i + 1) & uint32(size-1) {
 			if slot := &f.slots[i]; !slot.taken {
 				*slot = s
