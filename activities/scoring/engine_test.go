@@ -19,8 +19,8 @@ import (
 	"github.com/apache/arrow/go/v16/arrow/memory"
 
 	"harmstack/schemas"
-	"harmstack/schemas/race"
 	"harmstack/schemas/reference"
+	"harmstack/schemas/sweep"
 )
 
 var asOf = schemas.MustDate("2026-06-30")
@@ -322,9 +322,9 @@ func TestEngineAgreesWithTheSlowReading(t *testing.T) {
 		"a prescan, spilling": {threads: 2, batchRows: 200, dict: func(int) bool { return false }, memory: 1, prescans: true},
 	}
 	smallRanges(t)
-	seeds := uint64(12)
-	if race.Enabled {
-		seeds = 2
+	seeds := uint64(3)
+	if sweep.Whole() {
+		seeds = 12
 	}
 	for seed := range seeds {
 		rows := random(seed, 1500)

@@ -31,6 +31,7 @@ import (
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/schemas/reference"
+	"harmstack/schemas/sweep"
 	"harmstack/workflows"
 )
 
@@ -94,7 +95,7 @@ func changing(night int) (rows []schemas.Offence) {
 // nights is how many the test below simulates, kills how often it kills the worker: on a machine with an
 // hour to spare HARMSTACK_E2E=full makes them thirty and fifty.
 func timesTen() (count, kills int) {
-	if os.Getenv("HARMSTACK_E2E") == "full" {
+	if sweep.Whole() {
 		return 30, 50
 	}
 	return 8, 8
