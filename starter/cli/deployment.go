@@ -100,7 +100,7 @@ func recognise(ctx context.Context, c client.Client, cfg config.Config) error {
 	list, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{PageSize: 3, Query: fmt.Sprintf(
 		"TaskQueue = '%s' AND WorkflowType IN ('NightlyRun', 'Decision', 'BoroughTasking', 'Tasking')", cfg.TaskQueue)})
 	if err != nil {
-		return fmt.Errorf("Temporal does not list its workflows: %w", err)
+		return fmt.Errorf("listing the workflows of Temporal: %w", err)
 	}
 	for _, e := range list.GetExecutions() {
 		if err := readable(ctx, c, cfg, e.GetExecution().GetWorkflowId(), e.GetExecution().GetRunId()); err != nil {
