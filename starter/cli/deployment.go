@@ -39,10 +39,13 @@ func openStoreAt(ctx context.Context, url string) (*store.Store, error) {
 	}
 	st, _, err := store.OpenSetUp(ctx, url)
 	if err == nil {
-		st.Temp = os.Getenv("HARMSTACK_TEMP")
+		st.Temp = tempDir()
 	}
 	return st, err
 }
+
+// tempDir is the folder for what spills and for what is converted or fetched; empty: the system's.
+func tempDir() string { return os.Getenv("HARMSTACK_TEMP") }
 
 // openDeployment opens the store of a deployment, and refuses another's.
 func openDeployment(ctx context.Context, cfg config.Config) (*store.Store, error) {

@@ -281,7 +281,7 @@ func (c *comparison) complete(ctx context.Context, s, other *side) (bool, error)
 		return false, err
 	}
 	defer from.close()
-	engine, err := scoring.New(scoring.Options{AsOf: s.manifest.AsOf, Tables: c.tables[tables], Model: model, Spill: spill.Folder("")})
+	engine, err := scoring.New(scoring.Options{AsOf: s.manifest.AsOf, Tables: c.tables[tables], Model: model, Spill: spill.Folder(tempDir())})
 	if err != nil {
 		return false, err
 	}

@@ -111,7 +111,7 @@ leave under it, and why. The night itself is not touched.`,
 	f.StringVar(&r.out, "out", "", "the `folder` to write to")
 	f.StringVar(&r.model, "model", schemas.DefaultModel, "a built-in model ("+strings.Join(schemas.ModelNames(), ", ")+") or a YAML `file`")
 	f.IntVar(&r.threads, "threads", scoring.Threads(), "how many goroutines")
-	f.StringVar(&memory, "memory", "", "spill what exceeds this `amount`, such as 256MiB (default: all in memory)")
+	f.StringVar(&memory, "memory", "", "spill what exceeds this `amount`, such as 256MiB, into the folder HARMSTACK_TEMP (default: all in memory)")
 	f.BoolVar(&r.unique, "unique", false, "every allegation_id comes once: do not look for other versions")
 	f.BoolVar(&r.keepExtract, "keep-extract", false, "keep the rows as read, typed, in DIR/extract")
 	required(cmd, "out")
@@ -172,9 +172,9 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 		collect = 40
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(collect))
-	var bad extract.Quarantine
+	bad := extract.Quarantine{Temp: spill.Folder(tempDir())}
 	defer bad.Close()
-	engine, err := scoring.New(scoring.Options{AsOf: r.asOf, Tables: tables, Model: model, Spill: spill.Folder(""), Memory: r.memory, Unique: r.unique,
+	engine, err := scoring.New(scoring.Options{AsOf: r.asOf, Tables: tables, Model: model, Spill: spill.Folder(tempDir()), Memory: r.memory, Unique: r.unique,
 		Quarantine: func(batch arrow.Record, firstRow int64, rows []scoring.Quarantined) error {
 			for _, q := range rows {
 				if err := bad.Add(batch, q.Index, firstRow+int64(q.Index), q.Reason); err != nil {
@@ -251,7 +251,7 @@ func openRows(ctx context.Context, r *scoreRequest, progress io.Writer) (*rows, 
 	if r.asOf.IsZero() {
 		return nil, errors.New("--as-of: name the last full date to count")
 	}
-	file, err := sources.Open(ctx, r.extract, sources.Options{Progress: tell(progress, "converted", 0), Threads: r.threads, Memory: r.memory, AsOf: r.asOf})
+	file, err := sources.Open(ctx, r.extract, sources.Options{Temp: tempDir(), Progress: tell(progress, "converted", 0), Threads: r.threads, Memory: r.memory, AsOf: r.asOf})
 	if err != nil {
 		return nil, err
 	}
