@@ -114,7 +114,7 @@ func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 	latest := &rows[0]
 	for i := range rows {
 		a := &rows[i]
-		weight := e.vocabulary.offenceOf(a).weight(a.sex)
+		weight := e.vocabulary.offenceOf(a).weight(a.sex, a.domesticAbuse)
 		switch weight.Rule {
 		case reference.ByLowest:
 			t.lowest++
@@ -129,7 +129,7 @@ func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 		s.sum += weight.Tenths
 		s.most = max(s.most, weight.Tenths)
 		s.firstReported, s.lastReported = min(s.firstReported, a.reported), max(s.lastReported, a.reported)
-		if a.domesticAbuse == 2 {
+		if a.domesticAbuse == abuseTrue {
 			s.domesticAbuse++
 		}
 		if a.committed != noTime && a.reported-a.committed > nonRecent {
