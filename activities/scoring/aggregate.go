@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 )
@@ -39,11 +40,11 @@ type place struct {
 
 // aggregate scores the suspects of one bucket and hands each over with its rows; both are valid only
 // during the call.
-func (e *Engine) aggregate(t *tally, bucket int, emit func(*suspect, []allegation) error) (err error) {
-	if t.records, err = e.suspects.take(bucket, t.records); err != nil {
+func (e *Engine) aggregate(t *tally, number int, emit func(*suspect, []allegation) error) (err error) {
+	if t.records, err = e.suspects.Take(number, t.records); err != nil {
 		return err
 	}
-	if t.marks, err = e.victims.take(bucket, t.marks); err != nil {
+	if t.marks, err = e.victims.Take(number, t.marks); err != nil {
 		return err
 	}
 	w := &t.work
@@ -68,7 +69,7 @@ func (e *Engine) aggregate(t *tally, bucket int, emit func(*suspect, []allegatio
 		w.last[slot.record-1] = int32(i)
 	}
 	for at := 0; at < len(t.marks); {
-		end := next(t.marks, at)
+		end := bucket.Next(t.marks, at)
 		if slot := find(hashOf(t.marks[at:]), t.marks[at+victimHead:end]); slot.record != 0 {
 			w.victims[slot.record-1] = true
 		}
@@ -113,7 +114,7 @@ func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 	latest := &rows[0]
 	for i := range rows {
 		a := &rows[i]
-		weight := e.vocabulary.offenceOf(a).weight(a.sex)
+		weight := e.vocabulary.offenceOf(a).weight(a.sex, a.domesticAbuse)
 		switch weight.Rule {
 		case reference.ByLowest:
 			t.lowest++
@@ -128,7 +129,7 @@ func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 		s.sum += weight.Tenths
 		s.most = max(s.most, weight.Tenths)
 		s.firstReported, s.lastReported = min(s.firstReported, a.reported), max(s.lastReported, a.reported)
-		if a.domesticAbuse == 2 {
+		if a.domesticAbuse == abuseTrue {
 			s.domesticAbuse++
 		}
 		if a.committed != noTime && a.reported-a.committed > nonRecent {

@@ -14,7 +14,7 @@ func (e *Engine) contributions(rows []allegation) []schemas.Contribution {
 	for i := range rows {
 		a := &rows[i]
 		offence := e.vocabulary.offenceOf(a)
-		weight := offence.weight(a.sex)
+		weight := offence.weight(a.sex, a.domesticAbuse)
 		c := schemas.Contribution{
 			SuspectID: string(a.suspect), AllegationID: string(a.id), ReportID: string(a.report),
 			VictimID: orNil(string(a.victim)), ReportedAt: a.reported, Borough: orNil(e.vocabulary.boroughOf(a)),
@@ -28,7 +28,7 @@ func (e *Engine) contributions(rows []allegation) []schemas.Contribution {
 		}
 		if a.domesticAbuse > 0 {
 			c.DomesticAbuse = new(bool)
-			*c.DomesticAbuse = a.domesticAbuse == 2
+			*c.DomesticAbuse = a.domesticAbuse == abuseTrue
 		}
 		total += c.Base
 		list[i] = c
