@@ -97,28 +97,30 @@ func weather() (count, kills int) {
 	if sweep.Whole() {
 		return 30, 50
 	}
-	return 5, 5
+	return 4, 4
 }
 
 // Nights with a changing stack: every entrant is tasked once, every leaver stood down once, every message in
-// the sink stands in the ledger. With the worker killed at random, a mail server that refuses half
-// of what it is offered and two nights run twice, it comes to the same.
+// the sink stands in the ledger, although the worker is killed at random, a mail server refuses half of what it is offered
+// and nights are run twice. The whole sweep has calm nights as well, which come to the same.
 func TestManyNights(t *testing.T) {
 	t.Parallel()
 	count, kills := weather()
 	var calm, rough map[string]*schemas.Tasking
 	t.Run("both", func(t *testing.T) {
-		t.Run("calm", func(t *testing.T) {
-			t.Parallel()
-			d := deploy(t, changing(0), "")
-			hasty(t, d)
-			for i := range count {
-				d.wholeNight(i)
-			}
-			calm = d.settled()
-			d.checkMembership(calm, count)
-			d.checkMessages(calm, count)
-		})
+		if sweep.Whole() {
+			t.Run("calm", func(t *testing.T) {
+				t.Parallel()
+				d := deploy(t, changing(0), "")
+				hasty(t, d)
+				for i := range count {
+					d.wholeNight(i)
+				}
+				calm = d.settled()
+				d.checkMembership(calm, count)
+				d.checkMessages(calm, count)
+			})
+		}
 		t.Run("rough", func(t *testing.T) {
 			t.Parallel()
 			d := deploy(t, changing(0), "")
@@ -150,6 +152,9 @@ func TestManyNights(t *testing.T) {
 			d.checkMessages(rough, count)
 		})
 	})
+	if !sweep.Whole() {
+		return
+	}
 	if len(calm) == 0 || len(calm) != len(rough) {
 		t.Fatalf("%d taskings, and %d in rough weather", len(calm), len(rough))
 	}
