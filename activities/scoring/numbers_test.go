@@ -213,11 +213,7 @@ func TestFreeTextTakesNoMemory(t *testing.T) {
 		}
 	})
 	t.Run("for class, number and borough", func(t *testing.T) {
-		const suspects = 256
-		each := 1 << 10
-		if !sweep.Whole() {
-			each /= 4
-		}
+		const suspects, each = 256, 1 << 10
 		e := engine()
 		held := freeText(t, e, suspects*each, func(row int, texts map[int]string) {
 			texts[schemas.AllegationID], texts[schemas.SuspectID] = fmt.Sprintf("A%d", row), fmt.Sprintf("S%03d", row%suspects)
