@@ -2,6 +2,7 @@ package scoring
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"harmstack/schemas"
@@ -10,7 +11,7 @@ import (
 // contributions says what each row adds to a suspect's score, the largest first, then by allegation.
 func (e *Engine) contributions(rows []allegation) []schemas.Contribution {
 	list := make([]schemas.Contribution, len(rows))
-	total := int64(0)
+	parts := make([]scorePart, len(rows))
 	for i := range rows {
 		a := &rows[i]
 		offence := e.vocabulary.offenceOf(a)
@@ -30,12 +31,16 @@ func (e *Engine) contributions(rows []allegation) []schemas.Contribution {
 			c.DomesticAbuse = new(bool)
 			*c.DomesticAbuse = a.domesticAbuse == abuseTrue
 		}
-		total += c.Base
+		parts[i] = scorePart{base: c.Base, row: int32(i), tenths: weight.Tenths}
 		list[i] = c
 	}
-	for i := range list {
-		if total > 0 {
-			list[i].Share = float64(list[i].Base) / float64(total)
+	parts = e.options.apply(rows, parts)
+	hi, lo := total(parts)
+	whole := math.Ldexp(float64(hi), 64) + float64(lo)
+	for _, p := range parts {
+		list[p.row].FrequencyPPM = p.factor
+		if whole > 0 {
+			list[p.row].Share = float64(p.base) * float64(p.factor) / whole
 		}
 	}
 	slices.SortFunc(list, func(a, b schemas.Contribution) int {
