@@ -21,7 +21,7 @@ type CheckOutcome struct {
 	Limit  float64 `json:"limit"`
 	Found  string  `json:"found"`
 	Failed bool    `json:"failed"`
-	// Skipped: there was nothing to judge, or to compare with.
+	// Skipped: there was nothing to look at, or to compare with.
 	Skipped bool `json:"skipped,omitempty"`
 }
 

@@ -11,6 +11,7 @@ import (
 	"harmstack/activities/nights"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // DecisionParams names the published night that is to be decided.
@@ -143,9 +144,9 @@ func (d *pending) validate(kind string) func(workflow.Context, schemas.DecisionR
 func (d *pending) admit(kind string, r schemas.DecisionRequest) error {
 	switch err := r.Validate(); {
 	case err != nil:
-		return task.Permanent(task.BadRequest, err)
+		return task.Permanent(fault.BadRequest, err)
 	case r.Revision != d.manifest.Revision || r.ManifestSHA256 != d.manifest.SHA256:
-		return task.Permanent(task.OtherManifest, fmt.Errorf(
+		return task.Permanent(fault.OtherManifest, fmt.Errorf(
 			"the decision is about another revision or manifest than night %s, sha256 %s: look at the stack again", d.manifest.NightID, d.manifest.SHA256))
 	case d.standing != nil && !d.standing.Says(kind, r):
 		return d.decided()
@@ -160,7 +161,7 @@ func (d *pending) decided() error {
 	if d.standing.Decision == schemas.SupersededBy {
 		text = fmt.Errorf("night %s can no longer be decided: it was %s", d.manifest.NightID, d.standing.Reason)
 	}
-	return task.Permanent(task.AlreadyDecided, text, *d.standing)
+	return task.Permanent(fault.AlreadyDecided, text, *d.standing)
 }
 
 // answerNext deals with the first request. Whatever the officer can mend is told to the officer, and the
@@ -178,7 +179,7 @@ func (d *pending) answerNext(ctx workflow.Context) error {
 	switch {
 	case err == nil:
 		d.standing = &recorded.Standing
-	case errors.As(err, &app) && app.Type() == task.AlreadyDecided:
+	case errors.As(err, &app) && app.Type() == fault.AlreadyDecided:
 		d.standing = new(schemas.Decision)
 		if err := app.Details(d.standing); err != nil {
 			return err
@@ -189,7 +190,7 @@ func (d *pending) answerNext(ctx workflow.Context) error {
 		a.reply(schemas.Decision{}, task.Permanent(app.Type(), errors.New(app.Message())))
 		return nil
 	default:
-		a.reply(schemas.Decision{}, task.Permanent(task.NotRecorded, fmt.Errorf(
+		a.reply(schemas.Decision{}, task.Permanent(fault.NotRecorded, fmt.Errorf(
 			"the decision on night %s could not be recorded in time (%s): look at the store, then give the same decision again",
 			d.manifest.NightID, reason(err))))
 		return nil
@@ -208,7 +209,7 @@ func (d *pending) swap(ctx workflow.Context) error {
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(deliveryOptions, "make the stack current")),
 		acts.Swap, decision.SwapParams{Night: d.manifest.NightID}).Get(ctx, nil)
 	d.swapped, d.swapErr, d.current = true, err, err == nil
-	if task.Is(err, task.Overtaken) || task.Is(err, task.Revoked) {
+	if task.Is(err, fault.Overtaken) || task.Is(err, fault.Revoked) {
 		d.swapErr = nil
 	}
 	return d.swapErr
@@ -236,7 +237,7 @@ func (d *pending) refuseTheRest() {
 		case d.standing != nil:
 			a.reply(schemas.Decision{}, d.decided())
 		default:
-			a.reply(schemas.Decision{}, task.Permanent(task.NotRecorded, fmt.Errorf("night %s no longer waits for a decision", d.manifest.NightID)))
+			a.reply(schemas.Decision{}, task.Permanent(fault.NotRecorded, fmt.Errorf("night %s no longer waits for a decision", d.manifest.NightID)))
 		}
 	}
 	d.asked = nil

@@ -18,6 +18,7 @@ import (
 	"harmstack/activities/task"
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // answer is what became of one update.
@@ -97,7 +98,7 @@ func TestHold(t *testing.T) {
 	if err != nil || result.Decision.Decision != schemas.Held || held.err != nil || held.decision.Reason != "looked at all of it" {
 		t.Errorf("%+v, %v, %+v", result, err, held)
 	}
-	if !task.Is(late.err, task.AlreadyDecided) {
+	if !task.Is(late.err, fault.AlreadyDecided) {
 		t.Errorf("%+v", late)
 	}
 	if d.current(t) != "" || d.mails(t) != 0 {
@@ -129,12 +130,12 @@ func TestRefusedRequests(t *testing.T) {
 		kind     string
 		says     string
 	}{
-		{"nobody's name", func(r *schemas.DecisionRequest) { r.By = " " }, task.BadRequest, "by:"},
-		{"no reason", func(r *schemas.DecisionRequest) { r.Reason = "" }, task.BadRequest, "reason:"},
-		{"no revision", func(r *schemas.DecisionRequest) { r.Revision = 0 }, task.BadRequest, "revision:"},
-		{"half a hash", func(r *schemas.DecisionRequest) { r.ManifestSHA256 = r.ManifestSHA256[:32] }, task.BadRequest, "64 hex digits"},
-		{"another revision", func(r *schemas.DecisionRequest) { r.Revision = 2 }, task.OtherManifest, "night 2026-06-30-r1"},
-		{"another manifest", func(r *schemas.DecisionRequest) { r.ManifestSHA256 = strings.Repeat("0", 64) }, task.OtherManifest, n.Manifest.SHA256},
+		{"nobody's name", func(r *schemas.DecisionRequest) { r.By = " " }, fault.BadRequest, "by:"},
+		{"no reason", func(r *schemas.DecisionRequest) { r.Reason = "" }, fault.BadRequest, "reason:"},
+		{"no revision", func(r *schemas.DecisionRequest) { r.Revision = 0 }, fault.BadRequest, "revision:"},
+		{"half a hash", func(r *schemas.DecisionRequest) { r.ManifestSHA256 = r.ManifestSHA256[:32] }, fault.BadRequest, "64 hex digits"},
+		{"another revision", func(r *schemas.DecisionRequest) { r.Revision = 2 }, fault.OtherManifest, "night 2026-06-30-r1"},
+		{"another manifest", func(r *schemas.DecisionRequest) { r.ManifestSHA256 = strings.Repeat("0", 64) }, fault.OtherManifest, n.Manifest.SHA256},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			bad := &answer{}
@@ -176,7 +177,7 @@ func TestTwoDecisionsAtOnce(t *testing.T) {
 			if err != nil || won.err != nil || won.decision != result.Decision {
 				t.Fatalf("%v\n%+v\n%+v", err, won, result)
 			}
-			if !lost.done || !task.Is(lost.err, task.AlreadyDecided) || !strings.Contains(lost.err.Error(), "a decision is final") {
+			if !lost.done || !task.Is(lost.err, fault.AlreadyDecided) || !strings.Contains(lost.err.Error(), "a decision is final") {
 				t.Errorf("%+v", lost)
 			}
 			var standing schemas.Decision
@@ -201,7 +202,7 @@ func TestApprovingASupersededNight(t *testing.T) {
 	if err != nil || result.Decision.Decision != schemas.SupersededBy {
 		t.Errorf("%+v, %v", result, err)
 	}
-	if !task.Is(a.err, task.AlreadyDecided) || !strings.Contains(a.err.Error(), "superseded by night 2026-07-01-r1") {
+	if !task.Is(a.err, fault.AlreadyDecided) || !strings.Contains(a.err.Error(), "superseded by night 2026-07-01-r1") {
 		t.Errorf("%v", a.err)
 	}
 	if d.current(t) != "" || d.mails(t) != 0 {
@@ -248,7 +249,7 @@ func TestDecisionWhileTheStoreIsAway(t *testing.T) {
 			env.UpdateWorkflow(Hold.Name, "u2", again, request(n))
 		}, 2*time.Hour)
 	})
-	if !task.Is(first.err, task.NotRecorded) {
+	if !task.Is(first.err, fault.NotRecorded) {
 		t.Errorf("%+v", first)
 	}
 	if err != nil || again.err != nil || result.Decision.Decision != schemas.Held {
@@ -357,7 +358,7 @@ func TestBlockedNight(t *testing.T) {
 			env.UpdateWorkflow(Approve.Name, "u2", approved, r)
 		}, 2*time.Hour)
 	})
-	if !task.Is(refused.err, task.QualityGateFailed) || !strings.Contains(refused.err.Error(), "| rows_fell | **block** | 4 rows, usually 10 | 0.5 |") {
+	if !task.Is(refused.err, fault.QualityGateFailed) || !strings.Contains(refused.err.Error(), "| rows_fell | **block** | 4 rows, usually 10 | 0.5 |") {
 		t.Errorf("%v", refused.err)
 	}
 	if err != nil || approved.err != nil || d.current(t) != n.Night.String() {

@@ -11,6 +11,7 @@ import (
 	"harmstack/activities/operations"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // awaitSource waits for a source that is late, up to a set time; then people are told, and the night fails with SourceLate. A
@@ -57,10 +58,10 @@ func (n *night) wait(ctx workflow.Context, line *Stage, p nightly.ArrivalParams)
 			line.Notes = "came after " + workflow.Now(ctx).Sub(p.Now).Round(time.Second).String()
 			return nil
 		}
-		if !task.Is(err, task.SourceLate) && !temporal.IsTimeoutError(err) {
+		if !task.Is(err, fault.SourceLate) && !temporal.IsTimeoutError(err) {
 			return err
 		}
-		if task.Is(err, task.SourceLate) {
+		if task.Is(err, fault.SourceLate) {
 			found.Late = reason(err)
 		}
 	}
@@ -75,13 +76,13 @@ func giveUp(ctx workflow.Context, asOf schemas.Date, found nightly.ArrivalResult
 	if told != nil {
 		text = fmt.Errorf("%w Nobody could be told by mail: %s", text, reason(told))
 	}
-	return task.Permanent(task.SourceLate, text)
+	return task.Permanent(fault.SourceLate, text)
 }
 
 // tellFailed tells people that the night failed, unless they know: they cancelled it, look at a dry run, or were told that
 // the source is late. That nobody can be told changes nothing of the failure.
 func (n *night) tellFailed(ctx workflow.Context, err error) {
-	if err == nil || temporal.IsCanceledError(err) || n.request.DryRun || task.Is(err, task.SourceLate) ||
+	if err == nil || temporal.IsCanceledError(err) || n.request.DryRun || task.Is(err, fault.SourceLate) ||
 		workflow.GetVersion(ctx, "tell of a failed night", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
 		return
 	}

@@ -20,6 +20,7 @@ import (
 	"harmstack/activities/operations"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // scheduled is an environment in which a schedule started the night at that instant.
@@ -109,7 +110,7 @@ func TestSourceDoesNotCome(t *testing.T) {
 			env.ExecuteWorkflow(NightlyRun, schemas.NightRequest{})
 			ended := env.Now()
 			err := env.GetWorkflowError()
-			if !task.Is(err, task.SourceLate) || !strings.Contains(err.Error(), "The night of "+c.asOf+" has no source: by 09:00 on ") ||
+			if !task.Is(err, fault.SourceLate) || !strings.Contains(err.Error(), "The night of "+c.asOf+" has no source: by 09:00 on ") ||
 				!strings.Contains(err.Error(), "there is no file") || !strings.Contains(err.Error(), "starter run --as-of "+c.asOf) {
 				t.Error(err)
 			}
@@ -140,13 +141,13 @@ func TestWhoWaits(t *testing.T) {
 		until      string // of the wait; empty: none
 		want       string
 	}{
-		{"by hand", "", "2026-07-01T02:30:00Z", schemas.NightRequest{}, "", task.SourceNotFound},
-		{"by hand, for an old date", "", "2026-07-01T02:30:00Z", schemas.NightRequest{AsOf: asOf.AddDays(-90)}, "", task.SourceNotFound},
-		{"backfilled", summer, "2026-07-02T02:30:00Z", schemas.NightRequest{}, "", task.SourceNotFound},
-		{"scheduled, when the worker was away until noon", summer, "2026-07-01T11:00:00Z", schemas.NightRequest{}, "2026-07-01T11:00:00Z", task.SourceLate},
-		{"asked to wait", "", "2026-07-01T07:30:00Z", schemas.NightRequest{Wait: true}, "2026-07-01T08:00:00Z", task.SourceLate},
-		{"asked to wait after nine: until the next", "", "2026-07-01T08:00:00Z", schemas.NightRequest{Wait: true}, "2026-07-02T08:00:00Z", task.SourceLate},
-		{"asked to wait, for an old date", "", "2026-07-01T02:30:00Z", schemas.NightRequest{AsOf: asOf.AddDays(-90), Wait: true}, "2026-07-01T08:00:00Z", task.SourceLate},
+		{"by hand", "", "2026-07-01T02:30:00Z", schemas.NightRequest{}, "", fault.SourceNotFound},
+		{"by hand, for an old date", "", "2026-07-01T02:30:00Z", schemas.NightRequest{AsOf: asOf.AddDays(-90)}, "", fault.SourceNotFound},
+		{"backfilled", summer, "2026-07-02T02:30:00Z", schemas.NightRequest{}, "", fault.SourceNotFound},
+		{"scheduled, when the worker was away until noon", summer, "2026-07-01T11:00:00Z", schemas.NightRequest{}, "2026-07-01T11:00:00Z", fault.SourceLate},
+		{"asked to wait", "", "2026-07-01T07:30:00Z", schemas.NightRequest{Wait: true}, "2026-07-01T08:00:00Z", fault.SourceLate},
+		{"asked to wait after nine: until the next", "", "2026-07-01T08:00:00Z", schemas.NightRequest{Wait: true}, "2026-07-02T08:00:00Z", fault.SourceLate},
+		{"asked to wait, for an old date", "", "2026-07-01T02:30:00Z", schemas.NightRequest{AsOf: asOf.AddDays(-90), Wait: true}, "2026-07-01T08:00:00Z", fault.SourceLate},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			d := newDeployment(t)
@@ -180,7 +181,7 @@ func TestWhoWaits(t *testing.T) {
 		}
 		env := d.scheduled(t, summer, summer)
 		env.ExecuteWorkflow(NightlyRun, schemas.NightRequest{})
-		if !task.Is(env.GetWorkflowError(), task.SourceNotFound) {
+		if !task.Is(env.GetWorkflowError(), fault.SourceNotFound) {
 			t.Error(env.GetWorkflowError())
 		}
 	})
@@ -195,7 +196,7 @@ func TestNotLateButWrong(t *testing.T) {
 	env := d.scheduled(t, "2026-07-01T02:30:00Z", "2026-07-01T02:30:00Z")
 	ran := tries(env)
 	env.ExecuteWorkflow(NightlyRun, schemas.NightRequest{})
-	if !task.Is(env.GetWorkflowError(), task.SchemaMismatch) || ran["AwaitSource"] != 0 {
+	if !task.Is(env.GetWorkflowError(), fault.SchemaMismatch) || ran["AwaitSource"] != 0 {
 		t.Errorf("%v, %v", env.GetWorkflowError(), ran)
 	}
 }
@@ -227,7 +228,7 @@ func TestNobodyIsTold(t *testing.T) {
 	env := d.scheduled(t, "2026-07-01T02:30:00Z", "2026-07-01T02:30:00Z")
 	start := env.Now()
 	env.ExecuteWorkflow(NightlyRun, schemas.NightRequest{})
-	if err := env.GetWorkflowError(); !task.Is(err, task.SourceLate) || !strings.Contains(err.Error(), "Nobody could be told by mail") {
+	if err := env.GetWorkflowError(); !task.Is(err, fault.SourceLate) || !strings.Contains(err.Error(), "Nobody could be told by mail") {
 		t.Error(err)
 	}
 	if took := env.Now().Sub(start); took > 6*time.Hour+31*time.Minute {

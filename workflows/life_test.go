@@ -28,6 +28,7 @@ import (
 	"harmstack/activities/task"
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/reference"
 )
 
@@ -148,7 +149,7 @@ func TestNobodyAnswers(t *testing.T) {
 	if want := []string{"Fri 17:00 issued", "Mon 11:00 reminded", "Mon 15:00 escalated_to_lead", "Tue 13:00 escalated_to_desk", "Wed 09:00 acknowledged", "Wed 17:00 stood_down"}; !slices.Equal(story(tasking), want) {
 		t.Errorf("%q", story(tasking))
 	}
-	if !task.Is(early.err, task.OtherTeam) || late.err != nil {
+	if !task.Is(early.err, fault.OtherTeam) || late.err != nil {
 		t.Errorf("the desk, before and after it was told: %v, %v", early.err, late.err)
 	}
 	if got := d.addressees(t); !slices.Equal(got, []string{"central-east-lead", "hackney", "specialist-desk"}) {
@@ -215,8 +216,8 @@ func TestRefusedAnswers(t *testing.T) {
 		long.Note = strings.Repeat("é", schemas.MaxNote+1)
 		answer("09:05", "long", Close, long)
 	})
-	for name, want := range map[string]string{"barnet at 09:00": task.OtherTeam, "early at 09:01": task.WrongState, "again at 09:04": task.WrongState,
-		"long at 09:05": task.BadRequest} {
+	for name, want := range map[string]string{"barnet at 09:00": fault.OtherTeam, "early at 09:01": fault.WrongState, "again at 09:04": fault.WrongState,
+		"long at 09:05": fault.BadRequest} {
 		if r := replies[name]; !r.rejected || !task.Is(r.err, want) {
 			t.Errorf("%s: %+v", name, r)
 		}

@@ -121,8 +121,8 @@ func (n *night) score(ctx workflow.Context, extracted nightly.ExtractResult, che
 	if err != nil {
 		return r, err
 	}
-	settled, err := fanOut(ctx, n, "settle", acts.Settle, shards, func(id schemas.NightID, i, _ int) nightly.SettleParams {
-		p := nightly.SettleParams{Night: id, Model: n.request.Model, Shard: i, Shards: shards, Force: n.request.Force}
+	deduplicated, err := fanOut(ctx, n, "deduplicate", acts.Settle, shards, func(id schemas.NightID, i, _ int) nightly.ShardParams {
+		p := nightly.ShardParams{Night: id, Model: n.request.Model, Shard: i, Shards: shards, Force: n.request.Force}
 		for _, s := range scattered {
 			p.Inputs = append(p.Inputs, s.Ranges[i])
 		}
@@ -131,9 +131,9 @@ func (n *night) score(ctx workflow.Context, extracted nightly.ExtractResult, che
 	if err != nil {
 		return r, err
 	}
-	scored, err := fanOut(ctx, n, "score", acts.ScoreShard, shards, func(id schemas.NightID, i, _ int) nightly.SettleParams {
-		p := nightly.SettleParams{Night: id, Model: n.request.Model, Shard: i, Shards: shards, Force: n.request.Force}
-		for _, s := range settled {
+	scored, err := fanOut(ctx, n, "score", acts.ScoreShard, shards, func(id schemas.NightID, i, _ int) nightly.ShardParams {
+		p := nightly.ShardParams{Night: id, Model: n.request.Model, Shard: i, Shards: shards, Force: n.request.Force}
+		for _, s := range deduplicated {
 			p.Inputs = append(p.Inputs, s.Ranges[i])
 		}
 		return p
@@ -141,7 +141,7 @@ func (n *night) score(ctx workflow.Context, extracted nightly.ExtractResult, che
 	if err != nil {
 		return r, err
 	}
-	r, err = nightly.Combine(params(n.progress.Night), scattered, settled, scored)
+	r, err = nightly.Combine(params(n.progress.Night), scattered, deduplicated, scored)
 	if err != nil {
 		n.failLast(ctx, err)
 	}

@@ -23,6 +23,7 @@ import (
 	"harmstack/activities/nights"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 var stages *nightly.Activities
@@ -178,17 +179,17 @@ func TestSharedNightFails(t *testing.T) {
 		want     string
 	}{
 		{"a shard is damaged", func(_ *deployment, env *testsuite.TestWorkflowEnvironment) {
-			env.OnActivity(stages.Settle, mock.Anything, mock.MatchedBy(func(p nightly.SettleParams) bool { return p.Shard == 1 })).
-				Return(nightly.SettleResult{}, task.Permanent(task.DamagedArtifact, errors.New("broken")))
-			env.OnActivity(stages.Settle, mock.Anything, mock.Anything).Return(nightly.SettleResult{}, nil)
-		}, task.DamagedArtifact},
+			env.OnActivity(stages.Settle, mock.Anything, mock.MatchedBy(func(p nightly.ShardParams) bool { return p.Shard == 1 })).
+				Return(nightly.DeduplicateResult{}, task.Permanent(fault.DamagedArtifact, errors.New("broken")))
+			env.OnActivity(stages.Settle, mock.Anything, mock.Anything).Return(nightly.DeduplicateResult{}, nil)
+		}, fault.DamagedArtifact},
 		{"a row is lost on the way", func(d *deployment, env *testsuite.TestWorkflowEnvironment) {
-			env.OnActivity(stages.Settle, mock.Anything, mock.Anything).Return(func(ctx context.Context, p nightly.SettleParams) (nightly.SettleResult, error) {
+			env.OnActivity(stages.Settle, mock.Anything, mock.Anything).Return(func(ctx context.Context, p nightly.ShardParams) (nightly.DeduplicateResult, error) {
 				r, err := d.acts.Nightly.Settle(ctx, p)
 				r.RowsRead++
 				return r, err
 			})
-		}, task.CountsDoNotReconcile},
+		}, fault.CountsDoNotReconcile},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			d := newDeployment(t, threeSuspects()...)
@@ -241,19 +242,19 @@ func TestPermanentFailures(t *testing.T) {
 		stage    string
 		want     string
 	}{
-		{"a source that is not configured", threeSuspects(), schemas.NightRequest{Extract: "warehouse"}, "claim", task.BadRequest},
-		{"credentials in the request", threeSuspects(), schemas.NightRequest{Extract: "https://me:hunter2@host/x"}, "claim", task.BadRequest},
-		{"a model that does not exist", threeSuspects(), schemas.NightRequest{Model: "gut-feeling"}, "claim", task.BadRequest},
-		{"a source that is not there", threeSuspects(), schemas.NightRequest{Extract: "/nowhere/at/all.parquet"}, "extract", task.SourceNotFound},
-		{"a file that is no extract", threeSuspects(), schemas.NightRequest{Extract: "./fixture_test.go"}, "extract", task.SchemaMismatch},
-		{"a CSV that lacks columns", nil, file("lacks.csv", "allegation_id,suspect_id\nA-1,S-1\n"), "extract", task.SchemaMismatch},
-		{"a CSV that is cut short", nil, file("short.csv", csvHeader+"\"guilty"), "extract", task.DamagedArtifact},
-		{"a CSV without rows", nil, file("empty.csv", csvHeader), "extract", task.EmptyExtract},
-		{"a declaration that cannot be meant", nil, file("odd.yaml", "csv: a.csv\ncolumns: {odd: x}\n"), "extract", task.BadRequest},
-		{"a declared file that is not there", nil, file("gone.yaml", "csv: nowhere.csv\n"), "extract", task.SourceNotFound},
-		{"no rows", nil, schemas.NightRequest{}, "extract", task.EmptyExtract},
-		{"no row can be read", []schemas.Offence{bad}, schemas.NightRequest{}, "check", task.AllQuarantined},
-		{"no row is scored", []schemas.Offence{early}, schemas.NightRequest{}, "score", task.NobodyToRank},
+		{"a source that is not configured", threeSuspects(), schemas.NightRequest{Extract: "warehouse"}, "claim", fault.BadRequest},
+		{"credentials in the request", threeSuspects(), schemas.NightRequest{Extract: "https://me:hunter2@host/x"}, "claim", fault.BadRequest},
+		{"a model that does not exist", threeSuspects(), schemas.NightRequest{Model: "gut-feeling"}, "claim", fault.BadRequest},
+		{"a source that is not there", threeSuspects(), schemas.NightRequest{Extract: "/nowhere/at/all.parquet"}, "extract", fault.SourceNotFound},
+		{"a file that is no extract", threeSuspects(), schemas.NightRequest{Extract: "./fixture_test.go"}, "extract", fault.SchemaMismatch},
+		{"a CSV that lacks columns", nil, file("lacks.csv", "allegation_id,suspect_id\nA-1,S-1\n"), "extract", fault.SchemaMismatch},
+		{"a CSV that is cut short", nil, file("short.csv", csvHeader+"\"guilty"), "extract", fault.DamagedArtifact},
+		{"a CSV without rows", nil, file("empty.csv", csvHeader), "extract", fault.EmptyExtract},
+		{"a declaration that cannot be meant", nil, file("odd.yaml", "csv: a.csv\ncolumns: {odd: x}\n"), "extract", fault.BadRequest},
+		{"a declared file that is not there", nil, file("gone.yaml", "csv: nowhere.csv\n"), "extract", fault.SourceNotFound},
+		{"no rows", nil, schemas.NightRequest{}, "extract", fault.EmptyExtract},
+		{"no row can be read", []schemas.Offence{bad}, schemas.NightRequest{}, "check", fault.AllQuarantined},
+		{"no row is scored", []schemas.Offence{early}, schemas.NightRequest{}, "score", fault.NobodyToRank},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			d := newDeployment(t, c.rows...)
@@ -325,9 +326,9 @@ func TestFailingStageLeavesCurrentUntouched(t *testing.T) {
 		d.approve(t, first)
 		before := read(t, d.store, schemas.CurrentPath)
 		env := d.env(t, "night-2")
-		env.OnActivity(failing.activity, mock.Anything, mock.Anything).Return(failing.result, task.Permanent(task.DamagedArtifact, errors.New("broken")))
+		env.OnActivity(failing.activity, mock.Anything, mock.Anything).Return(failing.result, task.Permanent(fault.DamagedArtifact, errors.New("broken")))
 		env.ExecuteWorkflow(NightlyRun, schemas.NightRequest{AsOf: asOf.AddDays(1)})
-		if !task.Is(env.GetWorkflowError(), task.DamagedArtifact) {
+		if !task.Is(env.GetWorkflowError(), fault.DamagedArtifact) {
 			t.Fatal(env.GetWorkflowError())
 		}
 		if !bytes.Equal(before, read(t, d.store, schemas.CurrentPath)) {

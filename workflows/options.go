@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"harmstack/activities/task"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
@@ -147,4 +148,4 @@ func summarised(o workflow.ActivityOptions, summary string) workflow.ActivityOpt
 }
 
 // sealed tells whether a stage met a revision that another run has published.
-func sealed(err error) bool { return task.Is(err, task.RevisionSealed) }
+func sealed(err error) bool { return task.Is(err, fault.RevisionSealed) }

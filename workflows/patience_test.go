@@ -16,6 +16,7 @@ import (
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // issued writes a tasking of Hackney that was issued at a time, and must be acknowledged four hours after.
@@ -78,7 +79,7 @@ func TestTaskingIsReadPatiently(t *testing.T) {
 	env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Acknowledge.Name, Attempt("ack"), early, acknowledgement) }, 24*time.Hour)
 	env.RegisterDelayedCallback(func() {
 		_, err := env.QueryWorkflow(TaskingState.Name)
-		if !early.done || !task.Is(early.err, task.NotRecorded) || !strings.Contains(early.err.Error(), "cannot be read yet") {
+		if !early.done || !task.Is(early.err, fault.NotRecorded) || !strings.Contains(early.err.Error(), "cannot be read yet") {
 			t.Errorf("a day before: %+v", early)
 		}
 		if err == nil || !strings.Contains(err.Error(), "cannot be read yet") {
@@ -117,10 +118,10 @@ func TestDamagedTaskingFails(t *testing.T) {
 				env.RegisterDelayedCallback(func() { d.damage(t, 1) }, c.damaged)
 			}
 			env.ExecuteWorkflow(Tasking, TaskingParams{Reference: lifeReference})
-			if err := env.GetWorkflowError(); !task.Is(err, task.DamagedArtifact) || *timers > 5 {
+			if err := env.GetWorkflowError(); !task.Is(err, fault.DamagedArtifact) || *timers > 5 {
 				t.Errorf("%v, after %d pauses", err, *timers)
 			}
-			if c.damaged == 0 && !task.Is(asked.err, task.DamagedArtifact) {
+			if c.damaged == 0 && !task.Is(asked.err, fault.DamagedArtifact) {
 				t.Errorf("%+v", asked)
 			}
 		})
@@ -194,7 +195,7 @@ func TestFailedNightIsTold(t *testing.T) {
 					env.RegisterDelayedCallback(env.CancelWorkflow, time.Minute)
 				}
 				env.ExecuteWorkflow(NightlyRun, request)
-				if err := env.GetWorkflowError(); err == nil || !c.cancel && !task.Is(err, task.SourceNotFound) {
+				if err := env.GetWorkflowError(); err == nil || !c.cancel && !task.Is(err, fault.SourceNotFound) {
 					t.Errorf("%v", err)
 				}
 			}

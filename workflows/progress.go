@@ -148,7 +148,7 @@ func once[P any, R done](ctx workflow.Context, n *night, name string, activity f
 			reused++
 			line.Notes += fmt.Sprintf("; reused from %s r%d", r.ReusedFrom().AsOf, r.ReusedFrom().Revision)
 		}
-		if r, ok := any(result).(interface{ UntoldEvents() int }); ok && r.UntoldEvents() > 0 {
+		if r, ok := any(result).(interface{ UnsentEvents() int }); ok && r.UnsentEvents() > 0 {
 			line.Notes += "; lineage not told yet"
 		}
 		if len(params) > 1 {

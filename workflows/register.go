@@ -1,7 +1,9 @@
 package workflows
 
 import (
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"harmstack/activities/decision"
 	"harmstack/activities/nightly"
@@ -24,17 +26,22 @@ type Activities struct {
 	Retention *retention.Activities
 }
 
-// RegisterWorkflows registers the workflows alone, for a replay.
+// RegisterWorkflows registers the workflows alone, for a replay. Their names are pinned: what a function is called in the
+// code may change, what recorded histories and people's schedules call it may not.
 func RegisterWorkflows(r worker.WorkflowRegistry) {
-	r.RegisterWorkflow(NightlyRun)
-	r.RegisterWorkflow(Decision)
-	r.RegisterWorkflow(Revoke)
-	r.RegisterWorkflow(Retask)
-	r.RegisterWorkflow(BoroughTasking)
-	r.RegisterWorkflow(LateTasking)
-	r.RegisterWorkflow(Tasking)
-	r.RegisterWorkflow(Watch)
-	r.RegisterWorkflow(Retention)
+	for name, recipe := range map[string]any{
+		"NightlyRun":     NightlyRun,
+		"Decision":       Decision,
+		"Revoke":         Revoke,
+		"Retask":         Retask,
+		"BoroughTasking": BoroughTasking,
+		"LateTasking":    LateTasking,
+		"Tasking":        Tasking,
+		"Watch":          Watch,
+		"Retention":      Retention,
+	} {
+		r.RegisterWorkflowWithOptions(recipe, workflow.RegisterOptions{Name: name})
+	}
 }
 
 // Register registers everything that a worker runs. Both of a deployment's workers know all activities: a build that had one
@@ -44,11 +51,34 @@ func Register(r worker.Registry, a Activities) {
 	RegisterActivities(r, a)
 }
 
-// RegisterActivities registers the activities alone, for the worker that computes.
+// RegisterActivities registers the activities alone, for the worker that computes. Their names are pinned as those of the
+// workflows are. A replay knows no activities: there the method's own name counts, which is why Settle keeps its old one.
 func RegisterActivities(r worker.ActivityRegistry, a Activities) {
-	r.RegisterActivity(a.Nightly)
-	r.RegisterActivity(a.Decision)
-	r.RegisterActivity(a.Tasking)
-	r.RegisterActivity(a.Operations)
-	r.RegisterActivity(a.Retention)
+	for name, act := range map[string]any{
+		"LookForSource": a.Nightly.LookForSource,
+		"AwaitSource":   a.Nightly.AwaitSource,
+		"Claim":         a.Nightly.Claim,
+		"Extract":       a.Nightly.Extract,
+		"Check":         a.Nightly.Check,
+		"Score":         a.Nightly.Score,
+		"Scatter":       a.Nightly.Scatter,
+		"Settle":        a.Nightly.Settle,
+		"ScoreShard":    a.Nightly.ScoreShard,
+		"Rank":          a.Nightly.Rank,
+		"Publish":       a.Nightly.Publish,
+		"Decide":        a.Decision.Decide,
+		"Standing":      a.Decision.Standing,
+		"Swap":          a.Decision.Swap,
+		"Revoke":        a.Decision.Revoke,
+		"Plan":          a.Tasking.Plan,
+		"Deliver":       a.Tasking.Deliver,
+		"Notify":        a.Tasking.Notify,
+		"Order":         a.Tasking.Order,
+		"Apply":         a.Tasking.Apply,
+		"Inspect":       a.Operations.Inspect,
+		"Alert":         a.Operations.Alert,
+		"Dispose":       a.Retention.Dispose,
+	} {
+		r.RegisterActivityWithOptions(act, activity.RegisterOptions{Name: name})
+	}
 }

@@ -90,7 +90,7 @@ func TestRerunReuses(t *testing.T) {
 		stages    []string
 	}{
 		{"one worker", 0, []string{"extract", "check", "score", "rank"}},
-		{"three shards", 2, []string{"extract", "check", "scatter", "settle", "score", "rank"}},
+		{"three shards", 2, []string{"extract", "check", "scatter", "deduplicate", "score", "rank"}},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			d := reusing(t, c.shardRows)
@@ -196,7 +196,7 @@ func TestDamagedFilesAreNotReused(t *testing.T) {
 		stages    map[string]int // and how many of a stage's files to try
 	}{
 		{0, map[string]int{"extract": 1, "check": 1, "score": 3, "rank": 4}},
-		{2, map[string]int{"scatter": 1, "settle": 1, "score-shard": 1}},
+		{2, map[string]int{"scatter": 1, "deduplicate": 1, "score-shard": 1}},
 	} {
 		d, request := reusing(t, c.shardRows), schemas.NightRequest{AsOf: asOf}
 		m, _ := d.again(t, "n", request)

@@ -10,6 +10,7 @@ import (
 	"harmstack/activities/decision"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // RevokeResult is the revocation, what is approved now, and the workflow by which the taskings follow.
@@ -23,7 +24,7 @@ type RevokeResult struct {
 func Revoke(ctx workflow.Context, request schemas.RevokeRequest) (result RevokeResult, err error) {
 	request.By, request.Reason = schemas.TrimSpace(request.By), schemas.TrimSpace(request.Reason)
 	if err := request.Validate(); err != nil {
-		return result, task.Permanent(task.BadRequest, err)
+		return result, task.Permanent(fault.BadRequest, err)
 	}
 	night := request.Night()
 	if err := label(ctx, night, AttributeDecision.ValueSet(schemas.Revoked)); err != nil {
@@ -37,7 +38,7 @@ func Revoke(ctx workflow.Context, request schemas.RevokeRequest) (result RevokeR
 	err = workflow.ExecuteActivity(options, acts.Revoke, decision.RevokeParams{Request: request, At: workflow.Now(ctx).UTC()}).Get(ctx, &result.RevokeResult)
 	var app *temporal.ApplicationError
 	switch {
-	case task.Is(err, task.Revoked):
+	case task.Is(err, fault.Revoked):
 		// By an attempt that was not seen to succeed, perhaps: nobody is to be left with a tasking of it.
 		if failed := retask(ctx, night); failed != nil {
 			return result, failed
@@ -46,7 +47,7 @@ func Revoke(ctx workflow.Context, request schemas.RevokeRequest) (result RevokeR
 	case errors.As(err, &app) && app.NonRetryable():
 		return result, err
 	case err != nil:
-		return result, task.Permanent(task.NotRecorded, fmt.Errorf(
+		return result, task.Permanent(fault.NotRecorded, fmt.Errorf(
 			"the revocation of night %s could not be recorded in time (%s): look at the store, then give the same command again",
 			night, reason(err)))
 	}
@@ -80,7 +81,7 @@ type RetaskParams struct {
 // none is. When another was approved since, that one's own tasking does.
 func Retask(ctx workflow.Context, p RetaskParams) (TaskingCount, error) {
 	if p.Revoked == (schemas.NightID{}) {
-		return TaskingCount{}, task.Permanent(task.BadRequest, errors.New("revoked: name the night whose approval was taken back"))
+		return TaskingCount{}, task.Permanent(fault.BadRequest, errors.New("revoked: name the night whose approval was taken back"))
 	}
 	if err := label(ctx, p.Revoked); err != nil {
 		return TaskingCount{}, err

@@ -14,6 +14,7 @@ import (
 	"harmstack/activities/task"
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // revoke takes the approval of a night back, and tells the teams.
@@ -177,12 +178,12 @@ func TestRevokeIsRefused(t *testing.T) {
 		kind     string
 		says     string
 	}{
-		{"an empty form", schemas.RevokeRequest{}, task.BadRequest, "as_of: give the date of the night"},
-		{"without a reason", schemas.RevokeRequest{AsOf: id.AsOf, Revision: 1, By: "x", Reason: "\u00a0 "}, task.BadRequest, "reason: say why"},
+		{"an empty form", schemas.RevokeRequest{}, fault.BadRequest, "as_of: give the date of the night"},
+		{"without a reason", schemas.RevokeRequest{AsOf: id.AsOf, Revision: 1, By: "x", Reason: "\u00a0 "}, fault.BadRequest, "reason: say why"},
 		{"a reason beyond all bounds",
-			schemas.RevokeRequest{AsOf: id.AsOf, Revision: 1, By: "x", Reason: strings.Repeat("é", 2001)}, task.BadRequest, "at most 2000 characters"},
-		{"a pending night", schemas.RevokeRequest{AsOf: id.AsOf, Revision: 1, By: "x", Reason: "y"}, task.NotCurrent, "Hold it instead"},
-		{"a night that is not there", schemas.RevokeRequest{AsOf: id.AsOf, Revision: 7, By: "x", Reason: "y"}, task.NotCurrent, "is not published"},
+			schemas.RevokeRequest{AsOf: id.AsOf, Revision: 1, By: "x", Reason: strings.Repeat("é", 2001)}, fault.BadRequest, "at most 2000 characters"},
+		{"a pending night", schemas.RevokeRequest{AsOf: id.AsOf, Revision: 1, By: "x", Reason: "y"}, fault.NotCurrent, "Hold it instead"},
+		{"a night that is not there", schemas.RevokeRequest{AsOf: id.AsOf, Revision: 7, By: "x", Reason: "y"}, fault.NotCurrent, "is not published"},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			env := d.env(t, "revoke-"+c.scenario)
@@ -211,7 +212,7 @@ func TestRevokedTwice(t *testing.T) {
 			}
 		})
 		env.ExecuteWorkflow(Revoke, schemas.RevokeRequest{AsOf: asOf, Revision: 1, By: by, Reason: "the extract was cut off"})
-		if err := env.GetWorkflowError(); (i == 0) != (err == nil) || err != nil && (!task.Is(err, task.Revoked) || strings.Contains(err.Error(), "Supt")) {
+		if err := env.GetWorkflowError(); (i == 0) != (err == nil) || err != nil && (!task.Is(err, fault.Revoked) || strings.Contains(err.Error(), "Supt")) {
 			t.Errorf("%s: %v", by, err)
 		}
 		if retasked != 1 {

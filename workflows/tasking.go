@@ -15,6 +15,7 @@ import (
 	"harmstack/activities/task"
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
@@ -106,10 +107,10 @@ func (c *caseworker) listen(ctx workflow.Context) error {
 	errs := []error{
 		TaskingState.handle(ctx, func() (schemas.Tasking, error) {
 			if c.tasking == nil && c.trouble != "" {
-				return schemas.Tasking{}, task.Permanent(task.NotRecorded, c.unread())
+				return schemas.Tasking{}, task.Permanent(fault.NotRecorded, c.unread())
 			}
 			if c.tasking == nil {
-				return schemas.Tasking{}, task.Permanent(task.NoSuchTasking, fmt.Errorf("tasking %s is not issued yet", c.reference))
+				return schemas.Tasking{}, task.Permanent(fault.NoSuchTasking, fmt.Errorf("tasking %s is not issued yet", c.reference))
 			}
 			return *c.tasking, nil
 		}),
@@ -117,7 +118,7 @@ func (c *caseworker) listen(ctx workflow.Context) error {
 			return answer(ctx, tasking.ApplyParams{Order: &o})
 		}, func(_ workflow.Context, o schemas.TaskingOrder) error {
 			if o.Reference != c.reference {
-				return task.Permanent(task.BadRequest, errors.New("the order is for another tasking"))
+				return task.Permanent(fault.BadRequest, errors.New("the order is for another tasking"))
 			}
 			return nil
 		}),
@@ -128,7 +129,7 @@ func (c *caseworker) listen(ctx workflow.Context) error {
 			return answer(ctx, tasking.ApplyParams{Do: do, Request: &r})
 		}, func(ctx workflow.Context, r schemas.TaskingRequest) error {
 			if err := r.Validate(do); err != nil {
-				return task.Permanent(task.BadRequest, err)
+				return task.Permanent(fault.BadRequest, err)
 			}
 			if c.tasking == nil || len(c.asked) > 0 {
 				return nil // what is asked before it may change what can be asked
@@ -186,7 +187,7 @@ func (c *caseworker) next(ctx workflow.Context) error {
 		_, err = workflow.AwaitWithTimeout(ctx, time.Minute, func() bool { return len(c.asked) > 0 })
 		return errors.Join(err, cancelled(ctx))
 	}
-	if !task.Is(err, task.NotRecorded) {
+	if !task.Is(err, fault.NotRecorded) {
 		return err // no retry mends it
 	}
 	c.pause = min(max(2*c.pause, time.Minute), 15*time.Minute)
@@ -208,7 +209,7 @@ func (c *caseworker) lookUp(ctx workflow.Context) error {
 	if workflow.GetVersion(ctx, "look up patiently", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
 		return c.lookUpAgain(ctx)
 	}
-	if !task.Is(err, task.NotRecorded) {
+	if !task.Is(err, fault.NotRecorded) {
 		return err // no retry mends it
 	}
 	c.trouble = reason(err)
@@ -252,7 +253,7 @@ func (c *caseworker) unread() error {
 
 // refuse answers all who wait: with why the workflow failed, or that nothing was recorded.
 func (c *caseworker) refuse(text, why error) {
-	err := task.Permanent(task.NotRecorded, text)
+	err := task.Permanent(fault.NotRecorded, text)
 	if app := (*temporal.ApplicationError)(nil); errors.As(why, &app) {
 		err = task.Permanent(app.Type(), errors.New(app.Message()))
 	}
@@ -278,7 +279,7 @@ func (c *caseworker) apply(ctx workflow.Context, params tasking.ApplyParams) err
 	case ctx.Err() != nil:
 		return ctx.Err()
 	default:
-		return task.Permanent(task.NotRecorded, fmt.Errorf(
+		return task.Permanent(fault.NotRecorded, fmt.Errorf(
 			"tasking %s: it could not be recorded in time (%s): look at the store and the teams' file, then try again", c.reference, reason(err)))
 	}
 	return c.take(ctx, result)

@@ -13,6 +13,7 @@ import (
 	"harmstack/activities/task"
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // flaky is a mailer that fails in its own ways before it sends, or after.
@@ -100,12 +101,12 @@ func TestDeliverOnlyTheCurrentStack(t *testing.T) {
 		}
 		return result, env.GetWorkflowResult(&result)
 	}
-	if _, err := deliver(first); !task.Is(err, task.BadRequest) {
+	if _, err := deliver(first); !task.Is(err, fault.BadRequest) {
 		t.Errorf("a night that is not approved: %v", err)
 	}
 	other := first
 	other.Manifest = &schemas.ManifestRef{NightID: first.Night, URI: first.Manifest.URI, SHA256: strings.Repeat("0", 64)}
-	if _, err := deliver(other); !task.Is(err, task.OtherManifest) {
+	if _, err := deliver(other); !task.Is(err, fault.OtherManifest) {
 		t.Errorf("another manifest: %v", err)
 	}
 	d.approve(t, first)

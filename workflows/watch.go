@@ -49,11 +49,11 @@ func Watch(ctx workflow.Context, request WatchRequest) (WatchResult, error) {
 	}
 	result.Findings = found.Findings
 	workflow.SetCurrentDetails(ctx, result.Markdown())
-	var untold []error
+	var unsent []error
 	for _, f := range result.Findings {
-		untold = append(untold, alert(ctx, f))
+		unsent = append(unsent, alert(ctx, f))
 	}
-	return result, errors.Join(untold...)
+	return result, errors.Join(unsent...)
 }
 
 // Markdown is what the UI shows of a watch.

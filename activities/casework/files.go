@@ -136,11 +136,11 @@ func Save(ctx context.Context, st *store.Store, t *schemas.Tasking) error {
 	if err := st.CreateOnly(ctx, versionKey(t.Reference, t.Version), data); err != nil {
 		return err
 	}
-	return Settle(ctx, st, t)
+	return Unmark(ctx, st, t)
 }
 
-// Settle takes the mark of a tasking away that has left the stack.
-func Settle(ctx context.Context, st *store.Store, t *schemas.Tasking) error {
+// Unmark takes the mark of a tasking away that has left the stack.
+func Unmark(ctx context.Context, st *store.Store, t *schemas.Tasking) error {
 	if t.OnStack {
 		return nil
 	}

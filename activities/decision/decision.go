@@ -14,6 +14,7 @@ import (
 	"harmstack/activities/task"
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // Activities record decisions in a store.
@@ -39,7 +40,7 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	defer stop()
 	d := p.Decision
 	if err := d.CheckTexts(); err != nil {
-		return DecideResult{}, task.Permanent(task.BadRequest, err)
+		return DecideResult{}, task.Permanent(fault.BadRequest, err)
 	}
 	// What cannot be logged is not recorded either, and the officer is told at once.
 	if err := audit.Writable(a.Store); err != nil {
@@ -58,7 +59,7 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	}
 	if err != nil {
 		// Not err itself, which names the officer.
-		return DecideResult{}, task.Permanent(task.AlreadyDecided, fmt.Errorf("night %s: %w", d.Manifest.NightID, nights.ErrDecided), *standing)
+		return DecideResult{}, task.Permanent(fault.AlreadyDecided, fmt.Errorf("night %s: %w", d.Manifest.NightID, nights.ErrDecided), *standing)
 	}
 	// An attempt that dies between the two writes is in the log twice rather than not at all.
 	why := standing.Reason

@@ -19,6 +19,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 const nobody = 65534
@@ -113,7 +114,7 @@ func decideAsNobody(t *testing.T, dir string) {
 	switch {
 	case err == nil && standing != nil:
 		t.Log("it is recorded")
-	case standing == nil && errors.As(err, &app) && app.Type() == task.StoreDenied && app.NonRetryable() &&
+	case standing == nil && errors.As(err, &app) && app.Type() == fault.StoreDenied && app.NonRetryable() &&
 		strings.Contains(app.Message(), "user nobody may not write "+dir+"/audit, which belongs to root:root"):
 		t.Log("it is refused")
 	default:
@@ -133,7 +134,7 @@ func TestDecideRefusesLongTexts(t *testing.T) {
 	a := &Activities{Store: st}
 	env.RegisterActivity(a)
 	_, err = env.ExecuteActivity(a.Decide, DecideParams{Decision: schemas.Decision{Decision: schemas.Held, By: "DCI Example", Reason: strings.Repeat("é", schemas.MaxReason+1)}})
-	if !task.Is(err, task.BadRequest) || !strings.Contains(err.Error(), "reason: 2001 characters are too many") {
+	if !task.Is(err, fault.BadRequest) || !strings.Contains(err.Error(), "reason: 2001 characters are too many") {
 		t.Error(err)
 	}
 	if keys, err := st.List(t.Context(), ""); err != nil || len(keys) > 0 {

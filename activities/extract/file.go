@@ -18,19 +18,20 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	words "harmstack/schemas/text"
 )
 
 var (
 	// ErrNotParquet is returned for a file that is no whole Parquet file: another format, cut short, or
 	// with a footer that cannot be read. Ask for the extract again.
-	ErrNotParquet = errors.New("not a whole Parquet file")
+	ErrNotParquet = fault.New(fault.SchemaMismatch, "not a whole Parquet file")
 	// ErrUnfinished is the ErrNotParquet of a file that may still be being written: it is empty, or its end is missing.
 	ErrUnfinished = fmt.Errorf("%w", ErrNotParquet)
 	// ErrRowsMismatch is returned when a file holds other rows than its footer promises.
-	ErrRowsMismatch = errors.New("the rows do not match the file's footer")
+	ErrRowsMismatch = fault.New(fault.CountsDoNotReconcile, "the rows do not match the file's footer")
 	// ErrDamaged is returned when a column cannot be decoded, or its checksum is wrong.
-	ErrDamaged = errors.New("damaged data")
+	ErrDamaged = fault.New(fault.DamagedArtifact, "damaged data")
 )
 
 // SchemaMismatch says which columns of an extract are not the contract's (section 3).
@@ -42,6 +43,9 @@ type ColumnFault struct{ File, Column, Expected, Found string }
 
 // namedFaults is how many faults an error names: a folder may hold thousands.
 const namedFaults = 20
+
+// Kind is the kind of fault.
+func (e *SchemaMismatch) Kind() string { return fault.SchemaMismatch }
 
 // Error names the files and columns at fault, in one line.
 func (e *SchemaMismatch) Error() string {

@@ -3,16 +3,16 @@ package extract
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
 
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // ErrTooLarge is returned for an extract whose pages do not fit into memory together. It says what to change.
-var ErrTooLarge = errors.New("the pages of the extract are too large")
+var ErrTooLarge = fault.New(fault.BadRequest, "the pages of the extract are too large")
 
 // defaultPages is how much the pages that are read at once may take when no limit is set.
 const defaultPages = 2 << 30

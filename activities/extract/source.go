@@ -1,14 +1,14 @@
 package extract
 
 import (
-	"errors"
 	"slices"
 
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // ErrNoSource is returned for a source that is not there or that this build cannot read.
-var ErrNoSource = errors.New("the extract cannot be opened")
+var ErrNoSource = fault.New(fault.SourceNotFound, "the extract cannot be opened")
 
 // Source is an open extract and what is needed to name it in a manifest.
 type Source struct {

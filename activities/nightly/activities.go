@@ -24,6 +24,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/reference"
 )
 
@@ -39,7 +40,7 @@ type Activities struct {
 	TempDir string
 	// ShardRows is how many rows one worker scores alone; a larger night is shared. 0: DefaultShardRows.
 	ShardRows int64
-	// Checks judge a night before it is published; the zero value has none.
+	// Checks look at a night before it is published; the zero value has none.
 	Checks quality.Checks
 	// Tables weigh the offences; nil: the embedded ones.
 	Tables *reference.Tables
@@ -71,7 +72,7 @@ const DefaultSource = "default"
 // finds its own revision published is a retry, and may go on.
 func (a *Activities) guard(ctx context.Context, id schemas.NightID) error {
 	if id.Revision < 1 || id.AsOf.IsZero() {
-		return task.Permanent(task.BadRequest, fmt.Errorf("night %s: its date or its revision is missing", id))
+		return task.Permanent(fault.BadRequest, fmt.Errorf("night %s: its date or its revision is missing", id))
 	}
 	sealed, err := nights.Sealed(ctx, a.Store, id)
 	if err != nil || !sealed {
@@ -83,10 +84,10 @@ func (a *Activities) guard(ctx context.Context, id schemas.NightID) error {
 	}
 	var claim struct{ Owner string }
 	if err := json.Unmarshal(data, &claim); err != nil {
-		return task.Permanent(task.DamagedArtifact, fmt.Errorf("night %s: its claim cannot be read", id))
+		return task.Permanent(fault.DamagedArtifact, fmt.Errorf("night %s: its claim cannot be read", id))
 	}
 	if claim.Owner != owner(ctx) {
-		return task.Permanent(task.RevisionSealed, fmt.Errorf("night %s is published already by another run", id))
+		return task.Permanent(fault.RevisionSealed, fmt.Errorf("night %s is published already by another run", id))
 	}
 	return nil
 }
@@ -115,7 +116,7 @@ func stage[R any, P result[R]](ctx context.Context, a *Activities, t *step, work
 	told := a.begun(ctx, t)
 	if key != "" && !t.force {
 		if r, ok := reuse[R, P](ctx, a, key, t.night); ok {
-			P(&r).origin().Untold = told(files(P(&r).refs()), nil)
+			P(&r).origin().Unsent = told(files(P(&r).refs()), nil)
 			return r, ctx.Err()
 		}
 	}
@@ -129,13 +130,13 @@ func stage[R any, P result[R]](ctx context.Context, a *Activities, t *step, work
 	if key != "" && !t.doubt {
 		keep(ctx, a, key, t.night, r)
 	}
-	P(&r).origin().Untold = told(files(P(&r).refs()), nil)
+	P(&r).origin().Unsent = told(files(P(&r).refs()), nil)
 	return r, nil
 }
 
 // begun tells of the start of a stage while it runs, and returns what tells of its end: how many of the events could not be
 // sent. A failure that is to be retried is no end.
-func (a *Activities) begun(ctx context.Context, t *step) (ended func(outputs []schemas.ArtifactRef, failed error) (untold int)) {
+func (a *Activities) begun(ctx context.Context, t *step) (ended func(outputs []schemas.ArtifactRef, failed error) (unsent int)) {
 	if a.Lineage == nil {
 		return func([]schemas.ArtifactRef, error) int { return 0 }
 	}
@@ -146,7 +147,7 @@ func (a *Activities) begun(ctx context.Context, t *step) (ended func(outputs []s
 	first := event(lineage.Start)
 	started := make(chan error, 1)
 	go func() { started <- a.Lineage.Emit(ctx, first) }()
-	return func(outputs []schemas.ArtifactRef, failed error) (untold int) {
+	return func(outputs []schemas.ArtifactRef, failed error) (unsent int) {
 		err := <-started
 		kind := lineage.Complete
 		about.Inputs, about.Outputs, about.Nulls = t.inputs, outputs, t.nulls
@@ -158,15 +159,15 @@ func (a *Activities) begun(ctx context.Context, t *step) (ended func(outputs []s
 			kind, about.Failure = lineage.Fail, app.Type()
 		}
 		if err != nil { // the stage has waited for the service already
-			untold = 2
+			unsent = 2
 			err = errors.Join(err, a.Lineage.Keep(ctx, event(kind)))
 		} else if err = a.Lineage.Emit(ctx, event(kind)); err != nil {
-			untold = 1
+			unsent = 1
 		}
 		if err != nil {
-			activity.GetLogger(ctx).Warn("lineage events are not sent yet", "events", untold, "error", err)
+			activity.GetLogger(ctx).Warn("lineage events are not sent yet", "events", unsent, "error", err)
 		}
-		return untold
+		return unsent
 	}
 }
 

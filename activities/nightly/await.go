@@ -11,6 +11,7 @@ import (
 	"harmstack/activities/extract/sources"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // ArrivalParams names the source of a night that may be late.
@@ -44,7 +45,7 @@ func (a *Activities) LookForSource(ctx context.Context, p ArrivalParams) (r Arri
 	}
 	err = a.AwaitSource(ctx, p)
 	var app *temporal.ApplicationError
-	if errors.As(err, &app) && app.Type() == task.SourceLate {
+	if errors.As(err, &app) && app.Type() == fault.SourceLate {
 		r.Late = app.Message()
 		return r, nil
 	}
@@ -58,12 +59,12 @@ func (a *Activities) AwaitSource(ctx context.Context, p ArrivalParams) error {
 	defer stop()
 	name, err := a.source(p.Source)
 	if err != nil {
-		return task.Permanent(task.BadRequest, err)
+		return task.Permanent(fault.BadRequest, err)
 	}
 	err = sources.Ready(ctx, name, p.AsOf, time.Duration(a.Checks.Arrival.Fresh))
 	if errors.Is(err, sources.ErrLate) {
 		why := strings.TrimPrefix(err.Error(), sources.ErrLate.Error()+": ")
-		return temporal.NewApplicationErrorWithOptions(why, task.SourceLate,
+		return temporal.NewApplicationErrorWithOptions(why, fault.SourceLate,
 			temporal.ApplicationErrorOptions{NextRetryDelay: time.Duration(a.Checks.Arrival.Every)})
 	}
 	return task.Of(err)

@@ -13,6 +13,7 @@ import (
 	"harmstack/activities/store/spill"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
@@ -54,7 +55,7 @@ func (a *Activities) Check(ctx context.Context, p CheckParams) (CheckResult, err
 			return nil
 		})
 		profile := newProfiler(p.Night.AsOf, a.tables())
-		if err := a.scan(ctx, p.Parts, func() extract.Sink { return profile.beside(checker.NewFeeder()) }, rows); err != nil {
+		if err := a.scan(ctx, p.Parts, func() extract.Sink { return profile.beside(checker.NewIngester()) }, rows); err != nil {
 			return r, err
 		}
 		r.Profile = profile.result()
@@ -64,11 +65,11 @@ func (a *Activities) Check(ctx context.Context, p CheckParams) (CheckResult, err
 		r.RowsRead = counts.RowsRead
 		switch {
 		case r.RowsRead != ExtractResult{Parts: p.Parts}.Rows():
-			return r, task.Permanent(task.CountsDoNotReconcile, fmt.Errorf("%s of %s read", text.Number(r.RowsRead), text.Count(ExtractResult{Parts: p.Parts}.Rows(), "row was", "rows were")))
+			return r, task.Permanent(fault.CountsDoNotReconcile, fmt.Errorf("%s of %s read", text.Number(r.RowsRead), text.Count(ExtractResult{Parts: p.Parts}.Rows(), "row was", "rows were")))
 		case r.RowsRead == 0:
-			return r, task.Permanent(task.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
+			return r, task.Permanent(fault.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
 		case counts.Quarantined() == r.RowsRead:
-			return r, task.Permanent(task.AllQuarantined, fmt.Errorf("none of %s can be read: the commonest fault is %q", text.Count(r.RowsRead, "row"), commonest(counts.QuarantineReasons)))
+			return r, task.Permanent(fault.AllQuarantined, fmt.Errorf("none of %s can be read: the commonest fault is %q", text.Count(r.RowsRead, "row"), commonest(counts.QuarantineReasons)))
 		}
 		r.Quarantine, err = a.Store.Write(ctx, p.Night.Path()+"/"+schemas.QuarantineFile, schemas.QuarantineSchema, bad.Write)
 		return r, err

@@ -10,6 +10,7 @@ import (
 	"harmstack/activities/nights"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // ClaimParams says which night is to be run, and how.
@@ -41,13 +42,13 @@ func (a *Activities) Claim(ctx context.Context, p ClaimParams) (ClaimResult, err
 		err = errors.New("the night has no date")
 	}
 	if err != nil {
-		return ClaimResult{}, task.Permanent(task.BadRequest, err)
+		return ClaimResult{}, task.Permanent(fault.BadRequest, err)
 	}
 	if p.Now.IsZero() {
 		p.Now = time.Now()
 	}
 	if err := schemas.CheckAsOf(p.AsOf, p.Now); err != nil {
-		return ClaimResult{}, task.Permanent(task.FutureNight, err)
+		return ClaimResult{}, task.Permanent(fault.FutureNight, err)
 	}
 	id, err := nights.Claim(ctx, a.Store, p.AsOf, owner(ctx))
 	return ClaimResult{id}, task.Of(err)

@@ -10,6 +10,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // A night of the future would supersede every real one: it is refused before it has a revision.
@@ -53,7 +54,7 @@ func TestANightOfTheFutureIsNotClaimed(t *testing.T) {
 			switch {
 			case !c.refused && (err != nil || len(keys) != 1):
 				t.Errorf("%v, %q", err, keys)
-			case c.refused && (!task.Is(err, task.FutureNight) || !strings.Contains(err.Error(), "the night of "+c.asOf+" is of the future: the last full day in London is ") || len(keys) != 0):
+			case c.refused && (!task.Is(err, fault.FutureNight) || !strings.Contains(err.Error(), "the night of "+c.asOf+" is of the future: the last full day in London is ") || len(keys) != 0):
 				t.Errorf("%v, %q", err, keys)
 			}
 		})

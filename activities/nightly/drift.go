@@ -11,6 +11,7 @@ import (
 	"harmstack/activities/nights"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
@@ -42,7 +43,7 @@ func (a *Activities) drift(ctx context.Context, form *schemas.ExtractForm, extra
 			return &before, nil
 		}
 		if form.Accepted = accept; schemas.TrimSpace(accept) == "" {
-			return &before, task.Permanent(task.SchemaMismatch, errors.New("SchemaMismatch: the extract is not what it was: "+strings.Join(refused, "; ")+
+			return &before, task.Permanent(fault.SchemaMismatch, errors.New("SchemaMismatch: the extract is not what it was: "+strings.Join(refused, "; ")+
 				": ask the source; when it is meant, run the night with accept_drift (starter run --accept-drift) and the reason"))
 		}
 		return &before, nil

@@ -17,6 +17,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // minimal is the contract with as few columns as may be.
@@ -154,7 +155,7 @@ func TestDrift(t *testing.T) {
 		c.write()
 		r, err := night(t, a, ExtractParams{Night: schemas.NightID{AsOf: day.AddDays(i), Revision: 1}, Source: c.source, AcceptDrift: c.accept})
 		if c.refused != "" {
-			if !task.Is(err, task.SchemaMismatch) || !strings.Contains(err.Error(), ": "+c.refused+": ask the source") {
+			if !task.Is(err, fault.SchemaMismatch) || !strings.Contains(err.Error(), ": "+c.refused+": ask the source") {
 				t.Errorf("%s: %v", c.scenario, err)
 			}
 			continue

@@ -13,6 +13,7 @@ import (
 	"harmstack/activities/extract/sources"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
@@ -88,7 +89,7 @@ func (r ExtractResult) Done() (int64, string) {
 func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractResult, err error) {
 	name, err := a.source(p.Source)
 	if err != nil {
-		return r, task.Permanent(task.BadRequest, err)
+		return r, task.Permanent(fault.BadRequest, err)
 	}
 	t := &step{night: p.Night, stage: "extract", force: p.Force}
 	t.find = func(ctx context.Context) {
@@ -103,7 +104,7 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 		}
 		defer f.Close()
 		if f.Rows() == 0 {
-			return r, task.Permanent(task.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
+			return r, task.Permanent(fault.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
 		}
 		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: f.Forms(), Near: f.NearColumns()}
 		before, err := a.drift(ctx, r.Form, f.ExtraColumns(), p.AcceptDrift)
@@ -122,7 +123,7 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 		}
 		r.ExtraColumns, r.Unreadable, r.Reading = f.ExtraColumns(), f.Unreadable, f.Reading
 		if r.Rows() != f.Rows() {
-			return r, task.Permanent(task.CountsDoNotReconcile,
+			return r, task.Permanent(fault.CountsDoNotReconcile,
 				fmt.Errorf("the extract's footer promises %s, %s read", text.Count(f.Rows(), "row"), text.Count(r.Rows(), "was", "were")))
 		}
 		a.share(ctx, before, r.Parts)
@@ -207,7 +208,7 @@ func (a *Activities) withPart(ctx context.Context, part schemas.ArtifactRef, do 
 		return err
 	}
 	if f.Rows() != part.Rows {
-		return task.Permanent(task.CountsDoNotReconcile,
+		return task.Permanent(fault.CountsDoNotReconcile,
 			fmt.Errorf("%s holds %s, %s written", part.URI, text.Count(f.Rows(), "row"), text.Count(part.Rows, "was", "were")))
 	}
 	return do(f)

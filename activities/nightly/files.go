@@ -11,6 +11,7 @@ import (
 	"harmstack/activities/store/rowfile"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
@@ -31,7 +32,7 @@ func read[T any](ctx context.Context, st *store.Store, ref schemas.ArtifactRef, 
 		return yield(batch)
 	})
 	if err == nil && rows != ref.Rows {
-		err = task.Permanent(task.CountsDoNotReconcile, fmt.Errorf("%s holds %s, %s written", ref.URI, text.Count(rows, "row"), text.Count(ref.Rows, "was", "were")))
+		err = task.Permanent(fault.CountsDoNotReconcile, fmt.Errorf("%s holds %s, %s written", ref.URI, text.Count(rows, "row"), text.Count(ref.Rows, "was", "were")))
 	}
 	return err
 }
@@ -72,7 +73,7 @@ func each[T any](ctx context.Context, st *store.Store, m schemas.Manifest, file 
 func output(m schemas.Manifest, file string) (schemas.ArtifactRef, error) {
 	ref, ok := m.Output(file)
 	if !ok {
-		return ref, task.Permanent(task.DamagedArtifact, fmt.Errorf("night %s has no %s", m.NightID, file))
+		return ref, task.Permanent(fault.DamagedArtifact, fmt.Errorf("night %s has no %s", m.NightID, file))
 	}
 	return ref, nil
 }

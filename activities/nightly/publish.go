@@ -72,7 +72,7 @@ func (a *Activities) Publish(ctx context.Context, p PublishParams) (PublishResul
 		}
 		r.Manifest, r.Changes, r.Checks, r.Code = ref, *m.Changes, m.Checks, m.Code
 		r.Ranking, _ = m.Output(schemas.RankingFile)
-		r.Superseded, r.Supersedes, err = line.Settle(ctx, p.Night, time.Now())
+		r.Superseded, r.Supersedes, err = line.Supersede(ctx, p.Night, time.Now())
 		if err == nil {
 			a.tidy(ctx, p.Night)
 		}
@@ -147,7 +147,7 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 	if page.Distribution, err = everybody.Distribution(); err != nil {
 		return m, ref, line, err
 	}
-	if m.Checks, err = a.judge(ctx, m, line.Nights, page.Stack); err != nil {
+	if m.Checks, err = a.checks(ctx, m, line.Nights, page.Stack); err != nil {
 		return m, ref, line, err
 	}
 	page.Manifest = m

@@ -12,6 +12,7 @@ import (
 	"harmstack/activities/store/rowfile"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
@@ -56,7 +57,7 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 			return r, err
 		}
 		if len(p.Shards) == 0 {
-			return r, task.Permanent(task.BadRequest, errors.New("no scored suspects are named, as by an older build: start the night again"))
+			return r, task.Permanent(fault.BadRequest, errors.New("no scored suspects are named, as by an older build: start the night again"))
 		}
 		scored, err := a.openShards(ctx, p.Shards)
 		if err != nil {
@@ -80,7 +81,7 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 			return r, err
 		}
 		if n := (ScoreResult{Shards: p.Shards}).Suspects(); r.Ranking.Rows != n {
-			return r, task.Permanent(task.CountsDoNotReconcile, fmt.Errorf("%s scored, %s ranked", text.Count(n, "suspect was", "suspects were"), text.Count(r.Ranking.Rows, "is", "are")))
+			return r, task.Permanent(fault.CountsDoNotReconcile, fmt.Errorf("%s scored, %s ranked", text.Count(n, "suspect was", "suspects were"), text.Count(r.Ranking.Rows, "is", "are")))
 		}
 		r.Cut = stack.Cut
 		if r.Stack, err = write(schemas.StackFile, schemas.RankingSchema, rowsOf(stack.Rows)); err != nil {

@@ -41,8 +41,8 @@ type Origin struct {
 	Code string `json:"code,omitempty"`
 	// Reused is the night for which it was made, from the same inputs by the same code; nil: made anew.
 	Reused *schemas.NightID `json:"reused,omitempty"`
-	// Untold is how many lineage events of the stage could not be sent yet.
-	Untold int `json:"untold,omitempty"`
+	// Unsent is how many lineage events of the stage could not be sent yet.
+	Unsent int `json:"untold,omitempty"`
 }
 
 func (o *Origin) origin() *Origin { return o }
@@ -50,8 +50,8 @@ func (o *Origin) origin() *Origin { return o }
 // ReusedFrom is the night for which the result was made, nil when it was made anew.
 func (o Origin) ReusedFrom() *schemas.NightID { return o.Reused }
 
-// UntoldEvents is how many lineage events could not be sent yet.
-func (o Origin) UntoldEvents() int { return o.Untold }
+// UnsentEvents is how many lineage events could not be sent yet.
+func (o Origin) UnsentEvents() int { return o.Unsent }
 
 // result is what a stage hands back: files, and who made them.
 type result[R any] interface {

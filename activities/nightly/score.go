@@ -15,6 +15,7 @@ import (
 	"harmstack/activities/store/spill"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
@@ -90,15 +91,15 @@ func (a *Activities) Score(ctx context.Context, p ScoreParams) (ScoreResult, err
 		}
 		defer closing(engine, &err)
 		err = a.eachPart(ctx, p.Parts, func(f *extract.File, first int64) error {
-			return f.ScanColumns(ctx, scoring.ScoutColumns, a.threads(), first, func() extract.Sink { return engine.NewScout() }, nil)
+			return f.ScanColumns(ctx, scoring.PrescanColumns, a.threads(), first, func() extract.Sink { return engine.NewPrescan() }, nil)
 		})
 		if err != nil {
 			return r, err
 		}
-		if err := engine.EndScouting(ctx, ExtractResult{Parts: p.Parts}.Rows(), a.threads()); err != nil {
+		if err := engine.EndPrescan(ctx, ExtractResult{Parts: p.Parts}.Rows(), a.threads()); err != nil {
 			return r, err
 		}
-		if err := a.scan(ctx, p.Parts, func() extract.Sink { return engine.NewFeeder() }, rows); err != nil {
+		if err := a.scan(ctx, p.Parts, func() extract.Sink { return engine.NewIngester() }, rows); err != nil {
 			return r, err
 		}
 		scores, err := engine.Finish(ctx, a.threads())
@@ -124,7 +125,7 @@ func (a *Activities) engine(night schemas.NightID, name string) (*scoring.Engine
 	engine, err := scoring.New(scoring.Options{AsOf: night.AsOf, Tables: a.tables(), Model: model,
 		Spill: spill.Folder(a.TempDir), Memory: a.Memory})
 	if err != nil {
-		return nil, task.Permanent(task.BadRequest, err)
+		return nil, task.Permanent(fault.BadRequest, err)
 	}
 	return engine, nil
 }
@@ -153,14 +154,14 @@ func (r ScoreResult) reconcile(p ScoreParams, suspects int64) error {
 	promised := ExtractResult{Parts: p.Parts}.Rows()
 	switch {
 	case r.RowsRead != promised || r.Dispositions.Sum() != promised:
-		return task.Permanent(task.CountsDoNotReconcile, fmt.Errorf(
+		return task.Permanent(fault.CountsDoNotReconcile, fmt.Errorf(
 			"the extract holds %s, %s read and %s accounted for", text.Count(promised, "row"),
 			text.Count(r.RowsRead, "was", "were"), text.Count(r.Dispositions.Sum(), "is", "are")))
 	case r.Dispositions[schemas.Quarantined] != p.Quarantined:
-		return task.Permanent(task.CountsDoNotReconcile, fmt.Errorf(
+		return task.Permanent(fault.CountsDoNotReconcile, fmt.Errorf(
 			"the check quarantined %s, the scoring %s", text.Count(p.Quarantined, "row"), text.Number(r.Dispositions[schemas.Quarantined])))
 	case suspects == 0:
-		return task.Permanent(task.NobodyToRank, errors.New("nobody can be ranked: the dispositions say why no row was scored"))
+		return task.Permanent(fault.NobodyToRank, errors.New("nobody can be ranked: the dispositions say why no row was scored"))
 	}
 	return nil
 }
@@ -168,7 +169,7 @@ func (r ScoreResult) reconcile(p ScoreParams, suspects int64) error {
 func loadModel(name string) (schemas.Model, error) {
 	m, err := schemas.LoadModel(cmp.Or(name, schemas.DefaultModel))
 	if err != nil {
-		return m, task.Permanent(task.BadRequest, err)
+		return m, task.Permanent(fault.BadRequest, err)
 	}
 	return m, nil
 }

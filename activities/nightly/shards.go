@@ -15,11 +15,12 @@ import (
 	"harmstack/activities/scoring"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
 // A large night is scored by many workers at once: Scatter reads some of the parts and sorts their rows
-// by allegation, Settle decides the allegations of a range and sorts what stays by suspect, ScoreShard
+// by allegation, Deduplicate decides the allegations of a range and sorts what stays by suspect, ScoreShard
 // scores the suspects of a range. What passes between them stays in the store.
 
 // ScatterParams names the parts that one worker reads.
@@ -55,8 +56,8 @@ type ReasonCount struct {
 // Done is the line of the stage table.
 func (r ScatterResult) Done() (int64, string) { return r.RowsRead, "by one worker" }
 
-// SettleParams names the rows of one range of allegations.
-type SettleParams struct {
+// ShardParams names the rows of one range of allegations.
+type ShardParams struct {
 	Night  schemas.NightID       `json:"night"`
 	Model  string                `json:"model,omitempty"`
 	Inputs []schemas.ArtifactRef `json:"inputs"`
@@ -65,8 +66,8 @@ type SettleParams struct {
 	Force  bool                  `json:"force,omitempty"`
 }
 
-// SettleResult is the rows that count, by ranges of suspects, and what became of the others.
-type SettleResult struct {
+// DeduplicateResult is the rows that count, by ranges of suspects, and what became of the others.
+type DeduplicateResult struct {
 	RowsRead     int64                 `json:"rows_read"`
 	Dispositions schemas.Dispositions  `json:"dispositions"`
 	Conflicting  int64                 `json:"conflicting"`
@@ -74,10 +75,10 @@ type SettleResult struct {
 	Origin
 }
 
-func (r *SettleResult) refs() []*schemas.ArtifactRef { return pointers(r.Ranges) }
+func (r *DeduplicateResult) refs() []*schemas.ArtifactRef { return pointers(r.Ranges) }
 
 // Done is the line of the stage table.
-func (r SettleResult) Done() (int64, string) { return r.RowsRead, "" }
+func (r DeduplicateResult) Done() (int64, string) { return r.RowsRead, "" }
 
 // ShardResult is the suspects of one range, scored.
 type ShardResult struct {
@@ -107,12 +108,12 @@ func (a *Activities) Scatter(ctx context.Context, p ScatterParams) (ScatterResul
 			return r, err
 		}
 		defer closing(engine, &err)
-		if err := a.scan(ctx, p.Parts, func() extract.Sink { return engine.NewFeeder() }, rows); err != nil {
+		if err := a.scan(ctx, p.Parts, func() extract.Sink { return engine.NewIngester() }, rows); err != nil {
 			return r, err
 		}
 		counts := engine.Counts()
 		r = ScatterResult{RowsRead: counts.RowsRead, Quarantined: counts.Quarantined(), OutOfRange: listed(counts.OutOfRange), Reasons: listed(counts.QuarantineReasons)}
-		r.Ranges, err = a.ship(ctx, engine, p.Night, "scatter", p.Shard, p.Shards)
+		r.Ranges, err = a.shuffle(ctx, engine, p.Night, "scatter", p.Shard, p.Shards)
 		return r, err
 	})
 }
@@ -125,13 +126,13 @@ func listed(counts map[string]int64) (list []ReasonCount) {
 	return list
 }
 
-// Settle decides which version of each allegation stays.
-func (a *Activities) Settle(ctx context.Context, p SettleParams) (SettleResult, error) {
-	t, err := a.settling("settle", p)
+// Settle deduplicates: it decides which version of each allegation stays. Recorded histories know it by this name.
+func (a *Activities) Settle(ctx context.Context, p ShardParams) (DeduplicateResult, error) {
+	t, err := a.shardStep("deduplicate", p)
 	if err != nil {
-		return SettleResult{}, err
+		return DeduplicateResult{}, err
 	}
-	return stage(ctx, a, t, func(rows *atomic.Int64) (r SettleResult, err error) {
+	return stage(ctx, a, t, func(rows *atomic.Int64) (r DeduplicateResult, err error) {
 		engine, err := a.engine(p.Night, p.Model)
 		if err != nil {
 			return r, err
@@ -140,19 +141,19 @@ func (a *Activities) Settle(ctx context.Context, p SettleParams) (SettleResult, 
 		if err := a.receive(ctx, engine, p.Inputs, rows); err != nil {
 			return r, err
 		}
-		settled, err := engine.Settle(ctx, a.threads())
+		deduplicated, err := engine.Deduplicate(ctx, a.threads())
 		if err != nil {
 			return r, err
 		}
-		r = SettleResult{RowsRead: settled.RowsRead, Dispositions: settled.Dispositions, Conflicting: settled.Conflicting}
-		r.Ranges, err = a.ship(ctx, engine, p.Night, "settle", p.Shard, p.Shards)
+		r = DeduplicateResult{RowsRead: deduplicated.RowsRead, Dispositions: deduplicated.Dispositions, Conflicting: deduplicated.Conflicting}
+		r.Ranges, err = a.shuffle(ctx, engine, p.Night, "deduplicate", p.Shard, p.Shards)
 		return r, err
 	})
 }
 
 // ScoreShard scores the suspects of a range.
-func (a *Activities) ScoreShard(ctx context.Context, p SettleParams) (ShardResult, error) {
-	t, err := a.settling("score-shard", p)
+func (a *Activities) ScoreShard(ctx context.Context, p ShardParams) (ShardResult, error) {
+	t, err := a.shardStep("score-shard", p)
 	if err != nil {
 		return ShardResult{}, err
 	}
@@ -175,18 +176,18 @@ func (a *Activities) ScoreShard(ctx context.Context, p SettleParams) (ShardResul
 	})
 }
 
-func (a *Activities) settling(stage string, p SettleParams) (*step, error) {
+func (a *Activities) shardStep(stage string, p ShardParams) (*step, error) {
 	basis, err := a.basis(p.Model)
 	return &step{night: p.Night, stage: stage, inputs: p.Inputs, force: p.Force, asOf: p.Night.AsOf, basis: basis, also: []int{p.Shard, p.Shards}, part: fmt.Sprint(p.Shard)}, err
 }
 
-// ship writes what an engine holds, a file a range. An attempt has a folder of its own: one that was
+// shuffle writes what an engine holds, a file a range. An attempt has a folder of its own: one that was
 // given up but is still writing must not touch the files of the next.
-func (a *Activities) ship(ctx context.Context, e *scoring.Engine, night schemas.NightID, stage string, shard, shards int) (refs []schemas.ArtifactRef, err error) {
+func (a *Activities) shuffle(ctx context.Context, e *scoring.Engine, night schemas.NightID, stage string, shard, shards int) (refs []schemas.ArtifactRef, err error) {
 	folder := fmt.Sprintf("%s/%s-%03d-attempt-%d", night.WorkPath(), stage, shard, activity.GetInfo(ctx).Attempt)
 	for to := range shards {
 		ref, err := a.Store.Write(ctx, fmt.Sprintf("%s/range-%03d.rows", folder, to), schemas.RowsSchema, func(w io.Writer) (int64, error) {
-			return e.Ship(w, to, shards)
+			return e.Shuffle(w, to, shards)
 		})
 		if err != nil {
 			return nil, err
@@ -208,7 +209,7 @@ func (a *Activities) receive(ctx context.Context, e *scoring.Engine, inputs []sc
 		err = e.Receive(io.NewSectionReader(artifact, 0, artifact.Size()))
 		artifact.Close()
 		if err != nil {
-			return task.Permanent(task.DamagedArtifact, fmt.Errorf("%s: %w", ref.URI, err))
+			return task.Permanent(fault.DamagedArtifact, fmt.Errorf("%s: %w", ref.URI, err))
 		}
 		rows.Add(ref.Rows)
 	}
@@ -224,8 +225,8 @@ func closing(e *scoring.Engine, err *error) {
 
 // Combine adds up what the shards of a night found, and makes sure that no row was lost on the way. It
 // only computes: a workflow may call it.
-func Combine(p ScoreParams, scattered []ScatterResult, settled []SettleResult, scored []ShardResult) (r ScoreResult, err error) {
-	var shipped, received, passed, taken int64
+func Combine(p ScoreParams, scattered []ScatterResult, deduplicated []DeduplicateResult, scored []ShardResult) (r ScoreResult, err error) {
+	var sorted, received, passed, taken int64
 	r.Facts.ExtraColumns = int64(p.ExtraColumns)
 	r.Facts.QuarantineReasons = map[string]int64{}
 	for _, s := range scattered {
@@ -241,9 +242,9 @@ func Combine(p ScoreParams, scattered []ScatterResult, settled []SettleResult, s
 		for _, c := range s.Reasons {
 			r.Facts.QuarantineReasons[c.Reason] += c.Rows
 		}
-		shipped += rowsIn(s.Ranges)
+		sorted += rowsIn(s.Ranges)
 	}
-	for _, s := range settled {
+	for _, s := range deduplicated {
 		r.Dispositions.Add(s.Dispositions)
 		r.Facts.Conflicting += s.Conflicting
 		received += s.RowsRead
@@ -258,14 +259,14 @@ func Combine(p ScoreParams, scattered []ScatterResult, settled []SettleResult, s
 		r.Facts.Supplement += s.Facts.Supplement
 		r.Shards = append(r.Shards, s.Shard)
 		if first := scored[0].Basis; first != nil && s.Basis != nil && *first != *s.Basis {
-			return r, task.Permanent(task.BadRequest, errors.New("the workers that scored the night have different tables or models: give them the same configuration and start it again"))
+			return r, task.Permanent(fault.BadRequest, errors.New("the workers that scored the night have different tables or models: give them the same configuration and start it again"))
 		}
 		r.Basis, r.Code = s.Basis, s.Code
 		taken += s.RowsRead
 	}
-	if shipped != received || passed != taken {
-		return r, task.Permanent(task.CountsDoNotReconcile, fmt.Errorf(
-			"%s sorted by allegation and %s settled, %s sorted by suspect and %s scored", text.Count(shipped, "row was", "rows were"),
+	if sorted != received || passed != taken {
+		return r, task.Permanent(fault.CountsDoNotReconcile, fmt.Errorf(
+			"%s sorted by allegation and %s deduplicated, %s sorted by suspect and %s scored", text.Count(sorted, "row was", "rows were"),
 			text.Count(received, "was", "were"), text.Count(passed, "was", "were"), text.Count(taken, "was", "were")))
 	}
 	return r, r.reconcile(p, r.Suspects())

@@ -8,24 +8,25 @@ import (
 
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // ErrDecided says that another decision stands. Decisions are final.
-var ErrDecided = errors.New("the night is decided already")
+var ErrDecided = fault.New(fault.AlreadyDecided, "the night is decided already")
 
 // ErrOtherManifest says that the decision names another revision or manifest than the night's: it was
 // not made on what is published.
-var ErrOtherManifest = errors.New("the decision was made on another manifest")
+var ErrOtherManifest = fault.New(fault.OtherManifest, "the decision was made on another manifest")
 
 // ErrStale says that the changes shown with the stack were counted against another stack than the one
 // approved last. The night must be run again.
-var ErrStale = errors.New("the changes were counted against another stack than the one approved last: run the night again")
+var ErrStale = fault.New(fault.StaleNight, "the changes were counted against another stack than the one approved last: run the night again")
 
 // ErrBlocked says that a check of the night failed and blocks its approval, and that no override was given.
-var ErrBlocked = errors.New("checks block the approval")
+var ErrBlocked = fault.New(fault.QualityGateFailed, "checks block the approval")
 
 // ErrOvertaken says that the night was approved, but that a newer approved one is current.
-var ErrOvertaken = errors.New("a newer approved night is current")
+var ErrOvertaken = fault.New(fault.Overtaken, "a newer approved night is current")
 
 // Decide records an officer's decision, approved or held. The same decision by the same person for the
 // same reason again succeeds, and the time of the first stands. Errors that no retry mends are
@@ -75,7 +76,7 @@ func mayApprove(ctx context.Context, st *store.Store, m schemas.Manifest, at tim
 	if err != nil {
 		return nil, err
 	}
-	if superseded, _, err := l.Settle(ctx, m.NightID, at); err != nil {
+	if superseded, _, err := l.Supersede(ctx, m.NightID, at); err != nil {
 		return nil, err
 	} else if superseded {
 		return LoadDecision(ctx, st, m.NightID)

@@ -100,7 +100,7 @@ func TestApproveStale(t *testing.T) {
 	}
 }
 
-func TestSettle(t *testing.T) {
+func TestSupersede(t *testing.T) {
 	for _, c := range []struct {
 		scenario, older, newer string // statuses before the night of 30 June settles
 		superseded             bool
@@ -133,7 +133,7 @@ func TestSettle(t *testing.T) {
 			}
 			mustPublish(t, st, id)
 			for range 2 {
-				if superseded, err := Settle(t.Context(), st, id, noon); err != nil || superseded != c.superseded {
+				if superseded, err := Supersede(t.Context(), st, id, noon); err != nil || superseded != c.superseded {
 					t.Errorf("%v, %v", superseded, err)
 				}
 			}

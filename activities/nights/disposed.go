@@ -7,11 +7,12 @@ import (
 
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // ErrDisposed says that a night's time is over and that what is asked for is gone for good. Its manifest, decision and
 // the record of the disposal stay.
-var ErrDisposed = errors.New("disposed of")
+var ErrDisposed = fault.New(fault.DisposedOf, "disposed of")
 
 // WhyMissing turns the error of opening an output of a night into ErrDisposed when it is missing because the
 // night, or its extract, was disposed of; any other error stays what it is.

@@ -34,7 +34,7 @@ func (r *run) publish(t *testing.T, st *store.Store) (err error) {
 }
 
 func (r *run) settle(t *testing.T, st *store.Store) error {
-	_, err := Settle(t.Context(), st, r.id, noon)
+	_, err := Supersede(t.Context(), st, r.id, noon)
 	return err
 }
 

@@ -9,12 +9,13 @@ import (
 
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
 // ErrSealed says that the night was published already, with another content. What is published never
 // changes: the run must claim the next revision.
-var ErrSealed = errors.New("the night is published already, and what was published never changes: run it again as the next revision")
+var ErrSealed = fault.New(fault.RevisionSealed, "the night is published already, and what was published never changes: run it again as the next revision")
 
 // System is the name under which the pipeline itself decides: it only ever supersedes.
 const System = "harmstack"
@@ -172,21 +173,21 @@ func supersede(ctx context.Context, st *store.Store, id, newer schemas.NightID, 
 		Decision: schemas.SupersededBy, Manifest: ref, By: System, Reason: supersededReason(newer), At: at.UTC()})
 }
 
-// Settle gives a night its place among the others once it is published. If a newer one is approved or
-// pending, this one is superseded at once, and Settle returns true; otherwise this one supersedes the
+// Supersede gives a night its place among the others once it is published. If a newer one is approved or
+// pending, this one is superseded at once, and Supersede returns true; otherwise this one supersedes the
 // older ones that were published while it ran.
-func Settle(ctx context.Context, st *store.Store, id schemas.NightID, at time.Time) (superseded bool, err error) {
+func Supersede(ctx context.Context, st *store.Store, id schemas.NightID, at time.Time) (superseded bool, err error) {
 	l, err := Look(ctx, st)
 	if err != nil {
 		return false, err
 	}
-	superseded, _, err = l.Settle(ctx, id, at)
+	superseded, _, err = l.Supersede(ctx, id, at)
 	return superseded, err
 }
 
-// Settle is Settle as of the look, and returns the nights that this one has superseded, whenever it did. Of two nights
+// Supersede is Supersede as of the look, and returns the nights that this one has superseded, whenever it did. Of two nights
 // published at the same moment one must see the other: so the look must be later than the publication.
-func (l *Line) Settle(ctx context.Context, id schemas.NightID, at time.Time) (superseded bool, older []schemas.NightID, err error) {
+func (l *Line) Supersede(ctx context.Context, id schemas.NightID, at time.Time) (superseded bool, older []schemas.NightID, err error) {
 	decision, err := LoadDecision(ctx, l.store, id)
 	if err != nil {
 		return false, nil, err

@@ -8,13 +8,14 @@ import (
 
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // ErrRevoked says that the approval of the night was taken back already. It is final: the night is run again.
-var ErrRevoked = errors.New("its approval was taken back")
+var ErrRevoked = fault.New(fault.Revoked, "its approval was taken back")
 
 // ErrNotCurrent says that the night's stack is not the approved one, so that there is nothing to take back.
-var ErrNotCurrent = errors.New("its stack is not the current one")
+var ErrNotCurrent = fault.New(fault.NotCurrent, "its stack is not the current one")
 
 func revokedError(r *schemas.Revocation) error {
 	return fmt.Errorf("night %s: %w on %s, and that is final: run the night again for another revision", r.Manifest.NightID, ErrRevoked,

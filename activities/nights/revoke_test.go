@@ -136,7 +136,7 @@ func TestANightOfTheFutureIsPutAside(t *testing.T) {
 				}
 			}
 			mustPublish(t, st, lost)
-			if superseded, err := Settle(t.Context(), st, lost, noon); err != nil || !superseded {
+			if superseded, err := Supersede(t.Context(), st, lost, noon); err != nil || !superseded {
 				t.Fatal("a real night is not superseded by one of the future", err)
 			}
 			putAside := func() error { return decide(st, ref, schemas.Held) }
@@ -146,11 +146,11 @@ func TestANightOfTheFutureIsPutAside(t *testing.T) {
 			if err := putAside(); err != nil {
 				t.Fatal(err)
 			}
-			if superseded, err := Settle(t.Context(), st, lost, noon); err != nil || !superseded {
+			if superseded, err := Supersede(t.Context(), st, lost, noon); err != nil || !superseded {
 				t.Errorf("what was superseded stays so: %v", err)
 			}
 			want := mustPublish(t, st, real)
-			if superseded, err := Settle(t.Context(), st, real, noon); err != nil || superseded {
+			if superseded, err := Supersede(t.Context(), st, real, noon); err != nil || superseded {
 				t.Fatal("its next revision is superseded too", err)
 			}
 			if err := errors.Join(decide(st, want, schemas.Approved), SwapCurrent(t.Context(), st, real)); err != nil || current(t, st) != "2026-06-02-r2" {

@@ -26,6 +26,7 @@ import (
 	"harmstack/activities/tasking"
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
@@ -253,7 +254,7 @@ func (a *Activities) alert(ctx context.Context, f Finding) error {
 	id := hex.EncodeToString(sum[:16])
 	m, err := digest.Alert{Key: id, At: f.At, To: party.Mail, Title: title(f), Text: f.Text, Do: f.Do}.Build()
 	if err != nil {
-		return task.Permanent(task.DeliveryRefused, err)
+		return task.Permanent(fault.DeliveryRefused, err)
 	}
 	entry := ledger.Entry{ID: id, Channel: ledger.Mail, Team: party.Name, Kind: f.Kind, Subject: "night of " + f.About.String()}
 	d, err := ledger.Deliver(ctx, a.Store, entry, now, digest.Hand(ctx, a.Mailer, m), refused)

@@ -30,9 +30,9 @@ type Rules struct {
 	Night   int `json:"night"`   // everything but the records
 }
 
-// settling is how long a night is left alone after it was claimed or published, whatever its date: a backfill of last
+// resting is how long a night is left alone after it was claimed or published, whatever its date: a backfill of last
 // year is still being made, or looked at.
-const settling = 7 * 24 * time.Hour
+const resting = 7 * 24 * time.Hour
 
 // kept are the files of a night that stay.
 var kept = []string{schemas.ManifestFile, schemas.DecisionFile, schemas.ClaimFile, schemas.DisposalFile, schemas.ExtractGoneFile}
@@ -231,7 +231,7 @@ func (n *night) young(ctx context.Context, st *store.Store, now time.Time) (bool
 		}
 	}
 	at, err := st.Modified(ctx, file)
-	return now.Sub(at) < settling, err
+	return now.Sub(at) < resting, err
 }
 
 // dispose writes the record unless one stands, notes it in the audit log and deletes the files.

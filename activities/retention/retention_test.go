@@ -177,7 +177,7 @@ func TestUnpublishedNights(t *testing.T) {
 	for _, c := range []struct {
 		at   time.Time
 		want string
-	}{{time.Now(), "claim.json extract/part-000.parquet"}, {time.Now().Add(settling + time.Hour), "claim.json disposal.json"}} {
+	}{{time.Now(), "claim.json extract/part-000.parquet"}, {time.Now().Add(resting + time.Hour), "claim.json disposal.json"}} {
 		if _, err := Dispose(t.Context(), st, Rules{Night: 100}, c.at, false); err != nil {
 			t.Fatal(err)
 		}

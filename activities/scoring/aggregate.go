@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 )
@@ -39,11 +40,11 @@ type place struct {
 
 // aggregate scores the suspects of one bucket and hands each over with its rows; both are valid only
 // during the call.
-func (e *Engine) aggregate(t *tally, bucket int, emit func(*suspect, []allegation) error) (err error) {
-	if t.records, err = e.suspects.take(bucket, t.records); err != nil {
+func (e *Engine) aggregate(t *tally, number int, emit func(*suspect, []allegation) error) (err error) {
+	if t.records, err = e.suspects.Take(number, t.records); err != nil {
 		return err
 	}
-	if t.marks, err = e.victims.take(bucket, t.marks); err != nil {
+	if t.marks, err = e.victims.Take(number, t.marks); err != nil {
 		return err
 	}
 	w := &t.work
@@ -68,7 +69,7 @@ func (e *Engine) aggregate(t *tally, bucket int, emit func(*suspect, []allegatio
 		w.last[slot.record-1] = int32(i)
 	}
 	for at := 0; at < len(t.marks); {
-		end := next(t.marks, at)
+		end := bucket.Next(t.marks, at)
 		if slot := find(hashOf(t.marks[at:]), t.marks[at+victimHead:end]); slot.record != 0 {
 			w.victims[slot.record-1] = true
 		}
@@ -107,7 +108,7 @@ const nonRecent = 365 * 24 * 3_600_000_000
 // score sums a suspect's rows up (section 6).
 func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 	w := &t.work
-	*s = suspect{standing: standing{id: rows[0].suspect, allegations: int64(len(rows)), lastReported: math.MinInt64}, firstReported: math.MaxInt64}
+	*s = suspect{sortKey: sortKey{id: rows[0].suspect, allegations: int64(len(rows)), lastReported: math.MinInt64}, firstReported: math.MaxInt64}
 	w.places, w.others = w.places[:0], w.others[:0]
 	var base int64
 	latest := &rows[0]

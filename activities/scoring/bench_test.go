@@ -79,10 +79,10 @@ func scan(b *testing.B, f *extract.File, sink func() extract.Sink) {
 	}
 }
 
-func scout(b *testing.B, f *extract.File, e *scoring.Engine) {
+func prescan(b *testing.B, f *extract.File, e *scoring.Engine) {
 	b.Helper()
-	err := f.ScanColumns(b.Context(), scoring.ScoutColumns, scoring.Threads(), 0, func() extract.Sink { return e.NewScout() }, nil)
-	if err = errors.Join(err, e.EndScouting(b.Context(), f.Rows(), scoring.Threads())); err != nil {
+	err := f.ScanColumns(b.Context(), scoring.PrescanColumns, scoring.Threads(), 0, func() extract.Sink { return e.NewPrescan() }, nil)
+	if err = errors.Join(err, e.EndPrescan(b.Context(), f.Rows(), scoring.Threads())); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -97,23 +97,23 @@ func BenchmarkDecode(b *testing.B) {
 }
 
 // Which allegations come more than once.
-func BenchmarkScout(b *testing.B) {
+func BenchmarkPrescan(b *testing.B) {
 	f := open(b)
 	for b.Loop() {
-		scout(b, f, engine(b))
+		prescan(b, f, engine(b))
 	}
 	perRow(b, f)
 }
 
-// Rows decoded, judged and scattered to their suspects.
+// Rows decoded, validated and scattered to their suspects.
 func BenchmarkScatter(b *testing.B) {
 	f := open(b)
 	for b.Loop() {
 		b.StopTimer()
 		e := engine(b)
-		scout(b, f, e)
+		prescan(b, f, e)
 		b.StartTimer()
-		scan(b, f, func() extract.Sink { return e.NewFeeder() })
+		scan(b, f, func() extract.Sink { return e.NewIngester() })
 	}
 	perRow(b, f)
 }
@@ -121,12 +121,12 @@ func BenchmarkScatter(b *testing.B) {
 func fed(b *testing.B, f *extract.File) *scoring.Engine {
 	b.Helper()
 	e := engine(b)
-	scout(b, f, e)
-	scan(b, f, func() extract.Sink { return e.NewFeeder() })
+	prescan(b, f, e)
+	scan(b, f, func() extract.Sink { return e.NewIngester() })
 	return e
 }
 
-// Versions settled, suspects scored and put into ranges of the ranking.
+// Versions deduplicated, suspects scored and put into ranges of the ranking.
 func BenchmarkAggregate(b *testing.B) {
 	f := open(b)
 	for b.Loop() {

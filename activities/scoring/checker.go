@@ -18,36 +18,36 @@ type Checker struct {
 	counts Counts
 }
 
-// NewChecker returns a checker that hands quarantined rows to quarantine, from feeders at once.
+// NewChecker returns a checker that hands quarantined rows to quarantine, from ingesters at once.
 func NewChecker(t *reference.Tables, quarantine func(batch arrow.Record, firstRow int64, rows []Quarantined) error) *Checker {
 	return &Checker{vocabulary: newVocabulary(t), quarantine: quarantine}
 }
 
-// CheckFeeder takes the batches of one goroutine into a Checker.
-type CheckFeeder struct {
-	checker *Checker
-	judge   *judge
+// CheckIngester takes the batches of one goroutine into a Checker.
+type CheckIngester struct {
+	checker   *Checker
+	validator *validator
 }
 
-// NewFeeder returns a feeder for one goroutine. It must be closed.
-func (c *Checker) NewFeeder() *CheckFeeder { return &CheckFeeder{c, newJudge(c.vocabulary)} }
+// NewIngester returns an ingester for one goroutine. It must be closed.
+func (c *Checker) NewIngester() *CheckIngester { return &CheckIngester{c, newValidator(c.vocabulary)} }
 
-// Add checks one batch, as Feeder.Add takes it.
-func (f *CheckFeeder) Add(batch arrow.Record, firstRow int64) error {
-	if err := f.judge.load(batch); err != nil {
+// Add checks one batch, as Ingester.Add takes it.
+func (f *CheckIngester) Add(batch arrow.Record, firstRow int64) error {
+	if err := f.validator.load(batch); err != nil {
 		return err
 	}
-	return f.judge.report(batch, firstRow, f.checker.quarantine)
+	return f.validator.report(batch, firstRow, f.checker.quarantine)
 }
 
-// Close adds the feeder's counts to the checker's.
-func (f *CheckFeeder) Close() error {
-	f.judge.release()
+// Close adds the ingester's counts to the checker's.
+func (f *CheckIngester) Close() error {
+	f.validator.release()
 	f.checker.mu.Lock()
 	defer f.checker.mu.Unlock()
-	f.checker.counts.add(f.judge)
+	f.checker.counts.add(f.validator)
 	return nil
 }
 
-// Counts are the counts of all closed feeders.
+// Counts are the counts of all closed ingesters.
 func (c *Checker) Counts() Counts { return c.counts }

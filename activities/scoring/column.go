@@ -14,14 +14,14 @@ import (
 )
 
 // textColumn reads one string column of a batch, plain or as a dictionary. Each entry of a dictionary
-// is judged once, for all batches that share it.
+// is numbered once, for all batches that share it.
 //
-// judge turns a trimmed, valid, non-blank text into a number; a column of ids has none, and keeps texts.
+// numberOf turns a trimmed, valid, non-blank text into a number; a column of ids has none, and keeps texts.
 type textColumn struct {
-	judge func(s string) uint32
-	seen  map[string]uint32 // judged texts of plain pages, as far as there is room
+	numberOf func(s string) uint32
+	seen     map[string]uint32 // numbered texts of plain pages, as far as there is room
 
-	column arrow.Array // of the batch, when it has a judge
+	column arrow.Array // of the batch, when it has numbers
 
 	dictionary arrow.ArrayData // the one that entries and numbers were made of
 	entries    [][]byte
@@ -29,7 +29,7 @@ type textColumn struct {
 	blank, bad bool // some entry is
 
 	// What load leaves behind, a value a row.
-	results []uint32 // of a column with a judge
+	results []uint32 // of a column with numbers
 	offsets []int32  // of texts that are clean as they stand in bytes
 	bytes   []byte
 	texts   [][]byte // of other texts
@@ -37,10 +37,10 @@ type textColumn struct {
 	mayLack, mayFail bool
 }
 
-// maxSeen is how many judged texts are remembered: with more, a column is no column of codes, and to remember does not pay.
+// maxSeen is how many numbered texts are remembered: with more, a column is no column of codes, and to remember does not pay.
 const maxSeen = 8 << 10
 
-// Results of judging that are no number of a vocabulary.
+// Results of numbering that are no number of a vocabulary.
 const (
 	null       = 0              // also unnumbered: see vocabulary
 	notAllowed = ^uint32(0)     // no value of the enum, or no Home Office code
@@ -63,8 +63,8 @@ func (c *textColumn) load(col arrow.Array) error {
 	c.column, c.offsets, c.mayLack, c.mayFail = col, nil, true, true
 	switch col := col.(type) {
 	case *array.String:
-		if c.judge != nil {
-			c.judgePlain(col)
+		if c.numberOf != nil {
+			c.numberPlain(col)
 			return nil
 		}
 		offsets := col.ValueOffsets()
@@ -172,7 +172,7 @@ func (c *textColumn) loadPlain(col *array.String, all []byte, offsets []int32) {
 	}
 }
 
-func (c *textColumn) judgePlain(col *array.String) {
+func (c *textColumn) numberPlain(col *array.String) {
 	n := col.Len()
 	c.results = grow(c.results, n)
 	for i := range n {
@@ -206,7 +206,7 @@ func (c *textColumn) loadDictionary(col *array.Dictionary, indexes *array.Int32,
 			c.entries[i] = clean(view(entries.Value(i)))
 			c.blank = c.blank || len(c.entries[i]) == 0
 			c.bad = c.bad || isBroken(c.entries[i])
-			if c.judge != nil {
+			if c.numberOf != nil {
 				c.numbers[i] = c.number(c.entries[i])
 				c.bad = c.bad || c.numbers[i] == notAllowed
 			}
@@ -214,7 +214,7 @@ func (c *textColumn) loadDictionary(col *array.Dictionary, indexes *array.Int32,
 	}
 	n := col.Len()
 	c.mayLack, c.mayFail = c.blank || col.NullN() > 0, c.bad
-	if c.judge == nil {
+	if c.numberOf == nil {
 		c.texts = grow(c.texts, n)
 		for i, at := range indexes.Int32Values() {
 			c.texts[i] = nil
@@ -246,10 +246,10 @@ func (c *textColumn) number(text []byte) uint32 {
 	case isBroken(text):
 		return notUTF8
 	}
-	return c.judge(string(text))
+	return c.numberOf(string(text))
 }
 
-// given is a row's text, trimmed, of a column with a judge: of one that has no number.
+// given is a row's text, trimmed, of a column with numbers: of one that has no number.
 func (c *textColumn) given(row int) string {
 	if d, ok := c.column.(*array.Dictionary); ok {
 		return text(c.entries[d.GetValueIndex(row)])
@@ -257,7 +257,7 @@ func (c *textColumn) given(row int) string {
 	return text(clean(view(c.column.(*array.String).Value(row))))
 }
 
-// forget gives up what was judged.
+// forget gives up what was numbered.
 func (c *textColumn) forget() {
 	clear(c.seen)
 	c.release()

@@ -276,7 +276,7 @@ func TestQuarantineReasons(t *testing.T) {
 		t.Errorf("reasons %v", s.Facts.QuarantineReasons)
 	}
 	c := NewChecker(options(t).Tables, nil)
-	f := c.NewFeeder()
+	f := c.NewIngester()
 	rec := batch(memory.NewGoAllocator(), []schemas.Offence{secret}, plain.dict)
 	defer rec.Release()
 	if err := errors.Join(f.Add(rec, 0), f.Close()); err != nil || c.Counts().Quarantined() != 1 || c.Counts().RowsRead != 1 {

@@ -18,6 +18,7 @@ import (
 	"github.com/apache/arrow/go/v16/arrow/array"
 	"github.com/apache/arrow/go/v16/arrow/memory"
 
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
 	"harmstack/schemas/race"
 	"harmstack/schemas/reference"
@@ -108,7 +109,7 @@ type layout struct {
 	dict               func(column int) bool
 	memory             int64
 	shuffle            uint64
-	scouts             bool
+	prescans           bool
 }
 
 var plain = layout{threads: 1, batchRows: 1000, dict: func(int) bool { return false }}
@@ -133,13 +134,13 @@ func feed(t *testing.T, o Options, rows []schemas.Offence, l layout) (*Scores, e
 			t.Error(err)
 		}
 	})
-	if l.scouts {
-		inBatches(t, mem, rows, l, func() sink { return e.NewScout() })
-		if err := e.EndScouting(t.Context(), int64(len(rows)), l.threads); err != nil {
+	if l.prescans {
+		inBatches(t, mem, rows, l, func() sink { return e.NewPrescan() })
+		if err := e.EndPrescan(t.Context(), int64(len(rows)), l.threads); err != nil {
 			t.Fatal(err)
 		}
 	}
-	inBatches(t, mem, rows, l, func() sink { return e.NewFeeder() })
+	inBatches(t, mem, rows, l, func() sink { return e.NewIngester() })
 	return e.Finish(t.Context(), l.threads)
 }
 
@@ -187,7 +188,7 @@ func inBatches(t *testing.T, mem memory.Allocator, rows []schemas.Offence, l lay
 // folder lends named temporary files, enough for a test.
 type folder string
 
-func (f folder) Create() (SpillFile, error) { return os.CreateTemp(string(f), "*") }
+func (f folder) Create() (bucket.SpillFile, error) { return os.CreateTemp(string(f), "*") }
 
 func rankingOf(t *testing.T, s *Scores) (all []schemas.Ranked) {
 	t.Helper()
@@ -318,8 +319,8 @@ func TestEngineAgreesWithTheSlowReading(t *testing.T) {
 		"dictionaries":        {threads: 2, batchRows: 100, dict: func(int) bool { return true }},
 		"mixed, four threads": {threads: 4, batchRows: 37, dict: func(c int) bool { return c%2 == 0 }, shuffle: 7},
 		"spilling":            {threads: 3, batchRows: 64, dict: func(c int) bool { return c%3 == 0 }, memory: 1, shuffle: 9},
-		"with scouts":         {threads: 3, batchRows: 50, dict: func(c int) bool { return c%2 == 1 }, shuffle: 11, scouts: true},
-		"scouts, spilling":    {threads: 2, batchRows: 200, dict: func(int) bool { return false }, memory: 1, scouts: true},
+		"with a prescan":      {threads: 3, batchRows: 50, dict: func(c int) bool { return c%2 == 1 }, shuffle: 11, prescans: true},
+		"a prescan, spilling": {threads: 2, batchRows: 200, dict: func(int) bool { return false }, memory: 1, prescans: true},
 	}
 	smallRanges(t)
 	seeds := uint64(12)
@@ -463,14 +464,14 @@ func TestFinishIsCancelled(t *testing.T) {
 func TestHashSpreads(t *testing.T) {
 	for _, shape := range []string{"P%07d", "%08d", "A%010d", "%016d", "%07d-0000", "suspect-%d", "%d", "00000000%08d", "a rather long id of a person, number %d"} {
 		const n = 1 << 16
-		var buckets [bucketCount]int
+		var buckets [bucket.Count]int
 		rest := map[uint32]int{}
 		for i := range n {
-			h := hash(fmt.Appendf(nil, shape, i))
-			buckets[bucketOf(h)]++
+			h := bucket.Hash(fmt.Appendf(nil, shape, i))
+			buckets[bucket.Of(h)]++
 			rest[uint32(h>>32)]++
 		}
-		if most, mean := slices.Max(buckets[:]), n/bucketCount; most > mean*3/2 {
+		if most, mean := slices.Max(buckets[:]), n/bucket.Count; most > mean*3/2 {
 			t.Errorf("%s: a bucket holds %d of %d, %d would be even", shape, most, n, mean)
 		}
 		if twice := n - len(rest); twice > 5 {

@@ -25,14 +25,14 @@ func fewNumbers(t *testing.T, n int) {
 	t.Cleanup(func() { maxNumbered = before })
 }
 
-// Whatever finds room in the vocabulary, and in those of the engines that rows are shipped to, the result is the slow reading's.
+// Whatever finds room in the vocabulary, and in those of the engines that rows are shuffled to, the result is the slow reading's.
 func TestRowsWithoutNumbersAgreeWithTheSlowReading(t *testing.T) {
 	smallRanges(t)
 	for _, room := range []int{0, 3, 40} {
 		for name, l := range map[string]layout{
-			"plain":            {threads: 1, batchRows: 7, dict: func(int) bool { return false }},
-			"dictionaries":     {threads: 2, batchRows: 100, dict: func(int) bool { return true }},
-			"scouts, spilling": {threads: 3, batchRows: 64, dict: func(c int) bool { return c%2 == 0 }, memory: 1, shuffle: 9, scouts: true},
+			"plain":               {threads: 1, batchRows: 7, dict: func(int) bool { return false }},
+			"dictionaries":        {threads: 2, batchRows: 100, dict: func(int) bool { return true }},
+			"a prescan, spilling": {threads: 3, batchRows: 64, dict: func(c int) bool { return c%2 == 0 }, memory: 1, shuffle: 9, prescans: true},
 		} {
 			t.Run(fmt.Sprintf("room for %d, %s", room, name), func(t *testing.T) {
 				fewNumbers(t, room)
@@ -150,7 +150,7 @@ func freeText(t *testing.T, e *Engine, rows int, set func(row int, texts map[int
 	}
 	model := batch(memory.NewGoAllocator(), ordinary, func(int) bool { return false })
 	defer model.Release()
-	f := e.NewFeeder()
+	f := e.NewIngester()
 	texts := map[int]string{}
 	for from := 0; from < rows; from += batchRows {
 		n := min(batchRows, rows-from)

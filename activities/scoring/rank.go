@@ -21,7 +21,7 @@ type SuspectReader interface {
 // Rank merges the suspects of several shards and yields them by position, as Scores.Ranking does. sums
 // are how many suspects of all shards have each plain sum. It holds one tie in memory at a time.
 func Rank(ctx context.Context, t *reference.Tables, sums map[int64]int64, shards []SuspectReader, yield func([]schemas.Ranked) error) error {
-	p := newPlacer(t, sums)
+	p := newRanker(t, sums)
 	m, err := newMerger(shards)
 	if err != nil {
 		return err
@@ -122,8 +122,8 @@ func compareSuspects(a, b *schemas.Suspect) int {
 	if a.Score != b.Score {
 		return cmp.Compare(b.Score, a.Score)
 	}
-	x := standing{a.Score, a.Victims, a.Allegations, a.LastReported, view(a.SuspectID)}
-	y := standing{b.Score, b.Victims, b.Allegations, b.LastReported, view(b.SuspectID)}
+	x := sortKey{a.Score, a.Victims, a.Allegations, a.LastReported, view(a.SuspectID)}
+	y := sortKey{b.Score, b.Victims, b.Allegations, b.LastReported, view(b.SuspectID)}
 	return x.compare(&y)
 }
 

@@ -5,11 +5,9 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math"
-	"math/bits"
 	"strings"
 
-	"github.com/cespare/xxhash/v2"
-
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
 )
 
@@ -34,7 +32,7 @@ const (
 
 	// Offsets in an encoded allegation, after its length. A time takes 54 bits from schemas.MinTimestamp on, and
 	// what is small has the rest of its eight bytes.
-	atHash       = lengthBytes
+	atHash       = bucket.LengthBytes
 	atReported   = atHash + 4     // and status, sex, outcome
 	atUpdated    = atReported + 8 // and source, domestic abuse, disposition
 	atCommitted  = atUpdated + 8  // one more, 0 for null; and the victim's age
@@ -46,21 +44,6 @@ const (
 	timeBits = 54
 	timeMask = 1<<timeBits - 1
 )
-
-// hash spreads keys over buckets. It is the same in every process, so that buckets of several workers
-// fit together. The low bits choose the bucket, the high ones stand in the record.
-func hash(key []byte) uint64 {
-	// Ids are short, and each is hashed three times.
-	if n := len(key); n >= 8 && n <= 16 {
-		const a, b, c = 0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb // from SplitMix64
-		hi, lo := bits.Mul64(binary.LittleEndian.Uint64(key)^a, binary.LittleEndian.Uint64(key[n-8:])^b)
-		hi, lo = bits.Mul64(hi^lo^uint64(n), c)
-		return hi ^ lo
-	}
-	return xxhash.Sum64(key)
-}
-
-func bucketOf(hash uint64) int { return int(hash % bucketCount) }
 
 func putHash(rec []byte, hash uint64) {
 	binary.LittleEndian.PutUint32(rec[atHash:], uint32(hash>>32))
@@ -76,9 +59,9 @@ func small(a, b, c uint8) uint64 {
 func sinceMin(t int64) uint64 { return uint64(t - schemas.MinTimestamp) }
 
 // put encodes a row of the batch into the bucket of a hash: of its suspect, or of its own id.
-func (j *judge) put(w *scatterer, h uint64, row int, d schemas.Disposition) error {
-	suspect, id := j.text[schemas.SuspectID].text(row), j.text[schemas.AllegationID].text(row)
-	report, victim := j.text[schemas.ReportID].text(row), j.text[schemas.VictimID].text(row)
+func (v *validator) put(w *bucket.Scatterer, h uint64, row int, d schemas.Disposition) error {
+	suspect, id := v.text[schemas.SuspectID].text(row), v.text[schemas.AllegationID].text(row)
+	report, victim := v.text[schemas.ReportID].text(row), v.text[schemas.VictimID].text(row)
 	n := atTexts + len(suspect) + len(id) + len(report) + len(victim)
 	short := len(suspect)|len(id)|len(report)|len(victim) < 0x80
 	if short {
@@ -86,13 +69,13 @@ func (j *judge) put(w *scatterer, h uint64, row int, d schemas.Disposition) erro
 	} else {
 		n += lengthSize(len(suspect)) + lengthSize(len(id)) + lengthSize(len(report)) + lengthSize(len(victim))
 	}
-	offence, borough := j.offence(row), j.text[schemas.BoroughName].results[row]
+	offence, borough := v.offence(row), v.text[schemas.BoroughName].results[row]
 	var own *ownTexts
 	if max(offence, borough) == unnumbered {
-		own = j.own(row)
+		own = v.own(row)
 		n += own.size(offence, borough)
 	}
-	rec, err := w.record(bucketOf(h), n)
+	rec, err := w.Record(bucket.Of(h), n)
 	if err != nil {
 		return err
 	}
@@ -100,18 +83,18 @@ func (j *judge) put(w *scatterer, h uint64, row int, d schemas.Disposition) erro
 	head := rec[:atTexts:atTexts]
 	le.PutUint32(head, uint32(n))
 	putHash(head, h)
-	le.PutUint64(head[atReported:], sinceMin(int64(j.times[schemas.ReportedAt].Value(row)))|
-		small(j.enum(schemas.SuspectStatus, row), j.enum(schemas.VictimSex, row), j.enum(schemas.Outcome, row)))
-	le.PutUint64(head[atUpdated:], sinceMin(int64(j.times[schemas.UpdatedAt].Value(row)))|
-		small(j.enum(schemas.Source, row), j.domesticAbuse(row), uint8(d)))
+	le.PutUint64(head[atReported:], sinceMin(int64(v.times[schemas.ReportedAt].Value(row)))|
+		small(v.enum(schemas.SuspectStatus, row), v.enum(schemas.VictimSex, row), v.enum(schemas.Outcome, row)))
+	le.PutUint64(head[atUpdated:], sinceMin(int64(v.times[schemas.UpdatedAt].Value(row)))|
+		small(v.enum(schemas.Source, row), v.domesticAbuse(row), uint8(d)))
 	committed := uint64(0)
-	if c := j.times[schemas.CommittedAt]; c.IsValid(row) {
+	if c := v.times[schemas.CommittedAt]; c.IsValid(row) {
 		committed = sinceMin(int64(c.Value(row))) + 1
 	}
-	le.PutUint64(head[atCommitted:], committed|uint64(j.ages[schemas.VictimAge][row])<<timeBits)
+	le.PutUint64(head[atCommitted:], committed|uint64(v.ages[schemas.VictimAge][row])<<timeBits)
 	le.PutUint32(head[atOffence:], offence)
 	le.PutUint32(head[atBorough:], borough)
-	head[atSuspectAge] = j.ages[schemas.SuspectAge][row]
+	head[atSuspectAge] = v.ages[schemas.SuspectAge][row]
 	at := atTexts
 	if short {
 		le.PutUint32(rec[at:], uint32(len(suspect))|uint32(len(id))<<8|uint32(len(report))<<16|uint32(len(victim))<<24)
@@ -216,9 +199,9 @@ func idOf(rec []byte) []byte {
 }
 
 // putVictim notes that somebody is the victim of a row in the window.
-func putVictim(w *scatterer, h uint64, id []byte) error {
+func putVictim(w *bucket.Scatterer, h uint64, id []byte) error {
 	n := victimHead + len(id)
-	rec, err := w.record(bucketOf(h), n)
+	rec, err := w.Record(bucket.Of(h), n)
 	if err != nil {
 		return err
 	}

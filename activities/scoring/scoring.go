@@ -1,13 +1,3 @@
-// Package scoring is the engine: it judges every row of an extract, keeps one version of each allegation,
-// scores every suspect and puts them in order (contract, sections 4 to 6).
-//
-// It takes Arrow batches from concurrent feeders and yields suspects by position. It must not know
-// files, stores or Temporal; what does not fit its memory it spills to storage that it is lent.
-//
-// Rows are scattered by the hash of their allegation into buckets, so that the versions of one
-// allegation meet; those that stay are scattered by the hash of their suspect, so that a suspect's
-// rows meet. Buckets share nothing. All sums are of whole numbers, so the result does not depend on
-// the order, the layout or the number of feeders.
 package scoring
 
 import (
@@ -25,13 +15,15 @@ import (
 	"github.com/apache/arrow/go/v16/arrow"
 	"golang.org/x/sync/errgroup"
 
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/reference"
 )
 
 // ErrOverflow is returned when a sum or a score does not fit 64 bits: the model's figures are too
 // large for the extract.
-var ErrOverflow = errors.New("a score does not fit 64 bits: lower the model's figures")
+var ErrOverflow = fault.New(fault.BadRequest, "a score does not fit 64 bits: lower the model's figures")
 
 // Options say how to score.
 type Options struct {
@@ -40,34 +32,34 @@ type Options struct {
 	Model  schemas.Model
 	// Spill lends storage for what exceeds Memory, in bytes. Without it, or with Memory 0, everything
 	// stays in memory.
-	Spill  Spill
+	Spill  bucket.Spill
 	Memory int64
-	// Quarantine is handed the rows that take no part, by feeders at once; nil: they are only counted.
+	// Quarantine is handed the rows that take no part, by ingesters at once; nil: they are only counted.
 	Quarantine func(batch arrow.Record, firstRow int64, rows []Quarantined) error
 	// Unique: no allegation comes twice, so that rule 2 need not be tried.
 	Unique bool
 }
 
-// Engine scores one extract: let scouts see it first, if it can be read twice; feed it; close the
-// feeders; finish. It must be closed when the scores are no longer needed.
+// Engine scores one extract: let prescans see it first, if it can be read twice; feed it; close the
+// ingesters; finish. It must be closed when the scores are no longer needed.
 type Engine struct {
 	options    Options
 	vocabulary *vocabulary
 	rules      rules
-	storage    *storage
-	ids, named *buckets // of rows by allegation and by suspect, for scouts
-	versions   *buckets // of rows that may share their allegation with another, by allegation
-	suspects   *buckets // by suspect
-	victims    *buckets // of rows in the window, as suspects are
+	storage    *bucket.Storage
+	ids, named *bucket.Set // of rows by allegation and by suspect, for prescans
+	versions   *bucket.Set // of rows that may share their allegation with another, by allegation
+	suspects   *bucket.Set // by suspect
+	victims    *bucket.Set // of rows in the window, as suspects are
 	recency    []int64
 
-	scouted      bool
+	prescanned   bool
 	repeated     rowSet
 	mayBeSuspect people
 
 	mu           sync.Mutex
 	counts       Counts
-	dispositions schemas.Dispositions // of rows that are settled
+	dispositions schemas.Dispositions // of rows that are deduplicated
 	passed       int64                // rows that are their suspects'
 	conflicting  int64
 }
@@ -87,9 +79,9 @@ func (c Counts) Quarantined() (n int64) {
 	return n
 }
 
-func (c *Counts) add(j *judge) {
-	c.RowsRead += j.rows
-	for i, n := range j.outOfRange {
+func (c *Counts) add(v *validator) {
+	c.RowsRead += v.rows
+	for i, n := range v.outOfRange {
 		if n > 0 && c.OutOfRange == nil {
 			c.OutOfRange = map[string]int64{}
 		}
@@ -100,9 +92,9 @@ func (c *Counts) add(j *judge) {
 	if c.QuarantineReasons == nil {
 		c.QuarantineReasons = map[string]int64{}
 	}
-	for f, n := range j.quarantined {
+	for f, n := range v.quarantined {
 		if n > 0 {
-			c.QuarantineReasons[fault(f).String()] += n
+			c.QuarantineReasons[rowFault(f).String()] += n
 		}
 	}
 }
@@ -120,31 +112,31 @@ func New(o Options) (*Engine, error) {
 	}
 	v := newVocabulary(o.Tables)
 	// The rest of the budget is for slabs that are being filled, buckets being worked on and batches being read.
-	s := &storage{spill: o.Spill, limit: o.Memory / 16}
+	s := bucket.NewStorage(o.Spill, o.Memory/16)
 	return &Engine{
 		options:    o,
 		vocabulary: v,
 		rules:      rules{newWindow(o.AsOf, o.Model.WindowDays), v},
 		storage:    s,
-		ids:        newBuckets(s, bucketCount),
-		named:      newBuckets(s, bucketCount),
-		versions:   newBuckets(s, bucketCount),
-		suspects:   newBuckets(s, bucketCount),
-		victims:    newBuckets(s, bucketCount),
+		ids:        bucket.NewSet(s, bucket.Count),
+		named:      bucket.NewSet(s, bucket.Count),
+		versions:   bucket.NewSet(s, bucket.Count),
+		suspects:   bucket.NewSet(s, bucket.Count),
+		victims:    bucket.NewSet(s, bucket.Count),
 		recency:    o.Model.Recency(),
 	}, nil
 }
 
-// Counts are the counts of all closed feeders.
+// Counts are the counts of all closed ingesters.
 func (e *Engine) Counts() Counts { return e.counts }
 
 // Close gives the lent storage back.
-func (e *Engine) Close() error { return e.storage.close() }
+func (e *Engine) Close() error { return e.storage.Close() }
 
-func (e *Engine) count(j *judge, p *passer) {
+func (e *Engine) count(v *validator, p *router) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.counts.add(j)
+	e.counts.add(v)
 	e.dispositions.Add(p.dispositions)
 	e.passed += p.passed
 }
@@ -164,8 +156,8 @@ type Scores struct {
 	order  *order
 }
 
-// Settled is what rule 2 and the rules of single rows make of the rows.
-type Settled struct {
+// Deduplicated is what rule 2 and the rules of single rows make of the rows.
+type Deduplicated struct {
 	Counts
 	Dispositions schemas.Dispositions
 	Conflicting  int64
@@ -173,12 +165,12 @@ type Settled struct {
 	Passed int64
 }
 
-// Settle decides which version of each allegation stays, with so many goroutines, and sends the rows that
-// count to their suspects. Every feeder must be closed.
-func (e *Engine) Settle(ctx context.Context, threads int) (s Settled, err error) {
+// Deduplicate decides which version of each allegation stays, with so many goroutines, and sends the rows that
+// count to their suspects. Every ingester must be closed.
+func (e *Engine) Deduplicate(ctx context.Context, threads int) (s Deduplicated, err error) {
 	tallies := make([]tally, max(threads, 1))
 	for i := range tallies {
-		tallies[i].pass = e.newPasser()
+		tallies[i].pass = e.newRouter()
 	}
 	if err := eachBucket(ctx, tallies, e.keepLatest); err != nil {
 		return s, err
@@ -192,7 +184,7 @@ func (e *Engine) Settle(ctx context.Context, threads int) (s Settled, err error)
 		e.passed += t.pass.passed
 		e.conflicting += t.conflicting
 	}
-	s = Settled{e.counts, e.dispositions, e.conflicting, e.passed}
+	s = Deduplicated{e.counts, e.dispositions, e.conflicting, e.passed}
 	s.Dispositions[schemas.Quarantined] = e.counts.Quarantined()
 	if n := s.Dispositions.Sum() + s.Passed; n != s.RowsRead {
 		return s, fmt.Errorf("%d of %d rows read are accounted for", n, s.RowsRead)
@@ -200,25 +192,25 @@ func (e *Engine) Settle(ctx context.Context, threads int) (s Settled, err error)
 	return s, nil
 }
 
-// Finish settles the rows, if that is still to do, and scores the suspects, with so many goroutines.
-// Every feeder must be closed.
+// Finish deduplicates the rows, if that is still to do, and scores the suspects, with so many goroutines.
+// Every ingester must be closed.
 func (e *Engine) Finish(ctx context.Context, threads int) (*Scores, error) {
-	settled, err := e.Settle(ctx, threads)
+	deduplicated, err := e.Deduplicate(ctx, threads)
 	if err != nil {
 		return nil, err
 	}
-	return e.Score(ctx, settled, threads)
+	return e.Score(ctx, deduplicated, threads)
 }
 
-// Score scores the suspects of settled rows, with so many goroutines.
-func (e *Engine) Score(ctx context.Context, settled Settled, threads int) (*Scores, error) {
+// Score scores the suspects of deduplicated rows, with so many goroutines.
+func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads int) (*Scores, error) {
 	tallies := make([]tally, max(threads, 1))
 	order, err := e.aggregateAll(ctx, tallies)
 	if err != nil {
 		return nil, err
 	}
-	s := &Scores{Counts: settled.Counts, Dispositions: settled.Dispositions, Suspects: order.suspects(), tables: e.options.Tables, order: order}
-	s.Facts = schemas.Facts{OutOfRange: maps.Clone(settled.OutOfRange), Conflicting: settled.Conflicting, QuarantineReasons: maps.Clone(settled.QuarantineReasons)}
+	s := &Scores{Counts: deduplicated.Counts, Dispositions: deduplicated.Dispositions, Suspects: order.suspects(), tables: e.options.Tables, order: order}
+	s.Facts = schemas.Facts{OutOfRange: maps.Clone(deduplicated.OutOfRange), Conflicting: deduplicated.Conflicting, QuarantineReasons: maps.Clone(deduplicated.QuarantineReasons)}
 	for _, n := range s.Facts.OutOfRange {
 		s.Facts.AgesOutOfRange += n
 	}
@@ -234,7 +226,7 @@ func (e *Engine) Score(ctx context.Context, settled Settled, threads int) (*Scor
 	if sum := s.Dispositions.Sum(); sum != s.RowsRead {
 		return nil, fmt.Errorf("the dispositions account for %d of %d rows read", sum, s.RowsRead)
 	}
-	slices.SortFunc(tops, func(a, b top) int { return a.compare(&b.standing) })
+	slices.SortFunc(tops, func(a, b top) int { return a.compare(&b.sortKey) })
 	for _, t := range tops[:min(int64(len(tops)), e.options.Model.Depth)] {
 		s.Candidates = append(s.Candidates, e.contributions(t.rows)...)
 	}
@@ -261,7 +253,7 @@ func (e *Engine) aggregateAll(ctx context.Context, tallies []tally) (*order, err
 	if err != nil {
 		return nil, err
 	}
-	order := newOrder(e.vocabulary, e.storage, sample, int64(len(sample))*bucketCount)
+	order := newOrder(e.vocabulary, e.storage, sample, int64(len(sample))*bucket.Count)
 	for i := range tallies {
 		tallies[i].sorter = order.newSorter()
 	}
@@ -270,8 +262,8 @@ func (e *Engine) aggregateAll(ctx context.Context, tallies []tally) (*order, err
 			return nil, err
 		}
 	}
-	err = eachBucket(ctx, tallies, func(t *tally, bucket int) error {
-		return e.aggregate(t, bucket, func(s *suspect, rows []allegation) error {
+	err = eachBucket(ctx, tallies, func(t *tally, number int) error {
+		return e.aggregate(t, number, func(s *suspect, rows []allegation) error {
 			if s.allegations >= minimum {
 				t.tops.offer(depth, s, rows)
 			}
@@ -281,13 +273,13 @@ func (e *Engine) aggregateAll(ctx context.Context, tallies []tally) (*order, err
 	for i := range tallies {
 		err = errors.Join(err, tallies[i].sorter.close())
 	}
-	e.storage.trim()
+	e.storage.Trim()
 	return order, err
 }
 
 // tally is what one goroutine of Finish counts and works with.
 type tally struct {
-	pass        passer
+	pass        router
 	sorter      *sorter
 	tops        tops
 	records     []byte
@@ -303,15 +295,15 @@ type tally struct {
 // eachBucket runs do over all buckets, one of the workers a goroutine.
 func eachBucket[W any](ctx context.Context, workers []W, do func(*W, int) error) error {
 	g, ctx := errgroup.WithContext(ctx)
-	var bucket atomic.Int64
+	var next atomic.Int64
 	for i := range workers {
 		g.Go(func() error {
 			for {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				b := int(bucket.Add(1)) - 1
-				if b >= bucketCount {
+				b := int(next.Add(1)) - 1
+				if b >= bucket.Count {
 					return nil
 				}
 				if err := do(&workers[i], b); err != nil {

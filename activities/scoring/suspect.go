@@ -6,12 +6,13 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
 )
 
 // suspect is one suspect scored; its id is a view of whatever it was read from.
 type suspect struct {
-	standing
+	sortKey
 	sum, most     int64 // tenths of a day
 	reports       int64
 	firstReported int64
@@ -35,14 +36,14 @@ func (v *vocabulary) name(n uint32, others []string) string {
 	return v.borough(n).name
 }
 
-// standing is what decides a suspect's place in the ranking.
-type standing struct {
+// sortKey is what decides a suspect's place in the ranking.
+type sortKey struct {
 	score, victims, allegations, lastReported int64
 	id                                        []byte
 }
 
 // compare is the order of the ranking (section 6, rank).
-func (a *standing) compare(b *standing) int {
+func (a *sortKey) compare(b *sortKey) int {
 	switch {
 	case a.score != b.score:
 		return cmp.Compare(b.score, a.score)
@@ -58,7 +59,7 @@ func (a *standing) compare(b *standing) int {
 
 // Offsets in an encoded suspect, after its length.
 const (
-	atScore        = lengthBytes
+	atScore        = bucket.LengthBytes
 	atLast         = atScore + 8
 	atFirst        = atLast + 8
 	atOwner        = atFirst + 8

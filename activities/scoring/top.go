@@ -15,7 +15,7 @@ type top struct {
 type tops []top
 
 func (t tops) Len() int           { return len(t) }
-func (t tops) Less(i, j int) bool { return t[i].compare(&t[j].standing) > 0 }
+func (t tops) Less(i, j int) bool { return t[i].compare(&t[j].sortKey) > 0 }
 func (t tops) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
 func (t *tops) Push(x any)        { *t = append(*t, x.(top)) }
 func (t *tops) Pop() any {
@@ -26,7 +26,7 @@ func (t *tops) Pop() any {
 
 // offer keeps a copy of s and its rows if it is among the first depth so far.
 func (t *tops) offer(depth int, s *suspect, rows []allegation) {
-	if len(*t) == depth && (*t)[0].compare(&s.standing) <= 0 {
+	if len(*t) == depth && (*t)[0].compare(&s.sortKey) <= 0 {
 		return
 	}
 	kept := *s

@@ -3,6 +3,7 @@ package scoring
 import (
 	"bytes"
 
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
 )
 
@@ -42,16 +43,16 @@ func (t *table) find(hash uint32, same func(record int32) bool) *slot {
 // split notes where the records of a bucket begin.
 func split(records []byte, starts []int) []int {
 	starts = starts[:0]
-	for at := 0; at < len(records); at = next(records, at) {
+	for at := 0; at < len(records); at = bucket.Next(records, at) {
 		starts = append(starts, at)
 	}
 	return starts
 }
 
-// keepLatest settles rule 2 for the allegations of one bucket and passes those that stay to their
+// keepLatest applies rule 2 for the allegations of one bucket and passes those that stay to their
 // suspects' buckets.
-func (e *Engine) keepLatest(t *tally, bucket int) (err error) {
-	if t.records, err = e.versions.take(bucket, t.records); err != nil {
+func (e *Engine) keepLatest(t *tally, number int) (err error) {
+	if t.records, err = e.versions.Take(number, t.records); err != nil {
 		return err
 	}
 	w := &t.work
@@ -70,21 +71,21 @@ func (e *Engine) keepLatest(t *tally, bucket int) (err error) {
 	}
 	lost := map[int32]bool{}
 	for first, others := range again {
-		e.settle(t, append(others, first), lost)
+		e.keepOne(t, append(others, first), lost)
 	}
 	for i, start := range w.starts {
 		if lost[int32(i)] {
 			continue
 		}
-		if err := t.pass.pass(t.records[start:next(t.records, start)]); err != nil {
+		if err := t.pass.pass(t.records[start:bucket.Next(t.records, start)]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// settle finds the version that stays: the latest, and of several as late the greatest by its values.
-func (e *Engine) settle(t *tally, versions []int32, lost map[int32]bool) {
+// keepOne finds the version that stays: the latest, and of several as late the greatest by its values.
+func (e *Engine) keepOne(t *tally, versions []int32, lost map[int32]bool) {
 	var best, other allegation
 	winner := int32(-1)
 	for _, v := range versions {

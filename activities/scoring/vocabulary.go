@@ -11,7 +11,7 @@ import (
 	"harmstack/schemas/reference"
 )
 
-// vocabulary numbers the texts that recur (offences and boroughs), for all feeders of an engine.
+// vocabulary numbers the texts that recur (offences and boroughs), for all ingesters of an engine.
 // Numbers differ from run to run; nothing that is written depends on them.
 //
 // It holds what real extracts have and no more: where a column holds another text in every row (a free text, or an id, where a

@@ -14,10 +14,14 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"gocloud.dev/gcerrors"
+
+	"harmstack/schemas/fault"
 )
 
 // ErrDenied is returned by whatever reads or writes what the user of this process may not. No retry mends it.
-var ErrDenied = errors.New("not permitted")
+var ErrDenied = fault.New(fault.StoreDenied, "not permitted")
 
 // tempFolder holds the files being written to a local store. It lies inside the store, so that a finished file is
 // renamed within one file system; what a killed process leaves there is never read, and Sweep deletes it.
@@ -159,6 +163,9 @@ func (s *Store) likeTheStore(path string, most fs.FileMode) error {
 
 // denied says of an error of permissions who may not do what, and what to do about it. Any other it leaves as it is.
 func (s *Store) denied(verb string, err error) error {
+	if s.folder == "" && gcerrors.Code(err) == gcerrors.PermissionDenied && !errors.Is(err, ErrDenied) {
+		return fmt.Errorf("%w: the bucket refuses to let this process %s: give its credentials the right to list, read, write and delete below the store's address: %w", ErrDenied, verb, err)
+	}
 	if err == nil || errors.Is(err, ErrDenied) || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
 		return err
 	}

@@ -31,17 +31,18 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
 var (
 	// ErrNotFound is returned for a file that the store does not have.
-	ErrNotFound = errors.New("not in the store")
+	ErrNotFound = fault.New(fault.DamagedArtifact, "not in the store")
 	// ErrExists is returned by CreateOnly when the file is there already: somebody else came first.
 	ErrExists = errors.New("in the store already")
 	// ErrDamaged is returned by Open when a file is not the one its reference names. The night that
 	// made it must be run again.
-	ErrDamaged = errors.New("damaged artefact")
+	ErrDamaged = fault.New(fault.DamagedArtifact, "damaged artefact")
 	// ErrFull is returned by whatever writes while there is no room. Nothing half-written is left; the same
 	// again succeeds once there is room.
 	ErrFull = errors.New("the store is full: make room, and it goes on from there")
@@ -222,13 +223,17 @@ func (s *Store) commit(ctx context.Context, key string, publish func(temp, final
 		return err
 	}
 	if err := write(w); err != nil {
-		cancel()                    // before Close, which would publish what is there
-		return full(err, w.Close()) // which may know why: a driver's Write fails with a closed pipe
+		cancel() // before Close, which would publish what is there
+		cause := w.Close()
+		if denied := s.denied("write", cause); errors.Is(denied, ErrDenied) {
+			return denied
+		}
+		return full(err, cause) // which may know why: a driver's Write fails with a closed pipe
 	}
-	return full(w.Close(), nil)
+	return full(s.denied("write", w.Close()), nil)
 }
 
-// full puts clear words to the want of room.
+// full says plainly that there is no room.
 func full(err, cause error) error {
 	var api interface{ ErrorCode() string } // of S3
 	for _, e := range []error{err, cause} {

@@ -18,6 +18,7 @@ import (
 	"harmstack/activities/messages/webhook"
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
+	"harmstack/schemas/fault"
 )
 
 func TestOf(t *testing.T) {
@@ -29,25 +30,25 @@ func TestOf(t *testing.T) {
 		{"nothing", nil, ""},
 		{"a full disk", errors.New("no space left on device"), ""},
 		{"a cancel, whatever it met", fmt.Errorf("%w: %w", context.Canceled, store.ErrDamaged), ""},
-		{"a wrong column", fmt.Errorf("x: %w", &extract.SchemaMismatch{}), SchemaMismatch},
-		{"no Parquet", fmt.Errorf("x: %w", extract.ErrNotParquet), SchemaMismatch},
-		{"rows that the footer does not promise", extract.ErrRowsMismatch, CountsDoNotReconcile},
-		{"no extract", extract.ErrNoSource, SourceNotFound},
-		{"another CSV", fmt.Errorf("x: %w", csvmap.ErrMismatch), SchemaMismatch},
-		{"half a CSV", csvmap.ErrDamaged, DamagedArtifact},
-		{"an export under way", sources.ErrUnsettled, ""},
-		{"an odd declaration", sources.ErrDeclaration, BadRequest},
-		{"a query that is none", postgres.ErrRefused, SourceRefused},
-		{"a webhook refused for good", &webhook.SendError{Status: 410, Permanent: true}, DeliveryRefused},
+		{"a wrong column", fmt.Errorf("x: %w", &extract.SchemaMismatch{}), fault.SchemaMismatch},
+		{"no Parquet", fmt.Errorf("x: %w", extract.ErrNotParquet), fault.SchemaMismatch},
+		{"rows that the footer does not promise", extract.ErrRowsMismatch, fault.CountsDoNotReconcile},
+		{"no extract", extract.ErrNoSource, fault.SourceNotFound},
+		{"another CSV", fmt.Errorf("x: %w", csvmap.ErrMismatch), fault.SchemaMismatch},
+		{"half a CSV", csvmap.ErrDamaged, fault.DamagedArtifact},
+		{"an export under way", sources.ErrChanging, ""},
+		{"an odd declaration", sources.ErrDeclaration, fault.BadRequest},
+		{"a query that is none", postgres.ErrRefused, fault.SourceRefused},
+		{"a webhook refused for good", &webhook.SendError{Status: 410, Permanent: true}, fault.DeliveryRefused},
 		{"a webhook refused for now", &webhook.SendError{Status: 503}, ""},
-		{"a changed file", fmt.Errorf("x: %w", store.ErrDamaged), DamagedArtifact},
-		{"a file that is gone", store.ErrNotFound, DamagedArtifact},
-		{"published already", nights.ErrSealed, RevisionSealed},
-		{"decided already", nights.ErrDecided, AlreadyDecided},
-		{"a newer stack", nights.ErrOvertaken, Overtaken},
-		{"a mail refused for good", &digest.SendError{Code: 550, Permanent: true}, DeliveryRefused},
+		{"a changed file", fmt.Errorf("x: %w", store.ErrDamaged), fault.DamagedArtifact},
+		{"a file that is gone", store.ErrNotFound, fault.DamagedArtifact},
+		{"published already", nights.ErrSealed, fault.RevisionSealed},
+		{"decided already", nights.ErrDecided, fault.AlreadyDecided},
+		{"a newer stack", nights.ErrOvertaken, fault.Overtaken},
+		{"a mail refused for good", &digest.SendError{Code: 550, Permanent: true}, fault.DeliveryRefused},
 		{"a mail refused for now", &digest.SendError{Code: 451}, ""},
-		{"one that is known stays what it is", Permanent(NobodyToRank, store.ErrDamaged), NobodyToRank},
+		{"one that is known stays what it is", Permanent(fault.NobodyToRank, store.ErrDamaged), fault.NobodyToRank},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			got := Of(c.err)
@@ -70,11 +71,11 @@ func TestWaiting(t *testing.T) {
 		want     string // empty: a retry may mend it
 	}{
 		{"nothing", nil, ""},
-		{"no room", fmt.Errorf("create x: %w", store.ErrFull), NotRecorded},
-		{"not allowed to write", &fs.PathError{Op: "open", Path: "/store", Err: syscall.EACCES}, NotRecorded},
-		{"mounted to be read", &fs.PathError{Op: "open", Path: "/store", Err: syscall.EROFS}, NotRecorded},
+		{"no room", fmt.Errorf("create x: %w", store.ErrFull), fault.NotRecorded},
+		{"not allowed to write", &fs.PathError{Op: "open", Path: "/store", Err: syscall.EACCES}, fault.NotRecorded},
+		{"mounted to be read", &fs.PathError{Op: "open", Path: "/store", Err: syscall.EROFS}, fault.NotRecorded},
 		{"a store that is away", errors.New("connection refused"), ""},
-		{"decided already", nights.ErrDecided, AlreadyDecided},
+		{"decided already", nights.ErrDecided, fault.AlreadyDecided},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			got := Waiting(c.err)

@@ -19,6 +19,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
@@ -199,7 +200,7 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 	}
 	party, ok := who.Find(team)
 	if !ok {
-		return m, 0, task.Permanent(task.DeliveryRefused, fmt.Errorf("the team %s is not in the teams' file any more", team))
+		return m, 0, task.Permanent(fault.DeliveryRefused, fmt.Errorf("the team %s is not in the teams' file any more", team))
 	}
 	plan, err := loadPlan(ctx, a.Store, n.occasion(), team)
 	if err != nil {
@@ -224,7 +225,7 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 		d.Suspects = append(d.Suspects, digest.Suspect{Ranked: n.row(s.Position), Previous: previous[s.Position], Arrival: s.Arrival, With: s.With, State: s.State, News: s.News})
 	}
 	if m, err = digest.Build(d); err != nil {
-		return m, 0, task.Permanent(task.DeliveryRefused, err)
+		return m, 0, task.Permanent(fault.DeliveryRefused, err)
 	}
 	if len(plan.Suspects) == 0 {
 		return m, 0, nil

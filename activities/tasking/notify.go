@@ -15,6 +15,7 @@ import (
 	"harmstack/activities/messages/webhook"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
@@ -112,7 +113,7 @@ func (a *Activities) notify(ctx context.Context, p NotifyParams) (result NotifyR
 		return result, task.Later(errors.Join(passing...), longest(passing))
 	}
 	if len(final) > 0 {
-		return result, task.Permanent(task.DeliveryRefused, errors.Join(final...))
+		return result, task.Permanent(fault.DeliveryRefused, errors.Join(final...))
 	}
 	return result, nil
 }
@@ -133,7 +134,7 @@ func (a *Activities) tell(ctx context.Context, t *schemas.Tasking, e schemas.Tas
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s %s", t.Reference, e.Number, to.channel, to.Name))
 	id := hex.EncodeToString(sum[:16])
 	entry := ledger.Entry{ID: id, Channel: to.channel, Team: to.Name, Kind: e.Kind, Subject: t.Reference}
-	send := func(settled func(string) bool) ([]string, error) {
+	send := func(done func(string) bool) ([]string, error) {
 		if to.channel == ledger.Webhook {
 			return nil, a.Hooks.Send(ctx, to.Webhook.URL, to.Webhook.Secret, webhook.Event{ID: id, Source: "harmstack", Type: "harmstack.tasking." + e.Kind,
 				Subject: t.Reference, Time: e.At, Data: eventData(t, e)})
@@ -150,7 +151,7 @@ func (a *Activities) tell(ctx context.Context, t *schemas.Tasking, e schemas.Tas
 		if err != nil {
 			return nil, err
 		}
-		return digest.Hand(ctx, a.Mailer, m)(settled)
+		return digest.Hand(ctx, a.Mailer, m)(done)
 	}
 	d, err := a.deliver(ctx, entry, "the tasking's event "+e.Kind, send)
 	if n := d.Entry.Count(ledger.Waiting); err == nil && n > 0 {

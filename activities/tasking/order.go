@@ -18,6 +18,7 @@ import (
 	"harmstack/activities/task"
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
@@ -137,7 +138,7 @@ func refusal(reference string, err error) error {
 	for _, kind := range []struct {
 		is   error
 		name string
-	}{{casework.ErrOtherTeam, task.OtherTeam}, {casework.ErrWrongState, task.WrongState}, {casework.ErrBadRequest, task.BadRequest}, {casework.ErrNone, task.NoSuchTasking}} {
+	}{{casework.ErrOtherTeam, fault.OtherTeam}, {casework.ErrWrongState, fault.WrongState}, {casework.ErrBadRequest, fault.BadRequest}, {casework.ErrNone, fault.NoSuchTasking}} {
 		if errors.Is(err, kind.is) {
 			return task.Permanent(kind.name, fmt.Errorf("tasking %s: %w", reference, err))
 		}
@@ -186,7 +187,7 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 	if after == nil || before != nil && after.Version == before.Version {
 		// An attempt that died may have written the version and not taken the mark away, nor told anybody.
 		if after != nil {
-			err = casework.Settle(ctx, a.Store, after)
+			err = casework.Unmark(ctx, a.Store, after)
 		}
 		return ApplyResult{Tasking: brief(after), Notify: toTell(after, p.Known, command.Key, who)}, err
 	}

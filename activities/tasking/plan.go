@@ -379,7 +379,7 @@ func (b *planner) leavers(ctx context.Context) error {
 		if before == nil || !before.OnStack {
 			// The writer died before it could take the mark away, or before it wrote the tasking.
 			if before != nil {
-				err = casework.Settle(ctx, b.a.Store, before)
+				err = casework.Unmark(ctx, b.a.Store, before)
 			}
 			if err != nil {
 				return err

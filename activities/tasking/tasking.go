@@ -23,6 +23,7 @@ import (
 	"harmstack/activities/task"
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 // Activities issue taskings and send messages.
@@ -79,7 +80,7 @@ func (a *Activities) loadOccasion(ctx context.Context, ref schemas.ManifestRef, 
 	}
 	again := revoked != (schemas.NightID{})
 	if again && last == nil {
-		return n, false, task.Permanent(task.BadRequest, fmt.Errorf("night %s: its approval was not taken back", revoked))
+		return n, false, task.Permanent(fault.BadRequest, fmt.Errorf("night %s: its approval was not taken back", revoked))
 	}
 	if again {
 		ref = last.Manifest
@@ -109,14 +110,14 @@ func loadApproved(ctx context.Context, st *store.Store, ref schemas.ManifestRef)
 		return night{}, err
 	}
 	if found != ref {
-		return night{}, task.Permanent(task.OtherManifest, fmt.Errorf("night %s: its manifest is not the one that was approved", ref.NightID))
+		return night{}, task.Permanent(fault.OtherManifest, fmt.Errorf("night %s: its manifest is not the one that was approved", ref.NightID))
 	}
 	decision, err := nights.LoadDecision(ctx, st, ref.NightID)
 	if err != nil {
 		return night{}, err
 	}
 	if decision == nil || decision.Decision != schemas.Approved || decision.Manifest != ref {
-		return night{}, task.Permanent(task.BadRequest, fmt.Errorf("night %s is not approved: nobody is tasked from it", ref.NightID))
+		return night{}, task.Permanent(fault.BadRequest, fmt.Errorf("night %s is not approved: nobody is tasked from it", ref.NightID))
 	}
 	return night{manifest: m, approved: *decision}, nil
 }
@@ -124,7 +125,7 @@ func loadApproved(ctx context.Context, st *store.Store, ref schemas.ManifestRef)
 func read[T any](ctx context.Context, st *store.Store, m schemas.Manifest, file string) ([]T, error) {
 	ref, ok := m.Output(file)
 	if !ok {
-		return nil, task.Permanent(task.DamagedArtifact, fmt.Errorf("night %s has no %s", m.NightID, file))
+		return nil, task.Permanent(fault.DamagedArtifact, fmt.Errorf("night %s has no %s", m.NightID, file))
 	}
 	artifact, err := st.Open(ctx, ref)
 	if err != nil {
@@ -142,7 +143,7 @@ func (a *Activities) last(ctx context.Context, occasion string) (last *schemas.C
 }
 
 // deliver sends one message and notes it in the ledger and in the audit log.
-func (a *Activities) deliver(ctx context.Context, e ledger.Entry, why string, send func(settled func(string) bool) ([]string, error)) (ledger.Delivery, error) {
+func (a *Activities) deliver(ctx context.Context, e ledger.Entry, why string, send func(done func(string) bool) ([]string, error)) (ledger.Delivery, error) {
 	d, err := ledger.Deliver(ctx, a.Store, e, now, send, refused)
 	if err != nil {
 		return d, err

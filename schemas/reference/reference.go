@@ -338,17 +338,17 @@ func (t *Tables) FindBorough(name string) (index int, ok bool) {
 // not given. female says that the victim on the record is female.
 func (t *Tables) Weigh(urn, code, class string, female bool) Weight {
 	if rows := t.byURN[urn]; rows != nil {
-		return t.judge(rows, ByURN, female)
+		return t.verdict(rows, ByURN, female)
 	}
 	if rows := t.byPair[pair{code, class}]; rows != nil && class != "" {
-		return t.judge(rows, ByPair, female)
+		return t.verdict(rows, ByPair, female)
 	}
-	return t.judge(t.byCode[code], ByCode, female)
+	return t.verdict(t.byCode[code], ByCode, female)
 }
 
-// judge decides over every row that the offence may be: VAWG if all of them are, not if none is, and
+// verdict decides over every row that the offence may be: VAWG if all of them are, not if none is, and
 // with a weight if they agree on it or a resolution says how to choose.
-func (t *Tables) judge(rows []*offence, rule string, female bool) Weight {
+func (t *Tables) verdict(rows []*offence, rule string, female bool) Weight {
 	vawg := 0
 	for _, o := range rows {
 		if o.vawg && (female || o.female) {

@@ -239,7 +239,7 @@ func TestCountsOfOne(t *testing.T) {
 	progress := workflows.NightProgress{Night: m.NightID, Dispositions: &m.Dispositions, Stages: []workflows.Stage{{Name: "extract", State: workflows.StageDone, Rows: 1, Notes: texts["stage extract"]}}}
 	texts["stage table"] = progress.Markdown()
 	m.Profile = &schemas.Profile{NewestReport: m.AsOf.AddDays(-1), AheadOfClock: 1, UnknownCodes: new(int64(1)), Boroughs: map[string]int64{}, Nulls: map[string]int64{}}
-	for _, c := range quality.Standard().Judge(quality.Night{Manifest: m, Before: []schemas.Manifest{m}, Stack: stack}) {
+	for _, c := range quality.Standard().Outcomes(quality.Night{Manifest: m, Before: []schemas.Manifest{m}, Stack: stack}) {
 		texts["check "+c.Name] = c.Found
 	}
 	who := teams.Nowhere()

@@ -354,18 +354,18 @@ func (r *rows) each(do func(f *extract.File, first int64) error) error {
 func feed(ctx context.Context, engine *scoring.Engine, from *rows, r scoreRequest, progress io.Writer) error {
 	if !r.unique {
 		err := from.each(func(f *extract.File, first int64) error {
-			return f.ScanColumns(ctx, scoring.ScoutColumns, r.threads, first, func() extract.Sink { return engine.NewScout() }, nil)
+			return f.ScanColumns(ctx, scoring.PrescanColumns, r.threads, first, func() extract.Sink { return engine.NewPrescan() }, nil)
 		})
 		if err != nil {
 			return err
 		}
-		if err := engine.EndScouting(ctx, from.total, r.threads); err != nil {
+		if err := engine.EndPrescan(ctx, from.total, r.threads); err != nil {
 			return err
 		}
 	}
 	told := tell(progress, "read", from.total)
 	return from.each(func(f *extract.File, first int64) error {
-		return f.Scan(ctx, r.threads, first, func() extract.Sink { return engine.NewFeeder() }, func(done int64) { told(first + done) })
+		return f.Scan(ctx, r.threads, first, func() extract.Sink { return engine.NewIngester() }, func(done int64) { told(first + done) })
 	})
 }
 

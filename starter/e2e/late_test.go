@@ -18,6 +18,7 @@ import (
 	"harmstack/activities/operations"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/workflows"
 )
 
@@ -89,7 +90,7 @@ func TestSourceDoesNotCome(t *testing.T) {
 	run := d.lateNight()
 	ctx, stop := context.WithTimeout(t.Context(), 4*time.Minute) // a machine too slow to start in time would wait until tomorrow
 	defer stop()
-	if err := run.Get(ctx, nil); !task.Is(err, task.SourceLate) || !strings.Contains(err.Error(), "there is no file") {
+	if err := run.Get(ctx, nil); !task.Is(err, fault.SourceLate) || !strings.Contains(err.Error(), "there is no file") {
 		t.Fatal(err)
 	}
 	watch := func() (r workflows.WatchResult) {

@@ -28,6 +28,7 @@ import (
 	"harmstack/activities/nights"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/workflows"
 )
 
@@ -264,7 +265,7 @@ func TestResetOfAPublishedNight(t *testing.T) {
 	if err := d.client.GetWorkflow(t.Context(), first.Decision, "").Get(t.Context(), &superseded); err != nil || superseded.Decision.Decision != schemas.SupersededBy {
 		t.Errorf("the first decision: %+v, %v", superseded, err)
 	}
-	if _, err := workflows.Approve.Call(t.Context(), d.client, second.Decision, "u1", decisionOn(first)); !task.Is(err, task.OtherManifest) {
+	if _, err := workflows.Approve.Call(t.Context(), d.client, second.Decision, "u1", decisionOn(first)); !task.Is(err, fault.OtherManifest) {
 		t.Errorf("approving what was shown before: %v", err)
 	}
 	again, err := workflows.Approve.Call(t.Context(), d.client, second.Decision, "u2", decisionOn(second))
@@ -332,7 +333,7 @@ func TestRecordHistories(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := broken.Get(t.Context(), nil); !task.Is(err, task.SourceNotFound) {
+	if err := broken.Get(t.Context(), nil); !task.Is(err, fault.SourceNotFound) {
 		t.Fatal(err)
 	}
 	d.record(folder, map[string][2]string{

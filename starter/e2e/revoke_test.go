@@ -15,6 +15,7 @@ import (
 	"harmstack/activities/task"
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/workflows"
 )
 
@@ -172,7 +173,7 @@ func TestANightOfTheFuture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := run.Get(t.Context(), nil); !task.Is(err, task.FutureNight) || !strings.Contains(err.Error(), says) {
+	if err := run.Get(t.Context(), nil); !task.Is(err, fault.FutureNight) || !strings.Contains(err.Error(), says) {
 		t.Errorf("%v", err)
 	}
 	options := workflows.Schedule(workflows.TaskQueue)
@@ -195,7 +196,7 @@ func TestANightOfTheFuture(t *testing.T) {
 			return false
 		}
 		started := s.Info.RecentActions[0].StartWorkflowResult
-		if err := d.client.GetWorkflow(t.Context(), started.WorkflowID, started.FirstExecutionRunID).Get(t.Context(), nil); !task.Is(err, task.FutureNight) {
+		if err := d.client.GetWorkflow(t.Context(), started.WorkflowID, started.FirstExecutionRunID).Get(t.Context(), nil); !task.Is(err, fault.FutureNight) {
 			t.Errorf("from the schedule: %v", err)
 		}
 		return true

@@ -29,6 +29,7 @@ import (
 	"harmstack/activities/store/rowfile"
 	"harmstack/activities/task"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/reference"
 	"harmstack/workflows"
 )
@@ -492,7 +493,7 @@ func TestTwoAnswerAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	slices.SortFunc(errs, func(a, b error) int { return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
-	if errs[0] != nil || !task.Is(errs[1], task.WrongState) || !strings.Contains(errs[1].Error(), "it has been acknowledged since") || strings.Contains(errs[1].Error(), "PS Example") {
+	if errs[0] != nil || !task.Is(errs[1], fault.WrongState) || !strings.Contains(errs[1].Error(), "it has been acknowledged since") || strings.Contains(errs[1].Error(), "PS Example") {
 		t.Errorf("%v", errs)
 	}
 	for _, c := range []struct {
@@ -500,11 +501,11 @@ func TestTwoAnswerAtOnce(t *testing.T) {
 		update         workflows.Update[schemas.TaskingRequest, schemas.Tasking]
 		request        schemas.TaskingRequest
 	}{
-		{"another borough", task.OtherTeam, workflows.Close, schemas.TaskingRequest{Team: "Barnet", By: "PS Example", Outcome: "arrested"}},
-		{"nobody", task.BadRequest, workflows.Close, schemas.TaskingRequest{Team: "Hackney", Outcome: "arrested"}},
-		{"no outcome", task.BadRequest, workflows.Close, schemas.TaskingRequest{Team: "Hackney", By: "PS Example", Outcome: "forgotten"}},
-		{"to itself", task.WrongState, workflows.Transfer, schemas.TaskingRequest{Team: "Hackney", By: "PS Example", To: "Hackney", Note: "moved"}},
-		{"to nowhere", task.BadRequest, workflows.Transfer, schemas.TaskingRequest{Team: "Hackney", By: "PS Example", To: "Kent", Note: "moved"}},
+		{"another borough", fault.OtherTeam, workflows.Close, schemas.TaskingRequest{Team: "Barnet", By: "PS Example", Outcome: "arrested"}},
+		{"nobody", fault.BadRequest, workflows.Close, schemas.TaskingRequest{Team: "Hackney", Outcome: "arrested"}},
+		{"no outcome", fault.BadRequest, workflows.Close, schemas.TaskingRequest{Team: "Hackney", By: "PS Example", Outcome: "forgotten"}},
+		{"to itself", fault.WrongState, workflows.Transfer, schemas.TaskingRequest{Team: "Hackney", By: "PS Example", To: "Hackney", Note: "moved"}},
+		{"to nowhere", fault.BadRequest, workflows.Transfer, schemas.TaskingRequest{Team: "Hackney", By: "PS Example", To: "Kent", Note: "moved"}},
 	} {
 		if _, err := c.update.Call(t.Context(), d.client, id, c.scenario, c.request); !task.Is(err, c.want) {
 			t.Errorf("%s: %v", c.scenario, err)
@@ -520,7 +521,7 @@ func TestTwoAnswerAtOnce(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 	}
-	if _, err := workflows.Close.Call(t.Context(), d.client, id, "close again", closing); !task.Is(err, task.WrongState) {
+	if _, err := workflows.Close.Call(t.Context(), d.client, id, "close again", closing); !task.Is(err, fault.WrongState) {
 		t.Error(err)
 	}
 	if _, err := workflows.Acknowledge.Call(t.Context(), d.client, workflows.TaskingWorkflowID("none"), "x", closing); err == nil {

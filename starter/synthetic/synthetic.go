@@ -4,7 +4,7 @@
 // The boroughs' offence mix is that of the Metropolitan Police's recorded offences (London Datastore),
 // the codes are those of the Cambridge Crime Harm Index. Suspects are made one after the other, each
 // from the seed and its own number, so that any size needs little memory and the same seed gives the
-// same rows, and on one machine the same bytes. The package must not know how rows are judged or scored.
+// same rows, and on one machine the same bytes. The package must not know how rows are checked or scored.
 package synthetic
 
 import (

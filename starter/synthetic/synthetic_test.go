@@ -50,7 +50,7 @@ func score(t *testing.T, data []byte) (*scoring.Scores, []schemas.Ranked) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Scan(t.Context(), 2, 0, func() extract.Sink { return e.NewFeeder() }, nil); err != nil {
+	if err := f.Scan(t.Context(), 2, 0, func() extract.Sink { return e.NewIngester() }, nil); err != nil {
 		t.Fatal(err)
 	}
 	s, err := e.Finish(t.Context(), 2)

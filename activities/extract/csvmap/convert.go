@@ -16,13 +16,14 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 )
 
 var (
 	// ErrMismatch is returned for text that the mapping does not fit, before its first row is read.
-	ErrMismatch = errors.New("the columns do not follow the contract")
+	ErrMismatch = fault.New(fault.SchemaMismatch, "the columns do not follow the contract")
 	// ErrDamaged is returned for text that is no CSV, or that is cut short.
-	ErrDamaged = errors.New("the text is damaged")
+	ErrDamaged = fault.New(fault.DamagedArtifact, "the text is damaged")
 )
 
 const (

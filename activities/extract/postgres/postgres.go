@@ -15,11 +15,12 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"harmstack/schemas/fault"
 	"harmstack/schemas/yamlfile"
 )
 
 // ErrRefused is returned for a query or a login that the database will not take, however often it is asked.
-var ErrRefused = errors.New("the database refuses")
+var ErrRefused = fault.New(fault.SourceRefused, "the database refuses")
 
 // Query declares what is read.
 type Query struct {

@@ -58,7 +58,7 @@ func files(ctx context.Context, name, temp string) (*opened, error) {
 		err = g.Wait()
 	}
 	if err == nil && p.bucket != nil {
-		err = p.settled(ctx, o.objects)
+		err = p.unchanged(ctx, o.objects)
 	}
 	if err != nil {
 		return nil, errors.Join(err, o.close())
@@ -105,7 +105,7 @@ func openParquet(ctx context.Context, o *opened, name string, memory int64) (*ex
 			err = <-hashed
 			hashed <- err // for whoever asks next
 			if err == nil && o.place.bucket == nil {
-				err = o.place.settled(ctx, o.objects)
+				err = o.place.unchanged(ctx, o.objects)
 			}
 			return o.ref(name, file.Rows()), err
 		},
@@ -212,7 +212,7 @@ func (d Declared) openText(ctx context.Context, o *opened, name string, options 
 		}
 	}
 	if o.place.bucket == nil {
-		if err := o.place.settled(ctx, o.objects); err != nil {
+		if err := o.place.unchanged(ctx, o.objects); err != nil {
 			return nil, err
 		}
 	}

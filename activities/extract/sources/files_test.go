@@ -293,7 +293,7 @@ func TestFaultsOfAFolder(t *testing.T) {
 		"nothing":          {func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "a.parquet")) }, extract.ErrNoSource, []string{"no *.parquet"}},
 		"a table with a history": {func(t *testing.T, dir string) { put(t, filepath.Join(dir, "_delta_log", "0.json"), "{}") }, extract.ErrNoSource,
 			[]string{"table with a history"}},
-		"an export under way": {func(t *testing.T, dir string) { put(t, filepath.Join(dir, "_temporary", "0", "x.parquet"), "PAR1") }, ErrUnsettled, []string{"_temporary"}},
+		"an export under way": {func(t *testing.T, dir string) { put(t, filepath.Join(dir, "_temporary", "0", "x.parquet"), "PAR1") }, ErrChanging, []string{"_temporary"}},
 		"a column in a folder's name": {func(t *testing.T, dir string) {
 			write(t, filepath.Join(dir, "committed_at=2026", "b.parquet"), others(good))
 		}, nil,
@@ -365,7 +365,7 @@ func TestChangedMeanwhile(t *testing.T) {
 				t.Fatal(err)
 			}
 			change(t, dir)
-			if _, err := s.Ref(); !errors.Is(err, ErrUnsettled) {
+			if _, err := s.Ref(); !errors.Is(err, ErrChanging) {
 				t.Errorf("%v", err)
 			}
 		})

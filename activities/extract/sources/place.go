@@ -23,9 +23,9 @@ import (
 	"harmstack/schemas/text"
 )
 
-// ErrUnsettled is returned for an extract that somebody is still writing: what is read of it is not to be taken for
+// ErrChanging is returned for an extract that somebody is still writing: what is read of it is not to be taken for
 // whole. It may pass.
-var ErrUnsettled = errors.New("the extract is still being written")
+var ErrChanging = errors.New("the extract is still being written")
 
 // errEmpty is the extract.ErrNoSource of a folder without an extract.
 var errEmpty = fmt.Errorf("%w", extract.ErrNoSource)
@@ -115,7 +115,7 @@ func (p *place) listLocal() (files []object, err error) {
 		}
 		info, err := os.Stat(filepath.Join(p.path, filepath.FromSlash(name))) // of what a link leads to
 		if errors.Is(err, fs.ErrNotExist) && d.Type()&fs.ModeSymlink == 0 {
-			return fmt.Errorf("%w: a file is gone", ErrUnsettled)
+			return fmt.Errorf("%w: a file is gone", ErrChanging)
 		}
 		if err == nil && info.IsDir() {
 			err = fmt.Errorf("%s is a link to a folder, which is not followed", name)
@@ -125,7 +125,7 @@ func (p *place) listLocal() (files []object, err error) {
 		}
 		return err
 	})
-	if err != nil && !errors.Is(err, ErrUnsettled) {
+	if err != nil && !errors.Is(err, ErrChanging) {
 		err = fmt.Errorf("%w: %w", extract.ErrNoSource, err)
 	}
 	return files, err
@@ -180,7 +180,7 @@ func choose(all []object) (files []object, err error) {
 				return nil, fmt.Errorf("%w: it is a table with a history (Delta, Hudi or Iceberg), whose files hold old rows too: export the rows as they are now",
 					extract.ErrNoSource)
 			case element == "_temporary":
-				return nil, fmt.Errorf("%w: %s is there: wait for the export, or delete it when that broke off", ErrUnsettled, element)
+				return nil, fmt.Errorf("%w: %s is there: wait for the export, or delete it when that broke off", ErrChanging, element)
 			}
 			hidden = hidden || strings.HasPrefix(element, ".") || strings.HasPrefix(element, "_")
 		}
@@ -229,7 +229,7 @@ func (p *place) open(ctx context.Context, o object, temp string) (f *os.File, su
 	}
 	info, err := f.Stat()
 	if err == nil && (info.Size() != o.size || stamp(info) != o.stamp) {
-		err = fmt.Errorf("%w: %s has changed", ErrUnsettled, path)
+		err = fmt.Errorf("%w: %s has changed", ErrChanging, path)
 	}
 	if err != nil {
 		return nil, "", errors.Join(err, f.Close())
@@ -253,7 +253,7 @@ func (p *place) fetch(ctx context.Context, o object, temp string) (f *os.File, s
 	hash := sha256.New()
 	n, err := io.Copy(io.MultiWriter(f, hash), &cancelled{ctx, r})
 	if err == nil && n != o.size {
-		err = fmt.Errorf("%w: it had %s, %s read", ErrUnsettled, text.Count(o.size, "byte"), text.Count(n, "was", "were"))
+		err = fmt.Errorf("%w: it had %s, %s read", ErrChanging, text.Count(o.size, "byte"), text.Count(n, "was", "were"))
 	}
 	if err == nil {
 		_, err = f.Seek(0, io.SeekStart)
@@ -278,14 +278,14 @@ func unnamed(temp string) (*os.File, error) {
 	return f, nil
 }
 
-// settled makes sure that the files are still those that were listed before they were read.
-func (p *place) settled(ctx context.Context, before []object) error {
+// unchanged makes sure that the files are still those that were listed before they were read.
+func (p *place) unchanged(ctx context.Context, before []object) error {
 	after, err := p.list(ctx)
 	if err != nil {
 		return err
 	}
 	if !slices.Equal(before, after) {
-		return fmt.Errorf("%w: %s changed while it was read: run again once the export is whole", ErrUnsettled, p.name)
+		return fmt.Errorf("%w: %s changed while it was read: run again once the export is whole", ErrChanging, p.name)
 	}
 	return nil
 }

@@ -23,8 +23,8 @@ import (
 var ErrLate = errors.New("the source is late")
 
 const (
-	// settle is how long text, or a folder, stays as it is before it is taken for whole: it has no end by which one could tell.
-	settle = time.Minute
+	// quiet is how long text, or a folder, stays as it is before it is taken for whole: it has no end by which one could tell.
+	quiet = time.Minute
 	// skew is how far the source's clock may be ahead of this machine's.
 	skew = 10 * time.Minute
 )
@@ -54,7 +54,7 @@ func Ready(ctx context.Context, name string, asOf schemas.Date, fresh time.Durat
 		return late("there is no file in the folder")
 	case errors.Is(err, fs.ErrNotExist), gcerrors.Code(err) == gcerrors.NotFound:
 		return late("there is no file")
-	case errors.Is(err, ErrUnsettled):
+	case errors.Is(err, ErrChanging):
 		return late("it is still being written")
 	case errors.Is(err, extract.ErrNoSource):
 		return nil
@@ -66,14 +66,14 @@ func Ready(ctx context.Context, name string, asOf schemas.Date, fresh time.Durat
 	switch {
 	case written.Before(asOf.AddDays(1).Start()):
 		return late("it was written on %s, before that day was over", written.In(schemas.London).Format("2 January 2006 at 15:04"))
-	case (text || p.folder) && time.Since(written) < settle:
+	case (text || p.folder) && time.Since(written) < quiet:
 		return late("it was written to within the last minute, and may not be whole")
 	case text, p.bucket != nil: // an object of a bucket appears whole; for its newest change it would have to be fetched
 		return nil
 	}
 	f, err := Open(ctx, name, Options{})
 	switch {
-	case errors.Is(err, extract.ErrUnfinished), errors.Is(err, ErrUnsettled):
+	case errors.Is(err, extract.ErrUnfinished), errors.Is(err, ErrChanging):
 		return late("it is not whole yet")
 	case err != nil:
 		return nil

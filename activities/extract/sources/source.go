@@ -22,12 +22,13 @@ import (
 	"harmstack/activities/extract/postgres"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 	"harmstack/schemas/yamlfile"
 )
 
 // ErrDeclaration is returned for a declared source that cannot be meant.
-var ErrDeclaration = errors.New("the source's declaration is wrong")
+var ErrDeclaration = fault.New(fault.BadRequest, "the source's declaration is wrong")
 
 // Declared is a source that a YAML file declares: where the text comes from, and how it becomes the contract's
 // columns.

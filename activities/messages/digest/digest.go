@@ -83,11 +83,11 @@ type Message struct {
 	Attachments []Attachment
 }
 
-// Leave marks those as done that are settled already, and returns the addresses that are left.
-func (m *Message) Leave(settled func(address string) bool) (left []string) {
+// Leave marks those that are done, and returns the addresses that are left.
+func (m *Message) Leave(done func(address string) bool) (left []string) {
 	m.Done = nil
 	for _, a := range m.To {
-		if settled(a.Address) {
+		if done(a.Address) {
 			m.Done = append(m.Done, a.Address)
 		} else {
 			left = append(left, a.Address)

@@ -18,6 +18,7 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 
 	"harmstack/activities/casework/teams"
+	"harmstack/schemas/fault"
 )
 
 // Mailer sends messages. Sending a message twice is harmless: it has the same Message-ID. A *PartialError says that
@@ -26,11 +27,11 @@ type Mailer interface {
 	Send(ctx context.Context, m Message) error
 }
 
-// Hand makes of a message what a ledger calls to send it: each time to those of its addresses that are not settled,
+// Hand makes of a message what a ledger calls to send it: each time to those of its addresses that are not done,
 // which it returns.
-func Hand(ctx context.Context, mailer Mailer, m Message) func(settled func(address string) bool) ([]string, error) {
-	return func(settled func(address string) bool) ([]string, error) {
-		left := m.Leave(settled)
+func Hand(ctx context.Context, mailer Mailer, m Message) func(done func(address string) bool) ([]string, error) {
+	return func(done func(address string) bool) ([]string, error) {
+		left := m.Leave(done)
 		return left, mailer.Send(ctx, m)
 	}
 }
@@ -72,6 +73,14 @@ type SendError struct {
 	// use. Everything else, from greylisting to a lost connection, may pass.
 	Permanent bool
 	cause     string
+}
+
+// Kind is the kind of fault: none while trying again may help.
+func (e *SendError) Kind() string {
+	if e.Permanent {
+		return fault.DeliveryRefused
+	}
+	return ""
 }
 
 func (e *SendError) Error() string {

@@ -109,10 +109,10 @@ type Delivery struct {
 // same message, under the same id. Which of send's errors are final, refused tells; after such a one the message may be
 // tried again when the cause is mended.
 //
-// send returns the addresses that it tried, if the channel has any; those that are settled it leaves out: they have the
+// send returns the addresses that it tried, if the channel has any; those that are done it leaves out: they have the
 // message, or will never take it. An error with a method Unmet() map[string]error says that the other addresses took
 // it. While some may still take it, Deliver can be called again for them.
-func Deliver(ctx context.Context, st *store.Store, e Entry, now func() time.Time, send func(settled func(address string) bool) ([]string, error), refused func(error) bool) (Delivery, error) {
+func Deliver(ctx context.Context, st *store.Store, e Entry, now func() time.Time, send func(done func(address string) bool) ([]string, error), refused func(error) bool) (Delivery, error) {
 	name := e.ID + ".json"
 	sent, err := Find(ctx, st, e.ID)
 	if err != nil {
@@ -129,7 +129,7 @@ func Deliver(ctx context.Context, st *store.Store, e Entry, now func() time.Time
 	} else {
 		e = *sent
 	}
-	addresses, sendErr := send(e.settled)
+	addresses, sendErr := send(e.done)
 	unmet := map[string]error{}
 	if partly, ok := errors.AsType[interface {
 		error
@@ -150,7 +150,7 @@ func Deliver(ctx context.Context, st *store.Store, e Entry, now func() time.Time
 	default:
 		return Delivery{}, sendErr
 	}
-	e.settle(addresses, unmet, refused)
+	e.note(addresses, unmet, refused)
 	if sent == nil {
 		e.State, e.Ended = Sent, now()
 	}
@@ -194,14 +194,14 @@ func load(ctx context.Context, st *store.Store, key string) (*Entry, error) {
 	return e, nil
 }
 
-// settled tells whether nothing more is to be done for an address.
-func (e Entry) settled(address string) bool {
+// done tells whether nothing more is to be done for an address.
+func (e Entry) done(address string) bool {
 	return slices.ContainsFunc(e.Recipients, func(r Recipient) bool { return r.Address == hidden(e.ID, address) && r.State != Waiting })
 }
 
-// settle notes what became of the addresses that were tried. One that waited and was not tried is no address of the
+// note keeps what became of the addresses that were tried. One that waited and was not tried is no address of the
 // team any more.
-func (e *Entry) settle(addresses []string, unmet map[string]error, refused func(error) bool) {
+func (e *Entry) note(addresses []string, unmet map[string]error, refused func(error) bool) {
 	e.Recipients = slices.DeleteFunc(slices.Clone(e.Recipients), func(r Recipient) bool { return r.State == Waiting })
 	for _, a := range addresses {
 		r := Recipient{Address: hidden(e.ID, a), State: Sent}

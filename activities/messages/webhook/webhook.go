@@ -21,6 +21,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"harmstack/schemas/fault"
 )
 
 // Event is one event. ID stays the same however often it is sent: the receiver drops one it knows.
@@ -51,6 +53,14 @@ type SendError struct {
 	// RetryAfter is how long the receiver asks to be left alone, an hour at most; 0 when it does not.
 	RetryAfter time.Duration
 	cause      string
+}
+
+// Kind is the kind of fault: none while trying again may help.
+func (e *SendError) Kind() string {
+	if e.Permanent {
+		return fault.DeliveryRefused
+	}
+	return ""
 }
 
 func (e *SendError) Error() string {

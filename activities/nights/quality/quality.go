@@ -1,4 +1,4 @@
-// Package quality judges whether a night looks as nights do, before an officer decides on it: checks that a YAML file
+// Package quality checks whether a night looks as nights do, before an officer decides on it: checks that a YAML file
 // declares, over the night's own counts and those of the nights before.
 //
 // It must not know how the counts came about, nor what follows from a check that fails.
@@ -156,7 +156,7 @@ type Night struct {
 }
 
 // check is one check: what it found, in words, and whether that is beyond the limit. ok is false when there is nothing to
-// judge; found says why, or is empty when it is for want of nights before.
+// look at; found says why, or is empty when there are too few nights before.
 type check struct {
 	name  string
 	share bool // the limit is one of rows, values or the stack, so that more than 1 would never be reached
@@ -332,7 +332,7 @@ func hoursStale(m schemas.Manifest) float64 {
 	return max(0, m.AsOf.AddDays(1).Start().Sub(m.Profile.NewestChange).Hours())
 }
 
-// rate is a disposition's share of the rows, of nights that were judged by the same tables and window.
+// rate is a disposition's share of the rows, of nights that were scored by the same tables and window.
 func (n Night) rate(d schemas.Disposition) func(schemas.Manifest) float64 {
 	return func(m schemas.Manifest) float64 {
 		if m.Edition != n.Manifest.Edition || m.Rules != n.Manifest.Rules || m.Supplement != n.Manifest.Supplement ||
@@ -343,7 +343,7 @@ func (n Night) rate(d schemas.Disposition) func(schemas.Manifest) float64 {
 	}
 }
 
-// part judges a share of the rows read.
+// part checks a share of the rows read.
 func (n Night) part(rows int64, limit float64) (string, bool, bool) {
 	now := share(rows, n.Manifest.RowsRead)
 	return fmt.Sprintf("%s, %s", text.Count(rows, "row"), percent(now)), now > limit, true
@@ -376,9 +376,9 @@ func whole(f float64) int64 { return int64(math.Round(f)) }
 
 func percent(share float64) string { return strconv.FormatFloat(100*share, 'f', 1, 64) + " %" }
 
-// Judge looks at a night. Checks that are off are left out; one that has nothing to judge says so, for silence looks like
+// Outcomes looks at a night. Checks that are off are left out; one that has nothing to look at says so, for silence looks like
 // approval.
-func (c Checks) Judge(n Night) []schemas.CheckOutcome {
+func (c Checks) Outcomes(n Night) []schemas.CheckOutcome {
 	outcomes := []schemas.CheckOutcome{}
 	for _, k := range checks {
 		l := c.Limits[k.name]

@@ -111,7 +111,7 @@ func TestChecks(t *testing.T) {
 			n := Night{Manifest: usual(4), Stack: stack, Before: slices.Clone(before)}
 			c.change(&n)
 			var failed []string
-			for _, o := range Standard().Judge(n) {
+			for _, o := range Standard().Outcomes(n) {
 				if !o.Failed {
 					continue
 				}
@@ -145,7 +145,7 @@ func TestUnreadableWarnsThenBlocks(t *testing.T) {
 		m := usual(1)
 		m.Facts.Unreadable, m.Profile.Nulls["suspect_age"] = map[string]int64{"suspect_age": c.lost}, c.lost
 		got := ""
-		for _, o := range checks.Judge(Night{Manifest: m}) {
+		for _, o := range checks.Outcomes(Night{Manifest: m}) {
 			got += o.Mark()
 			if blocked := len((schemas.Manifest{Checks: []schemas.CheckOutcome{o}}).Blocked()) > 0; blocked != (c.want == "block") {
 				t.Errorf("%+v: does it block? %t", c, blocked)
@@ -157,10 +157,10 @@ func TestUnreadableWarnsThenBlocks(t *testing.T) {
 	}
 }
 
-// A check that cannot judge says so: silence would look like approval.
+// A check that cannot tell says so: silence would look like approval.
 func TestSkipped(t *testing.T) {
 	names := func(n Night) (skipped []string) {
-		outcomes := Standard().Judge(n)
+		outcomes := Standard().Outcomes(n)
 		if len(outcomes) != len(Standard().Limits) {
 			t.Errorf("%d outcomes of %d checks", len(outcomes), len(Standard().Limits))
 		}
@@ -185,7 +185,7 @@ func TestSkipped(t *testing.T) {
 	if got := names(Night{Manifest: bare, Before: []schemas.Manifest{bare}}); len(got) != 9 {
 		t.Errorf("%q", got)
 	}
-	if page := schemas.CheckTable(Standard().Judge(Night{Manifest: usual(0)}), true); !strings.Contains(page, "| rows_fell | - | there is no night") || !strings.Contains(page, "| quarantined | ok | 10 rows, 1.0 % |") {
+	if page := schemas.CheckTable(Standard().Outcomes(Night{Manifest: usual(0)}), true); !strings.Contains(page, "| rows_fell | - | there is no night") || !strings.Contains(page, "| quarantined | ok | 10 rows, 1.0 % |") {
 		t.Error(page)
 	}
 }
@@ -238,7 +238,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: %v", yaml, err)
 		}
 	}
-	if c, err := Parse([]byte("history: 7\nchecks: {rows_fell: {level: off, limit: 0.5}}")); err != nil || len(c.Judge(Night{Manifest: usual(1), Before: []schemas.Manifest{usual(0)}})) != 0 {
+	if c, err := Parse([]byte("history: 7\nchecks: {rows_fell: {level: off, limit: 0.5}}")); err != nil || len(c.Outcomes(Night{Manifest: usual(1), Before: []schemas.Manifest{usual(0)}})) != 0 {
 		t.Errorf("%+v, %v", c, err)
 	}
 	for _, k := range checks {

@@ -17,16 +17,16 @@ type Quarantined struct {
 	Reason string
 }
 
-// judge normalises the rows of batches, one goroutine's, and finds those to be quarantined (section 4,
+// validator normalises the rows of batches, one goroutine's, and finds those to be quarantined (section 4,
 // rule 1). It is what the check stage and the engine share.
-type judge struct {
+type validator struct {
 	vocabulary *vocabulary
 	text       [schemas.OffenceColumns]*textColumn // nil for a column that is no text
 	ages       [schemas.OffenceColumns][]uint8     // noAge for null and for what is out of range
 	times      [schemas.OffenceColumns]*array.Timestamp
 	abuse      *array.Boolean
-	faults     []fault // of every row
-	faulty     bool    // some row of the batch has one
+	faults     []rowFault // of every row
+	faulty     bool       // some row of the batch has one
 
 	offences map[offenceParts]uint32 // numbers of (code, class, urn)
 	recent   [1 << 10]recentOffence  // in front of offences
@@ -45,7 +45,7 @@ type recentOffence struct {
 	number uint32 // + 1
 }
 
-// interner numbers the texts that one judge meets, from 1, as long as there is room.
+// interner numbers the texts that one validator meets, from 1, as long as there is room.
 type interner struct {
 	texts  []string
 	number map[string]uint32
@@ -68,9 +68,9 @@ func (p *interner) of(s string) uint32 {
 
 func (p *interner) full() bool { return len(p.texts) >= maxNumbered }
 
-func newJudge(v *vocabulary) *judge {
-	j := &judge{
-		vocabulary: v,
+func newValidator(known *vocabulary) *validator {
+	v := &validator{
+		vocabulary: known,
 		offences:   map[offenceParts]uint32{},
 		parts:      newInterner(),
 	}
@@ -78,66 +78,66 @@ func newJudge(v *vocabulary) *judge {
 		if c.Type != schemas.String {
 			continue
 		}
-		j.text[i] = &textColumn{seen: map[string]uint32{}}
+		v.text[i] = &textColumn{seen: map[string]uint32{}}
 		switch {
 		case c.Enum != nil:
-			j.text[i].judge = func(s string) uint32 { return enumPosition(i, s) }
+			v.text[i].numberOf = func(s string) uint32 { return enumPosition(i, s) }
 		case i == schemas.BoroughName:
-			j.text[i].judge = v.boroughNumber
+			v.text[i].numberOf = known.boroughNumber
 		case i == schemas.OffenceClass, i == schemas.OffenceURN:
-			j.text[i].judge = func(s string) uint32 { return j.parts.of(s) }
+			v.text[i].numberOf = func(s string) uint32 { return v.parts.of(s) }
 		case i == schemas.OffenceCode:
-			j.text[i].judge = func(s string) uint32 {
+			v.text[i].numberOf = func(s string) uint32 {
 				code, ok := schemas.NormaliseOffenceCode(s)
 				if !ok {
 					return notAllowed
 				}
-				return j.parts.of(code)
+				return v.parts.of(code)
 			}
 		}
 	}
-	return j
+	return v
 }
 
 // load takes a batch in and finds the faults of its rows.
-func (j *judge) load(batch arrow.Record) error {
+func (v *validator) load(batch arrow.Record) error {
 	if n := int(batch.NumCols()); n != int(schemas.OffenceColumns) {
 		return fmt.Errorf("a batch has %d columns, the contract %d", n, schemas.OffenceColumns)
 	}
 	n := int(batch.NumRows())
-	if cap(j.faults) < n {
-		j.faults = make([]fault, n)
+	if cap(v.faults) < n {
+		v.faults = make([]rowFault, n)
 	}
-	if j.faulty {
-		clear(j.faults[:cap(j.faults)])
-		j.faulty = false
+	if v.faulty {
+		clear(v.faults[:cap(v.faults)])
+		v.faulty = false
 	}
-	j.faults = j.faults[:n]
-	j.rows += int64(n)
-	if j.parts.full() || len(j.offences) >= maxNumbered {
-		j.forget()
+	v.faults = v.faults[:n]
+	v.rows += int64(n)
+	if v.parts.full() || len(v.offences) >= maxNumbered {
+		v.forget()
 	}
 	for i, c := range schemas.Offences {
 		ok := true
 		switch col := batch.Column(i); c.Type {
 		case schemas.String:
-			if err := j.text[i].load(col); err != nil {
+			if err := v.text[i].load(col); err != nil {
 				return fmt.Errorf("column %s: %w", c.Name, err)
 			}
-			j.textFaults(i, c.NotNull)
+			v.textFaults(i, c.NotNull)
 		case schemas.Timestamp:
-			if j.times[i], ok = col.(*array.Timestamp); ok {
+			if v.times[i], ok = col.(*array.Timestamp); ok {
 				ok = arrow.TypeEqual(col.DataType(), schemas.ArrowTimestamp)
-				j.timeFaults(j.times[i], i, c.NotNull)
+				v.timeFaults(v.times[i], i, c.NotNull)
 			}
 		case schemas.Int32:
 			var ages *array.Int32
 			if ages, ok = col.(*array.Int32); ok {
-				j.ages[i] = grow(j.ages[i], n)
-				j.readAges(i, ages)
+				v.ages[i] = grow(v.ages[i], n)
+				v.readAges(i, ages)
 			}
 		case schemas.Bool:
-			j.abuse, ok = col.(*array.Boolean)
+			v.abuse, ok = col.(*array.Boolean)
 		}
 		if !ok {
 			return fmt.Errorf("column %s: a batch holds %s where the contract has %s", c.Name, batch.Column(i).DataType(), c.Type)
@@ -146,8 +146,8 @@ func (j *judge) load(batch arrow.Record) error {
 	return nil
 }
 
-// fault is why a row is quarantined: a column and a rule. Zero: it is not.
-type fault uint8
+// rowFault is why a row is quarantined: a column and a rule. Zero: it is not.
+type rowFault uint8
 
 // rule is a reason for quarantine.
 type rule uint8
@@ -164,50 +164,50 @@ const (
 const faultCount = 1 + int(schemas.OffenceColumns)*int(ruleCount)
 
 // String is the reason as the files and counts name it.
-func (f fault) String() string {
+func (f rowFault) String() string {
 	texts := [...]string{"missing", "not an allowed value", "not a Home Office code", "out of range", "not UTF-8"}
 	return schemas.Offences[int(f-1)/int(ruleCount)].Name + ": " + texts[rule(f-1)%ruleCount]
 }
 
 // fault notes why a row is quarantined; the first column in the contract's order stands.
-func (j *judge) fault(row, column int, r rule) {
-	if j.faults[row] == 0 {
-		j.faults[row] = fault(1 + column*int(ruleCount) + int(r))
-		j.faulty = true
+func (v *validator) fault(row, column int, r rule) {
+	if v.faults[row] == 0 {
+		v.faults[row] = rowFault(1 + column*int(ruleCount) + int(r))
+		v.faulty = true
 	}
 }
 
-func (j *judge) textFaults(i int, notNull bool) {
-	t := j.text[i]
+func (v *validator) textFaults(i int, notNull bool) {
+	t := v.text[i]
 	if !t.mayFail && !(t.mayLack && notNull) {
 		return
 	}
-	if t.judge == nil {
-		for row := range j.faults {
+	if t.numberOf == nil {
+		for row := range v.faults {
 			switch text := t.text(row); {
 			case len(text) == 0 && notNull:
-				j.fault(row, i, ruleMissing)
+				v.fault(row, i, ruleMissing)
 			case isBroken(text):
-				j.fault(row, i, ruleNotUTF8)
+				v.fault(row, i, ruleNotUTF8)
 			}
 		}
 		return
 	}
-	for row, number := range t.results[:len(j.faults)] {
+	for row, number := range t.results[:len(v.faults)] {
 		switch {
 		case number == null && notNull:
-			j.fault(row, i, ruleMissing)
+			v.fault(row, i, ruleMissing)
 		case number == notUTF8:
-			j.fault(row, i, ruleNotUTF8)
+			v.fault(row, i, ruleNotUTF8)
 		case number == notAllowed && i == schemas.OffenceCode:
-			j.fault(row, i, ruleNotCode)
+			v.fault(row, i, ruleNotCode)
 		case number == notAllowed:
-			j.fault(row, i, ruleNotAllowed)
+			v.fault(row, i, ruleNotAllowed)
 		}
 	}
 }
 
-func (j *judge) timeFaults(col *array.Timestamp, i int, notNull bool) {
+func (v *validator) timeFaults(col *array.Timestamp, i int, notNull bool) {
 	if (col.NullN() == 0 || !notNull) && within(col.TimestampValues(), arrow.Timestamp(schemas.MinTimestamp), arrow.Timestamp(schemas.EndTimestamp-1)) {
 		return
 	}
@@ -215,10 +215,10 @@ func (j *judge) timeFaults(col *array.Timestamp, i int, notNull bool) {
 		switch {
 		case col.IsNull(row):
 			if notNull {
-				j.fault(row, i, ruleMissing)
+				v.fault(row, i, ruleMissing)
 			}
 		case int64(t) < schemas.MinTimestamp || int64(t) >= schemas.EndTimestamp:
-			j.fault(row, i, ruleOutOfRange)
+			v.fault(row, i, ruleOutOfRange)
 		}
 	}
 }
@@ -236,8 +236,8 @@ func within[T int32 | arrow.Timestamp](values []T, low, high T) bool {
 }
 
 // readAges narrows ages and counts those out of range.
-func (j *judge) readAges(column int, col *array.Int32) {
-	values, to := col.Int32Values(), j.ages[column]
+func (v *validator) readAges(column int, col *array.Int32) {
+	values, to := col.Int32Values(), v.ages[column]
 	if col.NullN() == 0 && within(values, 0, schemas.MaxAge) {
 		for i, age := range values {
 			to[i] = uint8(age)
@@ -250,7 +250,7 @@ func (j *judge) readAges(column int, col *array.Int32) {
 			to[i] = noAge
 		case age < 0 || age > schemas.MaxAge:
 			to[i] = noAge
-			j.outOfRange[column]++
+			v.outOfRange[column]++
 		default:
 			to[i] = uint8(age)
 		}
@@ -258,15 +258,15 @@ func (j *judge) readAges(column int, col *array.Int32) {
 }
 
 // report hands the batch's quarantined rows on and counts them.
-func (j *judge) report(batch arrow.Record, firstRow int64, to func(arrow.Record, int64, []Quarantined) error) error {
-	if !j.faulty {
+func (v *validator) report(batch arrow.Record, firstRow int64, to func(arrow.Record, int64, []Quarantined) error) error {
+	if !v.faulty {
 		return nil
 	}
 	var rows []Quarantined
-	for i, f := range j.faults {
+	for i, f := range v.faults {
 		if f != 0 {
 			rows = append(rows, Quarantined{i, f.String()})
-			j.quarantined[f]++
+			v.quarantined[f]++
 		}
 	}
 	if to == nil {
@@ -276,57 +276,57 @@ func (j *judge) report(batch arrow.Record, firstRow int64, to func(arrow.Record,
 }
 
 // domesticAbuse is 0 for null, 1 for false, 2 for true.
-func (j *judge) domesticAbuse(row int) uint8 {
+func (v *validator) domesticAbuse(row int) uint8 {
 	switch {
-	case j.abuse.IsNull(row):
+	case v.abuse.IsNull(row):
 		return 0
-	case j.abuse.Value(row):
+	case v.abuse.Value(row):
 		return 2
 	}
 	return 1
 }
 
-func (j *judge) enum(column, row int) uint8 { return uint8(j.text[column].results[row]) }
+func (v *validator) enum(column, row int) uint8 { return uint8(v.text[column].results[row]) }
 
 // forget makes room for the offences of the batches to come: what was met only once must not keep out what comes often.
-func (j *judge) forget() {
+func (v *validator) forget() {
 	for _, column := range offenceColumns {
-		j.text[column].forget()
+		v.text[column].forget()
 	}
-	j.parts = newInterner()
-	clear(j.offences)
-	j.recent = [len(j.recent)]recentOffence{}
+	v.parts = newInterner()
+	clear(v.offences)
+	v.recent = [len(v.recent)]recentOffence{}
 }
 
 // offenceColumns are those that make an offence.
 var offenceColumns = [...]int{schemas.OffenceCode, schemas.OffenceClass, schemas.OffenceURN}
 
 // offence is the number of the row's code, class and urn together.
-func (j *judge) offence(row int) uint32 {
-	p := offenceParts{j.text[schemas.OffenceCode].results[row], j.text[schemas.OffenceClass].results[row], j.text[schemas.OffenceURN].results[row]}
-	recent := &j.recent[(p.code*31+p.class*7+p.urn)%uint32(len(j.recent))]
+func (v *validator) offence(row int) uint32 {
+	p := offenceParts{v.text[schemas.OffenceCode].results[row], v.text[schemas.OffenceClass].results[row], v.text[schemas.OffenceURN].results[row]}
+	recent := &v.recent[(p.code*31+p.class*7+p.urn)%uint32(len(v.recent))]
 	if recent.number != 0 && recent.offenceParts == p {
 		return recent.number - 1
 	}
 	if max(p.code, p.class, p.urn) == unnumbered {
-		return j.vocabulary.offenceNumber(j.offenceKey(row))
+		return v.vocabulary.offenceNumber(v.offenceKey(row))
 	}
-	n, ok := j.offences[p]
+	n, ok := v.offences[p]
 	if !ok {
-		n = j.vocabulary.offenceNumber(j.offenceKey(row))
-		j.offences[p] = n
+		n = v.vocabulary.offenceNumber(v.offenceKey(row))
+		v.offences[p] = n
 	}
 	*recent = recentOffence{p, n + 1}
 	return n
 }
 
 // offenceKey is the row's code, class and urn as texts.
-func (j *judge) offenceKey(row int) offenceKey {
+func (v *validator) offenceKey(row int) offenceKey {
 	var texts [len(offenceColumns)]string
 	for i, column := range offenceColumns {
-		c := j.text[column]
+		c := v.text[column]
 		if n := c.results[row]; n != unnumbered {
-			texts[i] = j.parts.texts[n]
+			texts[i] = v.parts.texts[n]
 			continue
 		}
 		texts[i] = c.given(row)
@@ -338,30 +338,30 @@ func (j *judge) offenceKey(row int) offenceKey {
 }
 
 // weight is what the row's offence weighs.
-func (j *judge) weight(row int) *reference.Weight {
-	sex := j.enum(schemas.VictimSex, row)
-	n := j.offence(row)
+func (v *validator) weight(row int) *reference.Weight {
+	sex := v.enum(schemas.VictimSex, row)
+	n := v.offence(row)
 	if n == unnumbered {
-		o := j.vocabulary.weigh(j.offenceKey(row))
+		o := v.vocabulary.weigh(v.offenceKey(row))
 		return o.weight(sex)
 	}
-	return j.vocabulary.offence(n).weight(sex)
+	return v.vocabulary.offence(n).weight(sex)
 }
 
 // own are the texts of the row that have no numbers.
-func (j *judge) own(row int) *ownTexts {
+func (v *validator) own(row int) *ownTexts {
 	own := &ownTexts{}
-	if j.offence(row) == unnumbered {
-		own.offenceKey = j.offenceKey(row)
+	if v.offence(row) == unnumbered {
+		own.offenceKey = v.offenceKey(row)
 	}
-	if c := j.text[schemas.BoroughName]; c.results[row] == unnumbered {
+	if c := v.text[schemas.BoroughName]; c.results[row] == unnumbered {
 		own.borough = c.given(row)
 	}
 	return own
 }
 
-func (j *judge) release() {
-	for _, t := range j.text {
+func (v *validator) release() {
+	for _, t := range v.text {
 		if t != nil {
 			t.release()
 		}

@@ -117,7 +117,7 @@ func (a *Activities) rowsFell(t *testing.T, m schemas.Manifest) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	outcomes, err := a.judge(t.Context(), m, all, nil)
+	outcomes, err := a.checks(t.Context(), m, all, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

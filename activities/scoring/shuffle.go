@@ -8,29 +8,32 @@ import (
 	"fmt"
 	"io"
 
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
 )
 
-// Many machines share a scoring by ranges of buckets: one reads some of the rows and ships them by
-// allegation, another settles the allegations of a range and ships what stays by suspect, a third
-// scores the suspects of a range. What is shipped is the buckets as they are, with the texts behind
+// Many machines share a scoring by ranges of buckets: one reads some of the rows and shuffles them by
+// allegation, another deduplicates the allegations of a range and shuffles what stays by suspect, a third
+// scores the suspects of a range. What is shuffled is the buckets as they are, with the texts behind
 // the numbers of the engine that filled them.
 
-// shipMagic begins whatever is shipped; another layout gets another number.
-const shipMagic = "HARMSTACK ROWS 3\n"
+// shuffleMagic begins whatever is shuffled; another layout gets another number.
+const shuffleMagic = "HARMSTACK ROWS 3\n"
 
-// cargo are the buckets that are shipped, in this order.
-func (e *Engine) cargo() [3]*buckets { return [...]*buckets{e.versions, e.suspects, e.victims} }
+// shuffled are the buckets that go to another machine, in this order.
+func (e *Engine) shuffled() [3]*bucket.Set {
+	return [...]*bucket.Set{e.versions, e.suspects, e.victims}
+}
 
-// words are the texts behind the numbers in shipped rows.
+// words are the texts behind the numbers in shuffled rows.
 type words struct {
 	Offences [][3]string `json:"offences"`
 	Boroughs []string    `json:"boroughs"`
 }
 
-// Ship writes the rows of one of so many ranges of buckets and returns how many there are. Feeders must
+// Shuffle writes the rows of one of so many ranges of buckets and returns how many there are. Ingesters must
 // be closed.
-func (e *Engine) Ship(w io.Writer, shard, shards int) (rows int64, err error) {
+func (e *Engine) Shuffle(w io.Writer, shard, shards int) (rows int64, err error) {
 	var known words
 	for _, o := range *e.vocabulary.offences.Load() {
 		known.Offences = append(known.Offences, [3]string{o.code, o.class, o.urn})
@@ -44,19 +47,19 @@ func (e *Engine) Ship(w io.Writer, shard, shards int) (rows int64, err error) {
 	}
 	out := bufio.NewWriterSize(w, 1<<20)
 	// What fails here fails again in Flush.
-	_, _ = out.WriteString(shipMagic)
+	_, _ = out.WriteString(shuffleMagic)
 	_ = binary.Write(out, binary.LittleEndian, uint64(len(head)))
 	_, _ = out.Write(head)
 	var buf []byte
-	for kind, b := range e.cargo() {
-		for i := bucketCount * shard / shards; i < bucketCount*(shard+1)/shards; i++ {
-			if buf, err = b.read(i, buf); err != nil {
+	for kind, b := range e.shuffled() {
+		for i := bucket.Count * shard / shards; i < bucket.Count*(shard+1)/shards; i++ {
+			if buf, err = b.Read(i, buf); err != nil {
 				return 0, err
 			}
 			_ = binary.Write(out, binary.LittleEndian, [3]uint64{uint64(kind), uint64(i), uint64(len(buf))})
 			_, _ = out.Write(buf)
 			if kind != marks {
-				for at := 0; at < len(buf); at = next(buf, at) {
+				for at := 0; at < len(buf); at = bucket.Next(buf, at) {
 					rows++
 				}
 			}
@@ -65,32 +68,32 @@ func (e *Engine) Ship(w io.Writer, shard, shards int) (rows int64, err error) {
 	return rows, out.Flush()
 }
 
-// Places in the cargo.
+// Places in what is shuffled.
 const (
-	settled = 1 // rows that their suspects decide
-	marks   = 2 // people who are victims, which are no rows
+	deduplicated = 1 // rows that their suspects decide
+	marks        = 2 // people who are victims, which are no rows
 )
 
-var errCargo = errors.New("the shipped rows cannot be read")
+var errShuffle = errors.New("the shuffled rows cannot be read")
 
-// Receive takes in what another engine has shipped.
+// Receive takes in what another engine has shuffled.
 func (e *Engine) Receive(r io.Reader) error {
 	in := bufio.NewReaderSize(r, 1<<20)
-	magic := make([]byte, len(shipMagic))
-	if _, err := io.ReadFull(in, magic); err != nil || string(magic) != shipMagic {
-		return fmt.Errorf("%w: they are of another build", errCargo)
+	magic := make([]byte, len(shuffleMagic))
+	if _, err := io.ReadFull(in, magic); err != nil || string(magic) != shuffleMagic {
+		return fmt.Errorf("%w: they are of another build", errShuffle)
 	}
 	var size uint64
 	if err := binary.Read(in, binary.LittleEndian, &size); err != nil {
-		return fmt.Errorf("%w: %w", errCargo, err)
+		return fmt.Errorf("%w: %w", errShuffle, err)
 	}
 	text, err := io.ReadAll(io.LimitReader(in, int64(size)))
 	if err != nil {
-		return fmt.Errorf("%w: %w", errCargo, err)
+		return fmt.Errorf("%w: %w", errShuffle, err)
 	}
 	var known words
 	if err := json.Unmarshal(text, &known); err != nil {
-		return fmt.Errorf("%w: %w", errCargo, err)
+		return fmt.Errorf("%w: %w", errShuffle, err)
 	}
 	t := translation{known: known, offences: make([]uint32, len(known.Offences)), boroughs: make([]uint32, len(known.Boroughs))}
 	for i, o := range known.Offences {
@@ -101,10 +104,10 @@ func (e *Engine) Receive(r io.Reader) error {
 			t.boroughs[i] = e.vocabulary.boroughNumber(b)
 		}
 	}
-	cargo := e.cargo()
-	var scatter [len(cargo)]*scatterer
-	for i, b := range cargo {
-		scatter[i] = newScatterer(b)
+	shuffled := e.shuffled()
+	var scatter [len(shuffled)]*bucket.Scatterer
+	for i, b := range shuffled {
+		scatter[i] = bucket.NewScatterer(b)
 	}
 	for {
 		var head struct{ Kind, Bucket, Bytes uint64 }
@@ -112,25 +115,25 @@ func (e *Engine) Receive(r io.Reader) error {
 		if err == io.EOF {
 			break
 		}
-		if err == nil && (head.Kind >= uint64(len(cargo)) || head.Bucket >= bucketCount) {
+		if err == nil && (head.Kind >= uint64(len(shuffled)) || head.Bucket >= bucket.Count) {
 			err = errors.New("a bucket has a number that none has")
 		}
 		if err == nil {
 			err = e.unload(in, scatter[head.Kind], int(head.Bucket), int64(head.Bytes), int(head.Kind), &t)
 		}
 		if err != nil {
-			return fmt.Errorf("%w: %w", errCargo, err)
+			return fmt.Errorf("%w: %w", errShuffle, err)
 		}
 	}
 	for _, s := range scatter {
-		if err := s.close(); err != nil {
+		if err := s.Close(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// translation turns the numbers of the engine that shipped into those of the one that receives.
+// translation turns the numbers of the engine that shuffled into those of the one that receives.
 type translation struct {
 	known              words
 	offences, boroughs []uint32
@@ -171,8 +174,8 @@ func (t *translation) of(r *rules, rec []byte, kind int) ([]byte, bool) {
 }
 
 // unload copies the records of one bucket.
-func (e *Engine) unload(in io.Reader, to *scatterer, bucket int, size int64, kind int, t *translation) error {
-	var length [lengthBytes]byte
+func (e *Engine) unload(in io.Reader, to *bucket.Scatterer, number int, size int64, kind int, t *translation) error {
+	var length [bucket.LengthBytes]byte
 	rows := int64(0)
 	for size > 0 {
 		if _, err := io.ReadFull(in, length[:]); err != nil {
@@ -188,7 +191,7 @@ func (e *Engine) unload(in io.Reader, to *scatterer, bucket int, size int64, kin
 		}
 		t.record = grow(t.record, int(n))
 		copy(t.record, length[:])
-		if _, err := io.ReadFull(in, t.record[lengthBytes:]); err != nil {
+		if _, err := io.ReadFull(in, t.record[bucket.LengthBytes:]); err != nil {
 			return err
 		}
 		if kind != marks {
@@ -199,7 +202,7 @@ func (e *Engine) unload(in io.Reader, to *scatterer, bucket int, size int64, kin
 			t.record = translated
 			rows++
 		}
-		rec, err := to.record(bucket, len(t.record))
+		rec, err := to.Record(number, len(t.record))
 		if err != nil {
 			return err
 		}
@@ -209,7 +212,7 @@ func (e *Engine) unload(in io.Reader, to *scatterer, bucket int, size int64, kin
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.counts.RowsRead += rows
-	if kind == settled {
+	if kind == deduplicated {
 		e.passed += rows
 	}
 	return nil
@@ -244,5 +247,5 @@ func (r *rules) sound(rec []byte, kind int) (a allegation, end int, ok bool) {
 	if a.disposition == schemas.Scored {
 		return a, end, r.window.of(a.reported) == schemas.Scored
 	}
-	return a, end, a.disposition < schemas.DispositionCount && kind != settled
+	return a, end, a.disposition < schemas.DispositionCount && kind != deduplicated
 }

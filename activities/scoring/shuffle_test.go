@@ -35,9 +35,9 @@ func inShards(t *testing.T, rows []schemas.Offence, shards int) (all []*Scores, 
 	for m := range shards {
 		e := newEngine(t)
 		part := rows[len(rows)*m/shards : len(rows)*(m+1)/shards]
-		inBatches(t, memory.NewGoAllocator(), part, layout{threads: 2, batchRows: 64, dict: func(c int) bool { return c%2 == 0 }}, func() sink { return e.NewFeeder() })
+		inBatches(t, memory.NewGoAllocator(), part, layout{threads: 2, batchRows: 64, dict: func(c int) bool { return c%2 == 0 }}, func() sink { return e.NewIngester() })
 		for r := range shards {
-			byAllegation[r] = append(byAllegation[r], shipped(t, e, r, shards))
+			byAllegation[r] = append(byAllegation[r], shuffled(t, e, r, shards))
 		}
 		d[schemas.Quarantined] += e.counts.Quarantined()
 	}
@@ -45,14 +45,14 @@ func inShards(t *testing.T, rows []schemas.Offence, shards int) (all []*Scores, 
 	for r := range shards {
 		e := newEngine(t)
 		receive(t, e, byAllegation[r])
-		s, err := e.Settle(t.Context(), 2)
+		s, err := e.Deduplicate(t.Context(), 2)
 		if err != nil {
 			t.Fatal(err)
 		}
 		d.Add(s.Dispositions)
 		conflicting += s.Conflicting
 		for to := range shards {
-			bySuspect[to] = append(bySuspect[to], shipped(t, e, to, shards))
+			bySuspect[to] = append(bySuspect[to], shuffled(t, e, to, shards))
 		}
 	}
 	for r := range shards {
@@ -68,10 +68,10 @@ func inShards(t *testing.T, rows []schemas.Offence, shards int) (all []*Scores, 
 	return all, d, conflicting
 }
 
-func shipped(t *testing.T, e *Engine, shard, shards int) io.Reader {
+func shuffled(t *testing.T, e *Engine, shard, shards int) io.Reader {
 	t.Helper()
 	var b bytes.Buffer
-	if _, err := e.Ship(&b, shard, shards); err != nil {
+	if _, err := e.Shuffle(&b, shard, shards); err != nil {
 		t.Fatal(err)
 	}
 	return &b
@@ -128,16 +128,16 @@ func TestShardsAgreeWithTheSlowReading(t *testing.T) {
 	}
 }
 
-// What was shipped and damaged, or cut short, is an error, and no panic.
+// What was shuffled and damaged, or cut short, is an error, and no panic.
 func TestReceiveRefusesDamage(t *testing.T) {
 	e := newEngine(t)
-	inBatches(t, memory.NewGoAllocator(), random(1, 200), plain, func() sink { return e.NewFeeder() })
-	whole, err := io.ReadAll(shipped(t, e, 0, 1))
+	inBatches(t, memory.NewGoAllocator(), random(1, 200), plain, func() sink { return e.NewIngester() })
+	whole, err := io.ReadAll(shuffled(t, e, 0, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range []int{0, 5, len(shipMagic) + 4, len(shipMagic) + 40, len(whole) / 2, len(whole) - 1} {
-		if err := newEngine(t).Receive(bytes.NewReader(whole[:n])); !errors.Is(err, errCargo) {
+	for _, n := range []int{0, 5, len(shuffleMagic) + 4, len(shuffleMagic) + 40, len(whole) / 2, len(whole) - 1} {
+		if err := newEngine(t).Receive(bytes.NewReader(whole[:n])); !errors.Is(err, errShuffle) {
 			t.Errorf("cut to %d bytes: %v", n, err)
 		}
 	}
@@ -150,7 +150,7 @@ func TestReceiveRefusesDamage(t *testing.T) {
 		e := newEngine(t)
 		if e.Receive(bytes.NewReader(damaged)) == nil {
 			// A text or a number that is another one: sums find that, where whole files are read.
-			_, _ = e.Settle(context.Background(), 1)
+			_, _ = e.Deduplicate(context.Background(), 1)
 		}
 		if at > 4000 {
 			break

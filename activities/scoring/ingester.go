@@ -5,6 +5,7 @@ import (
 
 	"github.com/apache/arrow/go/v16/arrow"
 
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 )
@@ -25,12 +26,12 @@ var (
 )
 
 // decide finds the disposition that each row of a batch has if it stays and its suspect is alive.
-func (r *rules) decide(j *judge, dispositions []schemas.Disposition) {
-	reported := j.times[schemas.ReportedAt].TimestampValues()
-	sources, outcomes := j.text[schemas.Source].results, j.text[schemas.Outcome].results
-	suspects := j.text[schemas.SuspectID]
+func (r *rules) decide(v *validator, dispositions []schemas.Disposition) {
+	reported := v.times[schemas.ReportedAt].TimestampValues()
+	sources, outcomes := v.text[schemas.Source].results, v.text[schemas.Outcome].results
+	suspects := v.text[schemas.SuspectID]
 	for i := range dispositions {
-		if j.faulty && j.faults[i] != 0 {
+		if v.faulty && v.faults[i] != 0 {
 			dispositions[i] = schemas.Quarantined
 			continue
 		}
@@ -46,21 +47,21 @@ func (r *rules) decide(j *judge, dispositions []schemas.Disposition) {
 		case outcome == outcomeNoCrime || outcome == outcomeAcquitted:
 			d = schemas.Cleared
 		default:
-			d = r.weigh(j, i)
+			d = r.weigh(v, i)
 		}
 		dispositions[i] = d
 	}
 }
 
 // weigh decides by the offence and by the suspect's age.
-func (r *rules) weigh(j *judge, row int) schemas.Disposition {
-	switch j.weight(row).Verdict {
+func (r *rules) weigh(v *validator, row int) schemas.Disposition {
+	switch v.weight(row).Verdict {
 	case reference.NotVAWG:
 		return schemas.NotVAWG
 	case reference.Unscored:
 		return schemas.UnscoredOffence
 	}
-	if j.ages[schemas.SuspectAge][row] < uint8(schemas.AdultAge) {
+	if v.ages[schemas.SuspectAge][row] < uint8(schemas.AdultAge) {
 		return schemas.SuspectUnder18
 	}
 	return schemas.Scored
@@ -78,66 +79,66 @@ func isNobody(id []byte) bool {
 	return false
 }
 
-// Feeder takes the batches of one goroutine into the engine.
-type Feeder struct {
-	engine  *Engine
-	judge   *judge
-	pass    passer
-	repeats *scatterer
+// Ingester takes the batches of one goroutine into the engine.
+type Ingester struct {
+	engine    *Engine
+	validator *validator
+	pass      router
+	repeats   *bucket.Scatterer
 
 	dispositions []schemas.Disposition // of the batch's rows
-	scored, hurt byBucket              // rows that are their suspects', rows in the window with a victim
+	scored, hurt bucket.Rows           // rows that are their suspects', rows in the window with a victim
 }
 
-// NewFeeder returns a feeder for one goroutine. It must be closed.
-func (e *Engine) NewFeeder() *Feeder {
-	return &Feeder{engine: e, judge: newJudge(e.vocabulary), pass: e.newPasser(), repeats: newScatterer(e.versions)}
+// NewIngester returns an ingester for one goroutine. It must be closed.
+func (e *Engine) NewIngester() *Ingester {
+	return &Ingester{engine: e, validator: newValidator(e.vocabulary), pass: e.newRouter(), repeats: bucket.NewScatterer(e.versions)}
 }
 
 // Add takes in one batch of schemas.OffenceArrow, whose string columns may be dictionaries. It keeps
 // nothing of the batch. firstRow is the ordinal of the batch's first row in the extract.
-func (f *Feeder) Add(batch arrow.Record, firstRow int64) error {
-	if err := f.judge.load(batch); err != nil {
+func (f *Ingester) Add(batch arrow.Record, firstRow int64) error {
+	if err := f.validator.load(batch); err != nil {
 		return err
 	}
-	if err := f.judge.report(batch, firstRow, f.engine.options.Quarantine); err != nil {
+	if err := f.validator.report(batch, firstRow, f.engine.options.Quarantine); err != nil {
 		return err
 	}
 	f.dispositions = grow(f.dispositions, int(batch.NumRows()))
-	f.engine.rules.decide(f.judge, f.dispositions)
-	f.scored.reset()
-	f.hurt.reset()
-	ids, suspects, victims := f.judge.text[schemas.AllegationID], f.judge.text[schemas.SuspectID], f.judge.text[schemas.VictimID]
+	f.engine.rules.decide(f.validator, f.dispositions)
+	f.scored.Reset()
+	f.hurt.Reset()
+	ids, suspects, victims := f.validator.text[schemas.AllegationID], f.validator.text[schemas.SuspectID], f.validator.text[schemas.VictimID]
 	for i, d := range f.dispositions {
 		if d == schemas.Quarantined {
 			continue
 		}
 		if f.repeated(firstRow + int64(i)) {
-			if err := f.judge.put(f.repeats, hash(ids.text(i)), i, d); err != nil {
+			if err := f.validator.put(f.repeats, bucket.Hash(ids.text(i)), i, d); err != nil {
 				return err
 			}
 			continue
 		}
 		if d == schemas.Scored {
 			f.pass.passed++
-			f.scored.add(i, hash(suspects.text(i)))
+			f.scored.Add(i, bucket.Hash(suspects.text(i)))
 		} else {
 			f.pass.dispositions[d]++
 		}
 		if victim := victims.text(i); d >= schemas.NoNamedSuspect && len(victim) > 0 {
-			f.hurt.add(i, hash(victim))
+			f.hurt.Add(i, bucket.Hash(victim))
 		}
 	}
-	for _, r := range f.scored.sorted() {
-		if err := f.judge.put(f.pass.suspects, r.hash, int(r.row), schemas.Scored); err != nil {
+	for _, r := range f.scored.Sorted() {
+		if err := f.validator.put(f.pass.suspects, r.Hash, int(r.Row), schemas.Scored); err != nil {
 			return err
 		}
 	}
-	if f.engine.scouted {
-		f.hurt.rows = f.engine.mayBeSuspect.among(f.hurt.rows)
+	if f.engine.prescanned {
+		f.hurt.Keep(f.engine.mayBeSuspect.among)
 	}
-	for _, r := range f.hurt.sorted() {
-		if err := putVictim(f.pass.victims, r.hash, victims.text(int(r.row))); err != nil {
+	for _, r := range f.hurt.Sorted() {
+		if err := putVictim(f.pass.victims, r.Hash, victims.text(int(r.Row))); err != nil {
 			return err
 		}
 	}
@@ -145,37 +146,37 @@ func (f *Feeder) Add(batch arrow.Record, firstRow int64) error {
 }
 
 // repeated tells whether another row may be of the same allegation.
-func (f *Feeder) repeated(row int64) bool {
-	return !f.engine.options.Unique && (!f.engine.scouted || f.engine.repeated.has(row))
+func (f *Ingester) repeated(row int64) bool {
+	return !f.engine.options.Unique && (!f.engine.prescanned || f.engine.repeated.has(row))
 }
 
-// Close hands over what the feeder still holds.
-func (f *Feeder) Close() error {
-	f.judge.release()
-	f.engine.count(f.judge, &f.pass)
-	return errors.Join(f.repeats.close(), f.pass.close())
+// Close hands over what the ingester still holds.
+func (f *Ingester) Close() error {
+	f.validator.release()
+	f.engine.count(f.validator, &f.pass)
+	return errors.Join(f.repeats.Close(), f.pass.close())
 }
 
-// passer sends the rows that stay, one goroutine's, to their suspects, and to the people their victims
+// router sends the rows that stay, one goroutine's, to their suspects, and to the people their victims
 // are, who may be suspects.
-type passer struct {
-	suspects, victims *scatterer
+type router struct {
+	suspects, victims *bucket.Scatterer
 	dispositions      schemas.Dispositions // of the rows that have one
 	passed            int64                // the others: their suspect decides
 }
 
-func (e *Engine) newPasser() passer {
-	return passer{suspects: newScatterer(e.suspects), victims: newScatterer(e.victims)}
+func (e *Engine) newRouter() router {
+	return router{suspects: bucket.NewScatterer(e.suspects), victims: bucket.NewScatterer(e.victims)}
 }
 
 // pass takes an encoded row that stays.
-func (p *passer) pass(rec []byte) error {
+func (p *router) pass(rec []byte) error {
 	var a allegation
 	a.decode(rec)
 	if a.disposition == schemas.Scored {
 		p.passed++
-		h := hash(a.suspect)
-		to, err := p.suspects.record(bucketOf(h), len(rec))
+		h := bucket.Hash(a.suspect)
+		to, err := p.suspects.Record(bucket.Of(h), len(rec))
 		if err != nil {
 			return err
 		}
@@ -187,7 +188,7 @@ func (p *passer) pass(rec []byte) error {
 	if a.disposition < schemas.NoNamedSuspect || len(a.victim) == 0 {
 		return nil
 	}
-	return putVictim(p.victims, hash(a.victim), a.victim)
+	return putVictim(p.victims, bucket.Hash(a.victim), a.victim)
 }
 
-func (p *passer) close() error { return errors.Join(p.suspects.close(), p.victims.close()) }
+func (p *router) close() error { return errors.Join(p.suspects.Close(), p.victims.Close()) }

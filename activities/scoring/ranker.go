@@ -10,8 +10,8 @@ import (
 	"harmstack/schemas/reference"
 )
 
-// placer gives suspects that come in order their positions and ranks (section 6, rank).
-type placer struct {
+// ranker gives suspects that come in order their positions and ranks (section 6, rank).
+type ranker struct {
 	tables                *reference.Tables
 	bcus                  map[string]*string // by borough
 	owners                [1 << 8]owner      // in front of bcus, by where the name lies
@@ -28,9 +28,9 @@ type owner struct {
 
 type recentRank struct{ sum, rank int64 }
 
-// newPlacer returns a placer for suspects of whom so many have each plain sum.
-func newPlacer(t *reference.Tables, sums map[int64]int64) *placer {
-	p := &placer{tables: t, bcus: map[string]*string{}, sumRanks: make(map[int64]int64, len(sums)), score: math.MinInt64}
+// newRanker returns a ranker for suspects of whom so many have each plain sum.
+func newRanker(t *reference.Tables, sums map[int64]int64) *ranker {
+	p := &ranker{tables: t, bcus: map[string]*string{}, sumRanks: make(map[int64]int64, len(sums)), score: math.MinInt64}
 	for _, b := range t.Boroughs() {
 		p.bcus[b.Name] = &b.BCU
 	}
@@ -44,7 +44,7 @@ func newPlacer(t *reference.Tables, sums map[int64]int64) *placer {
 
 // place fills in the next suspect's row. tieSize is asked how many share its score, when it is the first
 // that does.
-func (p *placer) place(s *schemas.Suspect, row *schemas.Ranked, tieSize func() int64) {
+func (p *ranker) place(s *schemas.Suspect, row *schemas.Ranked, tieSize func() int64) {
 	p.position++
 	if s.Score != p.score {
 		p.score, p.rank, p.tie = s.Score, p.position, tieSize()
@@ -67,7 +67,7 @@ func (p *placer) place(s *schemas.Suspect, row *schemas.Ranked, tieSize func() i
 	}
 }
 
-func (p *placer) sumRank(sum int64) int64 {
+func (p *ranker) sumRank(sum int64) int64 {
 	r := &p.recent[uint64(sum)%uint64(len(p.recent))]
 	if r.sum != sum || r.rank == 0 {
 		*r = recentRank{sum, p.sumRanks[sum]}

@@ -8,9 +8,9 @@ import (
 	"harmstack/schemas"
 )
 
-// judge compares the night with those before it: of each date the newest revision that may serve as a measure, those from the
+// checks holds the night against those before it: of each date the newest revision that may serve as a measure, those from the
 // same source before any others.
-func (a *Activities) judge(ctx context.Context, m schemas.Manifest, all []nights.Night, stack []schemas.Ranked) ([]schemas.CheckOutcome, error) {
+func (a *Activities) checks(ctx context.Context, m schemas.Manifest, all []nights.Night, stack []schemas.Ranked) ([]schemas.CheckOutcome, error) {
 	var same, others []schemas.Manifest
 	for i := len(all) - 1; i >= 0 && len(same) < a.Checks.History; i-- {
 		id := all[i].ID
@@ -33,7 +33,7 @@ func (a *Activities) judge(ctx context.Context, m schemas.Manifest, all []nights
 	if len(same) == 0 {
 		n.Before = others // after a move of the source
 	}
-	return a.Checks.Judge(n), nil
+	return a.Checks.Outcomes(n), nil
 }
 
 func last(all []schemas.Manifest) (m schemas.Manifest) {
