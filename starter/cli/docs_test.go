@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -248,5 +249,32 @@ func TestDocsTellEveryVariable(t *testing.T) {
 	for _, name := range regexp.MustCompile(`HARMSTACK_[A-Z_]+`).FindAllString(config.Usage, -1) {
 		told := strings.Contains(install, name) || strings.Contains(install, "…"+strings.TrimPrefix(name, "HARMSTACK_SMTP")) && strings.HasPrefix(name, "HARMSTACK_SMTP")
 		require.True(t, told, name)
+	}
+}
+
+// The architecture page says which room may import which, and where Temporal is known.
+func TestDocsImportsGoOneWay(t *testing.T) {
+	height := map[string]int{"schemas": 0, "activities": 1, "workflows": 2, "worker": 3, "starter": 4}
+	room := func(path string) string {
+		name, _, _ := strings.Cut(strings.TrimPrefix(path, "harmstack/"), "/")
+		return name
+	}
+	list := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...")
+	list.Dir = checkout
+	out, err := list.Output()
+	require.NoError(t, err)
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		from := fields[0]
+		require.Contains(t, height, room(from), "a room of the architecture page")
+		for _, to := range fields[1:] {
+			if strings.HasPrefix(to, "harmstack/") && height[room(to)] > height[room(from)] {
+				t.Errorf("%s imports %s, which is above it", from, to)
+			}
+			below := height[room(from)] < height["workflows"] && from != "harmstack/activities/nightly" && from != "harmstack/activities/task"
+			if below && strings.HasPrefix(to, "go.temporal.io/") {
+				t.Errorf("%s imports %s, and must not know Temporal", from, to)
+			}
+		}
 	}
 }
