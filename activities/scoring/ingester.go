@@ -56,7 +56,7 @@ func (r *rules) decide(v *validator, dispositions []schemas.Disposition) {
 // weigh decides by the offence and by the suspect's age.
 func (r *rules) weigh(v *validator, row int) schemas.Disposition {
 	switch v.weight(row).Verdict {
-	case reference.NotVAWG:
+	case reference.NotVAWG, reference.SexUnknown: // which is told apart once version 2 of the contract holds
 		return schemas.NotVAWG
 	case reference.Unscored:
 		return schemas.UnscoredOffence

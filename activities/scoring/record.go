@@ -19,7 +19,7 @@ type allegation struct {
 	borough                      uint32
 	suspectAge, victimAge        uint8 // noAge for null
 	status, sex, source, outcome uint8 // position in the enum, from 1
-	domesticAbuse                uint8 // 0 null, 1 false, 2 true
+	domesticAbuse                uint8 // 0 null, 1 false, abuseTrue
 	disposition                  schemas.Disposition
 	age                          uint32    // days before as_of, of rows that are their suspects'
 	id, report, suspect, victim  []byte    // empty: null
