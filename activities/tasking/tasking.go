@@ -135,7 +135,7 @@ func read[T any](ctx context.Context, st *store.Store, m schemas.Manifest, file 
 	return rowfile.ReadAll[T](artifact, artifact.Size())
 }
 
-// last is the last record of an approval, nil when there is none. outdated: it is of another occasion, be it a newer approval
+// last is the last record of an approval, nil when there is none. outdated: it is of another occasion, a newer approval
 // or one that was taken back, and the tasking that follows it tells the teams.
 func (a *Activities) last(ctx context.Context, occasion string) (last *schemas.Current, outdated bool, err error) {
 	last, err = nights.LastRecord(ctx, a.Store)
