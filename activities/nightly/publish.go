@@ -126,10 +126,10 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 		return m, ref, line, err
 	}
 	page := report.Page{Model: model}
-	if page.Stack, err = readAll[schemas.Ranked](ctx, a.Store, m, schemas.StackFile); err != nil {
+	if page.Stack, err = nights.ReadFile[schemas.Ranked](ctx, a.Store, m, schemas.StackFile); err != nil {
 		return m, ref, line, err
 	}
-	if page.Contributions, err = readAll[schemas.Contribution](ctx, a.Store, m, schemas.ContributionsFile); err != nil {
+	if page.Contributions, err = nights.ReadFile[schemas.Contribution](ctx, a.Store, m, schemas.ContributionsFile); err != nil {
 		return m, ref, line, err
 	}
 	if page.Changes, err = a.compare(ctx, &m, line, model, page.Stack); err != nil {
@@ -141,7 +141,7 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 	}
 	m.Outputs = append(m.Outputs, changes)
 	everybody := report.NewCollector(p.Night.AsOf, m.Suspects, model.Depth)
-	if err := read(ctx, a.Store, p.Ranked.Ranking, everybody.Add); err != nil {
+	if err := nights.ReadRows(ctx, a.Store, p.Ranked.Ranking, everybody.Add); err != nil {
 		return m, ref, line, err
 	}
 	if page.Distribution, err = everybody.Distribution(); err != nil {
@@ -169,14 +169,14 @@ func (a *Activities) compare(ctx context.Context, m *schemas.Manifest, line *nig
 		return nil, err
 	}
 	if before != nil {
-		if c.Previous, err = readAll[schemas.Ranked](ctx, a.Store, *before, schemas.StackFile); err != nil {
+		if c.Previous, err = nights.ReadFile[schemas.Ranked](ctx, a.Store, *before, schemas.StackFile); err != nil {
 			return nil, err
 		}
-		if c.Contributions, err = readAll[schemas.Contribution](ctx, a.Store, *before, schemas.ContributionsFile); err != nil {
+		if c.Contributions, err = nights.ReadFile[schemas.Contribution](ctx, a.Store, *before, schemas.ContributionsFile); err != nil {
 			return nil, err
 		}
 	}
-	if c.Ranking, err = each[schemas.Ranked](ctx, a.Store, *m, schemas.RankingFile); err != nil {
+	if c.Ranking, err = nights.EachRow[schemas.Ranked](ctx, a.Store, *m, schemas.RankingFile); err != nil {
 		return nil, err
 	}
 	changes, err := c.Changes()

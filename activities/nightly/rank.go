@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"harmstack/activities/nights"
 	"harmstack/activities/scoring"
 	"harmstack/activities/store/rowfile"
 	"harmstack/activities/task"
@@ -118,7 +119,7 @@ func (a *Activities) openShards(ctx context.Context, list []Shard) (s *shards, e
 		}
 	}()
 	for _, shard := range list {
-		err := read(ctx, a.Store, shard.Sums, func(batch []schemas.SumCount) error {
+		err := nights.ReadRows(ctx, a.Store, shard.Sums, func(batch []schemas.SumCount) error {
 			for _, c := range batch {
 				s.sums[c.SumTenths] += c.Suspects
 			}
@@ -127,7 +128,7 @@ func (a *Activities) openShards(ctx context.Context, list []Shard) (s *shards, e
 		if err != nil {
 			return s, err
 		}
-		err = read(ctx, a.Store, shard.Candidates, func(batch []schemas.Contribution) error {
+		err = nights.ReadRows(ctx, a.Store, shard.Candidates, func(batch []schemas.Contribution) error {
 			s.candidates = append(s.candidates, batch...)
 			return nil
 		})

@@ -208,7 +208,7 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 	}
 	var changes []schemas.Change
 	if n.revoked == nil { // else the positions before are those of a stack that does not count
-		changes, err = read[schemas.Change](ctx, a.Store, n.manifest, schemas.ChangesFile)
+		changes, err = nights.ReadFile[schemas.Change](ctx, a.Store, n.manifest, schemas.ChangesFile)
 	}
 	if err != nil {
 		return m, 0, err
@@ -260,7 +260,7 @@ func (n night) row(position int64) schemas.Ranked {
 
 // packs are the tasking packs of some suspects of an approved night.
 func packs(ctx context.Context, st *store.Store, n night, team string, suspects []planned) (pack.Input, error) {
-	contributions, err := read[schemas.Contribution](ctx, st, n.manifest, schemas.ContributionsFile)
+	contributions, err := nights.ReadFile[schemas.Contribution](ctx, st, n.manifest, schemas.ContributionsFile)
 	if err != nil {
 		return pack.Input{}, err
 	}

@@ -19,7 +19,6 @@ import (
 	"harmstack/activities/messages/webhook"
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
-	"harmstack/activities/store/rowfile"
 	"harmstack/activities/task"
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
@@ -98,7 +97,7 @@ func (a *Activities) loadOccasion(ctx context.Context, ref schemas.ManifestRef, 
 func loadNight(ctx context.Context, st *store.Store, ref schemas.ManifestRef) (night, error) {
 	n, err := loadApproved(ctx, st, ref)
 	if err == nil {
-		n.rows, err = read[schemas.Ranked](ctx, st, n.manifest, schemas.StackFile)
+		n.rows, err = nights.ReadFile[schemas.Ranked](ctx, st, n.manifest, schemas.StackFile)
 	}
 	return n, err
 }
@@ -120,19 +119,6 @@ func loadApproved(ctx context.Context, st *store.Store, ref schemas.ManifestRef)
 		return night{}, task.Permanent(fault.BadRequest, fmt.Errorf("night %s is not approved: nobody is tasked from it", ref.NightID))
 	}
 	return night{manifest: m, approved: *decision}, nil
-}
-
-func read[T any](ctx context.Context, st *store.Store, m schemas.Manifest, file string) ([]T, error) {
-	ref, ok := m.Output(file)
-	if !ok {
-		return nil, task.Permanent(fault.DamagedArtifact, fmt.Errorf("night %s has no %s", m.NightID, file))
-	}
-	artifact, err := st.Open(ctx, ref)
-	if err != nil {
-		return nil, nights.WhyMissing(ctx, st, m.NightID, err)
-	}
-	defer artifact.Close()
-	return rowfile.ReadAll[T](artifact, artifact.Size())
 }
 
 // last is the last record of an approval, nil when there is none. outdated: it is of another occasion, be it a newer approval

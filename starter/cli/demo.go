@@ -124,7 +124,7 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	stack, err := readOutput[schemas.Ranked](ctx, st, m, schemas.StackFile)
+	stack, err := nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile)
 	if err != nil {
 		return err
 	}

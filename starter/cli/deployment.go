@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"os"
 	"os/user"
 
@@ -16,7 +15,6 @@ import (
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
-	"harmstack/activities/store/rowfile"
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/worker/config"
@@ -218,47 +216,4 @@ func newest(ctx context.Context, st *store.Store, asOf schemas.Date) (id schemas
 		return id, fmt.Errorf("no night of %s is published: `starter status` lists those that are", asOf)
 	}
 	return id, nil
-}
-
-// readOutput reads a small output of a night whole.
-func readOutput[T any](ctx context.Context, st *store.Store, m schemas.Manifest, file string) ([]T, error) {
-	ref, ok := m.Output(file)
-	if !ok {
-		return nil, fmt.Errorf("night %s has no %s", m.NightID, file)
-	}
-	a, err := st.Open(ctx, ref)
-	if err != nil {
-		return nil, nights.WhyMissing(ctx, st, m.NightID, err)
-	}
-	defer a.Close()
-	return rowfile.ReadAll[T](a, a.Size())
-}
-
-// eachRanked yields everybody on a night's ranking, in order.
-func eachRanked(ctx context.Context, st *store.Store, m schemas.Manifest) (iter.Seq2[schemas.Ranked, error], error) {
-	ref, ok := m.Output(schemas.RankingFile)
-	if !ok {
-		return nil, fmt.Errorf("night %s has no %s", m.NightID, schemas.RankingFile)
-	}
-	return func(yield func(schemas.Ranked, error) bool) {
-		a, err := st.Open(ctx, ref)
-		if err == nil {
-			defer a.Close()
-			enough := errors.New("enough")
-			err = rowfile.Read(a, a.Size(), func(rows []schemas.Ranked) error {
-				for _, r := range rows {
-					if !yield(r, nil) {
-						return enough
-					}
-				}
-				return nil
-			})
-			if errors.Is(err, enough) {
-				return
-			}
-		}
-		if err != nil {
-			yield(schemas.Ranked{}, nights.WhyMissing(ctx, st, m.NightID, err))
-		}
-	}, nil
 }

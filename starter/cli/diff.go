@@ -140,10 +140,10 @@ func (c *comparison) open(ctx context.Context, arg string) (*side, error) {
 			return nil, err
 		}
 	}
-	if s.stack, err = readOutput[schemas.Ranked](ctx, s.in, s.manifest, schemas.StackFile); err != nil {
+	if s.stack, err = nights.ReadFile[schemas.Ranked](ctx, s.in, s.manifest, schemas.StackFile); err != nil {
 		return nil, err
 	}
-	all, err := readOutput[schemas.Contribution](ctx, s.in, s.manifest, schemas.ContributionsFile)
+	all, err := nights.ReadFile[schemas.Contribution](ctx, s.in, s.manifest, schemas.ContributionsFile)
 	for _, row := range all {
 		s.own[row.SuspectID] = append(s.own[row.SuspectID], row)
 	}
@@ -177,7 +177,7 @@ type difference struct {
 
 func (c *comparison) changes(ctx context.Context) ([]change, error) {
 	a, b := c.sides[0], c.sides[1]
-	everybody, err := eachRanked(ctx, b.in, b.manifest)
+	everybody, err := nights.EachRow[schemas.Ranked](ctx, b.in, b.manifest, schemas.RankingFile)
 	if err != nil {
 		return nil, err
 	}
@@ -246,7 +246,7 @@ func (c *comparison) complete(ctx context.Context, s, other *side) (bool, error)
 	if len(missing) == 0 {
 		return true, nil
 	}
-	everybody, err := eachRanked(ctx, s.in, s.manifest)
+	everybody, err := nights.EachRow[schemas.Ranked](ctx, s.in, s.manifest, schemas.RankingFile)
 	if err != nil {
 		return false, err
 	}

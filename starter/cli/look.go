@@ -44,7 +44,7 @@ func stackCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			stack, err := readOutput[schemas.Ranked](ctx, st, m, schemas.StackFile)
+			stack, err := nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile)
 			if err == nil {
 				err = look(ctx, st, "looked at the stack", m.NightID, "")
 			}
@@ -106,7 +106,7 @@ Name the suspect by id, or by position on the stack: #12.`,
 			if err != nil {
 				return err
 			}
-			stack, err := readOutput[schemas.Ranked](ctx, st, m, schemas.StackFile)
+			stack, err := nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile)
 			if err != nil {
 				return err
 			}
@@ -114,7 +114,7 @@ Name the suspect by id, or by position on the stack: #12.`,
 			if suspect == nil {
 				return fmt.Errorf("nobody of that name is on the stack of %s, revision %d: contributions are kept for the stack alone", m.AsOf, m.Revision)
 			}
-			all, err := readOutput[schemas.Contribution](ctx, st, m, schemas.ContributionsFile)
+			all, err := nights.ReadFile[schemas.Contribution](ctx, st, m, schemas.ContributionsFile)
 			if err == nil {
 				// By position: the log holds no id.
 				err = look(ctx, st, fmt.Sprintf("looked at position %d", suspect.Position), m.NightID, "")
