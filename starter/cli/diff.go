@@ -16,9 +16,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"harmstack/activities/nights"
+	"harmstack/activities/pipeline"
 	"harmstack/activities/scoring"
 	"harmstack/activities/store"
-	"harmstack/activities/store/spill"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 	"harmstack/schemas/text"
@@ -276,20 +276,21 @@ func (c *comparison) complete(ctx context.Context, s, other *side) (bool, error)
 		c.opened = append(c.opened, c.nights)
 	}
 	model.Depth, model.MinimumAllegations = depth, 1
-	from, err := openParts(ctx, c.nights, *s.rows)
+	was, _, err := nights.LoadManifest(ctx, c.nights, *s.rows)
 	if err != nil {
 		return false, err
 	}
-	defer from.close()
-	engine, err := scoring.New(scoring.Options{AsOf: s.manifest.AsOf, Tables: c.tables[tables], Model: model, Spill: spill.Folder("")})
+	parts, err := pipeline.KeptParts(c.nights, was)
+	if err != nil {
+		return false, err
+	}
+	n := pipeline.Night{NightID: s.manifest.NightID, Tables: c.tables[tables], Model: model, Threads: scoring.Threads()}
+	engine, err := n.NewEngine(nil, false)
 	if err != nil {
 		return false, err
 	}
 	defer engine.Close()
-	if err := feed(ctx, engine, from, scoreRequest{threads: scoring.Threads()}, io.Discard); err != nil {
-		return false, err
-	}
-	scores, err := engine.Finish(ctx, scoring.Threads())
+	scores, err := n.Score(ctx, engine, parts, false, nil)
 	if err != nil {
 		return false, err
 	}
