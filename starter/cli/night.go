@@ -21,6 +21,7 @@ import (
 	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/workflows"
+	flows "harmstack/workflows/client"
 )
 
 func runCommand() *cobra.Command {
@@ -83,11 +84,7 @@ func runNight(ctx context.Context, c client.Client, cfg config.Config, request s
 		request.AsOf = schemas.LondonDate(now()).AddDays(-1)
 	}
 	id := cfg.Deployment.ID(workflows.NightWorkflowID(request.AsOf))
-	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: cfg.TaskQueue,
-		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-		// Or the SDK hands over the run that is there, and this request is lost.
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            "The night's stack: extract, check, score, rank, publish"}, workflows.NightlyRun, request)
+	run, err := flows.StartNight(ctx, c, cfg.Deployment, cfg.TaskQueue, request)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &started) {
 		return result, fmt.Errorf("the night is running already, as workflow %s: wait for it, or cancel it in the UI", id)
@@ -97,7 +94,7 @@ func runNight(ctx context.Context, c client.Client, cfg config.Config, request s
 	}
 	progress = &shared{to: progress}
 	say(progress, "Night started: workflow %s\n", run.GetID())
-	if others, err := workflows.NightRuns(ctx, c, cfg.Deployment, cfg.TaskQueue, request.AsOf.Start()); err == nil {
+	if others, err := flows.NightRuns(ctx, c, cfg.Deployment, cfg.TaskQueue, request.AsOf.Start()); err == nil {
 		for _, r := range others {
 			if r.Running() && r.AsOf == request.AsOf && r.WorkflowID != id {
 				say(progress, "  workflow %s runs the same night too: each makes a revision of its own\n", r.WorkflowID)

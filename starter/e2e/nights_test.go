@@ -30,6 +30,7 @@ import (
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/workflows"
+	flows "harmstack/workflows/client"
 )
 
 // The worker is killed in every activity: the ranking is the same to the byte, and no team gets a second
@@ -284,7 +285,7 @@ func TestResetOfAPublishedNight(t *testing.T) {
 // A backfill starts nights now that are meant for long ago: each gets the date it was meant for.
 func TestBackfillThroughTheSchedule(t *testing.T) {
 	d := deploy(t, extract(300), "")
-	options := workflows.Schedule(workflows.TaskQueue)
+	options := flows.Schedule(workflows.TaskQueue)
 	options.Paused = true
 	schedule, err := d.client.ScheduleClient().Create(t.Context(), options)
 	if err != nil {
