@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"harmstack/schemas/yamlfile"
@@ -28,6 +29,12 @@ type Model struct {
 	FrequencyStepPPM int64 `yaml:"frequency_step_ppm" json:"frequency_step_ppm"`
 	// FrequencyCap is how many further allegations count.
 	FrequencyCap int64 `yaml:"frequency_cap" json:"frequency_cap"`
+	// FrequencyApply is FrequencyEach or FrequencyAll; empty is FrequencyAll, as the models of version 1 have it.
+	FrequencyApply string `yaml:"frequency_apply" json:"frequency_apply,omitempty"`
+	// NonRecent is NonRecentFull or NonRecentAside; empty is NonRecentFull.
+	NonRecent string `yaml:"non_recent" json:"non_recent,omitempty"`
+	// PerReport is PerReportAll or PerReportGravest; empty is PerReportAll.
+	PerReport string `yaml:"per_report" json:"per_report,omitempty"`
 	// WindowDays: an allegation counts while its age in days is below this.
 	WindowDays int `yaml:"window_days" json:"window_days"`
 	// Depth is how many suspects the stack holds.
@@ -38,6 +45,16 @@ type Model struct {
 
 	sha256 string
 }
+
+// What a model may say (contract, section 6).
+const (
+	FrequencyAll     = "all"     // the whole sum is multiplied by the factor of the last allegation
+	FrequencyEach    = "each"    // each allegation by its own: the gravest by 1, each further one by more
+	NonRecentFull    = "full"    // what was committed long before its report counts in full
+	NonRecentAside   = "aside"   // it does not count
+	PerReportAll     = "all"     // every allegation counts
+	PerReportGravest = "gravest" // of one report and one victim only the gravest does
+)
 
 // LoadModel returns the built-in model of that name.
 func LoadModel(name string) (Model, error) {
@@ -94,6 +111,14 @@ func (m Model) Validate() error {
 	within("window_days", int64(m.WindowDays), 1, 36_500)
 	within("depth", m.Depth, 1, 1_000_000)
 	within("minimum_allegations", m.MinimumAllegations, 1, 1_000_000)
+	oneOf := func(field, v string, allowed ...string) {
+		if v != "" && !slices.Contains(allowed, v) {
+			errs = append(errs, yamlfile.Wrong(field, "it must be %s", strings.Join(allowed, " or ")))
+		}
+	}
+	oneOf("frequency_apply", m.FrequencyApply, FrequencyAll, FrequencyEach)
+	oneOf("non_recent", m.NonRecent, NonRecentFull, NonRecentAside)
+	oneOf("per_report", m.PerReport, PerReportAll, PerReportGravest)
 	return errors.Join(errs...)
 }
 
@@ -109,7 +134,7 @@ func (m Model) Recency() []int64 {
 	return table
 }
 
-// Frequency is f(n) in millionths for n scored allegations, n >= 1.
+// Frequency is f(n) in millionths, n >= 1: of the n-th allegation, by what it adds, or of all when there are n.
 func (m Model) Frequency(n int64) int64 {
 	return PPM + m.FrequencyStepPPM*min(n-1, m.FrequencyCap)
 }

@@ -66,6 +66,7 @@ const (
 const (
 	StatusDeceased             = "deceased"
 	SexFemale                  = "F"
+	SexUnknown                 = "U"
 	SourceIntelligence         = "intelligence"
 	SourcePoliceDetected       = "police_detected"
 	OutcomeNoCrime             = "no_crime"
@@ -89,7 +90,7 @@ var Offences = [OffenceColumns]Column{
 	CommittedAt:   {Name: "committed_at", Type: Timestamp},
 	BoroughName:   {Name: "borough"},
 	VictimID:      {Name: "victim_id"},
-	VictimSex:     {Name: "victim_sex", MustExist: true, Enum: []string{SexFemale, "M", "X", "U"}},
+	VictimSex:     {Name: "victim_sex", MustExist: true, Enum: []string{SexFemale, "M", "X", SexUnknown}},
 	VictimAge:     {Name: "victim_age", Type: Int32},
 	DomesticAbuse: {Name: "domestic_abuse", Type: Bool},
 	Source: {Name: "source", NotNull: true, MustExist: true,

@@ -72,7 +72,10 @@ type Contribution struct {
 	// RecencyPPM is r(age) in millionths.
 	RecencyPPM int64 `parquet:"recency_ppm" json:"recency_ppm"`
 	// Base is harm tenths times r(age); the suspect's bases sum to the score before frequency.
-	Base          int64   `parquet:"base" json:"base"`
+	Base int64 `parquet:"base" json:"base"`
+	// FrequencyPPM is the frequency factor in millionths; 0: the model sets this allegation aside, and it adds nothing.
+	FrequencyPPM int64 `parquet:"frequency_ppm" json:"frequency_ppm"`
+	// Share is what it adds, of the suspect's whole score.
 	Share         float64 `parquet:"share" json:"share"`
 	DomesticAbuse *bool   `parquet:"domestic_abuse,optional" json:"domestic_abuse"`
 	Source        string  `parquet:"source" json:"source"`

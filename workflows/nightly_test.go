@@ -166,7 +166,7 @@ func TestSharedNight(t *testing.T) {
 	for _, s := range progress.Stages[3:6] {
 		lines = append(lines, fmt.Sprintf("%s %s %d %s", s.Name, s.State, s.Rows, s.Notes))
 	}
-	if want := []string{"scatter done 9 by one worker", "settle done 8 3 of 3", "score done 5 3 of 3"}; strings.Join(lines, "\n") != strings.Join(want, "\n") {
+	if want := []string{"scatter done 9 by one worker", "deduplicate done 8 3 of 3", "score done 5 3 of 3"}; strings.Join(lines, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s", strings.Join(lines, "\n"))
 	}
 }

@@ -7,12 +7,14 @@ import (
 	"math/bits"
 	"slices"
 
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 )
 
 // aggregation is the scratch space in which one goroutine works through a bucket.
 type aggregation struct {
+	parts  []scorePart // of one suspect
 	table  table
 	starts []int
 
@@ -39,11 +41,11 @@ type place struct {
 
 // aggregate scores the suspects of one bucket and hands each over with its rows; both are valid only
 // during the call.
-func (e *Engine) aggregate(t *tally, bucket int, emit func(*suspect, []allegation) error) (err error) {
-	if t.records, err = e.suspects.take(bucket, t.records); err != nil {
+func (e *Engine) aggregate(t *tally, number int, emit func(*suspect, []allegation) error) (err error) {
+	if t.records, err = e.suspects.Take(number, t.records); err != nil {
 		return err
 	}
-	if t.marks, err = e.victims.take(bucket, t.marks); err != nil {
+	if t.marks, err = e.victims.Take(number, t.marks); err != nil {
 		return err
 	}
 	w := &t.work
@@ -68,7 +70,7 @@ func (e *Engine) aggregate(t *tally, bucket int, emit func(*suspect, []allegatio
 		w.last[slot.record-1] = int32(i)
 	}
 	for at := 0; at < len(t.marks); {
-		end := next(t.marks, at)
+		end := bucket.Next(t.marks, at)
 		if slot := find(hashOf(t.marks[at:]), t.marks[at+victimHead:end]); slot.record != 0 {
 			w.victims[slot.record-1] = true
 		}
@@ -104,16 +106,20 @@ func (e *Engine) aggregate(t *tally, bucket int, emit func(*suspect, []allegatio
 // nonRecent is how long before its report an offence was committed to be non-recent, in microseconds.
 const nonRecent = 365 * 24 * 3_600_000_000
 
+func (a *allegation) nonRecent() bool {
+	return a.committed != noTime && a.reported-a.committed > nonRecent
+}
+
 // score sums a suspect's rows up (section 6).
 func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 	w := &t.work
 	*s = suspect{sortKey: sortKey{id: rows[0].suspect, allegations: int64(len(rows)), lastReported: math.MinInt64}, firstReported: math.MaxInt64}
-	w.places, w.others = w.places[:0], w.others[:0]
+	w.places, w.others, w.parts = w.places[:0], w.others[:0], w.parts[:0]
 	var base int64
 	latest := &rows[0]
 	for i := range rows {
 		a := &rows[i]
-		weight := e.vocabulary.offenceOf(a).weight(a.sex)
+		weight := e.vocabulary.offenceOf(a).weight(a.sex, a.domesticAbuse)
 		switch weight.Rule {
 		case reference.ByLowest:
 			t.lowest++
@@ -128,23 +134,24 @@ func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 		s.sum += weight.Tenths
 		s.most = max(s.most, weight.Tenths)
 		s.firstReported, s.lastReported = min(s.firstReported, a.reported), max(s.lastReported, a.reported)
-		if a.domesticAbuse == 2 {
+		if a.domesticAbuse == abuseTrue {
 			s.domesticAbuse++
 		}
-		if a.committed != noTime && a.reported-a.committed > nonRecent {
+		if a.nonRecent() {
 			s.nonRecent++
 		}
 		if a.updated > latest.updated || a.updated == latest.updated && bytes.Compare(a.id, latest.id) > 0 {
 			latest = a
 		}
 		w.addPlace(a, part)
+		w.parts = append(w.parts, scorePart{base: part, row: int32(i), tenths: weight.Tenths})
 	}
 	s.status = latest.status
 	s.reports = w.distinct(rows, func(a *allegation) []byte { return a.report })
 	s.victims = w.distinct(rows, func(a *allegation) []byte { return a.victim })
 	s.owner, w.names = e.owner(w, w.names[:0])
 	s.boroughs, s.others = w.names, w.others
-	hi, lo := bits.Mul64(uint64(base), uint64(e.options.Model.Frequency(s.allegations)))
+	hi, lo := total(e.options.apply(rows, w.parts))
 	if hi >= schemas.PPM {
 		return ErrOverflow
 	}
@@ -154,6 +161,88 @@ func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 	}
 	s.score = int64(score)
 	return nil
+}
+
+// scorePart is what one of a suspect's rows adds to the score: base times factor. A factor of 0 sets it aside.
+type scorePart struct {
+	base   int64
+	factor int64 // millionths
+	tenths int64
+	row    int32
+}
+
+// total is the sum of base times factor, 128 bits of it.
+func total(parts []scorePart) (hi, lo uint64) {
+	for _, p := range parts {
+		h, l := bits.Mul64(uint64(p.base), uint64(p.factor))
+		var carry uint64
+		lo, carry = bits.Add64(lo, l, 0)
+		hi += h + carry // far below 2^64: a factor is below 2^31
+	}
+	return hi, lo
+}
+
+// apply gives the parts of a suspect's rows their factors, as the model has them, the largest base first (section 6).
+func (o *Options) apply(rows []allegation, parts []scorePart) []scorePart {
+	m := &o.Model
+	counted := parts
+	if m.NonRecent == schemas.NonRecentAside {
+		counted = partition(counted, func(p scorePart) bool { return !rows[p.row].nonRecent() })
+	}
+	if m.PerReport == schemas.PerReportGravest && len(counted) > 1 {
+		counted = gravest(rows, counted)
+	}
+	for i := range parts[len(counted):] {
+		parts[len(counted)+i].factor = 0
+	}
+	if m.FrequencyApply != schemas.FrequencyEach {
+		if n := int64(len(counted)); n > 0 {
+			f := m.Frequency(n)
+			for i := range counted {
+				counted[i].factor = f
+			}
+		}
+		return parts
+	}
+	if len(counted) > 1 {
+		slices.SortFunc(counted, func(a, b scorePart) int { return -cmp.Compare(a.base, b.base) })
+	}
+	for i := range counted {
+		counted[i].factor = m.Frequency(int64(i) + 1)
+	}
+	return parts
+}
+
+// gravest puts the gravest part of each report and victim first and returns those; a row without a victim stands alone. The
+// gravest has the greatest harm, then the greatest base, then the least allegation_id.
+func gravest(rows []allegation, parts []scorePart) []scorePart {
+	pair := func(a, b *allegation) int {
+		return cmp.Or(bytes.Compare(a.report, b.report), bytes.Compare(a.victim, b.victim))
+	}
+	slices.SortFunc(parts, func(a, b scorePart) int {
+		x, y := &rows[a.row], &rows[b.row]
+		return cmp.Or(pair(x, y), -cmp.Compare(a.tenths, b.tenths), -cmp.Compare(a.base, b.base), bytes.Compare(x.id, y.id))
+	})
+	var before *allegation
+	return partition(parts, func(p scorePart) bool {
+		this := &rows[p.row]
+		first := before == nil || len(this.victim) == 0 || pair(before, this) != 0
+		before = this
+		return first
+	})
+}
+
+// partition moves those to the front that keep says yes to, in one pass over all of them from the first to the last, and returns
+// them.
+func partition(parts []scorePart, keep func(scorePart) bool) []scorePart {
+	n := 0
+	for i, p := range parts {
+		if keep(p) {
+			parts[i], parts[n] = parts[n], parts[i]
+			n++
+		}
+	}
+	return parts[:n]
 }
 
 // few is up to how many things a look at each beats a table or a sort.

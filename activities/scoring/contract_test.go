@@ -272,7 +272,7 @@ func TestOverflowIsAnError(t *testing.T) {
 	}
 	big := allegation{suspect: []byte("S")}
 	big.offence = e.vocabulary.offenceNumber(offenceKey{"001/01", "1", "1.1.1.1"})
-	big.sex = sexFemale
+	big.sex = uint8(enumPosition(schemas.VictimSex, schemas.SexFemale))
 	rows := make([]allegation, 400_000)
 	for i := range rows {
 		rows[i] = big

@@ -2,6 +2,7 @@ package scoring
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"harmstack/schemas"
@@ -10,11 +11,11 @@ import (
 // contributions says what each row adds to a suspect's score, the largest first, then by allegation.
 func (e *Engine) contributions(rows []allegation) []schemas.Contribution {
 	list := make([]schemas.Contribution, len(rows))
-	total := int64(0)
+	parts := make([]scorePart, len(rows))
 	for i := range rows {
 		a := &rows[i]
 		offence := e.vocabulary.offenceOf(a)
-		weight := offence.weight(a.sex)
+		weight := offence.weight(a.sex, a.domesticAbuse)
 		c := schemas.Contribution{
 			SuspectID: string(a.suspect), AllegationID: string(a.id), ReportID: string(a.report),
 			VictimID: orNil(string(a.victim)), ReportedAt: a.reported, Borough: orNil(e.vocabulary.boroughOf(a)),
@@ -28,14 +29,18 @@ func (e *Engine) contributions(rows []allegation) []schemas.Contribution {
 		}
 		if a.domesticAbuse > 0 {
 			c.DomesticAbuse = new(bool)
-			*c.DomesticAbuse = a.domesticAbuse == 2
+			*c.DomesticAbuse = a.domesticAbuse == abuseTrue
 		}
-		total += c.Base
+		parts[i] = scorePart{base: c.Base, row: int32(i), tenths: weight.Tenths}
 		list[i] = c
 	}
-	for i := range list {
-		if total > 0 {
-			list[i].Share = float64(list[i].Base) / float64(total)
+	parts = e.options.apply(rows, parts)
+	hi, lo := total(parts)
+	whole := math.Ldexp(float64(hi), 64) + float64(lo)
+	for _, p := range parts {
+		list[p.row].FrequencyPPM = p.factor
+		if whole > 0 {
+			list[p.row].Share = float64(p.base) * float64(p.factor) / whole
 		}
 	}
 	slices.SortFunc(list, func(a, b schemas.Contribution) int {

@@ -18,6 +18,7 @@ import (
 	"github.com/apache/arrow/go/v16/arrow/array"
 	"github.com/apache/arrow/go/v16/arrow/memory"
 
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
 	"harmstack/schemas/race"
 	"harmstack/schemas/reference"
@@ -187,7 +188,7 @@ func inBatches(t *testing.T, mem memory.Allocator, rows []schemas.Offence, l lay
 // folder lends named temporary files, enough for a test.
 type folder string
 
-func (f folder) Create() (SpillFile, error) { return os.CreateTemp(string(f), "*") }
+func (f folder) Create() (bucket.SpillFile, error) { return os.CreateTemp(string(f), "*") }
 
 func rankingOf(t *testing.T, s *Scores) (all []schemas.Ranked) {
 	t.Helper()
@@ -463,14 +464,14 @@ func TestFinishIsCancelled(t *testing.T) {
 func TestHashSpreads(t *testing.T) {
 	for _, shape := range []string{"P%07d", "%08d", "A%010d", "%016d", "%07d-0000", "suspect-%d", "%d", "00000000%08d", "a rather long id of a person, number %d"} {
 		const n = 1 << 16
-		var buckets [bucketCount]int
+		var buckets [bucket.Count]int
 		rest := map[uint32]int{}
 		for i := range n {
-			h := hash(fmt.Appendf(nil, shape, i))
-			buckets[bucketOf(h)]++
+			h := bucket.Hash(fmt.Appendf(nil, shape, i))
+			buckets[bucket.Of(h)]++
 			rest[uint32(h>>32)]++
 		}
-		if most, mean := slices.Max(buckets[:]), n/bucketCount; most > mean*3/2 {
+		if most, mean := slices.Max(buckets[:]), n/bucket.Count; most > mean*3/2 {
 			t.Errorf("%s: a bucket holds %d of %d, %d would be even", shape, most, n, mean)
 		}
 		if twice := n - len(rest); twice > 5 {

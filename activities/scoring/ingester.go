@@ -5,6 +5,7 @@ import (
 
 	"github.com/apache/arrow/go/v16/arrow"
 
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 )
@@ -55,7 +56,7 @@ func (r *rules) decide(v *validator, dispositions []schemas.Disposition) {
 // weigh decides by the offence and by the suspect's age.
 func (r *rules) weigh(v *validator, row int) schemas.Disposition {
 	switch v.weight(row).Verdict {
-	case reference.NotVAWG:
+	case reference.NotVAWG, reference.SexUnknown: // which is told apart once version 2 of the contract holds
 		return schemas.NotVAWG
 	case reference.Unscored:
 		return schemas.UnscoredOffence
@@ -83,15 +84,15 @@ type Ingester struct {
 	engine    *Engine
 	validator *validator
 	pass      router
-	repeats   *scatterer
+	repeats   *bucket.Scatterer
 
 	dispositions []schemas.Disposition // of the batch's rows
-	scored, hurt byBucket              // rows that are their suspects', rows in the window with a victim
+	scored, hurt bucket.Rows           // rows that are their suspects', rows in the window with a victim
 }
 
 // NewIngester returns an ingester for one goroutine. It must be closed.
 func (e *Engine) NewIngester() *Ingester {
-	return &Ingester{engine: e, validator: newValidator(e.vocabulary), pass: e.newRouter(), repeats: newScatterer(e.versions)}
+	return &Ingester{engine: e, validator: newValidator(e.vocabulary), pass: e.newRouter(), repeats: bucket.NewScatterer(e.versions)}
 }
 
 // Add takes in one batch of schemas.OffenceArrow, whose string columns may be dictionaries. It keeps
@@ -105,39 +106,39 @@ func (f *Ingester) Add(batch arrow.Record, firstRow int64) error {
 	}
 	f.dispositions = grow(f.dispositions, int(batch.NumRows()))
 	f.engine.rules.decide(f.validator, f.dispositions)
-	f.scored.reset()
-	f.hurt.reset()
+	f.scored.Reset()
+	f.hurt.Reset()
 	ids, suspects, victims := f.validator.text[schemas.AllegationID], f.validator.text[schemas.SuspectID], f.validator.text[schemas.VictimID]
 	for i, d := range f.dispositions {
 		if d == schemas.Quarantined {
 			continue
 		}
 		if f.repeated(firstRow + int64(i)) {
-			if err := f.validator.put(f.repeats, hash(ids.text(i)), i, d); err != nil {
+			if err := f.validator.put(f.repeats, bucket.Hash(ids.text(i)), i, d); err != nil {
 				return err
 			}
 			continue
 		}
 		if d == schemas.Scored {
 			f.pass.passed++
-			f.scored.add(i, hash(suspects.text(i)))
+			f.scored.Add(i, bucket.Hash(suspects.text(i)))
 		} else {
 			f.pass.dispositions[d]++
 		}
 		if victim := victims.text(i); d >= schemas.NoNamedSuspect && len(victim) > 0 {
-			f.hurt.add(i, hash(victim))
+			f.hurt.Add(i, bucket.Hash(victim))
 		}
 	}
-	for _, r := range f.scored.sorted() {
-		if err := f.validator.put(f.pass.suspects, r.hash, int(r.row), schemas.Scored); err != nil {
+	for _, r := range f.scored.Sorted() {
+		if err := f.validator.put(f.pass.suspects, r.Hash, int(r.Row), schemas.Scored); err != nil {
 			return err
 		}
 	}
 	if f.engine.prescanned {
-		f.hurt.rows = f.engine.mayBeSuspect.among(f.hurt.rows)
+		f.hurt.Keep(f.engine.mayBeSuspect.among)
 	}
-	for _, r := range f.hurt.sorted() {
-		if err := putVictim(f.pass.victims, r.hash, victims.text(int(r.row))); err != nil {
+	for _, r := range f.hurt.Sorted() {
+		if err := putVictim(f.pass.victims, r.Hash, victims.text(int(r.Row))); err != nil {
 			return err
 		}
 	}
@@ -153,19 +154,19 @@ func (f *Ingester) repeated(row int64) bool {
 func (f *Ingester) Close() error {
 	f.validator.release()
 	f.engine.count(f.validator, &f.pass)
-	return errors.Join(f.repeats.close(), f.pass.close())
+	return errors.Join(f.repeats.Close(), f.pass.close())
 }
 
 // router sends the rows that stay, one goroutine's, to their suspects, and to the people their victims
 // are, who may be suspects.
 type router struct {
-	suspects, victims *scatterer
+	suspects, victims *bucket.Scatterer
 	dispositions      schemas.Dispositions // of the rows that have one
 	passed            int64                // the others: their suspect decides
 }
 
 func (e *Engine) newRouter() router {
-	return router{suspects: newScatterer(e.suspects), victims: newScatterer(e.victims)}
+	return router{suspects: bucket.NewScatterer(e.suspects), victims: bucket.NewScatterer(e.victims)}
 }
 
 // pass takes an encoded row that stays.
@@ -174,8 +175,8 @@ func (p *router) pass(rec []byte) error {
 	a.decode(rec)
 	if a.disposition == schemas.Scored {
 		p.passed++
-		h := hash(a.suspect)
-		to, err := p.suspects.record(bucketOf(h), len(rec))
+		h := bucket.Hash(a.suspect)
+		to, err := p.suspects.Record(bucket.Of(h), len(rec))
 		if err != nil {
 			return err
 		}
@@ -187,7 +188,7 @@ func (p *router) pass(rec []byte) error {
 	if a.disposition < schemas.NoNamedSuspect || len(a.victim) == 0 {
 		return nil
 	}
-	return putVictim(p.victims, hash(a.victim), a.victim)
+	return putVictim(p.victims, bucket.Hash(a.victim), a.victim)
 }
 
-func (p *router) close() error { return errors.Join(p.suspects.close(), p.victims.close()) }
+func (p *router) close() error { return errors.Join(p.suspects.Close(), p.victims.Close()) }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
 )
 
@@ -18,7 +19,7 @@ import (
 type order struct {
 	vocabulary *vocabulary
 	cuts       []sortKey // the first of each range but the first
-	ranges     *buckets
+	ranges     *bucket.Set
 	counts     []int64         // suspects by range
 	ties       map[int64]int64 // suspects by score, of the scores at the cuts: a tie may cross them
 	sums       map[int64]int64 // suspects by plain sum
@@ -30,7 +31,7 @@ const maxRanges = 1 << 10
 var rangeSuspects int64 = 8 << 10
 
 // newOrder returns an order for about so many suspects, of whom some are given as a sample.
-func newOrder(v *vocabulary, s *storage, sample []suspect, suspects int64) *order {
+func newOrder(v *vocabulary, s *bucket.Storage, sample []suspect, suspects int64) *order {
 	o := &order{vocabulary: v, ties: map[int64]int64{}, sums: map[int64]int64{}}
 	slices.SortFunc(sample, func(a, b suspect) int { return a.compare(&b.sortKey) })
 	n := int(min(suspects/rangeSuspects, maxRanges-1, int64(len(sample))))
@@ -40,7 +41,7 @@ func newOrder(v *vocabulary, s *storage, sample []suspect, suspects int64) *orde
 	for _, c := range o.cuts {
 		o.ties[c.score] = 0
 	}
-	o.ranges = newBuckets(s, n+1)
+	o.ranges = bucket.NewSet(s, n+1)
 	o.counts = make([]int64, n+1)
 	return o
 }
@@ -48,7 +49,7 @@ func newOrder(v *vocabulary, s *storage, sample []suspect, suspects int64) *orde
 // sorter puts suspects into the ranges of an order, for one goroutine.
 type sorter struct {
 	order   *order
-	scatter *scatterer
+	scatter *bucket.Scatterer
 	counts  []int64
 	ties    map[int64]int64
 	sums    map[int64]int64
@@ -59,7 +60,7 @@ type sorter struct {
 type recentSum struct{ sum, suspects int64 }
 
 func (o *order) newSorter() *sorter {
-	return &sorter{order: o, scatter: newScatterer(o.ranges), counts: make([]int64, len(o.counts)), ties: maps.Clone(o.ties), sums: map[int64]int64{}}
+	return &sorter{order: o, scatter: bucket.NewScatterer(o.ranges), counts: make([]int64, len(o.counts)), ties: maps.Clone(o.ties), sums: map[int64]int64{}}
 }
 
 // add copies s into its range.
@@ -86,7 +87,7 @@ func (w *sorter) add(s *suspect) error {
 		*recent = recentSum{s.sum, 1}
 	}
 	w.scratch = s.encode(w.scratch[:0])
-	rec, err := w.scatter.record(low, len(w.scratch))
+	rec, err := w.scatter.Record(low, len(w.scratch))
 	if err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ func (w *sorter) close() error {
 			w.order.sums[sum] += n
 		}
 	}
-	return w.scatter.close()
+	return w.scatter.Close()
 }
 
 func (o *order) suspects() (n int64) {
@@ -184,7 +185,7 @@ func (r *sorted) ask(e *entry) { r.asked += r.runs[e.run][e.at] }
 // decode reads the suspect of an entry.
 func (r *sorted) decode(e *entry, s *suspect) {
 	rec := r.runs[e.run][e.at:]
-	s.decode(rec[:next(rec, 0)])
+	s.decode(rec[:bucket.Next(rec, 0)])
 }
 
 // idleEntries are used again from range to range.
@@ -198,7 +199,7 @@ func entriesFor(n int64) []entry {
 }
 
 func (o *order) sort(i int) (r sorted, err error) {
-	if r.runs, err = o.ranges.runs(i); err != nil {
+	if r.runs, err = o.ranges.Runs(i); err != nil {
 		return r, err
 	}
 	if o.counts[i] == 0 {
@@ -206,7 +207,7 @@ func (o *order) sort(i int) (r sorted, err error) {
 	}
 	r.entries = entriesFor(o.counts[i])
 	for run, records := range r.runs {
-		for at := 0; at < len(records); at = next(records, at) {
+		for at := 0; at < len(records); at = bucket.Next(records, at) {
 			r.entries = append(r.entries, newEntry(run, at, records[at:]))
 		}
 	}

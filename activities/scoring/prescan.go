@@ -9,6 +9,7 @@ import (
 
 	"github.com/apache/arrow/go/v16/arrow"
 
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
 )
 
@@ -17,8 +18,8 @@ import (
 // known who may be one, the others need not be kept.
 type Prescan struct {
 	ids, suspects  *textColumn
-	scatter, named *scatterer
-	rows           byBucket
+	scatter, named *bucket.Scatterer
+	rows           bucket.Rows
 }
 
 // PrescanColumns are those that a Prescan looks at.
@@ -26,7 +27,7 @@ var PrescanColumns = []int{schemas.AllegationID, schemas.SuspectID}
 
 // NewPrescan returns a prescan for one goroutine. It must be closed.
 func (e *Engine) NewPrescan() *Prescan {
-	return &Prescan{ids: &textColumn{}, suspects: &textColumn{}, scatter: newScatterer(e.ids), named: newScatterer(e.named)}
+	return &Prescan{ids: &textColumn{}, suspects: &textColumn{}, scatter: bucket.NewScatterer(e.ids), named: bucket.NewScatterer(e.named)}
 }
 
 // Add takes in a batch. firstRow is as for an ingester's.
@@ -37,31 +38,31 @@ func (s *Prescan) Add(batch arrow.Record, firstRow int64) error {
 	if err := s.suspects.load(batch.Column(schemas.SuspectID)); err != nil {
 		return err
 	}
-	s.rows.reset()
+	s.rows.Reset()
 	for i := range int(batch.NumRows()) {
-		s.rows.add(i, hash(s.ids.text(i)))
+		s.rows.Add(i, bucket.Hash(s.ids.text(i)))
 	}
 	le := binary.LittleEndian
-	for _, r := range s.rows.sorted() {
-		rec, err := s.scatter.record(bucketOf(r.hash), prescanBytes)
+	for _, r := range s.rows.Sorted() {
+		rec, err := s.scatter.Record(bucket.Of(r.Hash), prescanBytes)
 		if err != nil {
 			return err
 		}
-		le.PutUint32(rec, uint32(r.hash>>32))
-		le.PutUint64(rec[4:], uint64(firstRow+int64(r.row)))
+		le.PutUint32(rec, uint32(r.Hash>>32))
+		le.PutUint64(rec[4:], uint64(firstRow+int64(r.Row)))
 	}
-	s.rows.reset()
+	s.rows.Reset()
 	for i := range int(batch.NumRows()) {
 		if suspect := s.suspects.text(i); len(suspect) > 0 {
-			s.rows.add(i, hash(suspect))
+			s.rows.Add(i, bucket.Hash(suspect))
 		}
 	}
-	for _, r := range s.rows.sorted() {
-		rec, err := s.named.record(bucketOf(r.hash), namedBytes)
+	for _, r := range s.rows.Sorted() {
+		rec, err := s.named.Record(bucket.Of(r.Hash), namedBytes)
 		if err != nil {
 			return err
 		}
-		le.PutUint32(rec, uint32(r.hash>>32))
+		le.PutUint32(rec, uint32(r.Hash>>32))
 	}
 	return nil
 }
@@ -75,7 +76,7 @@ const (
 func (s *Prescan) Close() error {
 	s.ids.release()
 	s.suspects.release()
-	return errors.Join(s.scatter.close(), s.named.close())
+	return errors.Join(s.scatter.Close(), s.named.Close())
 }
 
 // rowSet is a set of rows by ordinal.
@@ -95,23 +96,23 @@ type people struct {
 // newPeople returns a set for about so many, of at most so many bytes.
 func newPeople(most, bytes int64) people {
 	words := 1
-	for 64*int64(words)*bucketCount < 4*most && 2*8*int64(words)*bucketCount <= bytes {
+	for 64*int64(words)*bucket.Count < 4*most && 2*8*int64(words)*bucket.Count <= bytes {
 		words *= 2
 	}
-	return people{make([]uint64, words*bucketCount), words}
+	return people{make([]uint64, words*bucket.Count), words}
 }
 
 // place is where the bit of a bucket's hash stands.
-func (p people) place(bucket int, high uint32) (word int, bit uint32) {
-	return bucket*p.words + int(high>>6)&(p.words-1), high % 64
+func (p people) place(number int, high uint32) (word int, bit uint32) {
+	return number*p.words + int(high>>6)&(p.words-1), high % 64
 }
 
 // among keeps those of some rows whose people may be in the set. Without a branch: most of the time goes on waiting
 // for memory, and so the processor asks for many bits at once.
-func (p people) among(rows []hashedRow) []hashedRow {
+func (p people) among(rows []bucket.HashedRow) []bucket.HashedRow {
 	n := 0
 	for _, r := range rows {
-		word, bit := p.place(bucketOf(r.hash), uint32(r.hash>>32))
+		word, bit := p.place(bucket.Of(r.Hash), uint32(r.Hash>>32))
 		rows[n] = r
 		n += int(p.bits[word] >> bit & 1)
 	}
@@ -128,17 +129,17 @@ func (e *Engine) EndPrescan(ctx context.Context, rows int64, threads int) error 
 		limit = e.options.Memory / 32
 	}
 	suspects := newPeople(rows, limit)
-	err := eachBucket(ctx, make([]finder, max(threads, 1)), func(f *finder, bucket int) error {
+	err := eachBucket(ctx, make([]finder, max(threads, 1)), func(f *finder, number int) error {
 		var err error
-		if f.buf, err = e.ids.take(bucket, f.buf); err != nil {
+		if f.buf, err = e.ids.Take(number, f.buf); err != nil {
 			return err
 		}
 		f.find(repeated)
-		if f.buf, err = e.named.take(bucket, f.buf); err != nil {
+		if f.buf, err = e.named.Take(number, f.buf); err != nil {
 			return err
 		}
 		for at := 0; at < len(f.buf); at += namedBytes {
-			word, bit := suspects.place(bucket, binary.LittleEndian.Uint32(f.buf[at:]))
+			word, bit := suspects.place(number, binary.LittleEndian.Uint32(f.buf[at:]))
 			suspects.bits[word] |= 1 << bit
 		}
 		return nil

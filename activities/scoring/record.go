@@ -5,11 +5,9 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math"
-	"math/bits"
 	"strings"
 
-	"github.com/cespare/xxhash/v2"
-
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
 )
 
@@ -21,7 +19,7 @@ type allegation struct {
 	borough                      uint32
 	suspectAge, victimAge        uint8 // noAge for null
 	status, sex, source, outcome uint8 // position in the enum, from 1
-	domesticAbuse                uint8 // 0 null, 1 false, 2 true
+	domesticAbuse                uint8 // 0 null, 1 false, abuseTrue
 	disposition                  schemas.Disposition
 	age                          uint32    // days before as_of, of rows that are their suspects'
 	id, report, suspect, victim  []byte    // empty: null
@@ -34,7 +32,7 @@ const (
 
 	// Offsets in an encoded allegation, after its length. A time takes 54 bits from schemas.MinTimestamp on, and
 	// what is small has the rest of its eight bytes.
-	atHash       = lengthBytes
+	atHash       = bucket.LengthBytes
 	atReported   = atHash + 4     // and status, sex, outcome
 	atUpdated    = atReported + 8 // and source, domestic abuse, disposition
 	atCommitted  = atUpdated + 8  // one more, 0 for null; and the victim's age
@@ -46,21 +44,6 @@ const (
 	timeBits = 54
 	timeMask = 1<<timeBits - 1
 )
-
-// hash spreads keys over buckets. It is the same in every process, so that buckets of several workers
-// fit together. The low bits choose the bucket, the high ones stand in the record.
-func hash(key []byte) uint64 {
-	// Ids are short, and each is hashed three times.
-	if n := len(key); n >= 8 && n <= 16 {
-		const a, b, c = 0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb // from SplitMix64
-		hi, lo := bits.Mul64(binary.LittleEndian.Uint64(key)^a, binary.LittleEndian.Uint64(key[n-8:])^b)
-		hi, lo = bits.Mul64(hi^lo^uint64(n), c)
-		return hi ^ lo
-	}
-	return xxhash.Sum64(key)
-}
-
-func bucketOf(hash uint64) int { return int(hash % bucketCount) }
 
 func putHash(rec []byte, hash uint64) {
 	binary.LittleEndian.PutUint32(rec[atHash:], uint32(hash>>32))
@@ -76,7 +59,7 @@ func small(a, b, c uint8) uint64 {
 func sinceMin(t int64) uint64 { return uint64(t - schemas.MinTimestamp) }
 
 // put encodes a row of the batch into the bucket of a hash: of its suspect, or of its own id.
-func (v *validator) put(w *scatterer, h uint64, row int, d schemas.Disposition) error {
+func (v *validator) put(w *bucket.Scatterer, h uint64, row int, d schemas.Disposition) error {
 	suspect, id := v.text[schemas.SuspectID].text(row), v.text[schemas.AllegationID].text(row)
 	report, victim := v.text[schemas.ReportID].text(row), v.text[schemas.VictimID].text(row)
 	n := atTexts + len(suspect) + len(id) + len(report) + len(victim)
@@ -92,7 +75,7 @@ func (v *validator) put(w *scatterer, h uint64, row int, d schemas.Disposition) 
 		own = v.own(row)
 		n += own.size(offence, borough)
 	}
-	rec, err := w.record(bucketOf(h), n)
+	rec, err := w.Record(bucket.Of(h), n)
 	if err != nil {
 		return err
 	}
@@ -216,9 +199,9 @@ func idOf(rec []byte) []byte {
 }
 
 // putVictim notes that somebody is the victim of a row in the window.
-func putVictim(w *scatterer, h uint64, id []byte) error {
+func putVictim(w *bucket.Scatterer, h uint64, id []byte) error {
 	n := victimHead + len(id)
-	rec, err := w.record(bucketOf(h), n)
+	rec, err := w.Record(bucket.Of(h), n)
 	if err != nil {
 		return err
 	}

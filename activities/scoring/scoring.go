@@ -15,6 +15,7 @@ import (
 	"github.com/apache/arrow/go/v16/arrow"
 	"golang.org/x/sync/errgroup"
 
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/schemas/reference"
@@ -31,7 +32,7 @@ type Options struct {
 	Model  schemas.Model
 	// Spill lends storage for what exceeds Memory, in bytes. Without it, or with Memory 0, everything
 	// stays in memory.
-	Spill  Spill
+	Spill  bucket.Spill
 	Memory int64
 	// Quarantine is handed the rows that take no part, by ingesters at once; nil: they are only counted.
 	Quarantine func(batch arrow.Record, firstRow int64, rows []Quarantined) error
@@ -45,11 +46,11 @@ type Engine struct {
 	options    Options
 	vocabulary *vocabulary
 	rules      rules
-	storage    *storage
-	ids, named *buckets // of rows by allegation and by suspect, for prescans
-	versions   *buckets // of rows that may share their allegation with another, by allegation
-	suspects   *buckets // by suspect
-	victims    *buckets // of rows in the window, as suspects are
+	storage    *bucket.Storage
+	ids, named *bucket.Set // of rows by allegation and by suspect, for prescans
+	versions   *bucket.Set // of rows that may share their allegation with another, by allegation
+	suspects   *bucket.Set // by suspect
+	victims    *bucket.Set // of rows in the window, as suspects are
 	recency    []int64
 
 	prescanned   bool
@@ -111,17 +112,17 @@ func New(o Options) (*Engine, error) {
 	}
 	v := newVocabulary(o.Tables)
 	// The rest of the budget is for slabs that are being filled, buckets being worked on and batches being read.
-	s := &storage{spill: o.Spill, limit: o.Memory / 16}
+	s := bucket.NewStorage(o.Spill, o.Memory/16)
 	return &Engine{
 		options:    o,
 		vocabulary: v,
 		rules:      rules{newWindow(o.AsOf, o.Model.WindowDays), v},
 		storage:    s,
-		ids:        newBuckets(s, bucketCount),
-		named:      newBuckets(s, bucketCount),
-		versions:   newBuckets(s, bucketCount),
-		suspects:   newBuckets(s, bucketCount),
-		victims:    newBuckets(s, bucketCount),
+		ids:        bucket.NewSet(s, bucket.Count),
+		named:      bucket.NewSet(s, bucket.Count),
+		versions:   bucket.NewSet(s, bucket.Count),
+		suspects:   bucket.NewSet(s, bucket.Count),
+		victims:    bucket.NewSet(s, bucket.Count),
 		recency:    o.Model.Recency(),
 	}, nil
 }
@@ -130,7 +131,7 @@ func New(o Options) (*Engine, error) {
 func (e *Engine) Counts() Counts { return e.counts }
 
 // Close gives the lent storage back.
-func (e *Engine) Close() error { return e.storage.close() }
+func (e *Engine) Close() error { return e.storage.Close() }
 
 func (e *Engine) count(v *validator, p *router) {
 	e.mu.Lock()
@@ -252,7 +253,7 @@ func (e *Engine) aggregateAll(ctx context.Context, tallies []tally) (*order, err
 	if err != nil {
 		return nil, err
 	}
-	order := newOrder(e.vocabulary, e.storage, sample, int64(len(sample))*bucketCount)
+	order := newOrder(e.vocabulary, e.storage, sample, int64(len(sample))*bucket.Count)
 	for i := range tallies {
 		tallies[i].sorter = order.newSorter()
 	}
@@ -261,8 +262,8 @@ func (e *Engine) aggregateAll(ctx context.Context, tallies []tally) (*order, err
 			return nil, err
 		}
 	}
-	err = eachBucket(ctx, tallies, func(t *tally, bucket int) error {
-		return e.aggregate(t, bucket, func(s *suspect, rows []allegation) error {
+	err = eachBucket(ctx, tallies, func(t *tally, number int) error {
+		return e.aggregate(t, number, func(s *suspect, rows []allegation) error {
 			if s.allegations >= minimum {
 				t.tops.offer(depth, s, rows)
 			}
@@ -272,7 +273,7 @@ func (e *Engine) aggregateAll(ctx context.Context, tallies []tally) (*order, err
 	for i := range tallies {
 		err = errors.Join(err, tallies[i].sorter.close())
 	}
-	e.storage.trim()
+	e.storage.Trim()
 	return order, err
 }
 
@@ -294,15 +295,15 @@ type tally struct {
 // eachBucket runs do over all buckets, one of the workers a goroutine.
 func eachBucket[W any](ctx context.Context, workers []W, do func(*W, int) error) error {
 	g, ctx := errgroup.WithContext(ctx)
-	var bucket atomic.Int64
+	var next atomic.Int64
 	for i := range workers {
 		g.Go(func() error {
 			for {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				b := int(bucket.Add(1)) - 1
-				if b >= bucketCount {
+				b := int(next.Add(1)) - 1
+				if b >= bucket.Count {
 					return nil
 				}
 				if err := do(&workers[i], b); err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
 )
 
@@ -20,7 +21,9 @@ import (
 const shuffleMagic = "HARMSTACK ROWS 3\n"
 
 // shuffled are the buckets that go to another machine, in this order.
-func (e *Engine) shuffled() [3]*buckets { return [...]*buckets{e.versions, e.suspects, e.victims} }
+func (e *Engine) shuffled() [3]*bucket.Set {
+	return [...]*bucket.Set{e.versions, e.suspects, e.victims}
+}
 
 // words are the texts behind the numbers in shuffled rows.
 type words struct {
@@ -49,14 +52,14 @@ func (e *Engine) Shuffle(w io.Writer, shard, shards int) (rows int64, err error)
 	_, _ = out.Write(head)
 	var buf []byte
 	for kind, b := range e.shuffled() {
-		for i := bucketCount * shard / shards; i < bucketCount*(shard+1)/shards; i++ {
-			if buf, err = b.read(i, buf); err != nil {
+		for i := bucket.Count * shard / shards; i < bucket.Count*(shard+1)/shards; i++ {
+			if buf, err = b.Read(i, buf); err != nil {
 				return 0, err
 			}
 			_ = binary.Write(out, binary.LittleEndian, [3]uint64{uint64(kind), uint64(i), uint64(len(buf))})
 			_, _ = out.Write(buf)
 			if kind != marks {
-				for at := 0; at < len(buf); at = next(buf, at) {
+				for at := 0; at < len(buf); at = bucket.Next(buf, at) {
 					rows++
 				}
 			}
@@ -102,9 +105,9 @@ func (e *Engine) Receive(r io.Reader) error {
 		}
 	}
 	shuffled := e.shuffled()
-	var scatter [len(shuffled)]*scatterer
+	var scatter [len(shuffled)]*bucket.Scatterer
 	for i, b := range shuffled {
-		scatter[i] = newScatterer(b)
+		scatter[i] = bucket.NewScatterer(b)
 	}
 	for {
 		var head struct{ Kind, Bucket, Bytes uint64 }
@@ -112,7 +115,7 @@ func (e *Engine) Receive(r io.Reader) error {
 		if err == io.EOF {
 			break
 		}
-		if err == nil && (head.Kind >= uint64(len(shuffled)) || head.Bucket >= bucketCount) {
+		if err == nil && (head.Kind >= uint64(len(shuffled)) || head.Bucket >= bucket.Count) {
 			err = errors.New("a bucket has a number that none has")
 		}
 		if err == nil {
@@ -123,7 +126,7 @@ func (e *Engine) Receive(r io.Reader) error {
 		}
 	}
 	for _, s := range scatter {
-		if err := s.close(); err != nil {
+		if err := s.Close(); err != nil {
 			return err
 		}
 	}
@@ -171,8 +174,8 @@ func (t *translation) of(r *rules, rec []byte, kind int) ([]byte, bool) {
 }
 
 // unload copies the records of one bucket.
-func (e *Engine) unload(in io.Reader, to *scatterer, bucket int, size int64, kind int, t *translation) error {
-	var length [lengthBytes]byte
+func (e *Engine) unload(in io.Reader, to *bucket.Scatterer, number int, size int64, kind int, t *translation) error {
+	var length [bucket.LengthBytes]byte
 	rows := int64(0)
 	for size > 0 {
 		if _, err := io.ReadFull(in, length[:]); err != nil {
@@ -188,7 +191,7 @@ func (e *Engine) unload(in io.Reader, to *scatterer, bucket int, size int64, kin
 		}
 		t.record = grow(t.record, int(n))
 		copy(t.record, length[:])
-		if _, err := io.ReadFull(in, t.record[lengthBytes:]); err != nil {
+		if _, err := io.ReadFull(in, t.record[bucket.LengthBytes:]); err != nil {
 			return err
 		}
 		if kind != marks {
@@ -199,7 +202,7 @@ func (e *Engine) unload(in io.Reader, to *scatterer, bucket int, size int64, kin
 			t.record = translated
 			rows++
 		}
-		rec, err := to.record(bucket, len(t.record))
+		rec, err := to.Record(number, len(t.record))
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,9 @@ import (
 
 // slow is the contract read once more, as plainly as can be: maps, big numbers and calendar dates. It
 // shares nothing with the engine but the reference tables and the row types.
+// victimSex is what the tables ask, by what the column says; a null is unknown.
+var victimSex = map[string]reference.Sex{"F": reference.Female, "M": reference.OtherSex, "X": reference.OtherSex}
+
 func slow(asOf schemas.Date, rows []schemas.Offence) ([]schemas.Ranked, schemas.Dispositions, int64) {
 	var counts schemas.Dispositions
 	var conflicting int64
@@ -88,7 +91,8 @@ func slow(asOf schemas.Date, rows []schemas.Offence) ([]schemas.Ranked, schemas.
 		n := schemas.Offence{AllegationID: &id, ReportID: &report, SuspectID: str(suspect), SuspectAge: age(r.SuspectAge), SuspectStatus: str(status),
 			OffenceCode: &code, OffenceClass: str(class), OffenceURN: str(urn), ReportedAt: r.ReportedAt, CommittedAt: r.CommittedAt, Borough: str(borough),
 			VictimID: str(victim), VictimSex: str(sex), VictimAge: age(r.VictimAge), DomesticAbuse: r.DomesticAbuse, Source: &source, Outcome: &outcome, UpdatedAt: r.UpdatedAt}
-		byID[id] = append(byID[id], row{Offence: n, weight: reference.Default().Weigh(urn, code, class, sex == "F")})
+		byID[id] = append(byID[id], row{Offence: n, weight: reference.Default().Weigh(reference.Query{URN: urn, Code: code, Class: class, Victim: victimSex[sex],
+			DomesticAbuse: r.DomesticAbuse != nil && *r.DomesticAbuse})})
 	}
 	// A version as a list of strings that compare as the contract wants: null below everything.
 	key := func(r row) []string {
@@ -156,7 +160,7 @@ func slow(asOf schemas.Date, rows []schemas.Offence) ([]schemas.Ranked, schemas.
 			disposition = schemas.PoliceDetected
 		case *stays.Outcome == "no_crime" || *stays.Outcome == "acquitted":
 			disposition = schemas.Cleared
-		case stays.weight.Verdict == reference.NotVAWG:
+		case stays.weight.Verdict <= reference.SexUnknown:
 			disposition = schemas.NotVAWG
 		case stays.weight.Verdict == reference.Unscored:
 			disposition = schemas.UnscoredOffence

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
 )
 
@@ -58,7 +59,7 @@ func (a *sortKey) compare(b *sortKey) int {
 
 // Offsets in an encoded suspect, after its length.
 const (
-	atScore        = lengthBytes
+	atScore        = bucket.LengthBytes
 	atLast         = atScore + 8
 	atFirst        = atLast + 8
 	atOwner        = atFirst + 8

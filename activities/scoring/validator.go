@@ -275,13 +275,16 @@ func (v *validator) report(batch arrow.Record, firstRow int64, to func(arrow.Rec
 	return to(batch, firstRow, rows)
 }
 
-// domesticAbuse is 0 for null, 1 for false, 2 for true.
+// abuseTrue is a flag of domestic abuse that is set, as records hold it: 0 is null, 1 false.
+const abuseTrue = 2
+
+// domesticAbuse is the row's flag, as records hold it.
 func (v *validator) domesticAbuse(row int) uint8 {
 	switch abuse := v.bools[schemas.DomesticAbuse]; {
 	case abuse.IsNull(row):
 		return 0
 	case abuse.Value(row):
-		return 2
+		return abuseTrue
 	}
 	return 1
 }
@@ -339,13 +342,13 @@ func (v *validator) offenceKey(row int) offenceKey {
 
 // weight is what the row's offence weighs.
 func (v *validator) weight(row int) *reference.Weight {
-	sex := v.enum(schemas.VictimSex, row)
+	sex, domestic := v.enum(schemas.VictimSex, row), v.domesticAbuse(row)
 	n := v.offence(row)
 	if n == unnumbered {
 		o := v.vocabulary.weigh(v.offenceKey(row))
-		return o.weight(sex)
+		return o.weight(sex, domestic)
 	}
-	return v.vocabulary.offence(n).weight(sex)
+	return v.vocabulary.offence(n).weight(sex, domestic)
 }
 
 // own are the texts of the row that have no numbers.

@@ -3,6 +3,7 @@ package scoring
 import (
 	"bytes"
 
+	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
 )
 
@@ -42,7 +43,7 @@ func (t *table) find(hash uint32, same func(record int32) bool) *slot {
 // split notes where the records of a bucket begin.
 func split(records []byte, starts []int) []int {
 	starts = starts[:0]
-	for at := 0; at < len(records); at = next(records, at) {
+	for at := 0; at < len(records); at = bucket.Next(records, at) {
 		starts = append(starts, at)
 	}
 	return starts
@@ -50,8 +51,8 @@ func split(records []byte, starts []int) []int {
 
 // keepLatest applies rule 2 for the allegations of one bucket and passes those that stay to their
 // suspects' buckets.
-func (e *Engine) keepLatest(t *tally, bucket int) (err error) {
-	if t.records, err = e.versions.take(bucket, t.records); err != nil {
+func (e *Engine) keepLatest(t *tally, number int) (err error) {
+	if t.records, err = e.versions.Take(number, t.records); err != nil {
 		return err
 	}
 	w := &t.work
@@ -76,7 +77,7 @@ func (e *Engine) keepLatest(t *tally, bucket int) (err error) {
 		if lost[int32(i)] {
 			continue
 		}
-		if err := t.pass.pass(t.records[start:next(t.records, start)]); err != nil {
+		if err := t.pass.pass(t.records[start:bucket.Next(t.records, start)]); err != nil {
 			return err
 		}
 	}

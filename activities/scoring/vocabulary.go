@@ -41,18 +41,19 @@ const unnumbered = math.MaxUint32 - 2
 
 type offenceKey struct{ code, class, urn string }
 
-// offence is one combination of code, class and urn, and what the tables make of it with a female
-// victim on the record and without.
+// offence is one combination of code, class and urn, and what the tables make of it by the victim's sex and by whether the row
+// is flagged as domestic abuse.
 type offence struct {
 	offenceKey
-	female, other reference.Weight
+	weights [reference.Sexes][2]reference.Weight
 }
 
-func (o *offence) weight(sex uint8) *reference.Weight {
-	if sex == sexFemale {
-		return &o.female
+// weight is by the victim's sex, a position in the enum, and by the flag as records hold it.
+func (o *offence) weight(sex, domestic uint8) *reference.Weight {
+	if domestic == abuseTrue {
+		return &o.weights[sexes[sex]][1]
 	}
-	return &o.other
+	return &o.weights[sexes[sex]][0]
 }
 
 // borough is a place as given, or one of the 32 in its own spelling.
@@ -62,8 +63,19 @@ type borough struct {
 	alone []string // name, for the many suspects of one borough
 }
 
-// sexFemale is the position of F in the enum.
-var sexFemale = uint8(enumPosition(schemas.VictimSex, schemas.SexFemale))
+// sexes are what the tables ask of a victim's sex, by its position in the enum, from 1; 0 is null.
+var sexes = func() (by [8]reference.Sex) {
+	for i, sex := range schemas.Offences[schemas.VictimSex].Enum {
+		by[i+1] = reference.OtherSex
+		switch sex {
+		case schemas.SexFemale:
+			by[i+1] = reference.Female
+		case schemas.SexUnknown:
+			by[i+1] = reference.UnknownSex
+		}
+	}
+	return by
+}()
 
 func newVocabulary(t *reference.Tables) *vocabulary {
 	v := &vocabulary{tables: t, byOffence: map[offenceKey]uint32{}, byBorough: map[string]uint32{"": 0}}
@@ -97,7 +109,13 @@ func (v *vocabulary) offenceNumber(k offenceKey) uint32 {
 
 // weigh looks a combination up in the tables.
 func (v *vocabulary) weigh(k offenceKey) offence {
-	return offence{k, v.tables.Weigh(k.urn, k.code, k.class, true), v.tables.Weigh(k.urn, k.code, k.class, false)}
+	o := offence{offenceKey: k}
+	for sex := range reference.Sexes {
+		for domestic := range 2 {
+			o.weights[sex][domestic] = v.tables.Weigh(reference.Query{URN: k.urn, Code: k.code, Class: k.class, Victim: sex, DomesticAbuse: domestic == 1})
+		}
+	}
+	return o
 }
 
 // boroughNumber numbers a trimmed borough as given. Those of the 32 always have a number: they own suspects.

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"harmstack/activities/store/s3test"
+	"harmstack/schemas/fault"
 )
 
 // once fails the first request of a method.
@@ -190,6 +191,35 @@ func TestFullBucket(t *testing.T) {
 	}
 	if err := st.CreateOnly(t.Context(), "claim", []byte("mine")); err != nil {
 		t.Errorf("once there is room: %v", err)
+	}
+}
+
+// No retry mends a bucket that refuses this process, whatever it asks for: it is said at once, and what to do.
+func TestDeniedBucket(t *testing.T) {
+	s3 := s3test.New(t)
+	st := open(t, s3.URL)
+	ref := write(t, st, "current", "old")
+	s3.Inject(func(int, *http.Request) s3test.Fault { return s3test.Denied })
+	for verb, do := range map[string]func() error{
+		"a large file": func() error {
+			_, err := st.Write(t.Context(), "x", "", func(w io.Writer) (int64, error) { _, err := w.Write(large()); return 0, err })
+			return err
+		},
+		"a small file": func() error { return st.Replace(t.Context(), "current", []byte("new")) },
+		"a claim":      func() error { return st.CreateOnly(t.Context(), "claim", []byte("mine")) },
+		"reading":      func() error { _, err := st.Read(t.Context(), "current"); return err },
+		"opening":      func() error { _, err := st.Open(t.Context(), ref); return err },
+		"listing":      func() error { _, err := st.List(t.Context(), ""); return err },
+		"deleting":     func() error { return st.Delete(t.Context(), "current") },
+	} {
+		err := do()
+		if !errors.Is(err, ErrDenied) || fault.Kind(err) != fault.StoreDenied || !strings.Contains(err.Error(), "give its credentials the right") {
+			t.Errorf("%s: %v", verb, err)
+		}
+	}
+	s3.Inject(nil)
+	if data, err := st.Read(t.Context(), "current"); err != nil || string(data) != "old" {
+		t.Errorf("once it may: %q, %v", data, err)
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"gocloud.dev/gcerrors"
+
 	"harmstack/schemas/fault"
 )
 
@@ -161,6 +163,9 @@ func (s *Store) likeTheStore(path string, most fs.FileMode) error {
 
 // denied says of an error of permissions who may not do what, and what to do about it. Any other it leaves as it is.
 func (s *Store) denied(verb string, err error) error {
+	if s.folder == "" && gcerrors.Code(err) == gcerrors.PermissionDenied && !errors.Is(err, ErrDenied) {
+		return fmt.Errorf("%w: the bucket refuses to let this process %s: give its credentials the right to list, read, write and delete below the store's address: %w", ErrDenied, verb, err)
+	}
 	if err == nil || errors.Is(err, ErrDenied) || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
 		return err
 	}

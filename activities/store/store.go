@@ -223,10 +223,14 @@ func (s *Store) commit(ctx context.Context, key string, publish func(temp, final
 		return err
 	}
 	if err := write(w); err != nil {
-		cancel()                    // before Close, which would publish what is there
-		return full(err, w.Close()) // which may know why: a driver's Write fails with a closed pipe
+		cancel() // before Close, which would publish what is there
+		cause := w.Close()
+		if denied := s.denied("write", cause); errors.Is(denied, ErrDenied) {
+			return denied
+		}
+		return full(err, cause) // which may know why: a driver's Write fails with a closed pipe
 	}
-	return full(w.Close(), nil)
+	return full(s.denied("write", w.Close()), nil)
 }
 
 // full says plainly that there is no room.

@@ -22,6 +22,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 
 	"harmstack/schemas"
 	"harmstack/schemas/text"
@@ -36,6 +37,9 @@ const (
 	SupplementFile  = "vawg-supplement.csv"
 	ResolutionsFile = "resolutions.csv"
 	BoroughsFile    = "boroughs.csv"
+	AliasesFile     = "borough-aliases.csv" // other ways to write a borough
+	// PlaceholdersFile lists what stands for "nobody named" where a person's id is expected.
+	PlaceholdersFile = "placeholders.csv"
 	// MixFile counts recorded offences by borough and kind over a year; the synthetic extract copies its mix.
 	MixFile = "borough-offences-2025-07-to-2026-06.csv"
 )
@@ -48,12 +52,33 @@ var Files embed.FS
 // Verdict says what the tables make of an offence.
 type Verdict uint8
 
-// The three verdicts (contract, section 5).
+// The verdicts (contract, sections 4 and 5).
 const (
-	NotVAWG  Verdict = iota // no violence against women and girls
-	Unscored                // it is, or may be, but no single weight follows
-	Weighed                 // it is, and has a weight
+	NotVAWG    Verdict = iota // no violence against women and girls
+	SexUnknown                // it would be if the victim were female, and whether she is is not known
+	Unscored                  // it is, or may be, but no single weight follows
+	Weighed                   // it is, and has a weight
 )
+
+// Sex is what the record says of the victim's, as far as the rules ask.
+type Sex uint8
+
+// What a record may say.
+const (
+	UnknownSex Sex = iota // null or U
+	Female                // F
+	OtherSex              // M or X
+	Sexes                 // how many there are
+)
+
+// Query is one offence as it was recorded.
+type Query struct {
+	// URN and Class are empty when they are not given; Code is in the form 019/08.
+	URN, Code, Class string
+	Victim           Sex
+	// DomesticAbuse: the row is flagged so.
+	DomesticAbuse bool
+}
 
 // Names of the rules by which a weight is found, as contributions.parquet shows them.
 const (
@@ -62,6 +87,7 @@ const (
 	ByCode       = "code"
 	ByLowest     = "lowest"
 	BySupplement = "supplement"
+	ByAsClass    = "as_class" // the class is missing or not in the table, and a resolution says as which to read it
 )
 
 // Weight is the answer to one look-up.
@@ -70,6 +96,8 @@ type Weight struct {
 	Tenths  int64  // harm in tenths of a day; 0 unless Weighed
 	Rule    string // how it was found; empty unless Weighed
 	Title   string // the offence's title; empty unless Weighed
+	// Resolution names the explicit rule that the weight follows from, such as "008/01 8N lowest"; empty: it needs none.
+	Resolution string
 }
 
 // Borough is one of the 32 and the command unit that polices it.
@@ -80,11 +108,15 @@ type Tables struct {
 	Edition, Rules, Supplement, Resolutions schemas.Named
 
 	boroughs []Borough
-	byLower  map[string]int
+	byLower  map[string]int // with aliases
 	byURN    map[string][]*offence
 	byPair   map[pair][]*offence
 	byCode   map[string][]*offence
 	lowest   map[pair]bool
+	asClass  map[string]string // by code: the class as which one is read whose class is missing or not in the table
+
+	placeholders map[string]bool // in lower case, runs of space as one
+	prefixes     []string        // likewise
 }
 
 type pair struct{ code, class string }
@@ -98,7 +130,8 @@ type offence struct {
 	weighed    bool // the supplement lists offences without a weight
 	supplement bool
 	ruled      bool // the rule set says whether it is VAWG
-	vawg       bool
+	vawg       bool // when the victim is female
+	ifDomestic bool // and the row is flagged as domestic abuse
 	female     bool // the offence itself names a female victim
 }
 
@@ -113,8 +146,26 @@ var Default = sync.OnceValue(func() *Tables {
 })
 
 // Paths name files that take the place of embedded tables: a newer edition of the index, another rule set, a supplement,
-// resolutions. An empty one is the embedded table.
+// resolutions. An empty one is the embedded table; Rules may also be the name of an embedded rule set, which brings its own
+// resolutions along.
 type Paths struct{ Edition, Rules, Supplement, Resolutions string }
+
+// ruleSet is an embedded rule set and the resolutions that belong to it.
+type ruleSet struct{ name, rules, resolutionsName, resolutions string }
+
+// The rule sets that are part of the build (contract, section 5). The first is taken when none is named.
+var ruleSets = []ruleSet{
+	{"vawg-v1", RulesFile, "resolutions-v1", ResolutionsFile},
+	{"vawg-v2", "vawg-offences-v2.csv", "resolutions-v2", "resolutions-v2.csv"},
+}
+
+// RuleSets are the names of the embedded rule sets.
+func RuleSets() (names []string) {
+	for _, s := range ruleSets {
+		names = append(names, s.name)
+	}
+	return names
+}
 
 // LoadPaths reads and validates the tables as Load does, those that are named from their files. A table is named after
 // its file: cchi-2025.csv is cchi-2025.
@@ -122,34 +173,50 @@ func LoadPaths(p Paths) (*Tables, error) {
 	if p == (Paths{}) {
 		return Default(), nil
 	}
-	return load(Files, map[string]string{EditionFile: p.Edition, RulesFile: p.Rules, SupplementFile: p.Supplement, ResolutionsFile: p.Resolutions})
+	set := ruleSets[0]
+	for _, s := range ruleSets {
+		if s.name == p.Rules {
+			set, p.Rules = s, ""
+		}
+	}
+	return load(Files, set, map[string]string{EditionFile: p.Edition, set.rules: p.Rules, SupplementFile: p.Supplement, set.resolutions: p.Resolutions})
 }
 
 // Load reads and validates the tables in a folder. The error names every fault by file and line.
-func Load(dir fs.FS) (*Tables, error) { return load(dir, nil) }
+func Load(dir fs.FS) (*Tables, error) { return load(dir, ruleSets[0], nil) }
 
-func load(dir fs.FS, other map[string]string) (*Tables, error) {
+func load(dir fs.FS, set ruleSet, other map[string]string) (*Tables, error) {
 	t := &Tables{
-		byLower: map[string]int{},
-		byURN:   map[string][]*offence{},
-		byPair:  map[pair][]*offence{},
-		byCode:  map[string][]*offence{},
-		lowest:  map[pair]bool{},
+		byLower:      map[string]int{},
+		byURN:        map[string][]*offence{},
+		byPair:       map[pair][]*offence{},
+		byCode:       map[string][]*offence{},
+		lowest:       map[pair]bool{},
+		asClass:      map[string]string{},
+		placeholders: map[string]bool{},
 	}
 	l := loader{dir: dir, other: other}
 	t.Edition = l.table(EditionFile, "cchi-2020", "urn,home_office_code,offence_class,title,days,proxy,notifiable,offence_group,offence_subgroup", t.addOffence)
 	if err := l.err(); err != nil {
 		return nil, err // the other tables would find nothing right in a wrong index
 	}
-	t.Rules = l.table(RulesFile, "vawg-v1", "urn,home_office_code,offence_class,title,victim_sex_in_code,vawg,reason", t.addRule)
+	t.Rules = l.table(set.rules, set.name, "urn,home_office_code,offence_class,title,victim_sex_in_code,vawg,reason", t.addRule)
 	t.Supplement = l.table(SupplementFile, "vawg-supplement-v1", "home_office_code,offence_class,title,vawg,days,basis", t.addSupplement)
-	t.Resolutions = l.table(ResolutionsFile, "resolutions-v1", "home_office_code,offence_class,rule,reason", t.addResolution)
+	t.Resolutions = l.table(set.resolutions, set.resolutionsName, resolutionsV1+" or "+resolutionsV2, t.addResolution)
 	l.table(BoroughsFile, "boroughs", "borough,bcu,bcu_code", t.addBorough)
+	l.table(AliasesFile, "borough-aliases", "alias,borough", t.addAlias)
+	l.table(PlaceholdersFile, "placeholders", "pattern,reason", t.addPlaceholder)
 	if err := l.err(); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
+
+// The two layouts of resolutions: the first knows the rule "lowest" alone, for a pair that the table has.
+const (
+	resolutionsV1 = "home_office_code,offence_class,rule,reason"
+	resolutionsV2 = "home_office_code,offence_class,given_class,rule,as_class,reason"
+)
 
 type loader struct {
 	dir   fs.FS
@@ -184,7 +251,7 @@ func (l *loader) table(file, name, header string, add func(row []string) error) 
 	}
 	text := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff")))) // as spreadsheets write it
 	row, err := text.Read()
-	if err != nil || strings.Join(row, ",") != header {
+	if err != nil || !slices.Contains(strings.Split(header, " or "), strings.Join(row, ",")) {
 		l.fault("%s: the header must be %s", file, header)
 		return schemas.Named{}
 	}
@@ -240,7 +307,6 @@ func (t *Tables) addRule(row []string) error {
 	if o.key != (pair{row[1], row[2]}) {
 		return fmt.Errorf("urn %s is %s %s in the index, %s %s here", row[0], o.key.code, o.key.class, row[1], row[2])
 	}
-	var err error
 	if o.ruled {
 		return fmt.Errorf("urn %s stands twice", row[0])
 	}
@@ -248,8 +314,13 @@ func (t *Tables) addRule(row []string) error {
 	if o.female = row[4] == "female"; !o.female && !slices.Contains([]string{"any", "male"}, row[4]) {
 		return fmt.Errorf("victim_sex_in_code is %q, it must be any, female or male", row[4])
 	}
-	o.vawg, err = parseYes(row[5])
-	return err
+	var err error
+	if o.ifDomestic = row[5] == "if_domestic"; o.ifDomestic {
+		o.vawg = true
+	} else if o.vawg, err = parseYes(row[5]); err != nil {
+		return fmt.Errorf("vawg is %q, it must be yes, no or if_domestic", row[5])
+	}
+	return nil
 }
 
 func (t *Tables) addSupplement(row []string) error {
@@ -274,14 +345,31 @@ func (t *Tables) addSupplement(row []string) error {
 }
 
 func (t *Tables) addResolution(row []string) error {
-	key := pair{row[0], row[1]}
-	if len(t.byPair[key]) < 2 {
-		return fmt.Errorf("%s %s is not an ambiguous pair of the index", key.code, key.class)
+	if len(row) == strings.Count(resolutionsV1, ",")+1 {
+		row = []string{row[0], row[1], "known", row[2], "", row[3]}
 	}
-	if row[2] != ByLowest {
-		return fmt.Errorf("rule %q is unknown: the only rule is %s", row[2], ByLowest)
+	code, class, given, rule, as := row[0], row[1], row[2], row[3], row[4]
+	switch {
+	case given == "known" && rule == ByLowest && as == "":
+		key := pair{code, class}
+		if len(t.byPair[key]) < 2 {
+			return fmt.Errorf("%s %s is not an ambiguous pair of the index", code, class)
+		}
+		if t.lowest[key] {
+			return fmt.Errorf("%s %s stands twice", code, class)
+		}
+		t.lowest[key] = true
+	case given == "missing" && rule == ByAsClass && class == "":
+		if t.byPair[pair{code, as}] == nil {
+			return fmt.Errorf("as_class: %s %s is not in the index", code, as)
+		}
+		if t.asClass[code] != "" {
+			return fmt.Errorf("%s without a class stands twice", code)
+		}
+		t.asClass[code] = as
+	default:
+		return fmt.Errorf("rule %q of %s is unknown: a class that is known takes %s, one that is missing %s with the class in as_class", rule, schemas.TrimSpace(code+" "+class), ByLowest, ByAsClass)
 	}
-	t.lowest[key] = true
 	return nil
 }
 
@@ -297,6 +385,52 @@ func (t *Tables) addBorough(row []string) error {
 	t.byLower[lower] = len(t.boroughs)
 	t.boroughs = append(t.boroughs, b)
 	return nil
+}
+
+func (t *Tables) addAlias(row []string) error {
+	i, ok := t.byLower[strings.ToLower(row[1])]
+	if !ok {
+		return fmt.Errorf("%s is none of the boroughs", row[1])
+	}
+	lower := strings.ToLower(row[0])
+	if _, twice := t.byLower[lower]; twice || lower == "" {
+		return fmt.Errorf("alias %q stands twice, is a borough, or is empty", row[0])
+	}
+	t.byLower[lower] = i
+	return nil
+}
+
+func (t *Tables) addPlaceholder(row []string) error {
+	p, isPrefix := strings.CutSuffix(row[0], "*")
+	if p == "" || p != foldSpace(p) || strings.Contains(p, "*") {
+		return fmt.Errorf("pattern %q must be lower case, with single spaces and at most a * at its end", row[0])
+	}
+	if t.placeholders[p] || slices.Contains(t.prefixes, p) {
+		return fmt.Errorf("pattern %q stands twice", row[0])
+	}
+	if isPrefix {
+		t.prefixes = append(t.prefixes, p)
+	} else {
+		t.placeholders[p] = true
+	}
+	return nil
+}
+
+// foldSpace is a text in lower case, with runs of white space as one space and none around it.
+func foldSpace(s string) string { return strings.Join(strings.Fields(strings.ToLower(s)), " ") }
+
+// IsPlaceholder tells whether a person's id names nobody (contract, section 4, rule 5): it is one of the placeholders, in any
+// letter case and with runs of space as one, begins with one that ends in *, or is only zeros, only nines or only punctuation.
+func (t *Tables) IsPlaceholder(id string) bool {
+	rest := strings.TrimLeft(id, "0")
+	if id == "" || rest == "" || strings.TrimLeft(id, "9") == "" {
+		return true
+	}
+	if !strings.ContainsFunc(id, func(r rune) bool { return !unicode.IsPunct(r) && !unicode.IsSymbol(r) && !unicode.IsSpace(r) }) {
+		return true
+	}
+	folded := foldSpace(id)
+	return t.placeholders[folded] || slices.ContainsFunc(t.prefixes, func(p string) bool { return strings.HasPrefix(folded, p) })
 }
 
 func parseYes(s string) (bool, error) {
@@ -327,50 +461,82 @@ func (t *Tables) Basis(m schemas.Model) schemas.Basis {
 // Boroughs are the 32, in the order of their names.
 func (t *Tables) Boroughs() []Borough { return t.boroughs }
 
-// FindBorough finds one of the 32 in any letter case.
+// FindBorough finds one of the 32 in any letter case, also by an alias.
 func (t *Tables) FindBorough(name string) (index int, ok bool) {
 	index, ok = t.byLower[strings.ToLower(name)]
 	return index, ok
 }
 
-// Weigh looks an offence up (contract, section 5): by urn where the table knows it, else by (code,
-// class), else by code where all its rows agree. code is in the form 019/08; an empty urn or class is
-// not given. female says that the victim on the record is female.
-func (t *Tables) Weigh(urn, code, class string, female bool) Weight {
-	if rows := t.byURN[urn]; rows != nil {
-		return t.verdict(rows, ByURN, female)
+// URNContradicts tells whether a urn is known and belongs to another code than the one given. The urn wins.
+func (t *Tables) URNContradicts(urn, code string) bool {
+	rows := t.byURN[urn]
+	return rows != nil && rows[0].key.code != code
+}
+
+// Weigh looks an offence up (contract, section 5): by urn where the table knows it, else by (code, class), else by code where
+// all its rows agree, else by the resolution for a code whose class is missing or not in the table.
+func (t *Tables) Weigh(q Query) Weight {
+	if rows := t.byURN[q.URN]; rows != nil {
+		return t.weigh(rows, ByURN, q)
 	}
-	if rows := t.byPair[pair{code, class}]; rows != nil && class != "" {
-		return t.verdict(rows, ByPair, female)
+	if rows := t.byPair[pair{q.Code, q.Class}]; rows != nil && q.Class != "" {
+		return t.weigh(rows, ByPair, q)
 	}
-	return t.verdict(t.byCode[code], ByCode, female)
+	w := t.weigh(t.byCode[q.Code], ByCode, q)
+	class := t.asClass[q.Code]
+	if class == "" || w.Verdict == Weighed || w.Verdict == NotVAWG {
+		return w
+	}
+	w = t.weigh(t.byPair[pair{q.Code, class}], ByPair, q)
+	if w.Verdict == Weighed {
+		w.Resolution = strings.TrimSpace(fmt.Sprintf("%s without its class as %s; %s", q.Code, class, w.Resolution))
+		w.Resolution = strings.TrimSuffix(w.Resolution, ";")
+		if w.Rule == ByPair {
+			w.Rule = ByAsClass
+		}
+	}
+	return w
+}
+
+// weigh decides over every row that the offence may be, also when the victim may be female and it is not known.
+func (t *Tables) weigh(rows []*offence, rule string, q Query) Weight {
+	w, vawg := t.verdict(rows, rule, q)
+	if q.Victim != UnknownSex {
+		return w
+	}
+	q.Victim = Female
+	if _, more := t.verdict(rows, rule, q); more > vawg {
+		return Weight{Verdict: SexUnknown}
+	}
+	return w
 }
 
 // verdict decides over every row that the offence may be: VAWG if all of them are, not if none is, and
-// with a weight if they agree on it or a resolution says how to choose.
-func (t *Tables) verdict(rows []*offence, rule string, female bool) Weight {
-	vawg := 0
+// with a weight if they agree on it or a resolution says how to choose. vawg is how many of them are.
+func (t *Tables) verdict(rows []*offence, rule string, q Query) (w Weight, vawg int) {
 	for _, o := range rows {
-		if o.vawg && (female || o.female) {
+		female := q.Victim == Female || o.female && !o.ifDomestic
+		if o.vawg && female && (!o.ifDomestic || q.DomesticAbuse) {
 			vawg++
 		}
 	}
 	if vawg == 0 {
-		return Weight{}
+		return Weight{}, 0
 	}
 	least := slices.MinFunc(rows, func(a, b *offence) int { return int(a.tenths - b.tenths) })
 	agree := !slices.ContainsFunc(rows, func(o *offence) bool { return o.tenths != least.tenths })
+	resolution := ""
 	switch {
 	case vawg < len(rows) || !least.weighed:
-		return Weight{Verdict: Unscored}
+		return Weight{Verdict: Unscored}, vawg
 	case agree && least.supplement:
 		rule = BySupplement
 	case !agree && rule == ByPair && t.lowest[least.key]:
-		rule = ByLowest
+		rule, resolution = ByLowest, least.key.code+" "+least.key.class+" "+ByLowest
 	case !agree:
-		return Weight{Verdict: Unscored}
+		return Weight{Verdict: Unscored}, vawg
 	}
-	return Weight{Verdict: Weighed, Tenths: least.tenths, Rule: rule, Title: least.title}
+	return Weight{Verdict: Weighed, Tenths: least.tenths, Rule: rule, Title: least.title, Resolution: resolution}, vawg
 }
 
 // Offence is one VAWG row with a weight, for those who list the tables.
@@ -384,7 +550,7 @@ type Offence struct {
 func (t *Tables) VAWGOffences() []Offence {
 	var list []Offence
 	for _, urn := range slices.Sorted(maps.Keys(t.byURN)) {
-		if o := t.byURN[urn][0]; o.vawg {
+		if o := t.byURN[urn][0]; o.vawg && !o.ifDomestic {
 			list = append(list, Offence{o.urn, o.key.code, o.key.class, o.title, o.tenths, o.female})
 		}
 	}

@@ -36,8 +36,12 @@ func TestWeigh(t *testing.T) {
 		{"a code the tables lack", "", "999/99", "", true, Weight{}},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
-			got := Default().Weigh(c.urn, c.code, c.class, c.female)
-			got.Title = ""
+			sex := OtherSex
+			if c.female {
+				sex = Female
+			}
+			got := Default().Weigh(Query{URN: c.urn, Code: c.code, Class: c.class, Victim: sex})
+			got.Title, got.Resolution = "", ""
 			if got != c.want {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
@@ -45,7 +49,80 @@ func TestWeigh(t *testing.T) {
 	}
 }
 
+// Rule set v2, its expected weights and verdicts read off the published tables by hand.
+func TestWeighByRuleSetV2(t *testing.T) {
+	tables, err := LoadPaths(Paths{Rules: "vawg-v2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := [...]string{tables.Rules.Name, tables.Resolutions.Name}; got != [...]string{"vawg-v2", "resolutions-v2"} {
+		t.Errorf("%v", got)
+	}
+	weighed := func(tenths int64, rule, resolution string) Weight {
+		return Weight{Verdict: Weighed, Tenths: tenths, Rule: rule, Resolution: resolution}
+	}
+	no, unknown, unscored := Weight{}, Weight{Verdict: SexUnknown}, Weight{Verdict: Unscored}
+	for _, c := range []struct {
+		scenario string
+		q        Query
+		want     Weight
+	}{
+		{"a rape of a woman without its class", Query{Code: "019/08", Victim: Female}, weighed(18250, ByAsClass, "019/08 without its class as 19C")},
+		{"and when nothing says that she is one: the offence does", Query{Code: "019/08"}, weighed(18250, ByAsClass, "019/08 without its class as 19C")},
+		{"a class that the table lacks", Query{Code: "019/08", Class: "ZZ", Victim: Female}, weighed(18250, ByAsClass, "019/08 without its class as 19C")},
+		{"a class that it has", Query{Code: "019/08", Class: "19C", Victim: Female}, weighed(18250, ByPair, "")},
+		{"wounding without its class is the least of 8N", Query{Code: "008/01", Victim: Female}, weighed(190, ByLowest, "008/01 without its class as 8N; 008/01 8N lowest")},
+		{"wounding as 8N", Query{Code: "008/01", Class: "8N", Victim: Female}, weighed(190, ByLowest, "008/01 8N lowest")},
+		{"wounding by its urn", Query{URN: "8N.8.1.1", Code: "008/01", Class: "8N", Victim: Female}, weighed(5475, ByURN, "")},
+		{"bodily harm without its class", Query{Code: "008/06", Victim: Female}, weighed(100, ByAsClass, "008/06 without its class as 8N")},
+		{"bodily harm to a man", Query{Code: "008/06", Victim: OtherSex}, no},
+		{"bodily harm to nobody knows whom", Query{Code: "008/06"}, unknown},
+		{"the same under its class", Query{Code: "008/06", Class: "8N"}, unknown},
+		{"bodily harm to a constable, whoever she is", Query{Code: "008/06", Class: "8S"}, no},
+		{"intent without its class", Query{Code: "005/01", Victim: Female}, weighed(14600, ByAsClass, "005/01 without its class as 5D")},
+		{"arson that endangers her life at home", Query{Code: "056/01", Class: "56A", Victim: Female, DomesticAbuse: true}, weighed(3650, ByPair, "")},
+		{"arson by a stranger", Query{Code: "056/01", Class: "56A", Victim: Female}, no},
+		{"arson at home of a man", Query{Code: "056/01", Class: "56A", Victim: OtherSex, DomesticAbuse: true}, no},
+		{"arson at home of nobody knows whom", Query{Code: "056/01", Class: "56A", DomesticAbuse: true}, unknown},
+		{"arson by a stranger of nobody knows whom", Query{Code: "056/01", Class: "56A"}, no},
+		{"a breach of an order that protects her", Query{Code: "066/39", Class: "66", Victim: Female}, weighed(50, ByPair, "")},
+		{"an abortion procured", Query{URN: "14.14.1.0", Code: "014/01", Class: "14", Victim: Female}, no},
+		{"the supplement", Query{Code: "008/77", Victim: Female}, weighed(5475, BySupplement, "")},
+		{"the supplement, of nobody knows whom", Query{Code: "008/77"}, unknown},
+		{"the supplement without a weight", Query{Code: "008/78", Victim: Female}, unscored},
+		{"a code the tables lack", Query{Code: "999/99"}, no},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			got := tables.Weigh(c.q)
+			got.Title = ""
+			if got != c.want {
+				t.Errorf("got %+v, want %+v", got, c.want)
+			}
+		})
+	}
+	if !tables.URNContradicts("8N.8.1.1", "019/08") || tables.URNContradicts("8N.8.1.1", "008/01") || tables.URNContradicts("9.9", "019/08") {
+		t.Error("a urn contradicts the code given when the table has it under another")
+	}
+}
+
+func TestIsPlaceholder(t *testing.T) {
+	for id, want := range map[string]bool{
+		"": true, "unknown": true, "UNKNOWN MALE": true, "Unknown  (2)": true, "unk": true, "unkn": false, "Not\tknown": true, "n/k": true, "NK": true,
+		"nkosi": false, "male": true, "males": false, "Refused to say": true, "0": true, "0000": true, "00010": false, "9999": true, "99991": false,
+		"-": true, "--/--": true, "?": true, "test 1": true, "S-1": false, "x": true, "xxxx": false, "person  unknown": true, "Nil": true, "Nila": false,
+	} {
+		if Default().IsPlaceholder(id) != want {
+			t.Errorf("%q: it should be %v", id, want)
+		}
+	}
+}
+
 func TestFindBorough(t *testing.T) {
+	for given, want := range map[string]string{"Kingston": "Kingston upon Thames", "hammersmith & fulham": "Hammersmith and Fulham", "rbkc": "Kensington and Chelsea"} {
+		if i, ok := Default().FindBorough(given); !ok || Default().Boroughs()[i].Name != want {
+			t.Errorf("%s is %s", given, want)
+		}
+	}
 	if i, ok := Default().FindBorough("TOWER hamlets"); !ok || Default().Boroughs()[i].BCUCode != "CE" {
 		t.Error("a borough must be found in any letter case")
 	}
@@ -69,8 +146,13 @@ func TestLoadRefuses(t *testing.T) {
 		{"a rule under another code", RulesFile, "\n1.1.2.0,001/02,", "\n1.1.2.0,001/03,", "is 001/02 1 in the index, 001/03 1 here"},
 		{"neither yes nor no", SupplementFile, ",yes,547.5", ",maybe,547.5", `vawg is "maybe"`},
 		{"a supplement of a code in the index", SupplementFile, "008/77", "008/01", "code 008/01 is in the index already"},
-		{"an unknown rule", ResolutionsFile, ",lowest,", ",first,", `rule "first" is unknown`},
+		{"an unknown rule", ResolutionsFile, ",lowest,", ",first,", `rule "first" of 008/01 8N is unknown`},
 		{"a resolution of nothing", ResolutionsFile, "008/01", "008/99", "is not an ambiguous pair"},
+		{"an alias of nothing", AliasesFile, ",Hammersmith and Fulham", ",Fulham", "line 2: Fulham is none of the boroughs"},
+		{"an alias that is a borough", AliasesFile, "LBHF,", "Hackney,", `alias "Hackney" stands twice, is a borough, or is empty`},
+		{"a placeholder in capitals", PlaceholdersFile, "\nunk,", "\nUNK,", `pattern "UNK" must be lower case`},
+		{"a placeholder twice", PlaceholdersFile, "\nunk,", "\nnk,", `pattern "nk" stands twice`},
+		{"a star in the middle", PlaceholdersFile, "unknown*", "un*known", `pattern "un*known" must be`},
 		{"a negative weight", EditionFile, ",547.5,", ",-547.5,", `weight "-547.5"`},
 		{"a weight of nothing", EditionFile, ",547.5,", ",0,", `weight "0"`},
 		{"a row too short", EditionFile, "1.1.2.0,001/02,1,", "1.1.2.0,001/02,", "line 3: wrong number of fields"},
@@ -83,7 +165,7 @@ func TestLoadRefuses(t *testing.T) {
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			dir := fstest.MapFS{}
-			for _, f := range []string{EditionFile, RulesFile, SupplementFile, ResolutionsFile, BoroughsFile} {
+			for _, f := range []string{EditionFile, RulesFile, SupplementFile, ResolutionsFile, BoroughsFile, AliasesFile, PlaceholdersFile} {
 				data, err := Files.ReadFile(f)
 				if err != nil {
 					t.Fatal(err)
@@ -128,10 +210,10 @@ func TestLoadPaths(t *testing.T) {
 	if want := (schemas.Named{Name: "cchi-2030", SHA256: hex.EncodeToString(sum[:])}); tables.Edition != want || tables.Rules != Default().Rules {
 		t.Errorf("edition %+v, rules %+v", tables.Edition, tables.Rules)
 	}
-	if w := tables.Weigh("1.1.1.1", "", "", true); w.Tenths != 60005 {
+	if w := tables.Weigh(Query{URN: "1.1.1.1", Victim: Female}); w.Tenths != 60005 {
 		t.Errorf("murder weighs %d tenths", w.Tenths)
 	}
-	if w := Default().Weigh("1.1.1.1", "", "", true); w.Tenths != 54750 {
+	if w := Default().Weigh(Query{URN: "1.1.1.1", Victim: Female}); w.Tenths != 54750 {
 		t.Errorf("in the embedded edition murder weighs %d tenths", w.Tenths)
 	}
 	if same, err := LoadPaths(Paths{}); err != nil || same != Default() {

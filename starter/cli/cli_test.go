@@ -183,7 +183,7 @@ func TestBadCommandLines(t *testing.T) {
 		{"generate --out x --as-of 2026-06-30 --suspects 0", "at least 1"},
 		{"generate --out /nowhere/x --as-of 2026-06-30", "cannot write /nowhere/x"},
 		{"score --extract x --as-of 2026-06-30 --out x --memory lots", "--memory"},
-		{"score --extract x --as-of 2026-06-30 --out x --model best", "built-in models are rfs-v1, sum"},
+		{"score --extract x --as-of 2026-06-30 --out x --model best", "built-in models are rfs-v1, rfs-v2, sum"},
 		{"score --extract https://a:hunter2@b/c --as-of 2026-06-30 --out x", "holds credentials"},
 		{"backfill --from 2026-06-30 --to 2026-06-01", "--from 2026-06-30 is after --to 2026-06-01"},
 		{"stack", "no store: set HARMSTACK_STORE"},

@@ -18,6 +18,8 @@ import (
 	"harmstack/activities/nightly"
 	"harmstack/activities/nights"
 	"harmstack/activities/nights/quality"
+	"harmstack/activities/scoring"
+	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 	"harmstack/starter/devserver"
@@ -85,6 +87,14 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 		return err
 	}
 
+	if ready, err := devserver.Ready(ctx); err != nil {
+		return err
+	} else if ready == "" {
+		if err := preview(ctx, filepath.Join(r.dir, "preview"), source, asOf, out); err != nil {
+			return err
+		}
+	}
+
 	fmt.Fprintln(out, "2  A Temporal server with its UI, and a worker.")
 	server, err := startServer(ctx, r.dir, out)
 	if err != nil {
@@ -124,12 +134,7 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	stack, err := nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile)
-	if err != nil {
-		return err
-	}
-	say(out, "\nThe first ten of %s; %s %s on the stack.%s\n\n", text.Count(m.Suspects, "suspect"), text.Number(m.Cut.Stack), text.Noun(m.Cut.Stack, "is", "are"), cutNote(m.Cut))
-	if err := table(out, rankedRows(stack[:min(10, len(stack))])); err != nil {
+	if err := firstTen(ctx, out, st, m); err != nil {
 		return err
 	}
 
@@ -170,6 +175,35 @@ Ctrl-C ends it.
 	<-ctx.Done()
 	fmt.Fprintln(out)
 	return nil
+}
+
+// preview shows the night at once, made here without Temporal: to build a server takes minutes, the first time.
+func preview(ctx context.Context, dir, source string, asOf schemas.Date, out io.Writer) error {
+	fmt.Fprintln(out, "   There is no Temporal server yet: to build one takes minutes. First, here is the same night without it:")
+	m, err := scoreExtract(ctx, scoreRequest{extract: source, out: dir, model: schemas.DefaultModel, asOf: asOf, threads: scoring.Threads()}, out)
+	if err != nil {
+		return err
+	}
+	st, err := store.Open(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	if err := firstTen(ctx, out, st, m); err != nil {
+		return err
+	}
+	say(out, "\n   Its report: %s\n\n", filepath.Join(dir, schemas.ReportFile))
+	return nil
+}
+
+// firstTen prints who leads the stack of a night.
+func firstTen(ctx context.Context, out io.Writer, st *store.Store, m schemas.Manifest) error {
+	stack, err := nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile)
+	if err != nil {
+		return err
+	}
+	say(out, "\nThe first ten of %s; %s %s on the stack.%s\n\n", text.Count(m.Suspects, "suspect"), text.Number(m.Cut.Stack), text.Noun(m.Cut.Stack, "is", "are"), cutNote(m.Cut))
+	return table(out, rankedRows(stack[:min(10, len(stack))]))
 }
 
 // demoConfig is a deployment inside one folder, with a key of its own. Nothing of it comes from the

@@ -180,11 +180,15 @@ func find(stack []schemas.Ranked, name string) *schemas.Ranked {
 }
 
 func contributionRows(own []schemas.Contribution) [][]string {
-	rows := [][]string{{"ALLEGATION", "REPORTED", "AGE", "OFFENCE", "HARM DAYS", "RECENCY", "SHARE", "BOROUGH", "OUTCOME", "WEIGHT BY"}}
+	rows := [][]string{{"ALLEGATION", "REPORTED", "AGE", "OFFENCE", "HARM DAYS", "RECENCY", "FREQUENCY", "SHARE", "BOROUGH", "OUTCOME", "WEIGHT BY"}}
 	for _, c := range own {
+		frequency := "-" // set aside by the model, or of a night that did not tell
+		if c.FrequencyPPM > 0 {
+			frequency = fmt.Sprintf("%.1f", float64(c.FrequencyPPM)/schemas.PPM)
+		}
 		rows = append(rows, []string{
 			c.AllegationID, londonDay(c.ReportedAt), fmt.Sprintf("%3d", c.Age), c.OffenceCode + " " + short(c.Offence, 48), fmt.Sprintf("%9s", text.DaysTenth(c.HarmDays)),
-			fmt.Sprintf("%.3f", float64(c.RecencyPPM)/schemas.PPM), fmt.Sprintf("%5.1f %%", 100*c.Share), orDash(c.Borough), c.Outcome, c.WeightRule,
+			fmt.Sprintf("%.3f", float64(c.RecencyPPM)/schemas.PPM), frequency, fmt.Sprintf("%5.1f %%", 100*c.Share), orDash(c.Borough), c.Outcome, c.WeightRule,
 		})
 	}
 	return rows

@@ -124,7 +124,7 @@ leave under it, and why. The night itself is not touched.`,
 func tableFlags(cmd *cobra.Command, p *reference.Paths) {
 	f := cmd.Flags()
 	f.StringVar(&p.Edition, "edition", "", "CSV `file` of another edition of the index, laid out like schemas/reference/"+reference.EditionFile)
-	f.StringVar(&p.Rules, "rules", "", "CSV `file` of another rule set, like "+reference.RulesFile)
+	f.StringVar(&p.Rules, "rules", "", "a built-in rule set ("+strings.Join(reference.RuleSets(), ", ")+") or a CSV `file` of another, like "+reference.RulesFile)
 	f.StringVar(&p.Supplement, "supplement", "", "CSV `file` of another supplement, like "+reference.SupplementFile)
 	f.StringVar(&p.Resolutions, "resolutions", "", "CSV `file` of other resolutions, like "+reference.ResolutionsFile)
 }

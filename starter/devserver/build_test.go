@@ -2,11 +2,13 @@ package devserver
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -38,6 +40,7 @@ func TestBuildTakesAReadyServer(t *testing.T) {
 
 func TestBuildSaysWhatItNeeds(t *testing.T) {
 	t.Setenv(binaryVariable, "")
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Run("Go", func(t *testing.T) {
 		t.Setenv("PATH", t.TempDir())
 		_, err := Build(t.Context(), t.Output())
@@ -48,6 +51,64 @@ func TestBuildSaysWhatItNeeds(t *testing.T) {
 		_, err := Build(t.Context(), t.Output())
 		require.ErrorContains(t, err, "run this inside one, or name a ready server in HARMSTACK_DEVSERVER")
 	})
+}
+
+// A program that was built and carried away finds a server without a checkout and without Go.
+func TestReady(t *testing.T) {
+	t.Setenv(binaryVariable, "")
+	for _, c := range []struct {
+		scenario string
+		outside  bool   // of a checkout
+		cli      string // what a temporal on the path says of itself; empty: there is none
+		built    bool   // something was, some time
+		want     string // the name of what is found; empty: nothing
+	}{
+		{"nothing is there, and all is there to build it with", false, "", false, ""},
+		{"what was built of other sources is no server of this checkout", false, "", true, ""},
+		{"the Temporal CLI serves", false, "temporal version 1.7.0 (Server 1.32.0, UI 2.55.0)", false, "temporal"},
+		{"one that is newer by a major version serves", false, "temporal version 3.0.0 (Server 2.0.1, UI 3.0.0)", false, "temporal"},
+		{"one that is too old does not", false, "temporal version 1.0.0 (Server 1.9.2, UI 2.30.0)", false, ""},
+		{"one that does not say does not", false, "tctl version 1.18", false, ""},
+		{"outside a checkout, what was built last serves", true, "", true, "devserver-new"},
+		{"outside a checkout, the Temporal CLI goes before it", true, "temporal version 1.7.0 (Server 1.33.1, UI 2.55.0)", true, "temporal"},
+		{"outside a checkout, an old CLI does not", true, "temporal version 1.7.0 (Server 1.31.9, UI 2.55.0)", true, "devserver-new"},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			cache, bin := t.TempDir(), t.TempDir()
+			t.Setenv("XDG_CACHE_HOME", cache)
+			goTool, err := exec.LookPath("go")
+			require.NoError(t, err)
+			t.Setenv("PATH", bin+string(os.PathListSeparator)+filepath.Dir(goTool))
+			if c.cli != "" {
+				script := "#!/bin/sh\n[ \"$*\" = --version ] && echo '" + c.cli + "'\n"
+				require.NoError(t, os.WriteFile(filepath.Join(bin, "temporal"), []byte(script), 0o755))
+			}
+			if c.built {
+				require.NoError(t, os.Mkdir(filepath.Join(cache, "harmstack"), 0o755))
+				for name, age := range map[string]time.Duration{"devserver-old": 2 * time.Hour, "devserver-new": time.Hour, "devserver-older": 3 * time.Hour} {
+					file := filepath.Join(cache, "harmstack", name)
+					require.NoError(t, os.WriteFile(file, nil, 0o755))
+					require.NoError(t, os.Chtimes(file, time.Now(), time.Now().Add(-age)))
+				}
+			}
+			if c.outside {
+				t.Chdir(t.TempDir())
+			}
+			path, err := Ready(t.Context())
+			require.NoError(t, err)
+			if path != "" {
+				path = filepath.Base(path)
+			}
+			require.Equal(t, c.want, path)
+		})
+	}
+}
+
+// What a Temporal CLI must bring is what the tests run on.
+func TestTestedServer(t *testing.T) {
+	mod, err := os.ReadFile(filepath.FromSlash("../../deploy/devserver/go.mod"))
+	require.NoError(t, err)
+	require.Contains(t, string(mod), fmt.Sprintf("go.temporal.io/server v%d.%d.", testedServer[0], testedServer[1]))
 }
 
 func TestFindSource(t *testing.T) {

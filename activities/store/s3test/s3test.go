@@ -43,6 +43,7 @@ const (
 	Flip           // a bit of the body of the answer is another
 	Slow           // the body comes in pieces, with pauses
 	Full           // 507, no room for a write
+	Denied         // 403, nothing was done
 )
 
 const bucket = "harmstack"
@@ -187,6 +188,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = refuse(http.StatusServiceUnavailable, "SlowDown")
 	case Full:
 		err = refuse(http.StatusInsufficientStorage, "XMinioStorageFull")
+	case Denied:
+		err = refuse(http.StatusForbidden, "AccessDenied")
 	case Cut:
 		panic(http.ErrAbortHandler)
 	}

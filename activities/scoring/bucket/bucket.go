@@ -1,12 +1,19 @@
-package scoring
+// Package bucket holds records by the hash of their key: many goroutines scatter them into buckets, in memory up to a limit
+// and then in one spill file, and each bucket is then read as one run of bytes.
+//
+// A record is bytes that begin with their own length; what else is in it, the package must not know.
+package bucket
 
 import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/cespare/xxhash/v2"
 
 	"harmstack/activities/store/spill"
 )
@@ -21,15 +28,15 @@ type Spill interface {
 type SpillFile = spill.File
 
 const (
-	bucketCount = 512     // by hash, so that a bucket of ten million rows fits a processor's cache
+	Count       = 512     // by hash, so that a bucket of ten million rows fits a processor's cache
 	slabBytes   = 8 << 10 // what a goroutine gathers for one bucket before it hands it over
 	slabsAtOnce = 512     // are asked of the system
-	lengthBytes = 4       // in front of every record: its length, these bytes included
+	LengthBytes = 4       // in front of every record: its length, these bytes included
 )
 
-// storage is where all buckets of one engine keep their slabs: in memory up to a limit, then in one
+// Storage is where all buckets of one engine keep their slabs: in memory up to a limit, then in one
 // spill file.
-type storage struct {
+type Storage struct {
 	spill Spill
 	limit int64 // of bytes in memory; 0: none
 	held  atomic.Int64
@@ -40,14 +47,15 @@ type storage struct {
 	end  int64
 }
 
-// buckets hold records. A record is bytes without pointers, so that a hundred million cost the garbage
+// Set is buckets that hold records. A record is bytes without pointers, so that a hundred million cost the garbage
 // collector nothing.
-type buckets struct {
-	storage *storage
+type Set struct {
+	storage *Storage
 	all     []bucket
 }
 
-func newBuckets(s *storage, n int) *buckets { return &buckets{s, make([]bucket, n)} }
+// NewSet returns n empty buckets.
+func NewSet(s *Storage, n int) *Set { return &Set{s, make([]bucket, n)} }
 
 // bucket is runs of whole records: in memory, and in the spill file.
 type bucket struct {
@@ -62,7 +70,11 @@ type piece struct {
 	length int32
 }
 
-func (s *storage) get(n int) []byte {
+// NewStorage returns storage that keeps limit bytes in memory and puts the rest into a file lent by spill. With no spill, or a
+// limit of 0, all stays in memory.
+func NewStorage(spill Spill, limit int64) *Storage { return &Storage{spill: spill, limit: limit} }
+
+func (s *Storage) get(n int) []byte {
 	if n > slabBytes {
 		return make([]byte, 0, n)
 	}
@@ -80,7 +92,7 @@ func (s *storage) get(n int) []byte {
 	return b[:0]
 }
 
-func (s *storage) put(b []byte) {
+func (s *Storage) put(b []byte) {
 	if cap(b) != slabBytes {
 		return
 	}
@@ -89,15 +101,15 @@ func (s *storage) put(b []byte) {
 	s.free = append(s.free, b)
 }
 
-// trim gives slabs up that nobody will fill.
-func (s *storage) trim() {
+// Trim gives slabs up that nobody will fill.
+func (s *Storage) Trim() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free = nil
 }
 
 // keep takes a full slab over for a bucket, and decides where it stays.
-func (s *storage) keep(data []byte, to *bucket) error {
+func (s *Storage) keep(data []byte, to *bucket) error {
 	n := len(data)
 	if s.spill == nil || s.limit == 0 || s.held.Add(int64(cap(data))) <= s.limit {
 		to.mu.Lock()
@@ -128,7 +140,7 @@ func (s *storage) keep(data []byte, to *bucket) error {
 	return nil
 }
 
-func (s *storage) reserve(n int) (SpillFile, int64, error) {
+func (s *Storage) reserve(n int) (SpillFile, int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file == nil {
@@ -143,24 +155,26 @@ func (s *storage) reserve(n int) (SpillFile, int64, error) {
 	return s.file, offset, nil
 }
 
-func (s *storage) close() error {
+// Close gives what was lent back.
+func (s *Storage) Close() error {
 	if s.file == nil {
 		return nil
 	}
 	return s.file.Close()
 }
 
-// scatterer gathers the records of one goroutine into slabs, bucket by bucket.
-type scatterer struct {
-	to   *buckets
+// Scatterer gathers the records of one goroutine into slabs, bucket by bucket.
+type Scatterer struct {
+	to   *Set
 	open [][]byte
 }
 
-func newScatterer(to *buckets) *scatterer { return &scatterer{to, make([][]byte, len(to.all))} }
+// NewScatterer returns one for one goroutine.
+func NewScatterer(to *Set) *Scatterer { return &Scatterer{to, make([][]byte, len(to.all))} }
 
-// record returns n bytes at the end of bucket b, all of which must be written before the next call. What lies behind
+// Record returns n bytes at the end of bucket b, all of which must be written before the next call. What lies behind
 // them, up to their capacity, may be written too: it is the next record's.
-func (w *scatterer) record(b int, n int) ([]byte, error) {
+func (w *Scatterer) Record(b int, n int) ([]byte, error) {
 	open := w.open[b]
 	if len(open)+n > cap(open) {
 		if err := w.flush(b); err != nil {
@@ -174,7 +188,7 @@ func (w *scatterer) record(b int, n int) ([]byte, error) {
 	return open[at : at+n], nil
 }
 
-func (w *scatterer) flush(b int) error {
+func (w *Scatterer) flush(b int) error {
 	data := w.open[b]
 	w.open[b] = nil
 	if len(data) == 0 {
@@ -183,8 +197,8 @@ func (w *scatterer) flush(b int) error {
 	return w.to.storage.keep(data, &w.to.all[b])
 }
 
-// close hands over what is gathered.
-func (w *scatterer) close() error {
+// Close hands over what is gathered.
+func (w *Scatterer) Close() error {
 	for b := range w.open {
 		if err := w.flush(b); err != nil {
 			return err
@@ -193,29 +207,36 @@ func (w *scatterer) close() error {
 	return nil
 }
 
-// byBucket puts rows of a batch into the order of their buckets: those of one bucket then go to the same
+// Rows puts rows of a batch into the order of their buckets: those of one bucket then go to the same
 // place, one after the other.
-type byBucket struct {
-	rows, ordered []hashedRow
-	counts        [bucketCount]int32
+type Rows struct {
+	rows, ordered []HashedRow
+	counts        [Count]int32
 }
 
-type hashedRow struct {
-	hash uint64
-	row  int32
+// HashedRow is a row of a batch and the hash of its key.
+type HashedRow struct {
+	Hash uint64
+	Row  int32
 }
 
-func (b *byBucket) reset() { b.rows = b.rows[:0] }
+// Reset begins another batch.
+func (b *Rows) Reset() { b.rows = b.rows[:0] }
 
-func (b *byBucket) add(row int, hash uint64) {
-	b.rows = append(b.rows, hashedRow{hash, int32(row)})
+// Add takes in a row by its hash.
+func (b *Rows) Add(row int, hash uint64) {
+	b.rows = append(b.rows, HashedRow{hash, int32(row)})
 }
 
-func (b *byBucket) sorted() []hashedRow {
-	b.ordered = grow(b.ordered, len(b.rows))
+// Keep leaves the rows that some are picked of, in place.
+func (b *Rows) Keep(pick func([]HashedRow) []HashedRow) { b.rows = pick(b.rows) }
+
+// Sorted returns the rows by bucket; valid until the next call.
+func (b *Rows) Sorted() []HashedRow {
+	b.ordered = slices.Grow(b.ordered[:0], len(b.rows))[:len(b.rows)]
 	clear(b.counts[:])
 	for _, r := range b.rows {
-		b.counts[bucketOf(r.hash)]++
+		b.counts[Of(r.Hash)]++
 	}
 	at := int32(0)
 	for i, n := range b.counts {
@@ -223,15 +244,15 @@ func (b *byBucket) sorted() []hashedRow {
 		at += n
 	}
 	for _, r := range b.rows {
-		to := &b.counts[bucketOf(r.hash)]
+		to := &b.counts[Of(r.Hash)]
 		b.ordered[*to] = r
 		*to++
 	}
 	return b.ordered
 }
 
-// read copies a bucket's records into one run of bytes, reusing buf.
-func (b *buckets) read(i int, buf []byte) ([]byte, error) {
+// Read copies a bucket's records into one run of bytes, reusing buf.
+func (b *Set) Read(i int, buf []byte) ([]byte, error) {
 	src := &b.all[i]
 	if cap(buf) < src.bytes {
 		buf = make([]byte, 0, src.bytes+src.bytes/8)
@@ -244,7 +265,7 @@ func (b *buckets) read(i int, buf []byte) ([]byte, error) {
 	return buf, b.storage.readBack(src.spilled, buf[at:])
 }
 
-func (s *storage) readBack(spilled []piece, to []byte) error {
+func (s *Storage) readBack(spilled []piece, to []byte) error {
 	for _, p := range spilled {
 		if _, err := s.file.ReadAt(to[:p.length], p.offset); err != nil {
 			return fmt.Errorf("read %d spilled bytes back: %w", p.length, err)
@@ -254,8 +275,8 @@ func (s *storage) readBack(spilled []piece, to []byte) error {
 	return nil
 }
 
-// runs are a bucket's records in runs: slabs as they lie in memory, and what was spilled as one.
-func (b *buckets) runs(i int) (runs [][]byte, err error) {
+// Runs are a bucket's records in runs: slabs as they lie in memory, and what was spilled as one.
+func (b *Set) Runs(i int) (runs [][]byte, err error) {
 	src := &b.all[i]
 	n := src.bytes
 	for _, data := range src.slabs {
@@ -268,9 +289,9 @@ func (b *buckets) runs(i int) (runs [][]byte, err error) {
 	return append(slices.Clone(src.slabs), back), b.storage.readBack(src.spilled, back)
 }
 
-// take is read, and gives the bucket's memory back.
-func (b *buckets) take(i int, buf []byte) ([]byte, error) {
-	buf, err := b.read(i, buf)
+// Take is Read, and gives the bucket's memory back.
+func (b *Set) Take(i int, buf []byte) ([]byte, error) {
+	buf, err := b.Read(i, buf)
 	src := &b.all[i]
 	for _, data := range src.slabs {
 		b.storage.held.Add(-int64(cap(data)))
@@ -280,7 +301,23 @@ func (b *buckets) take(i int, buf []byte) ([]byte, error) {
 	return buf, err
 }
 
-// next is the offset after the record at at.
-func next(records []byte, at int) int {
+// Next is the offset after the record at at.
+func Next(records []byte, at int) int {
 	return at + int(binary.LittleEndian.Uint32(records[at:]))
 }
+
+// Hash spreads keys over buckets. It is the same in every process, so that buckets of several workers
+// fit together. The low bits choose the bucket, the high ones stand in the record.
+func Hash(key []byte) uint64 {
+	// Ids are short, and each is hashed three times.
+	if n := len(key); n >= 8 && n <= 16 {
+		const a, b, c = 0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb // from SplitMix64
+		hi, lo := bits.Mul64(binary.LittleEndian.Uint64(key)^a, binary.LittleEndian.Uint64(key[n-8:])^b)
+		hi, lo = bits.Mul64(hi^lo^uint64(n), c)
+		return hi ^ lo
+	}
+	return xxhash.Sum64(key)
+}
+
+// Of is the bucket of a hash.
+func Of(hash uint64) int { return int(hash % Count) }
