@@ -9,7 +9,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,7 +23,6 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/task"
 	"harmstack/activities/tasking"
-	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
@@ -257,18 +255,11 @@ func (a *Activities) alert(ctx context.Context, f Finding) error {
 		return task.Permanent(fault.DeliveryRefused, err)
 	}
 	entry := ledger.Entry{ID: id, Channel: ledger.Mail, Team: party.Name, Kind: f.Kind, Subject: "night of " + f.About.String()}
-	d, err := ledger.Deliver(ctx, a.Store, entry, now, digest.Hand(ctx, a.Mailer, m), refused)
+	d, err := tasking.Deliver(ctx, a.Store, entry, fmt.Sprintf("sent the alert %s %s to %s", f.Kind, id, party.Name), f.Text, digest.Hand(ctx, a.Mailer, m))
 	if err != nil {
 		return err
 	}
-	// Also when it was sent before, by an attempt that died and left no word in the log.
-	err = ledger.Note(ctx, a.Store, d.Entry, func(to string) error {
-		return audit.Append(ctx, a.Store, audit.Entry{At: now(), Who: nights.System, Did: fmt.Sprintf("sent the alert %s %s to %s", f.Kind, id, party.Name) + to, On: entry.Subject, Why: f.Text})
-	})
-	if n := d.Entry.Count(ledger.Waiting); err == nil && n > 0 {
-		return fmt.Errorf("%d of %s of %s not reached by the alert yet: %s", n, text.Count(len(d.Entry.Recipients), "address", "addresses"), party.Name, d.Entry.Reasons())
-	}
-	return err
+	return d.Entry.Unreached("alert")
 }
 
 func title(f Finding) string {
@@ -286,11 +277,6 @@ func title(f Finding) string {
 		KindMessageRefused:  "a message was refused",
 		KindOrdersLate:      "taskings are not up to date",
 	}[f.Kind] + ", " + f.About.String()
-}
-
-func refused(err error) bool {
-	var mail *digest.SendError
-	return errors.As(err, &mail) && mail.Permanent
 }
 
 func now() time.Time { return time.Now().UTC() }

@@ -20,7 +20,6 @@ import (
 	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
-	"harmstack/schemas/text"
 )
 
 // DeliverParams names the approved stack and the team that is to be told.
@@ -166,10 +165,7 @@ func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult
 	}
 	result.count(delivery.Entry)
 	if p.Late {
-		if result.LateAddresses > 0 {
-			err = fmt.Errorf("%d of %s of %s not reached by the digest yet: %s", result.LateAddresses, text.Count(len(delivery.Entry.Recipients), "address", "addresses"), p.Team, delivery.Entry.Reasons())
-		}
-		return result, err
+		return result, delivery.Entry.Unreached("digest")
 	}
 	result.Outcome, told.Message = Sent, message.Key
 	return result, a.receipt(ctx, n.number, told)

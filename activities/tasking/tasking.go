@@ -130,14 +130,19 @@ func (a *Activities) last(ctx context.Context, occasion string) (last *schemas.C
 
 // deliver sends one message and notes it in the ledger and in the audit log.
 func (a *Activities) deliver(ctx context.Context, e ledger.Entry, why string, send func(done func(string) bool) ([]string, error)) (ledger.Delivery, error) {
-	d, err := ledger.Deliver(ctx, a.Store, e, now, send, refused)
+	return Deliver(ctx, a.Store, e, fmt.Sprintf("sent the %s %s by %s to %s", e.Kind, e.ID, e.Channel, e.Team), why, send)
+}
+
+// Deliver sends one message, unless the ledger of the store says that it was sent, and notes in the ledger what became of it
+// and in the audit log who did what, and why.
+func Deliver(ctx context.Context, st *store.Store, e ledger.Entry, did, why string, send func(done func(string) bool) ([]string, error)) (ledger.Delivery, error) {
+	d, err := ledger.Deliver(ctx, st, e, now, send, refused)
 	if err != nil {
 		return d, err
 	}
 	// Also when it was sent before, by an attempt that died and left no word in the log.
-	return d, ledger.Note(ctx, a.Store, d.Entry, func(to string) error {
-		return audit.Append(ctx, a.Store, audit.Entry{At: now(), Who: nights.System, Did: fmt.Sprintf("sent the %s %s by %s to %s", e.Kind, e.ID, e.Channel, e.Team) + to,
-			On: e.Subject, Why: why})
+	return d, ledger.Note(ctx, st, d.Entry, func(to string) error {
+		return audit.Append(ctx, st, audit.Entry{At: now(), Who: nights.System, Did: did + to, On: e.Subject, Why: why})
 	})
 }
 

@@ -55,15 +55,6 @@ func openDeployment(ctx context.Context, cfg config.Config) (*store.Store, error
 	return st, nil
 }
 
-// checkDeployment makes sure that the store is there and the deployment's, for a command that needs nothing of it.
-func checkDeployment(ctx context.Context, cfg config.Config) error {
-	st, err := openDeployment(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	return st.Close()
-}
-
 // deployment is the name that the environment gives, for texts.
 func deployment() workflows.Deployment {
 	return workflows.Deployment(os.Getenv("HARMSTACK_DEPLOYMENT"))
@@ -89,6 +80,26 @@ func dial(ctx context.Context) (client.Client, config.Config, error) {
 		return nil, cfg, err
 	}
 	return c, cfg, nil
+}
+
+// connect dials Temporal and opens the deployment's store.
+func connect(ctx context.Context) (client.Client, config.Config, *store.Store, error) {
+	c, cfg, err := dial(ctx)
+	if err != nil {
+		return nil, cfg, nil, err
+	}
+	st, err := openDeployment(ctx, cfg)
+	if err != nil {
+		c.Close()
+		return nil, cfg, nil, err
+	}
+	return c, cfg, st, nil
+}
+
+// closeBoth ends what connect began.
+func closeBoth(c client.Client, st *store.Store) {
+	st.Close()
+	c.Close()
 }
 
 // recognise refuses to speak in clear, or under other keys, to workflows that are encrypted: what is sent could be read

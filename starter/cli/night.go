@@ -43,14 +43,11 @@ unchanged is not done again but taken from where it was done, once its files are
 			if err := errors.Join(request.Validate(), schemas.CheckAsOf(request.AsOf, now())); err != nil {
 				return err
 			}
-			c, cfg, err := dial(cmd.Context())
+			c, cfg, st, err := connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			defer c.Close()
-			if err := checkDeployment(cmd.Context(), cfg); err != nil {
-				return err
-			}
+			defer closeBoth(c, st)
 			result, err := runNight(cmd.Context(), c, cfg, request, cmd.ErrOrStderr())
 			if err != nil {
 				return err
@@ -208,16 +205,11 @@ the one before, so that the last is the one to be decided.`,
 			if err := schemas.CheckAsOf(to, now()); err != nil {
 				return fmt.Errorf("--to: %w", err)
 			}
-			c, cfg, err := dial(cmd.Context())
+			c, cfg, st, err := connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			defer c.Close()
-			st, err := openDeployment(cmd.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			defer st.Close()
+			defer closeBoth(c, st)
 			var results []workflows.NightResult
 			var failed error
 			for asOf := from; !to.Before(asOf); asOf = asOf.AddDays(1) {
@@ -283,16 +275,11 @@ report.html or ` + "`starter stack`" + ` first.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			c, cfg, err := dial(ctx)
+			c, cfg, st, err := connect(ctx)
 			if err != nil {
 				return err
 			}
-			defer c.Close()
-			st, err := openDeployment(ctx, cfg)
-			if err != nil {
-				return err
-			}
-			defer st.Close()
+			defer closeBoth(c, st)
 			d, err := decide(ctx, c, cfg, st, v, night, request, cmd.ErrOrStderr())
 			if err != nil {
 				return err

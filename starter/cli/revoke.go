@@ -33,16 +33,11 @@ next revision.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			c, cfg, err := dial(ctx)
+			c, cfg, st, err := connect(ctx)
 			if err != nil {
 				return err
 			}
-			defer c.Close()
-			st, err := openDeployment(ctx, cfg)
-			if err != nil {
-				return err
-			}
-			defer st.Close()
+			defer closeBoth(c, st)
 			id, err := night.approved(ctx, st)
 			if err != nil {
 				return err

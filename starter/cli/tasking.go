@@ -238,16 +238,11 @@ func resumeCommand() *cobra.Command {
 orders of the approved stack that failed. One that fails again keeps nobody from the others.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, cfg, err := dial(cmd.Context())
+			c, cfg, st, err := connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			defer c.Close()
-			st, err := openDeployment(cmd.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			defer st.Close()
+			defer closeBoth(c, st)
 			return resume(cmd.Context(), c, cfg, st, cmd.OutOrStdout())
 		},
 	}
