@@ -192,17 +192,7 @@ func inspect(day schemas.Date, all []nights.Night, current *schemas.Current, kno
 		}
 	}
 	if !there {
-		text := fmt.Sprintf("The night of %s is not published.", last)
-		do := fmt.Sprintf("Look in the web UI why it failed or never began, then: starter run --as-of %s. starter doctor tells what is not reachable.", last)
-		if !newest.IsZero() {
-			text += fmt.Sprintf(" The newest one is of %s.", newest)
-		}
-		if known != nil && known.Stage != "" {
-			text += fmt.Sprintf(" It is still running: %s.", known.Stage)
-			do = "Wait for it, or look what it waits for: starter status."
-		} else if known != nil && known.Ended != "" {
-			text += fmt.Sprintf(" Its last run %s.", strings.TrimRight(known.Ended, "."))
-		}
+		text, do := missing(last, newest, known)
 		add(KindNightMissing, last, text, do)
 	}
 	if known != nil && known.Missing {
@@ -223,6 +213,22 @@ func inspect(day schemas.Date, all []nights.Night, current *schemas.Current, kno
 			"An officer approves a night: starter status lists them.")
 	}
 	return findings
+}
+
+// missing says of a night that is not published how far it is, and what to do.
+func missing(night, newest schemas.Date, known *Scheduling) (text, do string) {
+	text = fmt.Sprintf("The night of %s is not published.", night)
+	do = fmt.Sprintf("Look in the web UI why it failed or never began, then: starter run --as-of %s. starter doctor tells what is not reachable.", night)
+	if !newest.IsZero() {
+		text += fmt.Sprintf(" The newest one is of %s.", newest)
+	}
+	if known != nil && known.Stage != "" {
+		text += fmt.Sprintf(" It is still running: %s.", known.Stage)
+		do = "Wait for it, or look what it waits for: starter status."
+	} else if known != nil && known.Ended != "" {
+		text += fmt.Sprintf(" Its last run %s.", strings.TrimRight(known.Ended, "."))
+	}
+	return text, do
 }
 
 // AlertParams is the finding to tell of.
