@@ -55,9 +55,9 @@ type MatchedColumns struct {
 	Fields [OffenceColumns]int
 	// Twice says in words that several could be it; then Fields has none.
 	Twice [OffenceColumns]string
-	// Near holds the columns of the contract, by name, to whose name that of a column comes close which is taken for
-	// none: it has other spaces or underscores, or one letter more, less or another. What it is called is not told:
-	// extra columns may be called after people.
+	// Near holds the columns of the contract, by name, that a column is called nearly like which is not taken: its name
+	// has other spaces or underscores, or one letter more, less or another. What it is called is not told: extra
+	// columns may be called after people.
 	Near map[string]bool
 }
 

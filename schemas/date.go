@@ -61,6 +61,9 @@ func (d Date) String() string {
 // AddDays moves by whole calendar days.
 func (d Date) AddDays(n int) Date { return Date{d.utc.AddDate(0, 0, n)} }
 
+// AddYears is the same day so many years later; 29 February becomes 1 March where there is none.
+func (d Date) AddYears(n int) Date { return Date{d.utc.AddDate(n, 0, 0)} }
+
 // DaysSince counts the calendar days from o to d; the clock changes do not matter.
 func (d Date) DaysSince(o Date) int { return int(d.utc.Sub(o.utc) / (24 * time.Hour)) }
 

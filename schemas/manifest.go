@@ -78,7 +78,7 @@ type ExtractForm struct {
 	Source string `json:"source"`
 	// Columns is the physical form of each column of the contract, such as "timestamp in us", "text" or "absent".
 	Columns map[string]string `json:"columns"`
-	// Near are columns of the contract to whose name that of a column comes close which was dropped. That name itself is not kept.
+	// Near are columns of the contract that a dropped column is called nearly like. Its own name is not kept.
 	Near []string `json:"columns_called_nearly,omitempty"`
 	// Drift says in words what differed.
 	Drift []string `json:"drift,omitempty"`

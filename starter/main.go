@@ -1,5 +1,6 @@
 // Command starter is the one command line of Harmstack: it makes data, starts and follows nights, takes
-// the officer's decision and shows what is published. `starter --help` lists the commands.
+// the officer's decision and shows what is published. `starter --help` lists the commands. It must hold nothing but the
+// start of the command line: what the commands do is in starter/cli.
 package main
 
 import (

@@ -1,5 +1,6 @@
 // Command worker runs the nights, decisions and taskings of one deployment, which its environment
-// describes: worker --help lists the variables.
+// describes: worker --help lists the variables. It must hold nothing but the start and the end of the process: what a
+// worker is made of is in worker/service.
 package main
 
 import (

@@ -32,7 +32,7 @@ func computing(ctx workflow.Context) workflow.Context {
 var stageOptions = workflow.ActivityOptions{
 	StartToCloseTimeout: 6 * time.Hour,
 	HeartbeatTimeout:    deadWorker,
-	// A night that cannot be had by the afternoon is for a person to look at: the next one is near.
+	// A night that is not there by the afternoon needs a person: the next one is near.
 	ScheduleToCloseTimeout: 12 * time.Hour,
 	RetryPolicy: &temporal.RetryPolicy{
 		InitialInterval: time.Second, BackoffCoefficient: 2,

@@ -375,7 +375,7 @@ func (f *File) Rows() int64 { return f.starts[len(f.starts)-1] }
 // ExtraColumns is the number of columns beyond the contract, which are dropped.
 func (f *File) ExtraColumns() int { return len(f.extra) }
 
-// NearColumns names the columns of the contract to whose name that of a further column comes close: it was dropped,
+// NearColumns names the columns of the contract that a further column is called nearly like: it was dropped,
 // and may have been meant.
 func (f *File) NearColumns() []string { return slices.Sorted(maps.Keys(f.near)) }
 

@@ -53,8 +53,8 @@ func TestHostileFooters(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"two thousand million columns":    {footerOf(list(2, thrift.STRUCT, huge)), "its footer cannot be read"},
-		"two thousand million row groups": {footerOf(list(4, thrift.STRUCT, huge)), "its footer cannot be read"},
+		"two billion columns":    {footerOf(list(2, thrift.STRUCT, huge)), "its footer cannot be read"},
+		"two billion row groups": {footerOf(list(4, thrift.STRUCT, huge)), "its footer cannot be read"},
 		"many columns of no bytes": {footerOf(append(slices.Concat([]byte{0x49, 0x1c, 0x19, 0xfc}, binary.AppendUvarint(nil, 5_000_000)), make([]byte, 5_000_010)...)),
 			"its footer cannot be read"},
 		"a text of two gigabytes": {footerOf(append([]byte{0x68}, huge...)), "its footer cannot be read"},
@@ -139,8 +139,8 @@ func TestHostilePages(t *testing.T) {
 			"of column allegation_id alone 2049, and there are 2048 for them: write smaller pages"},
 		"one that becomes half as much": {zipped, allegation, func(_ int, h *format.PageHeader, b []byte) []byte { h.UncompressedPageSize = 1 << 30; return b },
 			"a page cannot become as long as its header says"},
-		"a negative size":             {good, allegation, func(_ int, h *format.PageHeader, b []byte) []byte { h.CompressedPageSize = -1; return b }, "allegation_id"},
-		"two thousand million values": {old, allegation, func(_ int, h *format.PageHeader, b []byte) []byte { h.DataPageHeader.V.NumValues = 1<<31 - 1; return b }, "a page promises"},
+		"a negative size":    {good, allegation, func(_ int, h *format.PageHeader, b []byte) []byte { h.CompressedPageSize = -1; return b }, "allegation_id"},
+		"two billion values": {old, allegation, func(_ int, h *format.PageHeader, b []byte) []byte { h.DataPageHeader.V.NumValues = 1<<31 - 1; return b }, "a page promises"},
 		"as many, newer": {good, allegation, func(_ int, h *format.PageHeader, b []byte) []byte {
 			h.DataPageHeaderV2.V.NumValues, h.DataPageHeaderV2.V.NumRows = 1<<31-1, 1<<31-1
 			return b

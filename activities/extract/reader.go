@@ -63,7 +63,7 @@ type scratch struct {
 	narrow   []int32
 }
 
-// readers are those that were closed: their memory serves again.
+// readers are closed ones, whose memory is used again.
 var readers = sync.Pool{New: func() any { return new(reader) }}
 
 // newReader reads a column chunk from one of its rows on. No page may take more than most bytes.

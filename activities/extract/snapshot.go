@@ -112,7 +112,7 @@ func (c *copier) part(ctx context.Context, from, rows int64, empty <-chan *parqu
 	return nil
 }
 
-// commit writes one part's row groups into a file, in order, until there are no more. Two go to and fro:
+// commit writes one part's row groups into a file, in order, until there are no more. Two take turns:
 // while one goes into the file the other is filled.
 func commit(ctx context.Context, w io.Writer, empty chan<- *parquet.ConcurrentRowGroupWriter, full <-chan *parquet.ConcurrentRowGroupWriter) error {
 	options := []parquet.WriterOption{parquet.CreatedBy("harmstack", "1", ""), parquet.Compression(&fastSnappy{})}

@@ -15,7 +15,7 @@ type Source struct {
 	*File
 	// Extra is how many columns beyond the contract there were in the text that the file was made of.
 	Extra int
-	// Near are the columns of the contract to whose name that of a further column of such text comes close.
+	// Near are the columns of the contract that a further column of such text is called nearly like.
 	Near []string
 	// Unreadable counts values that were not what their column holds and became null, by column. It is filled once
 	// everything was read.
@@ -33,7 +33,7 @@ func (s *Source) Close() error { return s.Release() }
 // ExtraColumns is how many columns beyond the contract there are.
 func (s *Source) ExtraColumns() int { return s.Extra + s.File.ExtraColumns() }
 
-// NearColumns names the columns of the contract to whose name that of a further column comes close, which was dropped and
+// NearColumns names the columns of the contract that a further column is called nearly like, which was dropped and
 // may have been meant.
 func (s *Source) NearColumns() []string { return append(slices.Clone(s.Near), s.File.NearColumns()...) }
 

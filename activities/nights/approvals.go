@@ -86,7 +86,7 @@ func SwapCurrent(ctx context.Context, st *store.Store, id schemas.NightID) error
 		} else if err != nil {
 			return err
 		}
-		// Another may be approved and swapped while this one is written: hence the next round, which
+		// Another may be approved and swapped while this one is written: so there is another round, which
 		// ends only when current.json is what the records say.
 		if mended, err := MendCurrent(ctx, st); err != nil {
 			return err

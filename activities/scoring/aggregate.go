@@ -21,7 +21,7 @@ type aggregation struct {
 	firsts  []int32 // the first record of each suspect
 	next    []int32 // the suspect's next record + 1, by record
 	last    []int32 // the suspect's last record, by its first
-	victims []bool  // the suspect is a victim too, by its first record
+	marks   []mark  // of the suspect, by its first record
 	rows    []allegation
 	suspect suspect
 	texts   [][]byte
@@ -45,15 +45,17 @@ func (e *Engine) aggregate(t *tally, number int, emit func(*suspect, []allegatio
 	if t.records, err = e.suspects.Take(number, t.records); err != nil {
 		return err
 	}
-	if t.marks, err = e.victims.Take(number, t.marks); err != nil {
+	if t.marks, err = e.marks.Take(number, t.marks); err != nil {
 		return err
 	}
 	w := &t.work
 	w.starts = split(t.records, w.starts)
 	w.table.reset(len(w.starts))
-	w.next, w.last, w.victims = grow(w.next, len(w.starts)), grow(w.last, len(w.starts)), grow(w.victims, len(w.starts))
+	w.next, w.last, w.marks = grow(w.next, len(w.starts)), grow(w.last, len(w.starts)), grow(w.marks, len(w.starts))
 	clear(w.next)
-	clear(w.victims)
+	for i := range w.marks {
+		w.marks[i] = mark{minor: neverMinor}
+	}
 	w.firsts = w.firsts[:0]
 	find := func(hash uint32, id []byte) *slot {
 		return w.table.find(hash, func(r int32) bool { return bytes.Equal(suspectOf(t.records[w.starts[r]:]), id) })
@@ -71,22 +73,36 @@ func (e *Engine) aggregate(t *tally, number int, emit func(*suspect, []allegatio
 	}
 	for at := 0; at < len(t.marks); {
 		end := bucket.Next(t.marks, at)
-		if slot := find(hashOf(t.marks[at:]), t.marks[at+victimHead:end]); slot.record != 0 {
-			w.victims[slot.record-1] = true
+		if slot := find(hashOf(t.marks[at:]), t.marks[at+markHead:end]); slot.record != 0 {
+			var m mark
+			m.decode(t.marks[at:])
+			of := &w.marks[slot.record-1]
+			*of = mark{of.victim || m.victim, of.deceased || m.deceased, min(of.minor, m.minor)}
 		}
 		at = end
 	}
 	for _, first := range w.firsts {
 		w.rows = w.rows[:0]
-		deceased := false
+		of := w.marks[first]
+		ageless := false
 		for r := first + 1; r != 0; r = w.next[r-1] {
 			w.rows = slices.Grow(w.rows, 1)[:len(w.rows)+1]
 			a := &w.rows[len(w.rows)-1]
 			a.decode(t.records[w.starts[r-1]:])
 			a.age = e.rules.window.age(a.reported)
-			deceased = deceased || a.status == statusDeceased
+			of.deceased = of.deceased || a.status == statusDeceased
+			of.minor = min(of.minor, e.rules.window.minorBefore(a.reported, a.suspectAge))
+			ageless = ageless || a.suspectAge == noAge
 		}
-		if deceased {
+		if ageless && of.minor < neverMinor {
+			all := len(w.rows)
+			w.rows = slices.DeleteFunc(w.rows, func(a allegation) bool { return a.suspectAge == noAge && int64(a.age) > int64(of.minor) })
+			t.under18 += int64(all - len(w.rows))
+		}
+		if len(w.rows) == 0 {
+			continue
+		}
+		if of.deceased {
 			t.deceased += int64(len(w.rows))
 			continue
 		}
@@ -95,7 +111,7 @@ func (e *Engine) aggregate(t *tally, number int, emit func(*suspect, []allegatio
 		if err := e.score(t, w.rows, s); err != nil {
 			return err
 		}
-		s.alsoVictim = w.victims[first]
+		s.alsoVictim = of.victim
 		if err := emit(s, w.rows); err != nil {
 			return err
 		}

@@ -22,6 +22,9 @@ func with(o schemas.Offence, change func(*schemas.Offence)) schemas.Offence {
 // Each disposition, first where it applies alone and then where an earlier rule comes first.
 func TestDispositions(t *testing.T) {
 	row := rape("A1", "S1")
+	aged := func(id string, age int32, reported string) schemas.Offence {
+		return with(rape(id, "S1"), func(o *schemas.Offence) { o.SuspectAge, o.ReportedAt = &age, at(reported) })
+	}
 	for _, c := range []struct {
 		scenario string
 		rows     []schemas.Offence
@@ -58,7 +61,37 @@ func TestDispositions(t *testing.T) {
 		{"an age that cannot be is null", []schemas.Offence{with(row, func(o *schemas.Offence) { o.SuspectAge = ptr(int32(-1)) })}, map[schemas.Disposition]int64{schemas.Scored: 1}},
 		{"deceased by one row of two", []schemas.Offence{row, with(rape("A2", "S1"), func(o *schemas.Offence) { o.SuspectStatus = ptr("deceased") })}, map[schemas.Disposition]int64{schemas.SuspectDeceased: 2}},
 		{"deceased by a row that got no further", []schemas.Offence{row, with(rape("A2", "S1"), func(o *schemas.Offence) { o.SuspectStatus = ptr("deceased"); o.Outcome = ptr("no_crime") })},
-			map[schemas.Disposition]int64{schemas.Scored: 1, schemas.Cleared: 1}},
+			map[schemas.Disposition]int64{schemas.SuspectDeceased: 1, schemas.Cleared: 1}},
+		{"deceased by a row of five years ago", []schemas.Offence{row, with(aged("A2", 40, "2021-06-30T12:00:00Z"), func(o *schemas.Offence) { o.SuspectStatus = ptr("deceased") })},
+			map[schemas.Disposition]int64{schemas.SuspectDeceased: 1, schemas.OutsideWindow: 1}},
+		{"deceased by a version that is superseded is not dead", []schemas.Offence{
+			with(row, func(o *schemas.Offence) { o.SuspectStatus = ptr("deceased") }), with(row, func(o *schemas.Offence) { o.UpdatedAt = at("2026-06-30T14:00:00Z") })},
+			map[schemas.Disposition]int64{schemas.Superseded: 1, schemas.Scored: 1}},
+		{"deceased by a row that is quarantined is not dead", []schemas.Offence{row, with(rape("A2", "S1"), func(o *schemas.Offence) { o.SuspectStatus, o.Outcome = ptr("deceased"), ptr("lost") })},
+			map[schemas.Disposition]int64{schemas.Quarantined: 1, schemas.Scored: 1}},
+		{"the same id is another person's in another letter case", []schemas.Offence{row, with(rape("A2", "s1"), func(o *schemas.Offence) { o.SuspectStatus = ptr("deceased") })},
+			map[schemas.Disposition]int64{schemas.SuspectDeceased: 1, schemas.Scored: 1}},
+		// The row is of 30 June 2026 and has no age.
+		{"a child by another row: seventeen the day before", []schemas.Offence{row, aged("A2", 17, "2026-06-29T12:00:00Z")}, map[schemas.Disposition]int64{schemas.SuspectUnder18: 2}},
+		{"seventeen a year before, perhaps on their birthday: eighteen by now", []schemas.Offence{row, aged("A2", 17, "2025-06-30T12:00:00Z")},
+			map[schemas.Disposition]int64{schemas.OutsideWindow: 1, schemas.Scored: 1}},
+		{"and when that report was a day later, seventeen still", []schemas.Offence{row, aged("A2", 17, "2025-07-01T12:00:00Z")}, map[schemas.Disposition]int64{schemas.SuspectUnder18: 2}},
+		{"twelve six years before", []schemas.Offence{row, aged("A2", 12, "2020-07-01T12:00:00Z")}, map[schemas.Disposition]int64{schemas.OutsideWindow: 1, schemas.SuspectUnder18: 1}},
+		{"twelve six years before, to the day", []schemas.Offence{row, aged("A2", 12, "2020-06-30T12:00:00Z")}, map[schemas.Disposition]int64{schemas.OutsideWindow: 1, schemas.Scored: 1}},
+		{"eighteen on the day of the row itself", []schemas.Offence{row, aged("A2", 18, "2026-06-30T12:00:00Z")}, map[schemas.Disposition]int64{schemas.Scored: 2}},
+		{"eighteen, but the row without an age is of the day before", []schemas.Offence{
+			with(row, func(o *schemas.Offence) { o.ReportedAt = at("2026-06-29T12:00:00Z") }), aged("A2", 18, "2026-06-30T12:00:00Z")},
+			map[schemas.Disposition]int64{schemas.SuspectUnder18: 1, schemas.Scored: 1}},
+		{"nineteen in a report after as_of, and eighteen allows the last day", []schemas.Offence{row, aged("A2", 19, "2027-07-01T12:00:00Z")},
+			map[schemas.Disposition]int64{schemas.AfterAsOf: 1, schemas.SuspectUnder18: 1}},
+		{"a row that has an age goes by it, whatever the others say", []schemas.Offence{aged("A1", 20, "2026-06-30T12:00:00Z"), aged("A2", 17, "2026-06-30T12:00:00Z")},
+			map[schemas.Disposition]int64{schemas.SuspectUnder18: 1, schemas.Scored: 1}},
+		{"a child and dead: the child first", []schemas.Offence{row, with(aged("A2", 17, "2026-06-29T12:00:00Z"), func(o *schemas.Offence) { o.SuspectStatus = ptr("deceased") })},
+			map[schemas.Disposition]int64{schemas.SuspectUnder18: 2}},
+		{"born on 29 February, as young as that allows: eighteen on 1 March", []schemas.Offence{
+			with(row, func(o *schemas.Offence) { o.ReportedAt = at("2026-03-01T12:00:00Z") }),
+			with(rape("A3", "S1"), func(o *schemas.Offence) { o.ReportedAt = at("2026-02-28T12:00:00Z") }), aged("A2", 16, "2024-02-29T12:00:00Z")},
+			map[schemas.Disposition]int64{schemas.OutsideWindow: 1, schemas.SuspectUnder18: 1, schemas.Scored: 1}},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			var want schemas.Dispositions

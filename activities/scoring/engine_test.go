@@ -239,6 +239,8 @@ func random(seed uint64, n int) []schemas.Offence {
 			reported = *at("2026-06-30T22:00:00Z") + r.Int64N(4)*1_800_000_000
 		case 2:
 			reported = *at("2025-10-25T21:30:00Z") + r.Int64N(8)*1_800_000_000
+		case 3: // far outside the window, where only who is dead or a child matters
+			reported = begin + (r.Int64N(20)-10)*365*86_400_000_000
 		}
 		rows[i] = schemas.Offence{
 			AllegationID: pick(fmt.Sprintf("A%d", r.IntN(n)), fmt.Sprintf("A%d", r.IntN(n)), fmt.Sprintf(" A%d\u00a0", r.IntN(n)), long+fmt.Sprint(r.IntN(3))),

@@ -109,6 +109,7 @@ func (f *Ingester) Add(batch arrow.Record, firstRow int64) error {
 	f.scored.Reset()
 	f.hurt.Reset()
 	ids, suspects, victims := f.validator.text[schemas.AllegationID], f.validator.text[schemas.SuspectID], f.validator.text[schemas.VictimID]
+	reported := f.validator.times[schemas.ReportedAt].TimestampValues()
 	for i, d := range f.dispositions {
 		if d == schemas.Quarantined {
 			continue
@@ -124,6 +125,10 @@ func (f *Ingester) Add(batch arrow.Record, firstRow int64) error {
 			f.scored.Add(i, bucket.Hash(suspects.text(i)))
 		} else {
 			f.pass.dispositions[d]++
+			err := f.pass.markSuspect(suspects.text(i), int64(reported[i]), f.validator.enum(schemas.SuspectStatus, i), f.validator.ages[schemas.SuspectAge][i])
+			if err != nil {
+				return err
+			}
 		}
 		if victim := victims.text(i); d >= schemas.NoNamedSuspect && len(victim) > 0 {
 			f.hurt.Add(i, bucket.Hash(victim))
@@ -138,7 +143,7 @@ func (f *Ingester) Add(batch arrow.Record, firstRow int64) error {
 		f.hurt.Keep(f.engine.mayBeSuspect.among)
 	}
 	for _, r := range f.hurt.Sorted() {
-		if err := putVictim(f.pass.victims, r.Hash, victims.text(int(r.Row))); err != nil {
+		if err := aVictim.put(f.pass.marks, r.Hash, victims.text(int(r.Row))); err != nil {
 			return err
 		}
 	}
@@ -160,13 +165,14 @@ func (f *Ingester) Close() error {
 // router sends the rows that stay, one goroutine's, to their suspects, and to the people their victims
 // are, who may be suspects.
 type router struct {
-	suspects, victims *bucket.Scatterer
-	dispositions      schemas.Dispositions // of the rows that have one
-	passed            int64                // the others: their suspect decides
+	window          *window
+	suspects, marks *bucket.Scatterer
+	dispositions    schemas.Dispositions // of the rows that have one
+	passed          int64                // the others: their suspect decides
 }
 
 func (e *Engine) newRouter() router {
-	return router{suspects: bucket.NewScatterer(e.suspects), victims: bucket.NewScatterer(e.victims)}
+	return router{window: &e.rules.window, suspects: bucket.NewScatterer(e.suspects), marks: bucket.NewScatterer(e.marks)}
 }
 
 // pass takes an encoded row that stays.
@@ -184,11 +190,27 @@ func (p *router) pass(rec []byte) error {
 		putHash(to, h)
 	} else {
 		p.dispositions[a.disposition]++
+		if err := p.markSuspect(a.suspect, a.reported, a.status, a.suspectAge); err != nil {
+			return err
+		}
 	}
 	if a.disposition < schemas.NoNamedSuspect || len(a.victim) == 0 {
 		return nil
 	}
-	return putVictim(p.victims, bucket.Hash(a.victim), a.victim)
+	return aVictim.put(p.marks, bucket.Hash(a.victim), a.victim)
 }
 
-func (p *router) close() error { return errors.Join(p.suspects.Close(), p.victims.Close()) }
+// aVictim marks the victim of a row in the window.
+var aVictim = mark{victim: true, minor: neverMinor}
+
+// markSuspect marks the suspect of a row that is kept and not scored, when it says that they are dead, or young: that decides
+// over the rows that are scored (section 4, rules 12 and 13).
+func (p *router) markSuspect(suspect []byte, reported int64, status, age uint8) error {
+	m := mark{deceased: status == statusDeceased, minor: p.window.minorBefore(reported, age)}
+	if !m.deceased && int(m.minor) >= len(p.window.starts)-1 || isNobody(suspect) {
+		return nil
+	}
+	return m.put(p.marks, bucket.Hash(suspect), suspect)
+}
+
+func (p *router) close() error { return errors.Join(p.suspects.Close(), p.marks.Close()) }

@@ -36,7 +36,9 @@ func TestWhatAModelCounts(t *testing.T) {
 	one := func(o schemas.Offence) schemas.Offence { // of one report and one victim
 		return with(o, func(o *schemas.Offence) { o.ReportID, o.VictimID = ptr("R"), ptr("V") })
 	}
-	alone := func(o schemas.Offence) schemas.Offence { return with(one(o), func(o *schemas.Offence) { o.VictimID = nil }) }
+	alone := func(o schemas.Offence) schemas.Offence {
+		return with(one(o), func(o *schemas.Offence) { o.VictimID = nil })
+	}
 	each := schemas.Model{FrequencyApply: schemas.FrequencyEach}
 	for _, c := range []struct {
 		scenario string

@@ -198,20 +198,45 @@ func idOf(rec []byte) []byte {
 	return rec[at+suspect : at+suspect+id]
 }
 
-// putVictim notes that somebody is the victim of a row in the window.
-func putVictim(w *bucket.Scatterer, h uint64, id []byte) error {
-	n := victimHead + len(id)
+// mark is what a row that is not scored says of somebody who may be a suspect of one that is.
+type mark struct {
+	victim   bool // they are the victim of a row in the window
+	deceased bool // they are the suspect of a row that says so
+	minor    int32
+}
+
+// put notes a mark of somebody.
+func (m mark) put(w *bucket.Scatterer, h uint64, id []byte) error {
+	n := markHead + len(id)
 	rec, err := w.Record(bucket.Of(h), n)
 	if err != nil {
 		return err
 	}
 	binary.LittleEndian.PutUint32(rec, uint32(n))
 	putHash(rec, h)
-	copyText(rec[victimHead:], id)
+	rec[atFlags] = 0
+	if m.victim {
+		rec[atFlags] |= 1
+	}
+	if m.deceased {
+		rec[atFlags] |= 2
+	}
+	binary.LittleEndian.PutUint32(rec[atMinor:], uint32(m.minor))
+	copyText(rec[markHead:], id)
 	return nil
 }
 
-const victimHead = atHash + 4
+// decode reads the mark at the start of rec.
+func (m *mark) decode(rec []byte) {
+	m.victim, m.deceased, m.minor = rec[atFlags]&1 != 0, rec[atFlags]&2 != 0, int32(binary.LittleEndian.Uint32(rec[atMinor:]))
+}
+
+// Offsets in an encoded mark, after its length and hash; the id is the rest.
+const (
+	atFlags  = atHash + 4
+	atMinor  = atFlags + 1
+	markHead = atMinor + 4
+)
 
 // versionOrders order two versions of a row by one column's values as normalised: null lowest, strings by bytes, false before
 // true (section 4, rule 2).

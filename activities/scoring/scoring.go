@@ -50,7 +50,7 @@ type Engine struct {
 	ids, named *bucket.Set // of rows by allegation and by suspect, for prescans
 	versions   *bucket.Set // of rows that may share their allegation with another, by allegation
 	suspects   *bucket.Set // by suspect
-	victims    *bucket.Set // of rows in the window, as suspects are
+	marks      *bucket.Set // of people, as suspects are, by rows that are not scored
 	recency    []int64
 
 	prescanned   bool
@@ -122,7 +122,7 @@ func New(o Options) (*Engine, error) {
 		named:      bucket.NewSet(s, bucket.Count),
 		versions:   bucket.NewSet(s, bucket.Count),
 		suspects:   bucket.NewSet(s, bucket.Count),
-		victims:    bucket.NewSet(s, bucket.Count),
+		marks:      bucket.NewSet(s, bucket.Count),
 		recency:    o.Model.Recency(),
 	}, nil
 }
@@ -217,6 +217,7 @@ func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads i
 	var tops tops
 	for i := range tallies {
 		t := &tallies[i]
+		s.Dispositions[schemas.SuspectUnder18] += t.under18
 		s.Dispositions[schemas.SuspectDeceased] += t.deceased
 		s.Dispositions[schemas.Scored] += t.scored
 		s.Facts.Lowest += t.lowest
@@ -285,6 +286,7 @@ type tally struct {
 	records     []byte
 	marks       []byte
 	conflicting int64
+	under18     int64 // rows, by other rows of their suspects
 	deceased    int64 // rows
 	scored      int64
 	lowest      int64

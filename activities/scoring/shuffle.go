@@ -18,11 +18,11 @@ import (
 // the numbers of the engine that filled them.
 
 // shuffleMagic begins whatever is shuffled; another layout gets another number.
-const shuffleMagic = "HARMSTACK ROWS 3\n"
+const shuffleMagic = "HARMSTACK ROWS 4\n"
 
 // shuffled are the buckets that go to another machine, in this order.
 func (e *Engine) shuffled() [3]*bucket.Set {
-	return [...]*bucket.Set{e.versions, e.suspects, e.victims}
+	return [...]*bucket.Set{e.versions, e.suspects, e.marks}
 }
 
 // words are the texts behind the numbers in shuffled rows.
@@ -71,7 +71,7 @@ func (e *Engine) Shuffle(w io.Writer, shard, shards int) (rows int64, err error)
 // Places in what is shuffled.
 const (
 	deduplicated = 1 // rows that their suspects decide
-	marks        = 2 // people who are victims, which are no rows
+	marks        = 2 // of people, which are no rows
 )
 
 var errShuffle = errors.New("the shuffled rows cannot be read")
@@ -184,7 +184,7 @@ func (e *Engine) unload(in io.Reader, to *bucket.Scatterer, number int, size int
 		n := int64(binary.LittleEndian.Uint32(length[:]))
 		least := int64(atTexts)
 		if kind == marks {
-			least = victimHead
+			least = markHead
 		}
 		if n < least || n > size {
 			return errors.New("a record is longer or shorter than it can be")

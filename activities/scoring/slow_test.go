@@ -121,7 +121,7 @@ func slow(asOf schemas.Date, rows []schemas.Offence) ([]schemas.Ranked, schemas.
 		return []string{s(r.AllegationID), s(r.ReportID), s(r.SuspectID), n(r.SuspectAge), s(r.SuspectStatus), s(r.OffenceCode), s(r.OffenceClass), s(r.OffenceURN),
 			t(r.ReportedAt), t(r.CommittedAt), s(r.Borough), s(r.VictimID), s(r.VictimSex), n(r.VictimAge), abuse, s(r.Source), s(r.Outcome)}
 	}
-	suspects, victims := map[string][]row{}, map[string]bool{}
+	suspects, kept, victims := map[string][]row{}, map[string][]row{}, map[string]bool{}
 	for _, versions := range byID {
 		stays := versions[0]
 		for _, v := range versions {
@@ -170,6 +170,9 @@ func slow(asOf schemas.Date, rows []schemas.Offence) ([]schemas.Ranked, schemas.
 			disposition = schemas.Scored
 			suspects[*stays.SuspectID] = append(suspects[*stays.SuspectID], stays)
 		}
+		if stays.SuspectID != nil {
+			kept[*stays.SuspectID] = append(kept[*stays.SuspectID], stays)
+		}
 		if disposition != schemas.Scored {
 			counts[disposition]++
 		}
@@ -180,7 +183,22 @@ func slow(asOf schemas.Date, rows []schemas.Offence) ([]schemas.Ranked, schemas.
 	var all []schemas.Ranked
 	sums := map[string]int64{}
 	for id, list := range suspects {
-		if slices.ContainsFunc(list, func(r row) bool { return r.SuspectStatus != nil && *r.SuspectStatus == "deceased" }) {
+		// A row without an age is a child's when some row of theirs allows it: born on the day of that report, so many years before.
+		adults := list[:0:0]
+		for _, r := range list {
+			child := r.SuspectAge == nil && slices.ContainsFunc(kept[id], func(other row) bool {
+				return other.SuspectAge != nil && dayOf(*r.ReportedAt).Before(dayOf(*other.ReportedAt).AddDate(18-int(*other.SuspectAge), 0, 0))
+			})
+			if child {
+				counts[schemas.SuspectUnder18]++
+			} else {
+				adults = append(adults, r)
+			}
+		}
+		if list = adults; len(list) == 0 {
+			continue
+		}
+		if slices.ContainsFunc(kept[id], func(r row) bool { return r.SuspectStatus != nil && *r.SuspectStatus == "deceased" }) {
 			counts[schemas.SuspectDeceased] += int64(len(list))
 			continue
 		}
@@ -270,6 +288,12 @@ func slow(asOf schemas.Date, rows []schemas.Offence) ([]schemas.Ranked, schemas.
 		}
 	}
 	return all, counts, conflicting
+}
+
+// dayOf is the London day of an instant, at noon UTC.
+func dayOf(micros int64) time.Time {
+	y, m, d := time.UnixMicro(micros).In(schemas.London).Date()
+	return time.Date(y, m, d, 12, 0, 0, 0, time.UTC)
 }
 
 // recencyByHand is r(age) from exact powers: the whole number nearest to 10^6 * 2^(-age/180).

@@ -1,6 +1,7 @@
 package scoring
 
 import (
+	"math"
 	"time"
 
 	"harmstack/schemas"
@@ -9,16 +10,41 @@ import (
 // window tells the age of a report in London days without a calendar: it compares with the instants at
 // which the days of the window began (section 2).
 type window struct {
+	asOf   schemas.Date
 	end    int64   // the first instant after as_of
 	starts []int64 // starts[age]: the first instant of the day of that age
 }
 
 func newWindow(asOf schemas.Date, days int) window {
-	w := window{end: asOf.AddDays(1).Start().UnixMicro(), starts: make([]int64, days)}
+	w := window{asOf: asOf, end: asOf.AddDays(1).Start().UnixMicro(), starts: make([]int64, days)}
 	for age := range w.starts {
 		w.starts[age] = asOf.AddDays(-age).Start().UnixMicro()
 	}
 	return w
+}
+
+// day is about as long as one in microseconds.
+const day = 24 * 3_600_000_000
+
+// neverMinor is what minorBefore says of an age by which nobody was under age in the window.
+const neverMinor = math.MaxInt32
+
+// minorBefore is how many days before as_of somebody came of age, or will when it is negative, at the latest: they were of that
+// age on the day of a report, and as young as that allows, for it may have been their birthday (section 4, rule 12).
+func (w *window) minorBefore(reported int64, age uint8) int32 {
+	if age == noAge {
+		return neverMinor
+	}
+	years := int(schemas.AdultAge) - int(age)
+	most := years * 366
+	if years < 0 {
+		most = years * 365
+	}
+	if reported+int64(most+2)*day < w.starts[len(w.starts)-1] { // nearly all: a calendar is slow
+		return neverMinor
+	}
+	adult := schemas.LondonDate(time.UnixMicro(reported)).AddYears(years)
+	return int32(w.asOf.DaysSince(adult))
 }
 
 // of is schemas.Scored for a report in the window.

@@ -299,7 +299,7 @@ func (b *planner) key() string {
 	return schemas.TaskingOrder{Night: b.night.manifest.NightID, Revoked: b.night.revokedNight()}.Key()
 }
 
-// tonight are the events that a night of this date brought about, be it this revision or one before, or that the revocation did.
+// tonight are the events that a night of this date brought about, in this revision or one before, or that the revocation did.
 func (b *planner) tonight(t *schemas.Tasking) (events []schemas.TaskingEvent) {
 	for _, e := range t.Events {
 		if e.Key == b.key() || b.night.revoked == nil && e.Night != nil && e.Night.AsOf == b.night.manifest.AsOf {

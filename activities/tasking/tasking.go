@@ -121,7 +121,7 @@ func loadApproved(ctx context.Context, st *store.Store, ref schemas.ManifestRef)
 	return night{manifest: m, approved: *decision}, nil
 }
 
-// last is the last record of an approval, nil when there is none. outdated: it is of another occasion, be it a newer approval
+// last is the last record of an approval, nil when there is none. outdated: it is of another occasion, a newer approval
 // or one that was taken back, and the tasking that follows it tells the teams.
 func (a *Activities) last(ctx context.Context, occasion string) (last *schemas.Current, outdated bool, err error) {
 	last, err = nights.LastRecord(ctx, a.Store)

@@ -110,17 +110,26 @@ SELECT *, reported_at - committed_at > 31536000000000 AS non_recent, CASE
     ELSE 13 END AS rule
 FROM (SELECT *, age_of(reported_at) AS age FROM single);
 CREATE OR REPLACE TABLE settled AS
-SELECT CAST(rule AS UTINYINT) AS rule, victim_id, CASE WHEN rule = 13 THEN suspect_id END AS suspect_id, CASE WHEN rule = 13 THEN allegation_id END AS allegation_id,
+SELECT CAST(rule AS UTINYINT) AS rule, victim_id, CASE WHEN rule = 13 OR suspect_status = 'deceased' OR suspect_age < 20 THEN suspect_id END AS suspect_id, suspect_age, CASE WHEN rule = 13 THEN allegation_id END AS allegation_id,
   CASE WHEN rule = 13 THEN report_id END AS report_id, suspect_status, reported_at, updated_at, domestic_abuse, place, tenths, non_recent, CAST(age AS INTEGER) AS age FROM ruled;
+-- Rules 12, of a row without an age, and 13: by every row of the suspect that stays. Nobody older is under age in the window, but
+-- by a report of after it.
+CREATE OR REPLACE MACRO years_on(day, years) AS CASE WHEN month(day) = 2 AND day(day) = 29
+  THEN CAST(make_date(year(day) + years, 2, 28) + INTERVAL 1 DAY AS DATE) ELSE CAST(day + to_years(years) AS DATE) END;
+CREATE OR REPLACE TABLE people AS
+SELECT suspect_id, coalesce(bool_or(suspect_status = 'deceased'), false) AS deceased, max(years_on(CAST(getvariable('as_of') AS DATE) - age, 18 - suspect_age)) AS adult
+FROM settled WHERE suspect_id IS NOT NULL AND (suspect_status = 'deceased' OR suspect_age < 20) GROUP BY suspect_id;
+UPDATE settled SET rule = 11 FROM people p WHERE settled.suspect_id = p.suspect_id AND settled.rule = 13 AND settled.suspect_age IS NULL
+  AND CAST(getvariable('as_of') AS DATE) - settled.age < p.adult;
 CREATE OR REPLACE VIEW candidates AS SELECT *, tenths * CAST(round(1000000 * pow(2, -age / 180.0)) AS BIGINT) AS base FROM settled WHERE rule = 13;
 
--- Rules 12 and 13, and section 6, in whole numbers.
+-- Section 6, in whole numbers.
 CREATE OR REPLACE TABLE totals AS
 SELECT suspect_id, CAST(sum(base) * (1000000 + 100000 * least(count(*) - 1, 10)) // 1000000 AS BIGINT) AS score, count(*) AS allegations,
   CAST(sum(tenths) AS BIGINT) AS sum_tenths, max(tenths) AS max_tenths, min(reported_at) AS first_reported, max(reported_at) AS last_reported,
   count(victim_id) AS victims, -- contract
   min(place) AS place, max(place) AS last_place, count(*) FILTER (domestic_abuse) AS domestic_abuse, count(*) FILTER (non_recent) AS non_recent,
-  any_value(suspect_status) AS suspect_status, coalesce(bool_or(suspect_status = 'deceased'), false) AS deceased
+  any_value(suspect_status) AS suspect_status, suspect_id IN (SELECT suspect_id FROM people WHERE deceased) AS deceased
 FROM candidates GROUP BY suspect_id;
 CREATE OR REPLACE TABLE dispositions AS
 WITH r AS (SELECT rule, count(*) AS n FROM settled GROUP BY rule),

@@ -14,7 +14,8 @@ SELECT
     CASE WHEN random() < 0.05 THEN '19-08' ELSE '105/01' END]) AS offence_code,
   any_of([NULL, NULL, '19C', '8N', '8S', '5D', '', 'ZZ', '20A', '105A', '8L']) AS offence_class,
   any_of([NULL, NULL, NULL, NULL, '8N.8.1.1', '8N.8.1.2', '1.1.1.1', '0.0.0', '19C.19.8.0']) AS offence_urn,
-  last - to_microseconds(CAST(floor(random() * 380 * 86400000) AS BIGINT) * 1000) + INTERVAL 2 DAY AS reported_at,
+  last - to_microseconds(CAST(floor(random() * 380 * 86400000) AS BIGINT) * 1000) + INTERVAL 2 DAY
+    - to_years(CASE WHEN random() < 0.05 THEN CAST(floor(random() * 12) AS INTEGER) - 2 ELSE 0 END) AS reported_at,
   any_of(['Camden', 'CAMDEN', ' Barnet', 'City of London', NULL, 'Westminster', 'brent', 'Newham', 'Sutton']) AS borough,
   any_of(['V' || CAST(floor(random() * 20000) AS INTEGER), 'S' || CAST(floor(random() * 9000) AS INTEGER), NULL, ' ']) AS victim_id,
   any_of(['F', 'F', 'F', 'F', 'F', 'M', 'X', 'U', NULL]) AS victim_sex,

@@ -94,12 +94,19 @@ SELECT *, CASE
     ELSE 'candidate' END AS so_far
 FROM v;
 
--- Rules 12 and 13.
+-- Rules 12, of a row without an age, and 13: by every row of the suspect that rules 1 and 2 leave, whatever became of it. Of age
+-- on the day on which the youngest that an age allows would be, who had their birthday on the day of that report.
+CREATE OR REPLACE MACRO years_on(day, years) AS CASE WHEN month(day) = 2 AND day(day) = 29
+  THEN CAST(make_date(year(day) + years, 2, 28) + INTERVAL 1 DAY AS DATE) ELSE CAST(day + to_years(years) AS DATE) END;
+CREATE OR REPLACE TABLE people AS
+SELECT suspect_id, bool_or(suspect_status = 'deceased') AS deceased, max(years_on(london_date(make_timestamp(reported_at)), CAST(18 - suspect_age AS INTEGER))) AS adult
+FROM staying GROUP BY suspect_id;
 CREATE OR REPLACE TABLE settled AS
-SELECT *, CASE WHEN so_far <> 'candidate' THEN so_far
-    WHEN suspect_id IN (SELECT suspect_id FROM staying WHERE so_far = 'candidate' AND suspect_status = 'deceased') THEN 'suspect_deceased'
+SELECT s.*, CASE WHEN so_far <> 'candidate' THEN so_far
+    WHEN suspect_age IS NULL AND london_date(make_timestamp(reported_at)) < p.adult THEN 'suspect_under_18'
+    WHEN p.deceased THEN 'suspect_deceased'
     ELSE 'scored' END AS disposition
-FROM staying;
+FROM staying s LEFT JOIN people p USING (suspect_id);
 
 CREATE OR REPLACE TABLE dispositions AS
 SELECT 'quarantined' AS disposition, count(*) AS n FROM judged WHERE quarantined

@@ -22,7 +22,7 @@ func generateCommand() *cobra.Command {
 		GroupID: groupTry,
 		Short:   "Make a synthetic extract, calibrated to the published figures",
 		Long: `Make a synthetic extract: nobody in it exists. Its offence mix, its share of repeat suspects and
-its first hundred follow the published figures; the README compares them.
+its first hundred follow the published figures; deploy/docs/extracts.md compares them.
 The same seed gives the same bytes.`,
 		Example: `  starter generate --out extract.parquet --as-of 2026-06-30
   starter generate --out big.parquet --as-of 2026-06-30 --suspects 1800000 --seed 7`,

@@ -41,8 +41,7 @@ func newLooker(c client.Client, cfg config.Config) (*looker, error) {
 	return &looker{c, cfg.TaskQueue, failures}, err
 }
 
-// How often it is looked, how long a worker may take before it is said that none comes, and how soon the same is said
-// again.
+// How often we look, how long a worker may take before we say that none comes, and how soon we say the same again.
 const (
 	lookEvery  = time.Second
 	patience   = 5 * time.Second

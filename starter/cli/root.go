@@ -17,6 +17,19 @@ import (
 
 // Run executes one command line. The error is one line for the person who typed it.
 func Run(ctx context.Context, args []string, out, progress io.Writer) error {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(progress)
+	if err := root.ExecuteContext(ctx); err != nil {
+		// One line: an error of several faults is joined, not stacked.
+		return errors.New(text.Line(strings.ReplaceAll(err.Error(), "\n", "; ")))
+	}
+	return nil
+}
+
+// rootCommand is the starter with all its commands.
+func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "starter",
 		Short: "Harmstack: find the suspects who do most harm to women and girls, and task the teams",
@@ -29,9 +42,6 @@ New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.SetArgs(args)
-	root.SetOut(out)
-	root.SetErr(progress)
 	root.AddGroup(
 		&cobra.Group{ID: groupTry, Title: "Try it, without a server:"},
 		&cobra.Group{ID: groupNight, Title: "Run nights:"},
@@ -47,11 +57,7 @@ New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`
 	for _, a := range answers {
 		root.AddCommand(answerCommand(a))
 	}
-	if err := root.ExecuteContext(ctx); err != nil {
-		// One line: an error of several faults is joined, not stacked.
-		return errors.New(text.Line(strings.ReplaceAll(err.Error(), "\n", "; ")))
-	}
-	return nil
+	return root
 }
 
 // The groups under which --help lists the commands.

@@ -1,5 +1,5 @@
 // Package e2e runs whole nights on a real Temporal server with real workers, kills them, and looks at
-// what is left.
+// what is left. It must not know how the packages work inside: it does what people and the schedule do.
 package e2e
 
 import (

@@ -87,6 +87,7 @@ const Usage = `Environment:
   HARMSTACK_THREADS             goroutines that read an extract (default: one a processor)
   HARMSTACK_MEMORY              what a worker holds before it spills, such as 2GiB, shared by the two stages that run at once
                                 (default: all in memory)
+  HARMSTACK_SHARD_ROWS          rows that one worker scores alone (default: 50 million); a larger night is shared among workers
   HARMSTACK_TEMP                folder for what spills and for what is fetched from a bucket (default: the system's)
   HARMSTACK_DEPLOYMENT          a name, where several deployments share a namespace: a-z, 0-9 and dashes (default: none)
   HARMSTACK_TASK_QUEUE          default "harmstack", after the deployment's name and a dot; stages are taken from the queue of that name and "-compute"

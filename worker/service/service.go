@@ -1,5 +1,6 @@
 // Package service is the worker as a part that others can hold: the worker's own command, a demo, a test.
-// It puts the workflows and activities together as a deployment says, and runs them until told to stop.
+// It puts the workflows and activities together as a deployment says, and runs them until told to stop. It must not know
+// what they do.
 package service
 
 import (

@@ -71,7 +71,7 @@ func WatchSchedule(taskQueue string) client.ScheduleOptions {
 			StaticSummary: "Is the night there, and does somebody decide?",
 		},
 		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL,
-		// A watch that comes late in the day still says what is missing; one of yesterday is of no use.
+		// A watch that comes late in the day still says what is missing; yesterday's helps nobody.
 		CatchupWindow: 12 * time.Hour,
 	}
 }

@@ -88,8 +88,8 @@ func newCodec(keys []Key) (converter.PayloadCodec, error) {
 		if err != nil {
 			return nil, err
 		}
-		// The nonce is drawn for each payload and stands before it: 96 random bits are enough for four
-		// thousand million payloads a key.
+		// The nonce is drawn for each payload and stands before it: 96 random bits are enough for four billion
+		// payloads a key.
 		if c.ciphers[k.ID], err = cipher.NewGCMWithRandomNonce(block); err != nil {
 			return nil, err
 		}

@@ -36,7 +36,7 @@ const (
 type Result struct {
 	Rows         int64
 	ExtraColumns int // that nobody asked for: they are dropped
-	// Near are the columns of the contract to whose name that of such a column comes close.
+	// Near are the columns of the contract that such a column is called nearly like.
 	Near []string
 	// Absent are the columns of the contract that the text lacks: every value is null.
 	Absent []string

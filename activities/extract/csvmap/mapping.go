@@ -152,8 +152,8 @@ func (m *Mapping) column(name string) (c Column, mapped bool) {
 	return c, mapped
 }
 
-// Check tells before the first row whether the text's columns follow the contract, how many of them nobody asked for, and to
-// which names of the contract's columns that of one of those comes close.
+// Check tells before the first row whether the text's columns follow the contract, how many of them nobody asked for, and
+// which of the contract's columns one of those is called nearly like.
 func (m *Mapping) Check(columns []string) (extra int, near []string, err error) {
 	b, err := m.bind(columns)
 	if err != nil {

@@ -128,7 +128,7 @@ func meaning(code string) string {
 	case "57P01", "57P02":
 		return "the server was stopped"
 	case "55P03":
-		return "a lock was not to be had within five seconds"
+		return "no lock could be taken within five seconds"
 	}
 	return "see the PostgreSQL manual, appendix A"
 }

@@ -320,8 +320,8 @@ func (s *Snapshot) Read(ctx context.Context, sel Selection, begin func(ranges in
 	return g.Wait()
 }
 
-// others opens further connections in the same snapshot: as many as there are to be had, perhaps none. A pool that
-// leads to another server, a limit that is reached: the ranges then wait for each other.
+// others opens further connections in the same snapshot: as many as the server gives, perhaps none. When a pool
+// leads to another server, or a limit is reached, the ranges wait for each other.
 func (s *Snapshot) others(ctx context.Context, n int) (conns []*pgx.Conn) {
 	for range n {
 		conn, err := s.connect(ctx)

@@ -25,7 +25,7 @@ import (
 	"harmstack/schemas/yamlfile"
 )
 
-// sortMemory is how much the rows of a database are sorted in, unless there is less to be had.
+// sortMemory is how much the rows of a database are sorted in, unless less is allowed.
 const sortMemory = 128 << 20
 
 // validatePostgres refuses what only text in a file can be, and an allegation_id by which rows cannot be told apart.

@@ -172,7 +172,7 @@ func (s smtpMailer) Send(ctx context.Context, m Message) error {
 }
 
 // ProbeSMTP talks to the mail server as far as can be without a message: it connects, greets, switches to TLS, logs in
-// and names the sender, then takes leave. The error is a *SendError, or one of the configuration.
+// and names the sender, then hangs up. The error is a *SendError, or one of the configuration.
 func ProbeSMTP(ctx context.Context, c SMTPConfig) error {
 	m, err := NewSMTP(c)
 	if err != nil {

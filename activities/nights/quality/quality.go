@@ -41,7 +41,7 @@ type Arrival struct {
 	Until string `yaml:"until"`
 	// Fresh is how long before the end of the night's date the newest change in the source may be; 0: no matter.
 	Fresh yamlfile.Span `yaml:"fresh"`
-	// Every is how often is looked whether it is there.
+	// Every is the pause between two looks for it.
 	Every yamlfile.Span `yaml:"every"`
 }
 
