@@ -195,6 +195,7 @@ func asForeign(rows []schemas.Offence) []foreign {
 
 // The same rows in many layouts are read as the same rows, by any number of threads.
 func TestScanReadsEveryLayout(t *testing.T) {
+	t.Parallel()
 	rows := sample(20_000)
 	want := expected(rows)
 	for name, data := range map[string][]byte{
@@ -222,13 +223,14 @@ func TestScanReadsEveryLayout(t *testing.T) {
 
 // A file large enough to be split inside its row group.
 func TestScanSplitsARowGroup(t *testing.T) {
-	rows := sample(5 * minSplit)
+	t.Parallel()
+	rows := sample(3 * minSplit)
 	data := encode(t, rows)
 	f, err := Open(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tasks := f.split(nil, 4); len(tasks) != 5 {
+	if tasks := f.split(nil, 4); len(tasks) != 3 {
 		t.Errorf("%d tasks: %v", len(tasks), tasks)
 	}
 	got, err := scanAll(data, 4)
@@ -376,6 +378,7 @@ func TestSinkErrorEndsTheScan(t *testing.T) {
 
 // The snapshot holds the rows as read, in the same bytes for any number of threads.
 func TestSnapshot(t *testing.T) {
+	t.Parallel()
 	rows := sample(groupRows + 5000)
 	f, st := openIn(t, encode(t, asForeign(rows), parquet.MaxRowsPerRowGroup(100_000)))
 	var hash string
@@ -384,11 +387,12 @@ func TestSnapshot(t *testing.T) {
 		if err != nil || len(parts) != 1 || parts[0].Rows != int64(len(rows)) {
 			t.Fatalf("%+v, %v", parts, err)
 		}
-		if hash != "" && hash != parts[0].SHA256 {
+		if hash == "" {
+			comparePart(t, st, parts[0], rows)
+		} else if hash != parts[0].SHA256 {
 			t.Error("another number of threads gave other bytes")
 		}
 		hash = parts[0].SHA256
-		comparePart(t, st, parts[0], rows)
 	}
 }
 

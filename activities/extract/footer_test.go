@@ -42,6 +42,7 @@ func withFooter(t *testing.T, data []byte, edit func(*format.FileMetaData), more
 
 // A footer that promises other rows than the pages hold fails the scan, also where a row group is split.
 func TestRowsMismatch(t *testing.T) {
+	t.Parallel()
 	few := encode(t, sample(2000))
 	many := encode(t, make([]schemas.Offence, 5*minSplit))
 	for scenario, c := range map[string]struct {
@@ -69,6 +70,7 @@ func TestRowsMismatch(t *testing.T) {
 
 // A page index whose place or length is a lie is an error of the file, not the end of the process.
 func TestDamagedPageIndex(t *testing.T) {
+	t.Parallel()
 	data := encode(t, make([]schemas.Offence, 2*minSplit))
 	for scenario, edit := range map[string]func(*format.ColumnChunk){
 		"a negative length":   func(c *format.ColumnChunk) { c.OffsetIndexLength = -1 },
@@ -145,6 +147,7 @@ func TestInt96NeverWrapsIntoTheValidRange(t *testing.T) {
 // A damaged file gives an error or, where the damage lies in bytes that nothing checks, the same number
 // of rows; it never panics.
 func TestDamagedFilesNeverPanic(t *testing.T) {
+	t.Parallel()
 	for name, good := range map[string][]byte{
 		"small pages":    encode(t, sample(3000), parquet.PageBufferSize(2000)),
 		"another system": encode(t, asForeign(sample(2000))),

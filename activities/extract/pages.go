@@ -241,6 +241,7 @@ func (r *reader) readDictionary(header *format.PageHeader, body []byte) (err err
 		return errDictionaries
 	case r.column.physical == format.Boolean:
 		return r.encodingError(format.RLEDictionary)
+	//lint:ignore SA1019 deprecated for writers: files of before hold it
 	case h.V.Encoding != format.Plain && h.V.Encoding != format.PlainDictionary:
 		return r.encodingError(h.V.Encoding)
 	}
@@ -282,6 +283,7 @@ func (r *reader) load(d data) (err error) {
 	wide := c.wide()
 	var states []uint8
 	switch {
+	//lint:ignore SA1019 deprecated for writers: files of before hold it
 	case d.encoding == format.RLEDictionary || d.encoding == format.PlainDictionary:
 		if r.dictionary == nil && d.count > 0 {
 			return errors.New("a page points to a dictionary that is not there")

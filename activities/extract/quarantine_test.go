@@ -13,7 +13,7 @@ import (
 
 	"harmstack/activities/store/spill"
 	"harmstack/schemas"
-	"harmstack/schemas/race"
+	"harmstack/schemas/sweep"
 )
 
 // More rows than wait in memory come back whole, in the order of the extract, whatever the order in which
@@ -89,8 +89,8 @@ func TestQuarantineHoldsLittle(t *testing.T) {
 		{"long rows", 3000, 64 << 10},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
-			if race.Enabled {
-				c.rows /= 10
+			if !sweep.Whole() {
+				c.rows /= 4
 			}
 			row := sample(1)[0]
 			row.ReportID = ptr(strings.Repeat("r", c.text))

@@ -20,8 +20,8 @@ import (
 
 	"harmstack/activities/scoring/bucket"
 	"harmstack/schemas"
-	"harmstack/schemas/race"
 	"harmstack/schemas/reference"
+	"harmstack/schemas/sweep"
 )
 
 var asOf = schemas.MustDate("2026-06-30")
@@ -325,9 +325,9 @@ func TestEngineAgreesWithTheSlowReading(t *testing.T) {
 		"a prescan, spilling": {threads: 2, batchRows: 200, dict: func(int) bool { return false }, memory: 1, prescans: true},
 	}
 	smallRanges(t)
-	seeds := uint64(12)
-	if race.Enabled {
-		seeds = 2
+	seeds := uint64(3)
+	if sweep.Whole() {
+		seeds = 12
 	}
 	for seed := range seeds {
 		rows := random(seed, 1500)

@@ -14,8 +14,8 @@ import (
 	"github.com/apache/arrow/go/v16/arrow/memory"
 
 	"harmstack/schemas"
-	"harmstack/schemas/race"
 	"harmstack/schemas/reference"
+	"harmstack/schemas/sweep"
 )
 
 // fewNumbers leaves room for so few offences and boroughs that most rows carry their own texts.
@@ -183,7 +183,7 @@ func freeText(t *testing.T, e *Engine, rows int, set func(row int, texts map[int
 	return held
 }
 
-// Five million different texts where the extract should have codes or boroughs take no more memory than a few.
+// Millions of different texts where the extract should have codes or boroughs take no more memory than a few.
 func TestFreeTextTakesNoMemory(t *testing.T) {
 	const most = 48 << 20 // a map of five million takes ten times as much
 	engine := func() *Engine {
@@ -198,8 +198,8 @@ func TestFreeTextTakesNoMemory(t *testing.T) {
 	}
 	t.Run("for the code", func(t *testing.T) {
 		rows := 4 << 20
-		if race.Enabled {
-			rows /= 16
+		if !sweep.Whole() {
+			rows /= 4
 		}
 		e := engine()
 		held := freeText(t, e, rows, func(row int, texts map[int]string) {
@@ -213,11 +213,7 @@ func TestFreeTextTakesNoMemory(t *testing.T) {
 		}
 	})
 	t.Run("for class, number and borough", func(t *testing.T) {
-		const suspects = 256
-		each := 1 << 10
-		if race.Enabled {
-			each /= 16
-		}
+		const suspects, each = 256, 1 << 10
 		e := engine()
 		held := freeText(t, e, suspects*each, func(row int, texts map[int]string) {
 			texts[schemas.AllegationID], texts[schemas.SuspectID] = fmt.Sprintf("A%d", row), fmt.Sprintf("S%03d", row%suspects)

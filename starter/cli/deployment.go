@@ -37,10 +37,13 @@ func openStoreAt(ctx context.Context, url string) (*store.Store, error) {
 	}
 	st, _, err := store.OpenSetUp(ctx, url)
 	if err == nil {
-		st.Temp = os.Getenv("HARMSTACK_TEMP")
+		st.Temp = tempDir()
 	}
 	return st, err
 }
+
+// tempDir is the folder for what spills and for what is converted or fetched; empty: the system's.
+func tempDir() string { return os.Getenv("HARMSTACK_TEMP") }
 
 // openDeployment opens the store of a deployment, and refuses another's.
 func openDeployment(ctx context.Context, cfg config.Config) (*store.Store, error) {
@@ -109,7 +112,7 @@ func recognise(ctx context.Context, c client.Client, cfg config.Config) error {
 	list, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{PageSize: 3, Query: fmt.Sprintf(
 		"TaskQueue = '%s' AND WorkflowType IN ('NightlyRun', 'Decision', 'BoroughTasking', 'Tasking')", cfg.TaskQueue)})
 	if err != nil {
-		return fmt.Errorf("Temporal does not list its workflows: %w", err)
+		return fmt.Errorf("listing the workflows of Temporal: %w", err)
 	}
 	for _, e := range list.GetExecutions() {
 		if err := readable(ctx, c, cfg, e.GetExecution().GetWorkflowId(), e.GetExecution().GetRunId()); err != nil {

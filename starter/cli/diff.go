@@ -284,7 +284,7 @@ func (c *comparison) complete(ctx context.Context, s, other *side) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	n := pipeline.Night{NightID: s.manifest.NightID, Tables: c.tables[tables], Model: model, Threads: scoring.Threads()}
+	n := pipeline.Night{NightID: s.manifest.NightID, Tables: c.tables[tables], Model: model, Threads: scoring.Threads(), Temp: tempDir()}
 	engine, err := n.NewEngine(nil, false)
 	if err != nil {
 		return false, err

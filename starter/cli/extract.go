@@ -25,7 +25,7 @@ func extractCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			start := time.Now()
-			file, err := sources.Open(cmd.Context(), name, sources.Options{Threads: threads, Progress: tell(cmd.ErrOrStderr(), "converted", 0)})
+			file, err := sources.Open(cmd.Context(), name, sources.Options{Temp: tempDir(), Threads: threads, Progress: tell(cmd.ErrOrStderr(), "converted", 0)})
 			if err != nil {
 				return err
 			}

@@ -109,7 +109,7 @@ leave under it, and why. The night itself is not touched.`,
 	f.StringVar(&r.out, "out", "", "the `folder` to write to")
 	f.StringVar(&r.model, "model", schemas.DefaultModel, "a built-in model ("+strings.Join(schemas.ModelNames(), ", ")+") or a YAML `file`")
 	f.IntVar(&r.threads, "threads", scoring.Threads(), "how many goroutines")
-	f.StringVar(&memory, "memory", "", "spill what exceeds this `amount`, such as 256MiB (default: all in memory)")
+	f.StringVar(&memory, "memory", "", "spill what exceeds this `amount`, such as 256MiB, into the folder HARMSTACK_TEMP (default: all in memory)")
 	f.BoolVar(&r.unique, "unique", false, "every allegation_id comes once: do not look for other versions")
 	f.BoolVar(&r.keepExtract, "keep-extract", false, "keep the rows as read, typed, in DIR/extract")
 	required(cmd, "out")
@@ -170,7 +170,7 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 		collect = 40
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(collect))
-	n := pipeline.Night{NightID: schemas.NightID{AsOf: r.asOf, Revision: 1}, Tables: tables, Model: model, Threads: r.threads, Memory: r.memory}
+	n := pipeline.Night{NightID: schemas.NightID{AsOf: r.asOf, Revision: 1}, Tables: tables, Model: model, Threads: r.threads, Memory: r.memory, Temp: tempDir()}
 	bad := n.NewQuarantine()
 	defer bad.Close()
 	engine, err := n.NewEngine(bad, r.unique)
@@ -235,7 +235,7 @@ func openRows(ctx context.Context, r *scoreRequest, progress io.Writer) (*rows, 
 	if r.asOf.IsZero() {
 		return nil, errors.New("--as-of: name the last full date to count")
 	}
-	file, err := sources.Open(ctx, r.extract, sources.Options{Progress: tell(progress, "converted", 0), Threads: r.threads, Memory: r.memory, AsOf: r.asOf})
+	file, err := sources.Open(ctx, r.extract, sources.Options{Temp: tempDir(), Progress: tell(progress, "converted", 0), Threads: r.threads, Memory: r.memory, AsOf: r.asOf})
 	if err != nil {
 		return nil, err
 	}

@@ -74,6 +74,19 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("exit %d: %s", code, c.err.String())
 		}
 	})
+	t.Run("no temporary folder, and then there is", func(t *testing.T) {
+		temp := filepath.Join(t.TempDir(), "temp")
+		d := deploy(t, extract(4000), "", "HARMSTACK_TEMP="+temp, "HARMSTACK_MEMORY=32MiB")
+		c := d.typing(nil, run...)
+		c.says("score failed, attempt 1: ")
+		c.says(temp)
+		if err := os.Mkdir(temp, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if code := c.wait(); code != 0 {
+			t.Errorf("exit %d: %s", code, c.err.String())
+		}
+	})
 	t.Run("the database is away, and then refuses", func(t *testing.T) {
 		d := deploy(t, extract(40), "")
 		server := pgtest.Start(t)
@@ -192,10 +205,18 @@ func TestDamagedTasking(t *testing.T) {
 		return err == nil && described.WorkflowExecutionInfo.Status == enumspb.WORKFLOW_EXECUTION_STATUS_FAILED
 	})
 	d.record(os.Getenv("HARMSTACK_RECORD"), map[string][2]string{"tasking-damaged": {id, ""}})
+	const stopped, unread = "1 tasking on the stack does not run, so that nobody is chased", "1 tasking cannot be read and is not counted"
+	d.eventually(func() bool { // the count of those that run is right a moment later
+		out := d.succeed("status")
+		return strings.Contains(out, stopped) && strings.Contains(out, unread)
+	})
 	if err := d.store.Replace(t.Context(), key, whole); err != nil {
 		t.Fatal(err)
 	}
 	d.succeed("tasking", "resume")
-	d.eventually(func() bool { return !strings.Contains(d.succeed("status"), "of the taskings on the stack") })
+	d.eventually(func() bool {
+		out := d.succeed("status")
+		return !strings.Contains(out, stopped) && !strings.Contains(out, unread)
+	})
 	d.succeed("ack", reference, "--team", team, "--by", "PS Example", "--json")
 }

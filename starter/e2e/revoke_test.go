@@ -32,6 +32,7 @@ func (d *deployment) line(args ...string) (string, error) {
 
 // On the night before and on the night itself stacks are approved, and the second is taken back, then the first.
 func TestRevoke(t *testing.T) {
+	t.Parallel()
 	d := deploy(t, changing(2), "")
 	nightOf := func(date schemas.Date, rows []schemas.Offence) workflows.NightResult {
 		path := filepath.Join(d.dir, "extract.parquet")
@@ -162,6 +163,7 @@ func TestRevoke(t *testing.T) {
 
 // A night of the future is refused wherever it is started, and leaves nothing in the store.
 func TestANightOfTheFuture(t *testing.T) {
+	t.Parallel()
 	d := deploy(t, extract(40), "")
 	says := "the night of 2036-01-01 is of the future: the last full day in London is "
 	for _, args := range [][]string{{"run", "--as-of", "2036-01-01"}, {"backfill", "--from", "2026-06-30", "--to", "2036-01-01"}} {

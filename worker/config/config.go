@@ -328,7 +328,7 @@ func (c Config) LoadTeams() (*teams.Teams, error) {
 func (c Config) Dial(logger log.Logger) (client.Client, error) {
 	options, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
-		return nil, fmt.Errorf("Temporal's configuration: %w", err)
+		return nil, fmt.Errorf("the configuration of Temporal: %w", err)
 	}
 	return c.DialTo(options, logger)
 }

@@ -117,7 +117,7 @@ func TestEventsFollowTheSpecification(t *testing.T) {
 	other := stage
 	other.Run = "night-2026-06-30/run-2"
 	id := func(s Stage) string { return NewEvent(Start, time.Now(), "x", s).Run.RunID }
-	if id(stage) != id(stage) || id(stage) == id(other) {
+	if first := id(stage); first != id(stage) || first == id(other) {
 		t.Error("an id must be the run's and the stage's alone")
 	}
 }

@@ -205,6 +205,7 @@ func WriteAll[T any](w io.Writer, each func(yield func([]T) error) error) (int64
 type Reader[T any] struct {
 	parquet *parquet.GenericReader[T]
 	rows    []T
+	left    int64 // rows not read yet
 }
 
 // NewReader opens a file.
@@ -214,16 +215,24 @@ func NewReader[T any](r io.ReaderAt, size int64) (_ *Reader[T], err error) {
 	if err != nil {
 		return nil, fmt.Errorf("the file cannot be opened: %w", err)
 	}
-	return &Reader[T]{parquet.NewGenericReader[T](f), make([]T, 4096)}, nil
+	left := max(f.NumRows(), 0)
+	return &Reader[T]{parquet.NewGenericReader[T](f), make([]T, min(left, 4096)), left}, nil
 }
 
 // Read returns the next rows, some thousands at a time, and io.EOF after the last. They are valid until
 // the next call.
 func (r *Reader[T]) Read() (rows []T, err error) {
 	defer recovered(&err)
+	if r.left == 0 {
+		return nil, io.EOF
+	}
+	// For each row asked for beyond the last one, the library looks for a further page in each column: that made three rows
+	// cost as much as four thousand.
+	r.rows = r.rows[:min(r.left, int64(len(r.rows)))]
 	clear(r.rows)
 	n, err := r.parquet.Read(r.rows)
 	if n > 0 {
+		r.left -= int64(n)
 		return r.rows[:n], nil
 	}
 	return nil, err
