@@ -1,9 +1,53 @@
 package schemas
 
 import (
+	"fmt"
+	"reflect"
 	"strings"
 	"unicode"
 )
+
+// To add a column to the extract, give it a position in front of OffenceColumns (offence.go) and follow what the compiler, and
+// then the start of any program or test, asks for. Nothing that lists columns starts with one of them missing:
+//
+//  1. Offences (offence.go): its name and its rules. All that goes by types and rules follows from there: reading Parquet, CSV
+//     and databases, sorting, drift, the profile, the quarantine's reasons.
+//  2. Offence (offence.go) and Quarantine (ranking.go): a field in the same place.
+//  3. columnOrder (activities/extract/snapshot.go): how long it takes to copy.
+//  4. fields (activities/extract/quarantine.go): where a row that is set aside keeps it.
+//  5. versionOrders (activities/scoring/record.go): how it tells two versions of a row apart, for which an allegation must carry
+//     it through the buckets: put and decode there. TestEveryColumnTellsVersionsApart fails until they do.
+//  6. The synthetic extract (starter/synthetic): TestEveryColumnHasValues fails until it has some.
+//
+// What it means to the score, or to a published row, no table can say.
+
+// MustHaveEvery panics, as a program starts, when a table that lists the columns of the extract forgets one.
+func MustHaveEvery(table string, has func(column int) bool) {
+	for i := range Offences {
+		if !has(i) {
+			panic(fmt.Sprintf("%s has nothing for column %d, %q: see the head of schemas/columns.go", table, i, Offences[i].Name))
+		}
+	}
+}
+
+func init() {
+	MustHaveEvery("schemas: Offences", func(i int) bool { return Offences[i].Name != "" })
+	for _, row := range []struct {
+		reflect.Type
+		first int // of its fields that is a column
+		text  string
+	}{{reflect.TypeFor[Offence](), 0, "*string"}, {reflect.TypeFor[Quarantine](), 2, "[]uint8"}} {
+		MustHaveEvery("schemas: "+row.Name(), func(i int) bool {
+			if row.first+i >= row.NumField() {
+				return false
+			}
+			field := row.Field(row.first + i)
+			name, _, _ := strings.Cut(field.Tag.Get("parquet"), ",")
+			kind := [...]string{String: row.text, Int32: "*int32", Bool: "*bool", Timestamp: "*int64"}[Offences[i].Type]
+			return name == Offences[i].Name && field.Type.String() == kind
+		})
+	}
+}
 
 // MatchedColumns says which columns of a source are those of the contract.
 type MatchedColumns struct {

@@ -86,7 +86,7 @@ func (n *night) tellFailed(ctx workflow.Context, err error) {
 		workflow.GetVersion(ctx, "tell of a failed night", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
 		return
 	}
-	if err := alert(ctx, operations.NightFailed(n.progress.Night.AsOf, workflow.Now(ctx), because(err))); err != nil {
+	if err := alert(ctx, operations.NightFailed(n.progress.Night.AsOf, workflow.Now(ctx), Because(err))); err != nil {
 		workflow.GetLogger(ctx).Error("nobody could be told that the night failed", "error", err)
 	}
 }

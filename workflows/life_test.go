@@ -74,9 +74,9 @@ func (d *deployment) life(t *testing.T, people func(env *testsuite.TestWorkflowE
 		env.RegisterDelayedCallback(do, moment.Sub(friday))
 	}
 	issued, down := &reply{}, &reply{}
-	env.RegisterDelayedCallback(func() { env.UpdateWorkflow(orderUpdate.Name, "night-1", issued, first) }, 0)
+	env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Order.Name, "night-1", issued, first) }, 0)
 	people(env, at)
-	at("2026-07-15 17:00", func() { env.UpdateWorkflow(orderUpdate.Name, "night-2", down, last) })
+	at("2026-07-15 17:00", func() { env.UpdateWorkflow(Order.Name, "night-2", down, last) })
 	env.ExecuteWorkflow(Tasking, TaskingParams{Reference: lifeReference})
 	if !env.IsWorkflowCompleted() || env.GetWorkflowError() != nil || issued.err != nil || down.err != nil {
 		t.Fatal(env.GetWorkflowError(), issued.err, down.err)
@@ -313,7 +313,7 @@ func TestLongLifeContinues(t *testing.T) {
 	env := d.env(t, TaskingWorkflowID(lifeReference))
 	env.SetStartTime(friday)
 	issued, acknowledged := &reply{}, &reply{}
-	env.RegisterDelayedCallback(func() { env.UpdateWorkflow(orderUpdate.Name, "night-1", issued, first) }, 0)
+	env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Order.Name, "night-1", issued, first) }, 0)
 	env.RegisterDelayedCallback(func() {
 		env.SetContinueAsNewSuggested(true)
 		env.UpdateWorkflow(Acknowledge.Name, "u1", acknowledged, schemas.TaskingRequest{Team: "Hackney", By: "PS Example"})
@@ -338,7 +338,7 @@ func TestLongLifeContinues(t *testing.T) {
 	second.RegisterDelayedCallback(func() {
 		second.UpdateWorkflow(Close.Name, "u2", closing, schemas.TaskingRequest{Team: "Hackney", By: "PS Example", Outcome: "charged"})
 	}, time.Hour)
-	second.RegisterDelayedCallback(func() { second.UpdateWorkflow(orderUpdate.Name, "night-2", down, last) }, 2*time.Hour)
+	second.RegisterDelayedCallback(func() { second.UpdateWorkflow(Order.Name, "night-2", down, last) }, 2*time.Hour)
 	second.ExecuteWorkflow(Tasking, params)
 	if second.GetWorkflowError() != nil || closing.err != nil || down.err != nil {
 		t.Error(second.GetWorkflowError(), closing.err, down.err)

@@ -27,8 +27,8 @@ var (
 	Report      = Update[schemas.TaskingRequest, schemas.Tasking]{schemas.DoProgress}
 	Close       = Update[schemas.TaskingRequest, schemas.Tasking]{schemas.DoClose}
 	Transfer    = Update[schemas.TaskingRequest, schemas.Tasking]{schemas.DoTransfer}
-	// orderUpdate is what an approved night wants of a tasking.
-	orderUpdate = Update[schemas.TaskingOrder, schemas.Tasking]{"order"}
+	// Order is what an approved night wants of a tasking.
+	Order = Update[schemas.TaskingOrder, schemas.Tasking]{"order"}
 	// TaskingState asks a tasking where it stands.
 	TaskingState = Query[schemas.Tasking]{"tasking"}
 	// Progress asks a night how far it is.
@@ -37,6 +37,9 @@ var (
 
 // DecisionWorkflowID names the workflow that waits for the decision on a night.
 func DecisionWorkflowID(night schemas.NightID) string { return "decision-" + night.String() }
+
+// ScheduledNightID names the nights that the schedule starts; Temporal adds the time for which each is meant.
+const ScheduledNightID = "night"
 
 // NightWorkflowID names a night that is started by hand; the schedule's end in their time instead.
 func NightWorkflowID(asOf schemas.Date) string { return ScheduledNightID + "-" + asOf.String() }

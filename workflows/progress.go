@@ -216,8 +216,8 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// because is reason with the failure's type before it.
-func because(err error) string {
+// Because is the text of the failure that began it all, with the failure's type before it.
+func Because(err error) string {
 	var app *temporal.ApplicationError
 	if errors.As(err, &app) && app.Type() != "" {
 		return app.Type() + ": " + app.Message()

@@ -1,13 +1,10 @@
 package workflows
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -114,7 +111,7 @@ func (c *caseworker) listen(ctx workflow.Context) error {
 			}
 			return *c.tasking, nil
 		}),
-		orderUpdate.handle(ctx, func(ctx workflow.Context, o schemas.TaskingOrder) (schemas.Tasking, error) {
+		Order.handle(ctx, func(ctx workflow.Context, o schemas.TaskingOrder) (schemas.Tasking, error) {
 			return answer(ctx, tasking.ApplyParams{Order: &o})
 		}, func(_ workflow.Context, o schemas.TaskingOrder) error {
 			if o.Reference != c.reference {
@@ -335,32 +332,4 @@ func (c *caseworker) details() string {
 		page += fmt.Sprintf("| %d | %s | %s %s |\n", e.Number, e.At.In(schemas.London).Format("2 Jan 2006 15:04"), text.Markdown(e.Kind), text.Markdown(e.Outcome))
 	}
 	return page
-}
-
-// SendOrder gives a night's order to the workflow of its tasking, which is started when it does not run.
-// It returns once the order is carried out. Every call is an attempt of its own; what is carried out already is
-// known by the night.
-func SendOrder(c client.Client, d Deployment, taskQueue string) func(ctx context.Context, o schemas.TaskingOrder) error {
-	return func(ctx context.Context, o schemas.TaskingOrder) error {
-		handle, err := c.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
-			StartWorkflowOperation: c.NewWithStartWorkflowOperation(taskingOptions(d, o.Reference, taskQueue), Tasking, TaskingParams{Reference: o.Reference}),
-			UpdateOptions: client.UpdateWorkflowOptions{UpdateName: orderUpdate.Name, UpdateID: Attempt(o.Key()), Args: []any{o},
-				WaitForStage: client.WorkflowUpdateStageCompleted},
-		})
-		if err == nil {
-			err = handle.Get(ctx, nil)
-		}
-		return err
-	}
-}
-
-// ResumeTasking starts the workflow of a tasking when it does not run: after the Temporal service was lost.
-func ResumeTasking(ctx context.Context, c client.Client, d Deployment, taskQueue, reference string) error {
-	_, err := c.ExecuteWorkflow(ctx, taskingOptions(d, reference, taskQueue), Tasking, TaskingParams{Reference: reference})
-	return err
-}
-
-func taskingOptions(d Deployment, reference, taskQueue string) client.StartWorkflowOptions {
-	return client.StartWorkflowOptions{ID: d.ID(TaskingWorkflowID(reference)), TaskQueue: taskQueue, StaticSummary: "A tasking, from its issue until the suspect leaves the stack",
-		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING}
 }

@@ -1,14 +1,10 @@
 package workflows
 
 import (
-	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 
-	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/workflow"
 
 	"harmstack/activities/operations"
@@ -67,38 +63,4 @@ func (r WatchResult) Markdown() string {
 		b.WriteString(fmt.Sprintf("| **%s** | %s | %s |\n", f.Kind, text.Markdown(f.Text), text.Markdown(f.Do)))
 	}
 	return b.String()
-}
-
-// Scheduling asks Temporal what a watch cannot see in the store: whether the nightly schedule of the deployment runs, and how
-// far a night of it is.
-func Scheduling(c client.Client, deployment Deployment, taskQueue string) func(ctx context.Context, asOf schemas.Date) (operations.Scheduling, error) {
-	return func(ctx context.Context, asOf schemas.Date) (s operations.Scheduling, err error) {
-		d, err := c.ScheduleClient().GetHandle(ctx, deployment.ID(ScheduleID)).Describe(ctx)
-		var gone *serviceerror.NotFound
-		switch {
-		case errors.As(err, &gone):
-			s.Missing = true
-		case err != nil:
-			return s, err
-		default:
-			s.Paused = d.Schedule.State != nil && d.Schedule.State.Paused
-		}
-		// By hand a night may be run at any time after its date.
-		runs, err := NightRuns(ctx, c, deployment, taskQueue, asOf.Start())
-		if err != nil {
-			return s, err
-		}
-		for _, r := range runs {
-			if r.AsOf != asOf {
-				continue
-			}
-			if r.Running() {
-				s.Stage = cmp.Or(r.Stage, "no stage has begun")
-			} else {
-				s.Ended = r.Trouble(ctx, c)
-			}
-			break
-		}
-		return s, nil
-	}
 }

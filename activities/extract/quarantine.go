@@ -45,43 +45,37 @@ const (
 	readAhead = 8 << 20  // bytes of all runs together, in the end
 )
 
-// The fields of a row by column, of each type those that have it.
-func texts(r *schemas.Quarantine) [schemas.OffenceColumns]*[]byte {
-	return [schemas.OffenceColumns]*[]byte{
+// fields points to the fields of a row, by column.
+func fields(r *schemas.Quarantine) [schemas.OffenceColumns]any {
+	return [schemas.OffenceColumns]any{
 		schemas.AllegationID: &r.AllegationID, schemas.ReportID: &r.ReportID, schemas.SuspectID: &r.SuspectID,
-		schemas.SuspectStatus: &r.SuspectStatus, schemas.OffenceCode: &r.OffenceCode, schemas.OffenceClass: &r.OffenceClass,
-		schemas.OffenceURN: &r.OffenceURN, schemas.BoroughName: &r.Borough, schemas.VictimID: &r.VictimID,
-		schemas.VictimSex: &r.VictimSex, schemas.Source: &r.Source, schemas.Outcome: &r.Outcome,
+		schemas.SuspectAge: &r.SuspectAge, schemas.SuspectStatus: &r.SuspectStatus, schemas.OffenceCode: &r.OffenceCode,
+		schemas.OffenceClass: &r.OffenceClass, schemas.OffenceURN: &r.OffenceURN, schemas.ReportedAt: &r.ReportedAt,
+		schemas.CommittedAt: &r.CommittedAt, schemas.BoroughName: &r.Borough, schemas.VictimID: &r.VictimID,
+		schemas.VictimSex: &r.VictimSex, schemas.VictimAge: &r.VictimAge, schemas.DomesticAbuse: &r.DomesticAbuse,
+		schemas.Source: &r.Source, schemas.Outcome: &r.Outcome, schemas.UpdatedAt: &r.UpdatedAt,
 	}
 }
 
-func ages(r *schemas.Quarantine) [schemas.OffenceColumns]**int32 {
-	return [schemas.OffenceColumns]**int32{schemas.SuspectAge: &r.SuspectAge, schemas.VictimAge: &r.VictimAge}
-}
-
-func times(r *schemas.Quarantine) [schemas.OffenceColumns]**int64 {
-	return [schemas.OffenceColumns]**int64{schemas.ReportedAt: &r.ReportedAt, schemas.CommittedAt: &r.CommittedAt, schemas.UpdatedAt: &r.UpdatedAt}
+func init() {
+	all := fields(new(schemas.Quarantine))
+	schemas.MustHaveEvery("extract: fields", func(column int) bool { return all[column] != nil })
 }
 
 // Add copies one row of a batch.
 func (q *Quarantine) Add(batch arrow.Record, index int, row int64, reason string) error {
-	r := schemas.Quarantine{Row: row, Reason: reason}
-	for i, to := range ages(&r) {
-		if to != nil {
-			*to = valueOf(batch.Column(i).(*array.Int32), index, (*array.Int32).Value)
-		}
-	}
-	for i, to := range times(&r) {
-		if to != nil {
-			*to = valueOf(batch.Column(i).(*array.Timestamp), index, func(c *array.Timestamp, i int) int64 { return int64(c.Value(i)) })
-		}
-	}
-	r.DomesticAbuse = valueOf(batch.Column(schemas.DomesticAbuse).(*array.Boolean), index, (*array.Boolean).Value)
-	size := 0
-	for i, to := range texts(&r) {
-		if to != nil {
-			*to = textOf(batch.Column(i), index)
+	r, size := schemas.Quarantine{Row: row, Reason: reason}, 0
+	for i, to := range fields(&r) {
+		switch column := batch.Column(i); to := to.(type) {
+		case *[]byte:
+			*to = textOf(column, index)
 			size += len(*to)
+		case **int32:
+			*to = valueOf(column.(*array.Int32), index, (*array.Int32).Value)
+		case **int64:
+			*to = valueOf(column.(*array.Timestamp), index, func(c *array.Timestamp, i int) int64 { return int64(c.Value(i)) })
+		case **bool:
+			*to = valueOf(column.(*array.Boolean), index, (*array.Boolean).Value)
 		}
 	}
 	q.mu.Lock()
@@ -241,32 +235,30 @@ func (h *heads) Pop() any {
 func pack(b []byte, r *schemas.Quarantine) []byte {
 	b = binary.AppendVarint(b, r.Row)
 	b = append(binary.AppendUvarint(b, uint64(len(r.Reason))), r.Reason...)
-	for _, t := range texts(r) {
-		switch {
-		case t == nil:
-		case *t == nil:
-			b = append(b, 0)
-		default:
-			b = append(binary.AppendUvarint(b, uint64(len(*t))+1), *t...)
+	for _, field := range fields(r) {
+		switch v := field.(type) {
+		case *[]byte:
+			if *v == nil {
+				b = append(b, 0)
+			} else {
+				b = append(binary.AppendUvarint(b, uint64(len(*v))+1), *v...)
+			}
+		case **int32:
+			b = packNumber(b, *v)
+		case **int64:
+			b = packNumber(b, *v)
+		case **bool:
+			switch {
+			case *v == nil:
+				b = append(b, 0)
+			case **v:
+				b = append(b, 2)
+			default:
+				b = append(b, 1)
+			}
 		}
 	}
-	for _, n := range ages(r) {
-		if n != nil {
-			b = packNumber(b, *n)
-		}
-	}
-	for _, n := range times(r) {
-		if n != nil {
-			b = packNumber(b, *n)
-		}
-	}
-	switch {
-	case r.DomesticAbuse == nil:
-		return append(b, 0)
-	case *r.DomesticAbuse:
-		return append(b, 2)
-	}
-	return append(b, 1)
+	return b
 }
 
 func packNumber[T int32 | int64](b []byte, n *T) []byte {
@@ -295,29 +287,21 @@ func unpack(b []byte) (r schemas.Quarantine) {
 	}
 	r.Row = number()
 	r.Reason = string(cut(length()))
-	for _, t := range texts(&r) {
-		if t == nil {
+	for _, field := range fields(&r) {
+		there := length()
+		if there == 0 {
 			continue
 		}
-		if n := length(); n > 0 {
-			*t = cut(n - 1)
+		switch v := field.(type) {
+		case *[]byte:
+			*v = cut(there - 1)
+		case **int32:
+			*v = new(int32(number()))
+		case **int64:
+			*v = new(number())
+		case **bool:
+			*v = new(there == 2)
 		}
-	}
-	for _, n := range ages(&r) {
-		if n != nil && cut(1)[0] == 1 {
-			*n = new(int32)
-			**n = int32(number())
-		}
-	}
-	for _, n := range times(&r) {
-		if n != nil && cut(1)[0] == 1 {
-			*n = new(int64)
-			**n = number()
-		}
-	}
-	if d := cut(1)[0]; d != 0 {
-		r.DomesticAbuse = new(bool)
-		*r.DomesticAbuse = d == 2
 	}
 	return r
 }

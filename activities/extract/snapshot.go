@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/apache/arrow/go/v16/arrow"
 	"github.com/apache/arrow/go/v16/arrow/array"
@@ -75,6 +76,10 @@ var columnOrder = [schemas.OffenceColumns]int{
 	schemas.AllegationID, schemas.ReportID, schemas.SuspectID, schemas.VictimID, schemas.BoroughName, schemas.OffenceURN, schemas.OffenceCode,
 	schemas.OffenceClass, schemas.SuspectStatus, schemas.Source, schemas.Outcome, schemas.VictimSex, schemas.CommittedAt, schemas.ReportedAt,
 	schemas.UpdatedAt, schemas.SuspectAge, schemas.VictimAge, schemas.DomesticAbuse,
+}
+
+func init() {
+	schemas.MustHaveEvery("extract: columnOrder", func(column int) bool { return slices.Contains(columnOrder[:], column) })
 }
 
 // fastSnappy compresses half as hard as the library does by itself, in a quarter of the time.

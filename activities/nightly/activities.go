@@ -20,6 +20,7 @@ import (
 	"harmstack/activities/nights"
 	"harmstack/activities/nights/lineage"
 	"harmstack/activities/nights/quality"
+	"harmstack/activities/pipeline"
 	"harmstack/activities/scoring"
 	"harmstack/activities/store"
 	"harmstack/activities/task"
@@ -49,20 +50,6 @@ type Activities struct {
 	// Code names the build, for the manifest. Identity is what of the build may change the bytes that a stage writes; of two
 	// builds with the same one each reuses what the other made. Empty: nothing is reused.
 	Code, Identity string
-}
-
-func (a *Activities) tables() *reference.Tables {
-	if a.Tables != nil {
-		return a.Tables
-	}
-	return reference.Default()
-}
-
-func (a *Activities) threads() int {
-	if a.Threads > 0 {
-		return a.Threads
-	}
-	return scoring.Threads()
 }
 
 // DefaultSource is the name of the source that a request without one reads.
@@ -99,7 +86,7 @@ func owner(ctx context.Context) string {
 }
 
 // stage is what every activity but the claim does around its work, which is spared when it was done before.
-func stage[R any, P result[R]](ctx context.Context, a *Activities, t *step, work func(rows *atomic.Int64) (R, error)) (R, error) {
+func stage[R any, P result[R]](ctx context.Context, a *Activities, t step, work func(rows *atomic.Int64) (R, error)) (R, error) {
 	rows, stop := task.Start(ctx)
 	defer stop()
 	var none R
@@ -107,38 +94,39 @@ func stage[R any, P result[R]](ctx context.Context, a *Activities, t *step, work
 		return none, task.Of(err)
 	}
 	if t.find != nil && a.Identity != "" {
-		t.find(ctx)
+		t.inputs, t.also = t.find(ctx)
 	}
-	key, err := a.key(*t)
+	key, err := a.key(t)
 	if err != nil {
 		return none, err
 	}
 	told := a.begun(ctx, t)
 	if key != "" && !t.force {
 		if r, ok := reuse[R, P](ctx, a, key, t.night); ok {
-			P(&r).origin().Unsent = told(files(P(&r).refs()), nil)
+			P(&r).origin().Unsent = told(outcome{}, files(P(&r).refs()), nil)
 			return r, ctx.Err()
 		}
 	}
 	r, err := work(rows)
 	if err != nil {
 		err = task.Of(err)
-		told(nil, err)
+		told(outcome{}, nil, err)
 		return none, err
 	}
 	P(&r).origin().Code = cmp.Or(P(&r).origin().Code, a.Code)
-	if key != "" && !t.doubt {
+	came := P(&r).outcome()
+	if replaced := came.inputs != nil && t.inputs != nil && came.inputs[0].SHA256 != t.inputs[0].SHA256; key != "" && !came.doubt && !replaced {
 		keep(ctx, a, key, t.night, r)
 	}
-	P(&r).origin().Unsent = told(files(P(&r).refs()), nil)
+	P(&r).origin().Unsent = told(came, files(P(&r).refs()), nil)
 	return r, nil
 }
 
 // begun tells of the start of a stage while it runs, and returns what tells of its end: how many of the events could not be
 // sent. A failure that is to be retried is no end.
-func (a *Activities) begun(ctx context.Context, t *step) (ended func(outputs []schemas.ArtifactRef, failed error) (unsent int)) {
+func (a *Activities) begun(ctx context.Context, t step) (ended func(came outcome, outputs []schemas.ArtifactRef, failed error) (unsent int)) {
 	if a.Lineage == nil {
-		return func([]schemas.ArtifactRef, error) int { return 0 }
+		return func(outcome, []schemas.ArtifactRef, error) int { return 0 }
 	}
 	about := lineage.Stage{Run: owner(ctx), Name: t.stage, Part: t.part, Night: t.night, Inputs: t.inputs}
 	event := func(kind string) lineage.Event {
@@ -147,10 +135,13 @@ func (a *Activities) begun(ctx context.Context, t *step) (ended func(outputs []s
 	first := event(lineage.Start)
 	started := make(chan error, 1)
 	go func() { started <- a.Lineage.Emit(ctx, first) }()
-	return func(outputs []schemas.ArtifactRef, failed error) (unsent int) {
+	return func(came outcome, outputs []schemas.ArtifactRef, failed error) (unsent int) {
 		err := <-started
 		kind := lineage.Complete
-		about.Inputs, about.Outputs, about.Nulls = t.inputs, outputs, t.nulls
+		about.Outputs, about.Nulls = outputs, came.nulls
+		if came.inputs != nil {
+			about.Inputs = came.inputs
+		}
 		if failed != nil {
 			var app *temporal.ApplicationError
 			if !errors.As(failed, &app) || !app.NonRetryable() {
@@ -171,8 +162,29 @@ func (a *Activities) begun(ctx context.Context, t *step) (ended func(outputs []s
 	}
 }
 
-// basis names what weighs and scores.
-func (a *Activities) basis(model string) (schemas.Basis, error) {
-	m, err := loadModel(model)
-	return a.tables().Basis(m), err
+// night is a night as pipeline works on it, which no model weighs yet.
+func (a *Activities) night(id schemas.NightID) *pipeline.Night {
+	n := &pipeline.Night{NightID: id, Store: a.Store, Folder: id.Path(), Tables: a.Tables, Checks: a.Checks, Threads: a.Threads, Memory: a.Memory, Temp: a.TempDir}
+	if n.Tables == nil {
+		n.Tables = reference.Default()
+	}
+	if n.Threads < 1 {
+		n.Threads = scoring.Threads()
+	}
+	return n
+}
+
+// scoring is a night that a model weighs, and what weighs and scores by name.
+func (a *Activities) scoring(id schemas.NightID, model string) (*pipeline.Night, schemas.Basis, error) {
+	n := a.night(id)
+	m, err := schemas.LoadModel(cmp.Or(model, schemas.DefaultModel))
+	if err != nil {
+		return nil, schemas.Basis{}, task.Permanent(fault.BadRequest, err)
+	}
+	n.Model = m
+	return n, n.Tables.Basis(m), nil
+}
+
+func (a *Activities) parts(refs []schemas.ArtifactRef) pipeline.Parts {
+	return pipeline.Parts{Store: a.Store, Refs: refs}
 }

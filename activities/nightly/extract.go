@@ -3,14 +3,13 @@ package nightly
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
 
 	"harmstack/activities/extract"
 	"harmstack/activities/extract/sources"
+	"harmstack/activities/pipeline"
 	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
@@ -44,6 +43,11 @@ type ExtractResult struct {
 }
 
 func (r *ExtractResult) refs() []*schemas.ArtifactRef { return pointers(r.Parts) }
+
+// The file may have been replaced since it was looked for.
+func (r *ExtractResult) outcome() outcome {
+	return outcome{inputs: []schemas.ArtifactRef{r.Source}}
+}
 
 // Rows is how many rows the parts hold.
 func (r ExtractResult) Rows() (n int64) {
@@ -91,30 +95,32 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 	if err != nil {
 		return r, task.Permanent(fault.BadRequest, err)
 	}
-	t := &step{night: p.Night, stage: "extract", force: p.Force}
-	t.find = func(ctx context.Context) {
-		if ref, reading, ok := sources.Identify(ctx, name); ok {
-			t.inputs, t.also = []schemas.ArtifactRef{ref}, reading
+	n := a.night(p.Night)
+	t := step{night: p.Night, stage: "extract", force: p.Force, find: func(ctx context.Context) ([]schemas.ArtifactRef, any) {
+		ref, reading, ok := sources.Identify(ctx, name)
+		if !ok {
+			return nil, nil
 		}
-	}
+		return []schemas.ArtifactRef{ref}, reading
+	}}
 	r, err = stage(ctx, a, t, func(rows *atomic.Int64) (r ExtractResult, err error) {
-		f, err := sources.Open(ctx, name, sources.Options{Temp: a.TempDir, Progress: rows.Store, Threads: a.threads(), Memory: a.Memory, AsOf: p.Night.AsOf, Store: a.Store})
+		f, err := sources.Open(ctx, name, sources.Options{Temp: a.TempDir, Progress: rows.Store, Threads: n.Threads, Memory: a.Memory, AsOf: p.Night.AsOf, Store: a.Store})
 		if err != nil {
 			return r, err
 		}
 		defer f.Close()
 		if f.Rows() == 0 {
-			return r, task.Permanent(fault.EmptyExtract, errors.New("the extract has no rows: has the export run?"))
+			return r, fault.New(fault.EmptyExtract, pipeline.NoRows)
 		}
 		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: f.Forms(), Near: f.NearColumns()}
-		before, err := a.drift(ctx, r.Form, f.ExtraColumns(), p.AcceptDrift)
+		before, err := n.Drift(ctx, r.Form, f.ExtraColumns(), p.AcceptDrift)
 		if err != nil {
 			return r, err
 		}
 		if err := a.clearParts(ctx, p.Night, nil); err != nil {
 			return r, err
 		}
-		r.Parts, err = extract.Snapshot(ctx, f.File, a.Store, p.Night.Path()+"/"+schemas.ExtractFolder, a.threads(), rows.Store)
+		r.Parts, err = extract.Snapshot(ctx, f.File, a.Store, p.Night.Path()+"/"+schemas.ExtractFolder, n.Threads, rows.Store)
 		if err != nil {
 			return r, err
 		}
@@ -123,12 +129,10 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 		}
 		r.ExtraColumns, r.Unreadable, r.Reading = f.ExtraColumns(), f.Unreadable, f.Reading
 		if r.Rows() != f.Rows() {
-			return r, task.Permanent(fault.CountsDoNotReconcile,
-				fmt.Errorf("the extract's footer promises %s, %s read", text.Count(f.Rows(), "row"), text.Count(r.Rows(), "was", "were")))
+			return r, fault.Errorf(fault.CountsDoNotReconcile,
+				"the extract's footer promises %s, %s read", text.Count(f.Rows(), "row"), text.Count(r.Rows(), "was", "were"))
 		}
 		a.share(ctx, before, r.Parts)
-		t.doubt = len(t.inputs) > 0 && t.inputs[0].SHA256 != r.Source.SHA256 // the file was replaced meanwhile
-		t.inputs = []schemas.ArtifactRef{r.Source}
 		return r, f.Kept(ctx, a.Store, r.Parts)
 	})
 	if err != nil {
@@ -136,7 +140,7 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 	}
 	if r.Reused != nil { // under another name, or after a night of another form, it may have drifted
 		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: r.Form.Columns, Near: r.Form.Near}
-		if _, err := a.drift(ctx, r.Form, r.ExtraColumns, p.AcceptDrift); err != nil {
+		if _, err := n.Drift(ctx, r.Form, r.ExtraColumns, p.AcceptDrift); err != nil {
 			return r, task.Of(err)
 		}
 	}
@@ -176,40 +180,4 @@ func (a *Activities) clearParts(ctx context.Context, night schemas.NightID, but 
 		}
 	}
 	return nil
-}
-
-// scan feeds every row of the parts once; a part's rows go on counting where the part before ended.
-func (a *Activities) scan(ctx context.Context, parts []schemas.ArtifactRef, newSink func() extract.Sink, rows *atomic.Int64) error {
-	return a.eachPart(ctx, parts, func(f *extract.File, first int64) error {
-		return f.Scan(ctx, a.threads(), first, newSink, func(done int64) { rows.Store(first + done) })
-	})
-}
-
-// eachPart opens one part after the other; first is the ordinal of its first row.
-func (a *Activities) eachPart(ctx context.Context, parts []schemas.ArtifactRef, do func(f *extract.File, first int64) error) error {
-	first := int64(0)
-	for _, part := range parts {
-		if err := a.withPart(ctx, part, func(f *extract.File) error { return do(f, first) }); err != nil {
-			return err
-		}
-		first += part.Rows
-	}
-	return nil
-}
-
-func (a *Activities) withPart(ctx context.Context, part schemas.ArtifactRef, do func(*extract.File) error) error {
-	artifact, err := a.Store.Open(ctx, part)
-	if err != nil {
-		return err
-	}
-	defer artifact.Close()
-	f, err := extract.Open(artifact, artifact.Size())
-	if err != nil {
-		return err
-	}
-	if f.Rows() != part.Rows {
-		return task.Permanent(fault.CountsDoNotReconcile,
-			fmt.Errorf("%s holds %s, %s written", part.URI, text.Count(f.Rows(), "row"), text.Count(part.Rows, "was", "were")))
-	}
-	return do(f)
 }

@@ -3,14 +3,12 @@ package nightly
 import (
 	"context"
 	"fmt"
-	"io"
 	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/activity"
 
 	"harmstack/activities/nights"
-	"harmstack/activities/nights/report"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
@@ -42,6 +40,9 @@ func (r *PublishResult) refs() []*schemas.ArtifactRef {
 	return []*schemas.ArtifactRef{&r.Ranking, {URI: r.Manifest.URI, SHA256: r.Manifest.SHA256}}
 }
 
+// What a night is published beside changes.
+func (r *PublishResult) outcome() outcome { return outcome{doubt: true} }
+
 // Done is the line of the stage table.
 func (r PublishResult) Done() (int64, string) {
 	note := fmt.Sprintf("%s entered, %s left, %s moved, %s stayed", text.Number(r.Changes.Entered), text.Number(r.Changes.Left), text.Number(r.Changes.Moved), text.Number(r.Changes.Stayed))
@@ -55,7 +56,7 @@ func (r PublishResult) Done() (int64, string) {
 // seals the night with its manifest. Older nights that nobody has decided are superseded before the
 // comparison, so that none of them can still become the one approved last.
 func (a *Activities) Publish(ctx context.Context, p PublishParams) (PublishResult, error) {
-	return stage(ctx, a, &step{night: p.Night, stage: "publish", inputs: files(p.Ranked.refs()), doubt: true}, func(*atomic.Int64) (r PublishResult, err error) {
+	return stage(ctx, a, step{night: p.Night, stage: "publish", inputs: files(p.Ranked.refs())}, func(*atomic.Int64) (r PublishResult, err error) {
 		var line *nights.Line
 		m, ref, err := nights.LoadManifest(ctx, a.Store, p.Night)
 		if sealed, sealedErr := nights.Sealed(ctx, a.Store, p.Night); sealedErr != nil {
@@ -89,12 +90,12 @@ func (a *Activities) tidy(ctx context.Context, night schemas.NightID) {
 
 // seal writes what is still missing of the night, the manifest last, beside the nights as they stood before.
 func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manifest, ref schemas.ManifestRef, line *nights.Line, err error) {
-	model, err := loadModel(p.Model)
+	n, basis, err := a.scoring(p.Night, p.Model)
 	if err != nil {
 		return m, ref, line, err
 	}
 	m = schemas.Manifest{NightID: p.Night, RowsRead: p.Scored.RowsRead, Dispositions: p.Scored.Dispositions, Suspects: p.Ranked.Ranking.Rows,
-		Facts: p.Scored.Facts, Cut: p.Ranked.Cut, Basis: a.tables().Basis(model), Inputs: []schemas.ArtifactRef{p.Extracted.Source}, Code: a.Code}
+		Facts: p.Scored.Facts, Cut: p.Ranked.Cut, Basis: basis, Inputs: []schemas.ArtifactRef{p.Extracted.Source}, Code: a.Code}
 	if p.Scored.Basis != nil { // as the workers that scored had it: this one may be configured otherwise by now
 		m.Basis = *p.Scored.Basis
 	}
@@ -119,71 +120,5 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 		}
 		m.Outputs = append(m.Outputs, o)
 	}
-	if line, err = nights.Look(ctx, a.Store); err != nil {
-		return m, ref, line, err
-	}
-	if _, err := line.SupersedeOlder(ctx, p.Night, time.Now()); err != nil {
-		return m, ref, line, err
-	}
-	page := report.Page{Model: model}
-	if page.Stack, err = readAll[schemas.Ranked](ctx, a.Store, m, schemas.StackFile); err != nil {
-		return m, ref, line, err
-	}
-	if page.Contributions, err = readAll[schemas.Contribution](ctx, a.Store, m, schemas.ContributionsFile); err != nil {
-		return m, ref, line, err
-	}
-	if page.Changes, err = a.compare(ctx, &m, line, model, page.Stack); err != nil {
-		return m, ref, line, err
-	}
-	changes, err := a.Store.Write(ctx, p.Night.Path()+"/"+schemas.ChangesFile, schemas.ChangeSchema, rowsOf(page.Changes))
-	if err != nil {
-		return m, ref, line, err
-	}
-	m.Outputs = append(m.Outputs, changes)
-	everybody := report.NewCollector(p.Night.AsOf, m.Suspects, model.Depth)
-	if err := read(ctx, a.Store, p.Ranked.Ranking, everybody.Add); err != nil {
-		return m, ref, line, err
-	}
-	if page.Distribution, err = everybody.Distribution(); err != nil {
-		return m, ref, line, err
-	}
-	if m.Checks, err = a.checks(ctx, m, line.Nights, page.Stack); err != nil {
-		return m, ref, line, err
-	}
-	page.Manifest = m
-	html, err := a.Store.Write(ctx, p.Night.Path()+"/"+schemas.ReportFile, "", func(w io.Writer) (int64, error) { return 0, report.Write(w, page) })
-	if err != nil {
-		return m, ref, line, err
-	}
-	m.Outputs = append(m.Outputs, html)
-	record("publish", Origin{Code: a.Code}, []schemas.ArtifactRef{changes, html}, "rank")
-	ref, err = nights.Publish(ctx, a.Store, m)
-	return m, ref, line, err
-}
-
-// compare finds what changed since the stack approved last, and notes in the manifest which that was.
-func (a *Activities) compare(ctx context.Context, m *schemas.Manifest, line *nights.Line, model schemas.Model, stack []schemas.Ranked) ([]schemas.Change, error) {
-	c := nights.Comparison{Stack: stack, AsOf: m.AsOf, WindowDays: model.WindowDays}
-	ref, before, err := line.Baseline(ctx, m.NightID)
-	if err != nil {
-		return nil, err
-	}
-	if before != nil {
-		if c.Previous, err = readAll[schemas.Ranked](ctx, a.Store, *before, schemas.StackFile); err != nil {
-			return nil, err
-		}
-		if c.Contributions, err = readAll[schemas.Contribution](ctx, a.Store, *before, schemas.ContributionsFile); err != nil {
-			return nil, err
-		}
-	}
-	if c.Ranking, err = each[schemas.Ranked](ctx, a.Store, *m, schemas.RankingFile); err != nil {
-		return nil, err
-	}
-	changes, err := c.Changes()
-	if err != nil {
-		return nil, err
-	}
-	count := nights.CountChanges(changes)
-	m.Previous, m.Changes = ref, &count
-	return changes, nil
+	return n.Publish(ctx, m)
 }

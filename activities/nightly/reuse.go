@@ -25,13 +25,20 @@ type step struct {
 	basis schemas.Basis
 	also  any
 	// find, when set, finds inputs and also: where that takes a while.
-	find func(ctx context.Context)
+	find func(ctx context.Context) (inputs []schemas.ArtifactRef, also any)
 	// force does the work though the result is there already.
 	force bool
-	// doubt is set when the result holds for now alone.
+	// part is which of several that share a stage.
+	part string
+}
+
+// outcome is what the work of a stage came to, beside what it hands back.
+type outcome struct {
+	// doubt: the result holds for now alone.
 	doubt bool
-	// part is which of several that share a stage; nulls are those of the inputs, by column, where they were counted.
-	part  string
+	// inputs are the files that were read, where that was not known before; nil: those of the step.
+	inputs []schemas.ArtifactRef
+	// nulls are those of the inputs, by column, where they were counted.
 	nulls map[string]int64
 }
 
@@ -47,6 +54,9 @@ type Origin struct {
 
 func (o *Origin) origin() *Origin { return o }
 
+// outcome of most stages: the result holds for good.
+func (*Origin) outcome() outcome { return outcome{} }
+
 // ReusedFrom is the night for which the result was made, nil when it was made anew.
 func (o Origin) ReusedFrom() *schemas.NightID { return o.Reused }
 
@@ -57,6 +67,7 @@ func (o Origin) UnsentEvents() int { return o.Unsent }
 type result[R any] interface {
 	*R
 	origin() *Origin
+	outcome() outcome
 	refs() []*schemas.ArtifactRef
 }
 

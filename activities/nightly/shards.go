@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"sync/atomic"
 
 	"go.temporal.io/sdk/activity"
 
-	"harmstack/activities/extract"
+	"harmstack/activities/pipeline"
 	"harmstack/activities/scoring"
 	"harmstack/activities/task"
 	"harmstack/schemas"
@@ -90,30 +89,21 @@ type ShardResult struct {
 	Origin
 }
 
-func (r *ShardResult) refs() []*schemas.ArtifactRef { return r.Shard.refs() }
+func (r *ShardResult) refs() []*schemas.ArtifactRef { return r.Shard.Refs() }
 
 // Done is the line of the stage table.
 func (r ShardResult) Done() (int64, string) { return r.RowsRead, "" }
 
 // Scatter reads its parts once.
 func (a *Activities) Scatter(ctx context.Context, p ScatterParams) (ScatterResult, error) {
-	basis, err := a.basis(p.Model)
-	if err != nil {
-		return ScatterResult{}, err
-	}
-	t := &step{night: p.Night, stage: "scatter", inputs: p.Parts, force: p.Force, asOf: p.Night.AsOf, basis: basis, also: []int{p.Shard, p.Shards}, part: fmt.Sprint(p.Shard)}
-	return stage(ctx, a, t, func(rows *atomic.Int64) (r ScatterResult, err error) {
-		engine, err := a.engine(p.Night, p.Model)
-		if err != nil {
-			return r, err
-		}
-		defer closing(engine, &err)
-		if err := a.scan(ctx, p.Parts, func() extract.Sink { return engine.NewIngester() }, rows); err != nil {
+	shard := ShardParams{Night: p.Night, Model: p.Model, Inputs: p.Parts, Shard: p.Shard, Shards: p.Shards, Force: p.Force}
+	return shardStage(ctx, a, "scatter", shard, func(n *pipeline.Night, engine *scoring.Engine, _ schemas.Basis, rows *atomic.Int64) (r ScatterResult, err error) {
+		if err := n.Feed(ctx, engine, a.parts(p.Parts), rows.Store); err != nil {
 			return r, err
 		}
 		counts := engine.Counts()
 		r = ScatterResult{RowsRead: counts.RowsRead, Quarantined: counts.Quarantined(), OutOfRange: listed(counts.OutOfRange), Reasons: listed(counts.QuarantineReasons)}
-		r.Ranges, err = a.shuffle(ctx, engine, p.Night, "scatter", p.Shard, p.Shards)
+		r.Ranges, err = n.Shuffle(ctx, engine, attemptFolder(ctx, "scatter", shard), p.Shards)
 		return r, err
 	})
 }
@@ -128,99 +118,58 @@ func listed(counts map[string]int64) (list []ReasonCount) {
 
 // Settle deduplicates: it decides which version of each allegation stays. Recorded histories know it by this name.
 func (a *Activities) Settle(ctx context.Context, p ShardParams) (DeduplicateResult, error) {
-	t, err := a.shardStep("deduplicate", p)
-	if err != nil {
-		return DeduplicateResult{}, err
-	}
-	return stage(ctx, a, t, func(rows *atomic.Int64) (r DeduplicateResult, err error) {
-		engine, err := a.engine(p.Night, p.Model)
-		if err != nil {
+	return shardStage(ctx, a, "deduplicate", p, func(n *pipeline.Night, engine *scoring.Engine, _ schemas.Basis, rows *atomic.Int64) (r DeduplicateResult, err error) {
+		if err := n.Receive(ctx, engine, p.Inputs, rows.Store); err != nil {
 			return r, err
 		}
-		defer closing(engine, &err)
-		if err := a.receive(ctx, engine, p.Inputs, rows); err != nil {
-			return r, err
-		}
-		deduplicated, err := engine.Deduplicate(ctx, a.threads())
+		deduplicated, err := engine.Deduplicate(ctx, n.Threads)
 		if err != nil {
 			return r, err
 		}
 		r = DeduplicateResult{RowsRead: deduplicated.RowsRead, Dispositions: deduplicated.Dispositions, Conflicting: deduplicated.Conflicting}
-		r.Ranges, err = a.shuffle(ctx, engine, p.Night, "deduplicate", p.Shard, p.Shards)
+		r.Ranges, err = n.Shuffle(ctx, engine, attemptFolder(ctx, "deduplicate", p), p.Shards)
 		return r, err
 	})
 }
 
 // ScoreShard scores the suspects of a range.
 func (a *Activities) ScoreShard(ctx context.Context, p ShardParams) (ShardResult, error) {
-	t, err := a.shardStep("score-shard", p)
-	if err != nil {
-		return ShardResult{}, err
-	}
-	return stage(ctx, a, t, func(rows *atomic.Int64) (r ShardResult, err error) {
-		engine, err := a.engine(p.Night, p.Model)
+	return shardStage(ctx, a, "score-shard", p, func(n *pipeline.Night, engine *scoring.Engine, basis schemas.Basis, rows *atomic.Int64) (r ShardResult, err error) {
+		if err := n.Receive(ctx, engine, p.Inputs, rows.Store); err != nil {
+			return r, err
+		}
+		scores, err := engine.Finish(ctx, n.Threads)
 		if err != nil {
 			return r, err
 		}
-		defer closing(engine, &err)
-		if err := a.receive(ctx, engine, p.Inputs, rows); err != nil {
-			return r, err
-		}
-		scores, err := engine.Finish(ctx, a.threads())
-		if err != nil {
-			return r, err
-		}
-		r = ShardResult{RowsRead: scores.RowsRead, Dispositions: scores.Dispositions, Facts: scores.Facts, Basis: &t.basis}
-		r.Shard, err = a.writeShard(ctx, fmt.Sprintf("%s/score-%03d", p.Night.WorkPath(), p.Shard), scores)
+		r = ShardResult{RowsRead: scores.RowsRead, Dispositions: scores.Dispositions, Facts: scores.Facts, Basis: &basis}
+		r.Shard, err = n.WriteShard(ctx, fmt.Sprintf("%s/score-%03d", p.Night.WorkPath(), p.Shard), scores)
 		return r, err
 	})
 }
 
-func (a *Activities) shardStep(stage string, p ShardParams) (*step, error) {
-	basis, err := a.basis(p.Model)
-	return &step{night: p.Night, stage: stage, inputs: p.Inputs, force: p.Force, asOf: p.Night.AsOf, basis: basis, also: []int{p.Shard, p.Shards}, part: fmt.Sprint(p.Shard)}, err
+// shardStage is a stage that one of several workers does, with an engine of its own.
+func shardStage[R any, P result[R]](ctx context.Context, a *Activities, name string, p ShardParams,
+	work func(n *pipeline.Night, engine *scoring.Engine, basis schemas.Basis, rows *atomic.Int64) (R, error)) (none R, err error) {
+	n, basis, err := a.scoring(p.Night, p.Model)
+	if err != nil {
+		return none, err
+	}
+	t := step{night: p.Night, stage: name, inputs: p.Inputs, force: p.Force, asOf: p.Night.AsOf, basis: basis, also: []int{p.Shard, p.Shards}, part: fmt.Sprint(p.Shard)}
+	return stage[R, P](ctx, a, t, func(rows *atomic.Int64) (r R, err error) {
+		engine, err := n.NewEngine(nil, false)
+		if err != nil {
+			return r, err
+		}
+		defer closing(engine, &err)
+		return work(n, engine, basis, rows)
+	})
 }
 
-// shuffle writes what an engine holds, a file a range. An attempt has a folder of its own: one that was
-// given up but is still writing must not touch the files of the next.
-func (a *Activities) shuffle(ctx context.Context, e *scoring.Engine, night schemas.NightID, stage string, shard, shards int) (refs []schemas.ArtifactRef, err error) {
-	folder := fmt.Sprintf("%s/%s-%03d-attempt-%d", night.WorkPath(), stage, shard, activity.GetInfo(ctx).Attempt)
-	for to := range shards {
-		ref, err := a.Store.Write(ctx, fmt.Sprintf("%s/range-%03d.rows", folder, to), schemas.RowsSchema, func(w io.Writer) (int64, error) {
-			return e.Shuffle(w, to, shards)
-		})
-		if err != nil {
-			return nil, err
-		}
-		refs = append(refs, ref)
-	}
-	return refs, nil
-}
-
-func (a *Activities) receive(ctx context.Context, e *scoring.Engine, inputs []schemas.ArtifactRef, rows *atomic.Int64) error {
-	for _, ref := range inputs {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		artifact, err := a.Store.Open(ctx, ref)
-		if err != nil {
-			return err
-		}
-		err = e.Receive(io.NewSectionReader(artifact, 0, artifact.Size()))
-		artifact.Close()
-		if err != nil {
-			return task.Permanent(fault.DamagedArtifact, fmt.Errorf("%s: %w", ref.URI, err))
-		}
-		rows.Add(ref.Rows)
-	}
-	return nil
-}
-
-// closing closes an engine at the end of what used it.
-func closing(e *scoring.Engine, err *error) {
-	if closing := e.Close(); *err == nil {
-		*err = closing
-	}
+// attemptFolder is where an attempt leaves its ranges. Each has a folder of its own: one that was given up but is still writing
+// must not touch the files of the next.
+func attemptFolder(ctx context.Context, stage string, p ShardParams) string {
+	return fmt.Sprintf("%s/%s-%03d-attempt-%d", p.Night.WorkPath(), stage, p.Shard, activity.GetInfo(ctx).Attempt)
 }
 
 // Combine adds up what the shards of a night found, and makes sure that no row was lost on the way. It
@@ -269,7 +218,7 @@ func Combine(p ScoreParams, scattered []ScatterResult, deduplicated []Deduplicat
 			"%s sorted by allegation and %s deduplicated, %s sorted by suspect and %s scored", text.Count(sorted, "row was", "rows were"),
 			text.Count(received, "was", "were"), text.Count(passed, "was", "were"), text.Count(taken, "was", "were")))
 	}
-	return r, r.reconcile(p, r.Suspects())
+	return r, task.Of(r.reconcile(p, r.Suspects()))
 }
 
 func rowsIn(refs []schemas.ArtifactRef) (n int64) {

@@ -84,16 +84,6 @@ func Publish(ctx context.Context, st *store.Store, m schemas.Manifest) (schemas.
 	return ref, err
 }
 
-// Baseline is the newest night before this one that was approved, by its decision: current.json may
-// still lag behind after a crash. Both are nil when no night was.
-func Baseline(ctx context.Context, st *store.Store, id schemas.NightID) (*schemas.ManifestRef, *schemas.Manifest, error) {
-	l, err := Look(ctx, st)
-	if err != nil {
-		return nil, nil, err
-	}
-	return l.Baseline(ctx, id)
-}
-
 // Line is the nights as one look found them, and what follows from it. A bucket takes a second or two to list the nights of
 // years, and to read what each was decided: whoever asks more than one question looks once.
 type Line struct {
@@ -113,7 +103,8 @@ func (l *Line) Again(ctx context.Context) (err error) {
 	return err
 }
 
-// Baseline is Baseline as of the look.
+// Baseline is the newest night before this one that was approved, by its decision: current.json may
+// still lag behind after a crash. Both are nil when no night was.
 func (l *Line) Baseline(ctx context.Context, id schemas.NightID) (*schemas.ManifestRef, *schemas.Manifest, error) {
 	n := newestApproved(before(l.Nights, id))
 	if n == nil {
@@ -133,17 +124,8 @@ func before(nights []Night, id schemas.NightID) []Night {
 	return nights
 }
 
-// SupersedeOlder decides every older night that is published and undecided, before the changes of this
-// one are computed. It returns the nights that this one has superseded, now or in an earlier attempt.
-func SupersedeOlder(ctx context.Context, st *store.Store, id schemas.NightID, at time.Time) ([]schemas.NightID, error) {
-	l, err := Look(ctx, st)
-	if err != nil {
-		return nil, err
-	}
-	return l.SupersedeOlder(ctx, id, at)
-}
-
-// SupersedeOlder is SupersedeOlder as of the look; the line then knows the decisions that stand.
+// SupersedeOlder decides every older night that is published and undecided, before the changes of this one are computed; the
+// line then knows the decisions that stand. It returns the nights that this one has superseded, now or in an earlier attempt.
 func (l *Line) SupersedeOlder(ctx context.Context, id schemas.NightID, at time.Time) (done []schemas.NightID, err error) {
 	older := before(l.Nights, id)
 	for i := range older {
@@ -173,20 +155,9 @@ func supersede(ctx context.Context, st *store.Store, id, newer schemas.NightID, 
 		Decision: schemas.SupersededBy, Manifest: ref, By: System, Reason: supersededReason(newer), At: at.UTC()})
 }
 
-// Supersede gives a night its place among the others once it is published. If a newer one is approved or
-// pending, this one is superseded at once, and Supersede returns true; otherwise this one supersedes the
-// older ones that were published while it ran.
-func Supersede(ctx context.Context, st *store.Store, id schemas.NightID, at time.Time) (superseded bool, err error) {
-	l, err := Look(ctx, st)
-	if err != nil {
-		return false, err
-	}
-	superseded, _, err = l.Supersede(ctx, id, at)
-	return superseded, err
-}
-
-// Supersede is Supersede as of the look, and returns the nights that this one has superseded, whenever it did. Of two nights
-// published at the same moment one must see the other: so the look must be later than the publication.
+// Supersede gives a night its place among the others once it is published. If a newer one is approved or pending, this one is
+// superseded at once, and Supersede returns true; otherwise it returns the older ones that this one has superseded, whenever it
+// did. Of two nights published at the same moment one must see the other: so the look must be later than the publication.
 func (l *Line) Supersede(ctx context.Context, id schemas.NightID, at time.Time) (superseded bool, older []schemas.NightID, err error) {
 	decision, err := LoadDecision(ctx, l.store, id)
 	if err != nil {

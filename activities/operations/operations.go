@@ -9,7 +9,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,7 +23,6 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/task"
 	"harmstack/activities/tasking"
-	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
@@ -194,17 +192,7 @@ func inspect(day schemas.Date, all []nights.Night, current *schemas.Current, kno
 		}
 	}
 	if !there {
-		text := fmt.Sprintf("The night of %s is not published.", last)
-		do := fmt.Sprintf("Look in the web UI why it failed or never began, then: starter run --as-of %s. starter doctor tells what is not reachable.", last)
-		if !newest.IsZero() {
-			text += fmt.Sprintf(" The newest one is of %s.", newest)
-		}
-		if known != nil && known.Stage != "" {
-			text += fmt.Sprintf(" It is still running: %s.", known.Stage)
-			do = "Wait for it, or look what it waits for: starter status."
-		} else if known != nil && known.Ended != "" {
-			text += fmt.Sprintf(" Its last run %s.", strings.TrimRight(known.Ended, "."))
-		}
+		text, do := missing(last, newest, known)
 		add(KindNightMissing, last, text, do)
 	}
 	if known != nil && known.Missing {
@@ -225,6 +213,22 @@ func inspect(day schemas.Date, all []nights.Night, current *schemas.Current, kno
 			"An officer approves a night: starter status lists them.")
 	}
 	return findings
+}
+
+// missing says of a night that is not published how far it is, and what to do.
+func missing(night, newest schemas.Date, known *Scheduling) (text, do string) {
+	text = fmt.Sprintf("The night of %s is not published.", night)
+	do = fmt.Sprintf("Look in the web UI why it failed or never began, then: starter run --as-of %s. starter doctor tells what is not reachable.", night)
+	if !newest.IsZero() {
+		text += fmt.Sprintf(" The newest one is of %s.", newest)
+	}
+	if known != nil && known.Stage != "" {
+		text += fmt.Sprintf(" It is still running: %s.", known.Stage)
+		do = "Wait for it, or look what it waits for: starter status."
+	} else if known != nil && known.Ended != "" {
+		text += fmt.Sprintf(" Its last run %s.", strings.TrimRight(known.Ended, "."))
+	}
+	return text, do
 }
 
 // AlertParams is the finding to tell of.
@@ -257,18 +261,11 @@ func (a *Activities) alert(ctx context.Context, f Finding) error {
 		return task.Permanent(fault.DeliveryRefused, err)
 	}
 	entry := ledger.Entry{ID: id, Channel: ledger.Mail, Team: party.Name, Kind: f.Kind, Subject: "night of " + f.About.String()}
-	d, err := ledger.Deliver(ctx, a.Store, entry, now, digest.Hand(ctx, a.Mailer, m), refused)
+	d, err := tasking.Deliver(ctx, a.Store, entry, fmt.Sprintf("sent the alert %s %s to %s", f.Kind, id, party.Name), f.Text, digest.Hand(ctx, a.Mailer, m))
 	if err != nil {
 		return err
 	}
-	// Also when it was sent before, by an attempt that died and left no word in the log.
-	err = ledger.Note(ctx, a.Store, d.Entry, func(to string) error {
-		return audit.Append(ctx, a.Store, audit.Entry{At: now(), Who: nights.System, Did: fmt.Sprintf("sent the alert %s %s to %s", f.Kind, id, party.Name) + to, On: entry.Subject, Why: f.Text})
-	})
-	if n := d.Entry.Count(ledger.Waiting); err == nil && n > 0 {
-		return fmt.Errorf("%d of %s of %s not reached by the alert yet: %s", n, text.Count(len(d.Entry.Recipients), "address", "addresses"), party.Name, d.Entry.Reasons())
-	}
-	return err
+	return d.Entry.Unreached("alert")
 }
 
 func title(f Finding) string {
@@ -286,11 +283,6 @@ func title(f Finding) string {
 		KindMessageRefused:  "a message was refused",
 		KindOrdersLate:      "taskings are not up to date",
 	}[f.Kind] + ", " + f.About.String()
-}
-
-func refused(err error) bool {
-	var mail *digest.SendError
-	return errors.As(err, &mail) && mail.Permanent
 }
 
 func now() time.Time { return time.Now().UTC() }

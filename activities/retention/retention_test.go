@@ -36,7 +36,11 @@ func seed(t *testing.T, st *store.Store, day int, decision string) schemas.Night
 	}
 	m := schemas.Manifest{NightID: id, RowsRead: 1, Suspects: 1}
 	m.Dispositions[schemas.Scored] = 1
-	if m.Previous, _, err = nights.Baseline(ctx, st, id); err != nil {
+	line, err := nights.Look(ctx, st)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Previous, _, err = line.Baseline(ctx, id); err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range files {

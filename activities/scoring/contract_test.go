@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -236,6 +237,28 @@ func TestTheGreatestVersionStays(t *testing.T) {
 		if got := rankingOf(t, s)[0]; got.Victims != 1 || s.Dispositions[schemas.Duplicate] != 2 || s.Facts.Conflicting != 2 {
 			t.Errorf("%d victims, %v, %d conflicting", got.Victims, s.Dispositions, s.Facts.Conflicting)
 		}
+	}
+}
+
+// Two versions that differ in one column alone are told apart by it, whichever it is: what a row carries through the buckets
+// is every column.
+func TestEveryColumnTellsVersionsApart(t *testing.T) {
+	other := map[schemas.ColumnType]any{schemas.String: ptr("019/11"), schemas.Int32: ptr(int32(40)), schemas.Bool: ptr(true), schemas.Timestamp: at("2026-06-29T10:00:00Z")}
+	for i, c := range schemas.Offences {
+		if i == schemas.AllegationID || i == schemas.UpdatedAt { // what makes them versions, and which is later
+			continue
+		}
+		t.Run(c.Name, func(t *testing.T) {
+			rows := []schemas.Offence{rape("A1", "S1"), rape("A1", "S1")}
+			value := other[c.Type]
+			if c.Enum != nil {
+				value = &c.Enum[1]
+			}
+			reflect.ValueOf(&rows[1]).Elem().Field(i).Set(reflect.ValueOf(value))
+			if s := score(t, rows); s.Facts.Conflicting != 1 || s.Dispositions[schemas.Duplicate] != 1 {
+				t.Errorf("%d conflicting, %v", s.Facts.Conflicting, s.Dispositions)
+			}
+		})
 	}
 }
 

@@ -238,29 +238,49 @@ const (
 	markHead = atMinor + 4
 )
 
-// compare orders two versions of a row by their values as normalised, in the order of the contract's
-// columns: null lowest, strings by bytes, false before true (section 4, rule 2).
+// versionOrders order two versions of a row by one column's values as normalised: null lowest, strings by bytes, false before
+// true (section 4, rule 2).
+var versionOrders = [schemas.OffenceColumns]func(v *vocabulary, a, b *allegation) int{
+	schemas.AllegationID: func(_ *vocabulary, a, b *allegation) int { return bytes.Compare(a.id, b.id) },
+	schemas.ReportID:     func(_ *vocabulary, a, b *allegation) int { return bytes.Compare(a.report, b.report) },
+	schemas.SuspectID:    func(_ *vocabulary, a, b *allegation) int { return bytes.Compare(a.suspect, b.suspect) },
+	schemas.SuspectAge:   func(_ *vocabulary, a, b *allegation) int { return compareAge(a.suspectAge, b.suspectAge) },
+	schemas.SuspectStatus: func(_ *vocabulary, a, b *allegation) int {
+		return compareEnum(schemas.SuspectStatus, a.status, b.status)
+	},
+	schemas.OffenceCode: func(v *vocabulary, a, b *allegation) int {
+		return strings.Compare(v.offenceOf(a).code, v.offenceOf(b).code)
+	},
+	schemas.OffenceClass: func(v *vocabulary, a, b *allegation) int {
+		return strings.Compare(v.offenceOf(a).class, v.offenceOf(b).class)
+	},
+	schemas.OffenceURN: func(v *vocabulary, a, b *allegation) int {
+		return strings.Compare(v.offenceOf(a).urn, v.offenceOf(b).urn)
+	},
+	schemas.ReportedAt:    func(_ *vocabulary, a, b *allegation) int { return cmp.Compare(a.reported, b.reported) },
+	schemas.CommittedAt:   func(_ *vocabulary, a, b *allegation) int { return cmp.Compare(a.committed, b.committed) },
+	schemas.BoroughName:   func(v *vocabulary, a, b *allegation) int { return strings.Compare(v.boroughOf(a), v.boroughOf(b)) },
+	schemas.VictimID:      func(_ *vocabulary, a, b *allegation) int { return bytes.Compare(a.victim, b.victim) },
+	schemas.VictimSex:     func(_ *vocabulary, a, b *allegation) int { return compareEnum(schemas.VictimSex, a.sex, b.sex) },
+	schemas.VictimAge:     func(_ *vocabulary, a, b *allegation) int { return compareAge(a.victimAge, b.victimAge) },
+	schemas.DomesticAbuse: func(_ *vocabulary, a, b *allegation) int { return cmp.Compare(a.domesticAbuse, b.domesticAbuse) },
+	schemas.Source:        func(_ *vocabulary, a, b *allegation) int { return compareEnum(schemas.Source, a.source, b.source) },
+	schemas.Outcome:       func(_ *vocabulary, a, b *allegation) int { return compareEnum(schemas.Outcome, a.outcome, b.outcome) },
+	schemas.UpdatedAt:     func(_ *vocabulary, a, b *allegation) int { return cmp.Compare(a.updated, b.updated) },
+}
+
+func init() {
+	schemas.MustHaveEvery("scoring: versionOrders", func(column int) bool { return versionOrders[column] != nil })
+}
+
+// compare orders two versions of a row, in the order of the contract's columns.
 func (v *vocabulary) compare(a, b *allegation) int {
-	ao, bo := v.offenceOf(a), v.offenceOf(b)
-	return cmp.Or(
-		bytes.Compare(a.id, b.id),
-		bytes.Compare(a.report, b.report),
-		bytes.Compare(a.suspect, b.suspect),
-		compareAge(a.suspectAge, b.suspectAge),
-		compareEnum(schemas.SuspectStatus, a.status, b.status),
-		strings.Compare(ao.code, bo.code),
-		strings.Compare(ao.class, bo.class),
-		strings.Compare(ao.urn, bo.urn),
-		cmp.Compare(a.reported, b.reported),
-		cmp.Compare(a.committed, b.committed),
-		strings.Compare(v.boroughOf(a), v.boroughOf(b)),
-		bytes.Compare(a.victim, b.victim),
-		compareEnum(schemas.VictimSex, a.sex, b.sex),
-		compareAge(a.victimAge, b.victimAge),
-		cmp.Compare(a.domesticAbuse, b.domesticAbuse),
-		compareEnum(schemas.Source, a.source, b.source),
-		compareEnum(schemas.Outcome, a.outcome, b.outcome),
-	)
+	for _, order := range &versionOrders {
+		if c := order(v, a, b); c != 0 {
+			return c
+		}
+	}
+	return 0
 }
 
 // compareAge puts noAge lowest: it wraps to zero.

@@ -24,7 +24,7 @@ type validator struct {
 	text       [schemas.OffenceColumns]*textColumn // nil for a column that is no text
 	ages       [schemas.OffenceColumns][]uint8     // noAge for null and for what is out of range
 	times      [schemas.OffenceColumns]*array.Timestamp
-	abuse      *array.Boolean
+	bools      [schemas.OffenceColumns]*array.Boolean
 	faults     []rowFault // of every row
 	faulty     bool       // some row of the batch has one
 
@@ -137,7 +137,7 @@ func (v *validator) load(batch arrow.Record) error {
 				v.readAges(i, ages)
 			}
 		case schemas.Bool:
-			v.abuse, ok = col.(*array.Boolean)
+			v.bools[i], ok = col.(*array.Boolean)
 		}
 		if !ok {
 			return fmt.Errorf("column %s: a batch holds %s where the contract has %s", c.Name, batch.Column(i).DataType(), c.Type)
@@ -280,10 +280,10 @@ const abuseTrue = 2
 
 // domesticAbuse is the row's flag, as records hold it.
 func (v *validator) domesticAbuse(row int) uint8 {
-	switch {
-	case v.abuse.IsNull(row):
+	switch abuse := v.bools[schemas.DomesticAbuse]; {
+	case abuse.IsNull(row):
 		return 0
-	case v.abuse.Value(row):
+	case abuse.Value(row):
 		return abuseTrue
 	}
 	return 1

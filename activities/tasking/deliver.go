@@ -20,7 +20,6 @@ import (
 	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
-	"harmstack/schemas/text"
 )
 
 // DeliverParams names the approved stack and the team that is to be told.
@@ -166,10 +165,7 @@ func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult
 	}
 	result.count(delivery.Entry)
 	if p.Late {
-		if result.LateAddresses > 0 {
-			err = fmt.Errorf("%d of %s of %s not reached by the digest yet: %s", result.LateAddresses, text.Count(len(delivery.Entry.Recipients), "address", "addresses"), p.Team, delivery.Entry.Reasons())
-		}
-		return result, err
+		return result, delivery.Entry.Unreached("digest")
 	}
 	result.Outcome, told.Message = Sent, message.Key
 	return result, a.receipt(ctx, n.number, told)
@@ -208,7 +204,7 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 	}
 	var changes []schemas.Change
 	if n.revoked == nil { // else the positions before are those of a stack that does not count
-		changes, err = read[schemas.Change](ctx, a.Store, n.manifest, schemas.ChangesFile)
+		changes, err = nights.ReadFile[schemas.Change](ctx, a.Store, n.manifest, schemas.ChangesFile)
 	}
 	if err != nil {
 		return m, 0, err
@@ -260,7 +256,7 @@ func (n night) row(position int64) schemas.Ranked {
 
 // packs are the tasking packs of some suspects of an approved night.
 func packs(ctx context.Context, st *store.Store, n night, team string, suspects []planned) (pack.Input, error) {
-	contributions, err := read[schemas.Contribution](ctx, st, n.manifest, schemas.ContributionsFile)
+	contributions, err := nights.ReadFile[schemas.Contribution](ctx, st, n.manifest, schemas.ContributionsFile)
 	if err != nil {
 		return pack.Input{}, err
 	}

@@ -16,7 +16,6 @@ import (
 	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
-	"harmstack/schemas/text"
 )
 
 // NotifyParams names an event of a tasking.
@@ -154,8 +153,8 @@ func (a *Activities) tell(ctx context.Context, t *schemas.Tasking, e schemas.Tas
 		return digest.Hand(ctx, a.Mailer, m)(done)
 	}
 	d, err := a.deliver(ctx, entry, "the tasking's event "+e.Kind, send)
-	if n := d.Entry.Count(ledger.Waiting); err == nil && n > 0 {
-		err = fmt.Errorf("%d of %s not reached yet: %s", n, text.Count(len(d.Entry.Recipients), "address", "addresses"), d.Entry.Reasons())
+	if err == nil {
+		err = d.Entry.Unreached("event")
 	}
 	return d.Sent, err
 }

@@ -227,7 +227,7 @@ func (b *planner) stack(ctx context.Context) error {
 	if b.night.noStack() {
 		return nil
 	}
-	contributions, err := read[schemas.Contribution](ctx, b.a.Store, b.night.manifest, schemas.ContributionsFile)
+	contributions, err := nights.ReadFile[schemas.Contribution](ctx, b.a.Store, b.night.manifest, schemas.ContributionsFile)
 	if err != nil {
 		return err
 	}
@@ -348,7 +348,7 @@ func (b *planner) leavers(ctx context.Context) error {
 	var changes []schemas.Change
 	var err error
 	if b.night.revoked == nil { // else what changed that night is not what changes now
-		changes, err = read[schemas.Change](ctx, b.a.Store, b.night.manifest, schemas.ChangesFile)
+		changes, err = nights.ReadFile[schemas.Change](ctx, b.a.Store, b.night.manifest, schemas.ChangesFile)
 	}
 	if err != nil {
 		return err

@@ -19,7 +19,6 @@ import (
 	"harmstack/activities/messages/webhook"
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
-	"harmstack/activities/store/rowfile"
 	"harmstack/activities/task"
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
@@ -98,7 +97,7 @@ func (a *Activities) loadOccasion(ctx context.Context, ref schemas.ManifestRef, 
 func loadNight(ctx context.Context, st *store.Store, ref schemas.ManifestRef) (night, error) {
 	n, err := loadApproved(ctx, st, ref)
 	if err == nil {
-		n.rows, err = read[schemas.Ranked](ctx, st, n.manifest, schemas.StackFile)
+		n.rows, err = nights.ReadFile[schemas.Ranked](ctx, st, n.manifest, schemas.StackFile)
 	}
 	return n, err
 }
@@ -122,19 +121,6 @@ func loadApproved(ctx context.Context, st *store.Store, ref schemas.ManifestRef)
 	return night{manifest: m, approved: *decision}, nil
 }
 
-func read[T any](ctx context.Context, st *store.Store, m schemas.Manifest, file string) ([]T, error) {
-	ref, ok := m.Output(file)
-	if !ok {
-		return nil, task.Permanent(fault.DamagedArtifact, fmt.Errorf("night %s has no %s", m.NightID, file))
-	}
-	artifact, err := st.Open(ctx, ref)
-	if err != nil {
-		return nil, nights.WhyMissing(ctx, st, m.NightID, err)
-	}
-	defer artifact.Close()
-	return rowfile.ReadAll[T](artifact, artifact.Size())
-}
-
 // last is the last record of an approval, nil when there is none. outdated: it is of another occasion, a newer approval
 // or one that was taken back, and the tasking that follows it tells the teams.
 func (a *Activities) last(ctx context.Context, occasion string) (last *schemas.Current, outdated bool, err error) {
@@ -144,14 +130,19 @@ func (a *Activities) last(ctx context.Context, occasion string) (last *schemas.C
 
 // deliver sends one message and notes it in the ledger and in the audit log.
 func (a *Activities) deliver(ctx context.Context, e ledger.Entry, why string, send func(done func(string) bool) ([]string, error)) (ledger.Delivery, error) {
-	d, err := ledger.Deliver(ctx, a.Store, e, now, send, refused)
+	return Deliver(ctx, a.Store, e, fmt.Sprintf("sent the %s %s by %s to %s", e.Kind, e.ID, e.Channel, e.Team), why, send)
+}
+
+// Deliver sends one message, unless the ledger of the store says that it was sent, and notes in the ledger what became of it
+// and in the audit log who did what, and why.
+func Deliver(ctx context.Context, st *store.Store, e ledger.Entry, did, why string, send func(done func(string) bool) ([]string, error)) (ledger.Delivery, error) {
+	d, err := ledger.Deliver(ctx, st, e, now, send, refused)
 	if err != nil {
 		return d, err
 	}
 	// Also when it was sent before, by an attempt that died and left no word in the log.
-	return d, ledger.Note(ctx, a.Store, d.Entry, func(to string) error {
-		return audit.Append(ctx, a.Store, audit.Entry{At: now(), Who: nights.System, Did: fmt.Sprintf("sent the %s %s by %s to %s", e.Kind, e.ID, e.Channel, e.Team) + to,
-			On: e.Subject, Why: why})
+	return d, ledger.Note(ctx, st, d.Entry, func(to string) error {
+		return audit.Append(ctx, st, audit.Entry{At: now(), Who: nights.System, Did: did + to, On: e.Subject, Why: why})
 	})
 }
 

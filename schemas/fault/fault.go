@@ -4,7 +4,10 @@
 // It must not know Temporal, nor how anything here comes about.
 package fault
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // The kinds, as a client or a person in Temporal's UI sees them.
 const (
@@ -38,13 +41,19 @@ const (
 )
 
 // fault is an error of a kind.
-type fault struct{ kind, text string }
+type fault struct {
+	error
+	kind string
+}
 
-func (f *fault) Error() string { return f.text }
 func (f *fault) Kind() string  { return f.kind }
+func (f *fault) Unwrap() error { return f.error }
 
 // New makes an error of a kind, to be wrapped and found again by errors.Is. Its text holds nothing personal.
-func New(kind, text string) error { return &fault{kind, text} }
+func New(kind, text string) error { return &fault{errors.New(text), kind} }
+
+// Errorf is fmt.Errorf for an error of a kind. Its text holds nothing personal.
+func Errorf(kind, format string, args ...any) error { return &fault{fmt.Errorf(format, args...), kind} }
 
 // Kind is what kind an error is of, by whichever of those that it wraps says so first; empty when a retry may mend it.
 func Kind(err error) string {

@@ -150,8 +150,8 @@ func TestScoreRefusesBadExtracts(t *testing.T) {
 		"not Parquet":     {[]byte("allegation_id,report_id,suspect_id\n"), "not a whole Parquet file"},
 		"truncated":       {good[:len(good)-1000], "cut short"},
 		"wrong columns":   {mismatched.Bytes(), "column allegation_id: expected string, found"},
-		"no rows":         {parquetOf(), "EmptyExtract"},
-		"all quarantined": {parquetOf(schemas.Offence{AllegationID: &nothing}), "AllQuarantined"},
+		"no rows":         {parquetOf(), "the extract has no rows"},
+		"all quarantined": {parquetOf(schemas.Offence{AllegationID: &nothing}), "none of 1 row can be read"},
 	} {
 		t.Run(scenario, func(t *testing.T) {
 			extract, out := filepath.Join(t.TempDir(), "x.parquet"), t.TempDir()

@@ -198,7 +198,7 @@ func preview(ctx context.Context, dir, source string, asOf schemas.Date, out io.
 
 // firstTen prints who leads the stack of a night.
 func firstTen(ctx context.Context, out io.Writer, st *store.Store, m schemas.Manifest) error {
-	stack, err := readOutput[schemas.Ranked](ctx, st, m, schemas.StackFile)
+	stack, err := nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"os"
 	"os/user"
 
@@ -16,7 +15,6 @@ import (
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
-	"harmstack/activities/store/rowfile"
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/worker/config"
@@ -60,15 +58,6 @@ func openDeployment(ctx context.Context, cfg config.Config) (*store.Store, error
 	return st, nil
 }
 
-// checkDeployment makes sure that the store is there and the deployment's, for a command that needs nothing of it.
-func checkDeployment(ctx context.Context, cfg config.Config) error {
-	st, err := openDeployment(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	return st.Close()
-}
-
 // deployment is the name that the environment gives, for texts.
 func deployment() workflows.Deployment {
 	return workflows.Deployment(os.Getenv("HARMSTACK_DEPLOYMENT"))
@@ -94,6 +83,26 @@ func dial(ctx context.Context) (client.Client, config.Config, error) {
 		return nil, cfg, err
 	}
 	return c, cfg, nil
+}
+
+// connect dials Temporal and opens the deployment's store.
+func connect(ctx context.Context) (client.Client, config.Config, *store.Store, error) {
+	c, cfg, err := dial(ctx)
+	if err != nil {
+		return nil, cfg, nil, err
+	}
+	st, err := openDeployment(ctx, cfg)
+	if err != nil {
+		c.Close()
+		return nil, cfg, nil, err
+	}
+	return c, cfg, st, nil
+}
+
+// closeBoth ends what connect began.
+func closeBoth(c client.Client, st *store.Store) {
+	st.Close()
+	c.Close()
 }
 
 // recognise refuses to speak in clear, or under other keys, to workflows that are encrypted: what is sent could be read
@@ -221,47 +230,4 @@ func newest(ctx context.Context, st *store.Store, asOf schemas.Date) (id schemas
 		return id, fmt.Errorf("no night of %s is published: `starter status` lists those that are", asOf)
 	}
 	return id, nil
-}
-
-// readOutput reads a small output of a night whole.
-func readOutput[T any](ctx context.Context, st *store.Store, m schemas.Manifest, file string) ([]T, error) {
-	ref, ok := m.Output(file)
-	if !ok {
-		return nil, fmt.Errorf("night %s has no %s", m.NightID, file)
-	}
-	a, err := st.Open(ctx, ref)
-	if err != nil {
-		return nil, nights.WhyMissing(ctx, st, m.NightID, err)
-	}
-	defer a.Close()
-	return rowfile.ReadAll[T](a, a.Size())
-}
-
-// eachRanked yields everybody on a night's ranking, in order.
-func eachRanked(ctx context.Context, st *store.Store, m schemas.Manifest) (iter.Seq2[schemas.Ranked, error], error) {
-	ref, ok := m.Output(schemas.RankingFile)
-	if !ok {
-		return nil, fmt.Errorf("night %s has no %s", m.NightID, schemas.RankingFile)
-	}
-	return func(yield func(schemas.Ranked, error) bool) {
-		a, err := st.Open(ctx, ref)
-		if err == nil {
-			defer a.Close()
-			enough := errors.New("enough")
-			err = rowfile.Read(a, a.Size(), func(rows []schemas.Ranked) error {
-				for _, r := range rows {
-					if !yield(r, nil) {
-						return enough
-					}
-				}
-				return nil
-			})
-			if errors.Is(err, enough) {
-				return
-			}
-		}
-		if err != nil {
-			yield(schemas.Ranked{}, nights.WhyMissing(ctx, st, m.NightID, err))
-		}
-	}, nil
 }

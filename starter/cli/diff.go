@@ -16,9 +16,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"harmstack/activities/nights"
+	"harmstack/activities/pipeline"
 	"harmstack/activities/scoring"
 	"harmstack/activities/store"
-	"harmstack/activities/store/spill"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 	"harmstack/schemas/text"
@@ -140,10 +140,10 @@ func (c *comparison) open(ctx context.Context, arg string) (*side, error) {
 			return nil, err
 		}
 	}
-	if s.stack, err = readOutput[schemas.Ranked](ctx, s.in, s.manifest, schemas.StackFile); err != nil {
+	if s.stack, err = nights.ReadFile[schemas.Ranked](ctx, s.in, s.manifest, schemas.StackFile); err != nil {
 		return nil, err
 	}
-	all, err := readOutput[schemas.Contribution](ctx, s.in, s.manifest, schemas.ContributionsFile)
+	all, err := nights.ReadFile[schemas.Contribution](ctx, s.in, s.manifest, schemas.ContributionsFile)
 	for _, row := range all {
 		s.own[row.SuspectID] = append(s.own[row.SuspectID], row)
 	}
@@ -177,7 +177,7 @@ type difference struct {
 
 func (c *comparison) changes(ctx context.Context) ([]change, error) {
 	a, b := c.sides[0], c.sides[1]
-	everybody, err := eachRanked(ctx, b.in, b.manifest)
+	everybody, err := nights.EachRow[schemas.Ranked](ctx, b.in, b.manifest, schemas.RankingFile)
 	if err != nil {
 		return nil, err
 	}
@@ -246,7 +246,7 @@ func (c *comparison) complete(ctx context.Context, s, other *side) (bool, error)
 	if len(missing) == 0 {
 		return true, nil
 	}
-	everybody, err := eachRanked(ctx, s.in, s.manifest)
+	everybody, err := nights.EachRow[schemas.Ranked](ctx, s.in, s.manifest, schemas.RankingFile)
 	if err != nil {
 		return false, err
 	}
@@ -276,20 +276,21 @@ func (c *comparison) complete(ctx context.Context, s, other *side) (bool, error)
 		c.opened = append(c.opened, c.nights)
 	}
 	model.Depth, model.MinimumAllegations = depth, 1
-	from, err := openParts(ctx, c.nights, *s.rows)
+	was, _, err := nights.LoadManifest(ctx, c.nights, *s.rows)
 	if err != nil {
 		return false, err
 	}
-	defer from.close()
-	engine, err := scoring.New(scoring.Options{AsOf: s.manifest.AsOf, Tables: c.tables[tables], Model: model, Spill: spill.Folder(tempDir())})
+	parts, err := pipeline.KeptParts(c.nights, was)
+	if err != nil {
+		return false, err
+	}
+	n := pipeline.Night{NightID: s.manifest.NightID, Tables: c.tables[tables], Model: model, Threads: scoring.Threads(), Temp: tempDir()}
+	engine, err := n.NewEngine(nil, false)
 	if err != nil {
 		return false, err
 	}
 	defer engine.Close()
-	if err := feed(ctx, engine, from, scoreRequest{threads: scoring.Threads()}, io.Discard); err != nil {
-		return false, err
-	}
-	scores, err := engine.Finish(ctx, scoring.Threads())
+	scores, err := n.Score(ctx, engine, parts, false, nil)
 	if err != nil {
 		return false, err
 	}

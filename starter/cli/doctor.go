@@ -21,7 +21,7 @@ import (
 	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/worker/service"
-	"harmstack/workflows"
+	flows "harmstack/workflows/client"
 )
 
 // check is one line of the doctor's table. A fault has a cure.
@@ -143,7 +143,7 @@ func examine(ctx context.Context) (checks []check) {
 	add("search attributes", "registered", examineAttributes(ctx, c))
 	found, err = examineRunning(ctx, c, cfg)
 	add("taskings run", found, err)
-	for _, s := range workflows.Schedules(cfg.Deployment, cfg.TaskQueue) {
+	for _, s := range flows.Schedules(cfg.Deployment, cfg.TaskQueue) {
 		d, err := c.ScheduleClient().GetHandle(ctx, s.Options.ID).Describe(ctx)
 		found := s.When
 		if missing(err) {

@@ -44,7 +44,7 @@ func stackCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			stack, err := readOutput[schemas.Ranked](ctx, st, m, schemas.StackFile)
+			stack, err := nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile)
 			if err == nil {
 				err = look(ctx, st, "looked at the stack", m.NightID, "")
 			}
@@ -106,7 +106,7 @@ Name the suspect by id, or by position on the stack: #12.`,
 			if err != nil {
 				return err
 			}
-			stack, err := readOutput[schemas.Ranked](ctx, st, m, schemas.StackFile)
+			stack, err := nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile)
 			if err != nil {
 				return err
 			}
@@ -114,7 +114,7 @@ Name the suspect by id, or by position on the stack: #12.`,
 			if suspect == nil {
 				return fmt.Errorf("nobody of that name is on the stack of %s, revision %d: contributions are kept for the stack alone", m.AsOf, m.Revision)
 			}
-			all, err := readOutput[schemas.Contribution](ctx, st, m, schemas.ContributionsFile)
+			all, err := nights.ReadFile[schemas.Contribution](ctx, st, m, schemas.ContributionsFile)
 			if err == nil {
 				// By position: the log holds no id.
 				err = look(ctx, st, fmt.Sprintf("looked at position %d", suspect.Position), m.NightID, "")
@@ -224,25 +224,13 @@ func statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			type line struct {
-				Night    schemas.NightID      `json:"night"`
-				Status   string               `json:"status"`
-				Current  bool                 `json:"current"`
-				Disposed bool                 `json:"disposed,omitempty"`
-				RowsRead int64                `json:"rows_read"`
-				Suspects int64                `json:"suspects"`
-				Changes  *schemas.ChangeCount `json:"changes,omitempty"`
-				Decision *schemas.Decision    `json:"decision,omitempty"`
-				// Revocation is who took the approval back.
-				Revocation *schemas.Revocation `json:"revocation,omitempty"`
-			}
-			lines := make([]line, len(all))
+			lines := make([]nightLine, len(all))
 			for i, n := range all {
 				m, _, err := nights.LoadManifest(ctx, st, n.ID)
 				if err != nil {
 					return err
 				}
-				lines[i] = line{n.ID, n.Status, current != nil && current.Manifest.NightID == n.ID, n.Disposed, m.RowsRead, m.Suspects, m.Changes, n.Decision, n.Revocation}
+				lines[i] = nightLine{n.ID, n.Status, current != nil && current.Manifest.NightID == n.ID, n.Disposed, m.RowsRead, m.Suspects, m.Changes, n.Decision, n.Revocation}
 			}
 			// What is known is shown, also where Temporal is away or a tasking cannot be read.
 			now, notAsked := lookAtRunning(ctx, st, all)
@@ -257,7 +245,7 @@ func statusCommand() *cobra.Command {
 					why = oneLine(notAsked)
 				}
 				return errors.Join(notMeasured, printJSON(out, struct {
-					Nights      []line            `json:"nights"`
+					Nights      []nightLine       `json:"nights"`
 					Running     running           `json:"running"`
 					NotAsked    string            `json:"running_unknown,omitempty"`
 					Taskings    casework.Measures `json:"taskings"`
@@ -274,31 +262,7 @@ func statusCommand() *cobra.Command {
 				fmt.Fprintln(out, "No night is published yet: `starter run` makes one.")
 				return printRunning()
 			}
-			rows := [][]string{{"NIGHT", "REVISION", "STATUS", "ROWS", "SUSPECTS", "ENTERED", "LEFT", "DECIDED BY", "REASON"}}
-			for _, l := range lines {
-				status := l.Status
-				if l.Current {
-					status += ", current"
-				}
-				if l.Disposed {
-					status += ", disposed of"
-				}
-				row := []string{l.Night.AsOf.String(), strconv.Itoa(l.Night.Revision), status, text.Number(l.RowsRead), text.Number(l.Suspects), "", "", "", ""}
-				if l.Changes != nil {
-					row[5], row[6] = strconv.FormatInt(l.Changes.Entered, 10), strconv.FormatInt(l.Changes.Left, 10)
-				}
-				if l.Status == nights.Pending {
-					row[7] = "nobody yet: starter approve or hold --as-of " + l.Night.AsOf.String()
-				}
-				if l.Decision != nil {
-					row[7], row[8] = l.Decision.By, short(l.Decision.Reason, 60)
-				}
-				if l.Revocation != nil {
-					row[7], row[8] = l.Revocation.By, short(l.Revocation.Reason, 60)
-				}
-				rows = append(rows, row)
-			}
-			if err := table(out, rows); err != nil {
+			if err := table(out, nightRows(lines)); err != nil {
 				return err
 			}
 			for _, l := range lines {
@@ -313,6 +277,48 @@ func statusCommand() *cobra.Command {
 	storeFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// nightLine is what status tells of a night.
+type nightLine struct {
+	Night    schemas.NightID      `json:"night"`
+	Status   string               `json:"status"`
+	Current  bool                 `json:"current"`
+	Disposed bool                 `json:"disposed,omitempty"`
+	RowsRead int64                `json:"rows_read"`
+	Suspects int64                `json:"suspects"`
+	Changes  *schemas.ChangeCount `json:"changes,omitempty"`
+	Decision *schemas.Decision    `json:"decision,omitempty"`
+	// Revocation is who took the approval back.
+	Revocation *schemas.Revocation `json:"revocation,omitempty"`
+}
+
+func nightRows(lines []nightLine) [][]string {
+	rows := [][]string{{"NIGHT", "REVISION", "STATUS", "ROWS", "SUSPECTS", "ENTERED", "LEFT", "DECIDED BY", "REASON"}}
+	for _, l := range lines {
+		status := l.Status
+		if l.Current {
+			status += ", current"
+		}
+		if l.Disposed {
+			status += ", disposed of"
+		}
+		row := []string{l.Night.AsOf.String(), strconv.Itoa(l.Night.Revision), status, text.Number(l.RowsRead), text.Number(l.Suspects), "", "", "", ""}
+		if l.Changes != nil {
+			row[5], row[6] = strconv.FormatInt(l.Changes.Entered, 10), strconv.FormatInt(l.Changes.Left, 10)
+		}
+		if l.Status == nights.Pending {
+			row[7] = "nobody yet: starter approve or hold --as-of " + l.Night.AsOf.String()
+		}
+		if l.Decision != nil {
+			row[7], row[8] = l.Decision.By, short(l.Decision.Reason, 60)
+		}
+		if l.Revocation != nil {
+			row[7], row[8] = l.Revocation.By, short(l.Revocation.Reason, 60)
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 // putAside says what to do about a night that an older build made of a date to come: it supersedes every real one.

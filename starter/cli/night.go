@@ -21,6 +21,7 @@ import (
 	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/workflows"
+	flows "harmstack/workflows/client"
 )
 
 func runCommand() *cobra.Command {
@@ -42,14 +43,11 @@ unchanged is not done again but taken from where it was done, once its files are
 			if err := errors.Join(request.Validate(), schemas.CheckAsOf(request.AsOf, now())); err != nil {
 				return err
 			}
-			c, cfg, err := dial(cmd.Context())
+			c, cfg, st, err := connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			defer c.Close()
-			if err := checkDeployment(cmd.Context(), cfg); err != nil {
-				return err
-			}
+			defer closeBoth(c, st)
 			result, err := runNight(cmd.Context(), c, cfg, request, cmd.ErrOrStderr())
 			if err != nil {
 				return err
@@ -83,11 +81,7 @@ func runNight(ctx context.Context, c client.Client, cfg config.Config, request s
 		request.AsOf = schemas.LondonDate(now()).AddDays(-1)
 	}
 	id := cfg.Deployment.ID(workflows.NightWorkflowID(request.AsOf))
-	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: cfg.TaskQueue,
-		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-		// Or the SDK hands over the run that is there, and this request is lost.
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            "The night's stack: extract, check, score, rank, publish"}, workflows.NightlyRun, request)
+	run, err := flows.StartNight(ctx, c, cfg.Deployment, cfg.TaskQueue, request)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &started) {
 		return result, fmt.Errorf("the night is running already, as workflow %s: wait for it, or cancel it in the UI", id)
@@ -97,7 +91,7 @@ func runNight(ctx context.Context, c client.Client, cfg config.Config, request s
 	}
 	progress = &shared{to: progress}
 	say(progress, "Night started: workflow %s\n", run.GetID())
-	if others, err := workflows.NightRuns(ctx, c, cfg.Deployment, cfg.TaskQueue, request.AsOf.Start()); err == nil {
+	if others, err := flows.NightRuns(ctx, c, cfg.Deployment, cfg.TaskQueue, request.AsOf.Start()); err == nil {
 		for _, r := range others {
 			if r.Running() && r.AsOf == request.AsOf && r.WorkflowID != id {
 				say(progress, "  workflow %s runs the same night too: each makes a revision of its own\n", r.WorkflowID)
@@ -211,16 +205,11 @@ the one before, so that the last is the one to be decided.`,
 			if err := schemas.CheckAsOf(to, now()); err != nil {
 				return fmt.Errorf("--to: %w", err)
 			}
-			c, cfg, err := dial(cmd.Context())
+			c, cfg, st, err := connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			defer c.Close()
-			st, err := openDeployment(cmd.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			defer st.Close()
+			defer closeBoth(c, st)
 			var results []workflows.NightResult
 			var failed error
 			for asOf := from; !to.Before(asOf); asOf = asOf.AddDays(1) {
@@ -286,16 +275,11 @@ report.html or ` + "`starter stack`" + ` first.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			c, cfg, err := dial(ctx)
+			c, cfg, st, err := connect(ctx)
 			if err != nil {
 				return err
 			}
-			defer c.Close()
-			st, err := openDeployment(ctx, cfg)
-			if err != nil {
-				return err
-			}
-			defer st.Close()
+			defer closeBoth(c, st)
 			d, err := decide(ctx, c, cfg, st, v, night, request, cmd.ErrOrStderr())
 			if err != nil {
 				return err

@@ -209,11 +209,11 @@ func TestCountsOfOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stack, err := readOutput[schemas.Ranked](t.Context(), st, m, schemas.StackFile)
+	stack, err := nights.ReadFile[schemas.Ranked](t.Context(), st, m, schemas.StackFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	contributions, err := readOutput[schemas.Contribution](t.Context(), st, m, schemas.ContributionsFile)
+	contributions, err := nights.ReadFile[schemas.Contribution](t.Context(), st, m, schemas.ContributionsFile)
 	if err != nil {
 		t.Fatal(err)
 	}

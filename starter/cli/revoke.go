@@ -7,7 +7,6 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
@@ -16,6 +15,7 @@ import (
 	"harmstack/schemas"
 	"harmstack/worker/config"
 	"harmstack/workflows"
+	flows "harmstack/workflows/client"
 )
 
 func revokeCommand() *cobra.Command {
@@ -33,16 +33,11 @@ next revision.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			c, cfg, err := dial(ctx)
+			c, cfg, st, err := connect(ctx)
 			if err != nil {
 				return err
 			}
-			defer c.Close()
-			st, err := openDeployment(ctx, cfg)
-			if err != nil {
-				return err
-			}
-			defer st.Close()
+			defer closeBoth(c, st)
 			id, err := night.approved(ctx, st)
 			if err != nil {
 				return err
@@ -98,10 +93,7 @@ func revoke(ctx context.Context, c client.Client, cfg config.Config, request sch
 		return r, err
 	}
 	id := cfg.Deployment.ID(workflows.RevokeWorkflowID(request.Night()))
-	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: cfg.TaskQueue,
-		// A second request while one is under way is not this one's: it must not be taken for it.
-		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL, WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary: fmt.Sprintf("Takes the approval of the night of %s, revision %d, back", request.AsOf, request.Revision)}, workflows.Revoke, request)
+	run, err := flows.StartRevocation(ctx, c, cfg.Deployment, cfg.TaskQueue, request)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &started) {
 		return r, fmt.Errorf("the approval of night %s is being taken back already, by workflow %s: look there what it waits for", request.Night(), id)

@@ -19,6 +19,7 @@ import (
 	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/workflows"
+	flows "harmstack/workflows/client"
 )
 
 // running is what Temporal knows and the store does not: which nights run or failed, and what waits in vain.
@@ -89,7 +90,7 @@ func nightRuns(ctx context.Context, c client.Client, cfg config.Config) ([]night
 	if err != nil {
 		return nil, err
 	}
-	runs, err := workflows.NightRuns(ctx, c, cfg.Deployment, cfg.TaskQueue, now().Add(-failedSince))
+	runs, err := flows.NightRuns(ctx, c, cfg.Deployment, cfg.TaskQueue, now().Add(-failedSince))
 	lines := []nightRun{}
 	seen := map[string]bool{}
 	for _, r := range runs {

@@ -8,10 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 
 	"harmstack/schemas"
-	"harmstack/workflows"
+	flows "harmstack/workflows/client"
 )
 
 func scheduleCommand() *cobra.Command {
@@ -28,8 +27,8 @@ func scheduleCommand() *cobra.Command {
 		scheduleVerb("apply", "Create the schedules, or bring them up to date", true, applySchedule),
 		scheduleVerb("show", "Show when each ran and when it will", true, showSchedule),
 		pauseCommand(),
-		scheduleVerb("trigger", "Start a night, or what another schedule starts, now", false, func(cmd *cobra.Command, c client.Client, s workflows.Scheduled) error {
-			if err := handle(cmd, c, s).Trigger(cmd.Context(), client.ScheduleTriggerOptions{}); err != nil {
+		scheduleVerb("trigger", "Start a night, or what another schedule starts, now", false, func(cmd *cobra.Command, c client.Client, s flows.Scheduled) error {
+			if err := s.Handle(cmd.Context(), c).Trigger(cmd.Context(), client.ScheduleTriggerOptions{}); err != nil {
 				return err
 			}
 			say(cmd.OutOrStdout(), "Started what schedule %s starts; a night is listed by `starter status` once it is published.\n", s.Options.ID)
@@ -40,9 +39,9 @@ func scheduleCommand() *cobra.Command {
 }
 
 // scheduleVerb does something to the schedule that is named; without a name to all of them, or to that of the nights.
-func scheduleVerb(name, short string, all bool, do func(*cobra.Command, client.Client, workflows.Scheduled) error) *cobra.Command {
+func scheduleVerb(name, short string, all bool, do func(*cobra.Command, client.Client, flows.Scheduled) error) *cobra.Command {
 	var names []string
-	for _, s := range workflows.Schedules("", "") {
+	for _, s := range flows.Schedules("", "") {
 		names = append(names, s.Name)
 	}
 	without := names[0]
@@ -57,10 +56,10 @@ func scheduleVerb(name, short string, all bool, do func(*cobra.Command, client.C
 				return err
 			}
 			defer c.Close()
-			schedules := workflows.Schedules(cfg.Deployment, cfg.TaskQueue)
+			schedules := flows.Schedules(cfg.Deployment, cfg.TaskQueue)
 			switch {
 			case len(args) > 0:
-				schedules = slices.DeleteFunc(schedules, func(s workflows.Scheduled) bool { return s.Name != args[0] })
+				schedules = slices.DeleteFunc(schedules, func(s flows.Scheduled) bool { return s.Name != args[0] })
 			case !all:
 				schedules = schedules[:1]
 			}
@@ -77,33 +76,22 @@ func scheduleVerb(name, short string, all bool, do func(*cobra.Command, client.C
 		}}
 }
 
-func handle(cmd *cobra.Command, c client.Client, s workflows.Scheduled) client.ScheduleHandle {
-	return c.ScheduleClient().GetHandle(cmd.Context(), s.Options.ID)
-}
-
-func applySchedule(cmd *cobra.Command, c client.Client, scheduled workflows.Scheduled) error {
-	options := scheduled.Options
-	_, err := c.ScheduleClient().Create(cmd.Context(), options)
-	done := "created"
-	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
-		done = "brought up to date"
-		err = handle(cmd, c, scheduled).Update(cmd.Context(), client.ScheduleUpdateOptions{DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
-			s := in.Description.Schedule // its state stays: a paused schedule stays paused
-			s.Spec, s.Action = &options.Spec, options.Action
-			s.Policy = &client.SchedulePolicies{Overlap: options.Overlap, CatchupWindow: options.CatchupWindow, PauseOnFailure: options.PauseOnFailure}
-			return &client.ScheduleUpdate{Schedule: &s}, nil
-		}})
-	}
+func applySchedule(cmd *cobra.Command, c client.Client, scheduled flows.Scheduled) error {
+	created, err := scheduled.Apply(cmd.Context(), c)
 	if err != nil {
 		return err
 	}
-	say(cmd.OutOrStdout(), "Schedule %s %s: %s.\n", options.ID, done, scheduled.When)
+	done := "brought up to date"
+	if created {
+		done = "created"
+	}
+	say(cmd.OutOrStdout(), "Schedule %s %s: %s.\n", scheduled.Options.ID, done, scheduled.When)
 	return nil
 }
 
-func showSchedule(cmd *cobra.Command, c client.Client, s workflows.Scheduled) error {
+func showSchedule(cmd *cobra.Command, c client.Client, s flows.Scheduled) error {
 	out := cmd.OutOrStdout()
-	d, err := handle(cmd, c, s).Describe(cmd.Context())
+	d, err := s.Handle(cmd.Context(), c).Describe(cmd.Context())
 	if missing(err) {
 		say(out, "Schedule %s is not there: `starter schedule apply` makes it.\n\n", s.Options.ID)
 		return nil
@@ -137,13 +125,13 @@ func showSchedule(cmd *cobra.Command, c client.Client, s workflows.Scheduled) er
 func pauseCommand() *cobra.Command {
 	var reason string
 	var off bool
-	cmd := scheduleVerb("pause", "Pause the nights, or another schedule, or with --off go on", false, func(cmd *cobra.Command, c client.Client, s workflows.Scheduled) error {
+	cmd := scheduleVerb("pause", "Pause the nights, or another schedule, or with --off go on", false, func(cmd *cobra.Command, c client.Client, s flows.Scheduled) error {
 		if err := schemas.CheckText("--reason", reason, schemas.MaxReason); err != nil {
 			return err
 		}
 		note := whoami() + ": " + reason
 		if off {
-			if err := handle(cmd, c, s).Unpause(cmd.Context(), client.ScheduleUnpauseOptions{Note: note}); err != nil {
+			if err := s.Handle(cmd.Context(), c).Unpause(cmd.Context(), client.ScheduleUnpauseOptions{Note: note}); err != nil {
 				return err
 			}
 			say(cmd.OutOrStdout(), "Schedule %s goes on.\n", s.Options.ID)
@@ -152,7 +140,7 @@ func pauseCommand() *cobra.Command {
 		if reason == "" {
 			return errors.New("--reason: say why it stops")
 		}
-		if err := handle(cmd, c, s).Pause(cmd.Context(), client.SchedulePauseOptions{Note: note}); err != nil {
+		if err := s.Handle(cmd.Context(), c).Pause(cmd.Context(), client.SchedulePauseOptions{Note: note}); err != nil {
 			return err
 		}
 		say(cmd.OutOrStdout(), "Schedule %s is paused.\n", s.Options.ID)

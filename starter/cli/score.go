@@ -6,13 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/apache/arrow/go/v16/arrow"
 	"github.com/spf13/cobra"
 
 	"golang.org/x/sync/errgroup"
@@ -21,10 +20,9 @@ import (
 	"harmstack/activities/extract/sources"
 	"harmstack/activities/nights"
 	"harmstack/activities/nights/report"
+	"harmstack/activities/pipeline"
 	"harmstack/activities/scoring"
 	"harmstack/activities/store"
-	"harmstack/activities/store/rowfile"
-	"harmstack/activities/store/spill"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 	"harmstack/schemas/text"
@@ -168,21 +166,14 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	defer from.close()
 	// What a scoring holds has no pointers: to collect often costs little, and saves memory where there is much of it.
 	collect := 400
-	if from.total > 1<<20 {
+	if from.Rows() > 1<<20 {
 		collect = 40
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(collect))
-	bad := extract.Quarantine{Temp: spill.Folder(tempDir())}
+	n := pipeline.Night{NightID: schemas.NightID{AsOf: r.asOf, Revision: 1}, Tables: tables, Model: model, Threads: r.threads, Memory: r.memory, Temp: tempDir()}
+	bad := n.NewQuarantine()
 	defer bad.Close()
-	engine, err := scoring.New(scoring.Options{AsOf: r.asOf, Tables: tables, Model: model, Spill: spill.Folder(tempDir()), Memory: r.memory, Unique: r.unique,
-		Quarantine: func(batch arrow.Record, firstRow int64, rows []scoring.Quarantined) error {
-			for _, q := range rows {
-				if err := bad.Add(batch, q.Index, firstRow+int64(q.Index), q.Reason); err != nil {
-					return err
-				}
-			}
-			return nil
-		}})
+	engine, err := n.NewEngine(bad, r.unique)
 	if err != nil {
 		return m, err
 	}
@@ -191,35 +182,28 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 			err = closing
 		}
 	}()
-	if err := feed(ctx, engine, from, r, progress); err != nil {
+	scores, err := n.Score(ctx, engine, from, r.unique, tell(progress, "read", from.Rows()))
+	if err != nil {
 		return m, fmt.Errorf("%s: %w", cmp.Or(r.extract, r.night), err)
 	}
-	scores, err := engine.Finish(ctx, r.threads)
-	if err != nil {
+	if n.Store, err = store.Open(ctx, r.out); err != nil {
 		return m, err
 	}
-	if err := rankable(scores); err != nil {
-		return m, err
-	}
-	st, err := store.Open(ctx, r.out)
-	if err != nil {
-		return m, err
-	}
-	defer func() { err = errors.Join(err, st.Close()) }()
+	defer func() { err = errors.Join(err, n.Store.Close()) }()
 	// What lay here before is no longer whole.
-	if err := st.Delete(ctx, schemas.ManifestFile); err != nil {
+	if err := n.Store.Delete(ctx, schemas.ManifestFile); err != nil {
 		return m, err
 	}
-	m = schemas.Manifest{NightID: schemas.NightID{AsOf: r.asOf, Revision: 1}, RowsRead: scores.RowsRead, Dispositions: scores.Dispositions,
+	m = schemas.Manifest{NightID: n.NightID, RowsRead: scores.RowsRead, Dispositions: scores.Dispositions,
 		Suspects: scores.Suspects, Facts: scores.Facts, Basis: tables.Basis(model), Code: service.Build()}
 	if err := from.name(&m); err != nil {
 		return m, err
 	}
-	if err := writeNight(ctx, st, &m, model, scores, &bad, r.memory > 0); err != nil {
+	if err := writeNight(ctx, &n, &m, scores, bad); err != nil {
 		return m, err
 	}
 	if r.keepExtract {
-		parts, err := extract.Snapshot(ctx, from.files[0], st, schemas.ExtractFolder, r.threads, tell(progress, "kept", from.total))
+		parts, err := extract.Snapshot(ctx, from.file, n.Store, schemas.ExtractFolder, r.threads, tell(progress, "kept", from.Rows()))
 		if err != nil {
 			return m, err
 		}
@@ -232,13 +216,13 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	if err != nil {
 		return m, err
 	}
-	return m, st.Replace(ctx, schemas.ManifestFile, data)
+	return m, n.Store.Replace(ctx, schemas.ManifestFile, data)
 }
 
 // rows are what is scored: an extract, or the parts of a published night.
 type rows struct {
-	files []*extract.File
-	total int64
+	pipeline.Source
+	file  *extract.File                 // nil: parts
 	name  func(*schemas.Manifest) error // says in a manifest where they come from
 	close func()
 }
@@ -255,7 +239,7 @@ func openRows(ctx context.Context, r *scoreRequest, progress io.Writer) (*rows, 
 	if err != nil {
 		return nil, err
 	}
-	return &rows{files: []*extract.File{file.File}, total: file.Rows(), close: func() { file.Close() }, name: func(m *schemas.Manifest) error {
+	return &rows{Source: pipeline.File{File: file.File}, file: file.File, close: func() { file.Close() }, name: func(m *schemas.Manifest) error {
 		ref, err := file.Ref()
 		m.Inputs, m.Form = []schemas.ArtifactRef{ref}, &schemas.ExtractForm{Source: r.extract, Columns: file.Forms(), Near: file.NearColumns()}
 		m.Facts.ExtraColumns, m.Facts.Unreadable = int64(file.ExtraColumns()), file.Unreadable
@@ -278,186 +262,56 @@ func openNight(ctx context.Context, r *scoreRequest) (_ *rows, err error) {
 			st.Close()
 		}
 	}()
-	was, _, err := n.find(ctx, st)
+	was, ref, err := n.find(ctx, st)
 	if err != nil {
 		return nil, err
 	}
 	r.asOf = was.AsOf
-	all, err := openParts(ctx, st, was.NightID)
+	parts, err := pipeline.KeptParts(st, was)
 	if err != nil {
 		return nil, err
 	}
-	parts := all.close
-	all.close = func() { parts(); st.Close() }
-	return all, look(ctx, st, "scored the extract again", was.NightID, "")
-}
-
-// openParts opens and verifies the parts of a published night.
-func openParts(ctx context.Context, st *store.Store, id schemas.NightID) (_ *rows, err error) {
-	was, ref, err := nights.LoadManifest(ctx, st, id)
-	if err != nil {
-		return nil, err
-	}
-	var opened []io.Closer
-	all := &rows{close: func() {
-		for _, c := range opened {
-			c.Close()
+	return &rows{Source: parts, close: func() { st.Close() }, name: func(m *schemas.Manifest) error {
+		m.Inputs, m.Night = slices.Clone(parts.Refs), &ref
+		for i := range m.Inputs {
+			m.Inputs[i].URI = st.URL() + "/" + m.Inputs[i].URI
 		}
-	}}
-	defer func() {
-		if err != nil {
-			all.close()
-		}
-	}()
-	var parts []schemas.ArtifactRef
-	for _, o := range was.Outputs {
-		if path.Base(path.Dir(o.URI)) != schemas.ExtractFolder {
-			continue
-		}
-		artifact, err := st.Open(ctx, o)
-		if err != nil {
-			return nil, err
-		}
-		opened = append(opened, artifact)
-		f, err := extract.Open(artifact, artifact.Size())
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", o.URI, err)
-		}
-		all.files, all.total = append(all.files, f), all.total+f.Rows()
-		o.URI = st.URL() + "/" + o.URI
-		parts = append(parts, o)
-	}
-	if all.total != was.RowsRead {
-		return nil, fmt.Errorf("night %s read %s, its parts hold %s", was.NightID, text.Count(was.RowsRead, "row"), text.Number(all.total))
-	}
-	all.name = func(m *schemas.Manifest) error {
-		m.Inputs, m.Night = parts, &ref
 		m.Facts.ExtraColumns, m.Facts.Unreadable = was.Facts.ExtraColumns, was.Facts.Unreadable
 		return nil
-	}
-	return all, nil
-}
-
-// each opens one file after the other; first is the ordinal of its first row.
-func (r *rows) each(do func(f *extract.File, first int64) error) error {
-	first := int64(0)
-	for _, f := range r.files {
-		if err := do(f, first); err != nil {
-			return err
-		}
-		first += f.Rows()
-	}
-	return nil
-}
-
-// feed reads the rows: the ids first, to learn which allegations come more than once, then all of it.
-func feed(ctx context.Context, engine *scoring.Engine, from *rows, r scoreRequest, progress io.Writer) error {
-	if !r.unique {
-		err := from.each(func(f *extract.File, first int64) error {
-			return f.ScanColumns(ctx, scoring.PrescanColumns, r.threads, first, func() extract.Sink { return engine.NewPrescan() }, nil)
-		})
-		if err != nil {
-			return err
-		}
-		if err := engine.EndPrescan(ctx, from.total, r.threads); err != nil {
-			return err
-		}
-	}
-	told := tell(progress, "read", from.total)
-	return from.each(func(f *extract.File, first int64) error {
-		return f.Scan(ctx, r.threads, first, func() extract.Sink { return engine.NewIngester() }, func(done int64) { told(first + done) })
-	})
-}
-
-// rankable refuses an extract from which no stack can be made.
-func rankable(s *scoring.Scores) error {
-	switch {
-	case s.RowsRead == 0:
-		return errors.New("EmptyExtract: the extract has no rows: has the export run?")
-	case s.Quarantined() == s.RowsRead:
-		return fmt.Errorf("AllQuarantined: none of %s can be read; reasons: %v", text.Count(s.RowsRead, "row"), s.QuarantineReasons)
-	case s.Suspects == 0:
-		return fmt.Errorf("NobodyToRank: none of %s is scored; the largest disposition is %s", text.Count(s.RowsRead, "row"), largest(s.Dispositions))
-	}
-	return nil
-}
-
-func largest(d schemas.Dispositions) (most schemas.Disposition) {
-	for i := range d {
-		if d[i] > d[most] {
-			most = schemas.Disposition(i)
-		}
-	}
-	return most
+	}}, look(ctx, st, "scored the extract again", was.NightID, "")
 }
 
 // writeNight writes the night's files and names them in the manifest.
-func writeNight(ctx context.Context, st *store.Store, m *schemas.Manifest, model schemas.Model, s *scoring.Scores, bad *extract.Quarantine, tight bool) error {
-	write := func(file, schema string, write func(io.Writer) (int64, error)) error {
-		ref, err := st.Write(ctx, file, schema, write)
-		m.Outputs = append(m.Outputs, ref)
+func writeNight(ctx context.Context, n *pipeline.Night, m *schemas.Manifest, s *scoring.Scores, bad *extract.Quarantine) error {
+	all, page := report.NewCollector(m.AsOf, m.Suspects, n.Model.Depth), report.Page{Model: n.Model}
+	var kept schemas.ArtifactRef
+	var ranked pipeline.Ranked
+	// The quarantine is put in order beside the ranking, where memory is not short.
+	g, beside := errgroup.WithContext(ctx)
+	if n.Memory > 0 {
+		g.SetLimit(1)
+	}
+	g.Go(func() (err error) {
+		kept, err = n.WriteQuarantine(beside, bad)
+		return err
+	})
+	g.Go(func() (err error) {
+		ranked, page.Stack, page.Contributions, err = n.Rank(beside, s, s.Candidates, all.Add)
+		return err
+	})
+	err := g.Wait()
+	if err != nil {
 		return err
 	}
-	stack := scoring.NewStack(model)
-	all := report.NewCollector(m.AsOf, m.Suspects, model.Depth)
-	page := report.Page{Model: model}
-	steps := []func() error{
-		func() error { // the quarantine is put in order beside the ranking, where memory is not short
-			var kept, ranked schemas.ArtifactRef
-			g, ctx := errgroup.WithContext(ctx)
-			if tight {
-				g.SetLimit(1)
-			}
-			g.Go(func() (err error) {
-				kept, err = st.Write(ctx, schemas.QuarantineFile, schemas.QuarantineSchema, bad.Write)
-				return err
-			})
-			g.Go(func() (err error) {
-				ranked, err = st.Write(ctx, schemas.RankingFile, schemas.RankingSchema, func(w io.Writer) (int64, error) {
-					return rowfile.WriteAll(w, func(yield func([]schemas.Ranked) error) error {
-						return s.Ranking(ctx, func(rows []schemas.Ranked) error {
-							stack.Add(rows)
-							return errors.Join(all.Add(rows), yield(rows))
-						})
-					})
-				})
-				return err
-			})
-			err := g.Wait()
-			m.Outputs = append(m.Outputs, kept, ranked)
-			return err
-		},
-		func() error { return write(schemas.StackFile, schemas.RankingSchema, rowsOf(stack.Rows)) },
-		func() error {
-			return write(schemas.StackCSVFile, schemas.RankingSchema, func(w io.Writer) (int64, error) { return rowfile.WriteCSV(w, stack.Rows) })
-		},
-		func() error {
-			m.Cut = stack.Cut
-			page.Contributions = stack.Contributions(s.Candidates)
-			return write(schemas.ContributionsFile, schemas.ContributionSchema, rowsOf(page.Contributions))
-		},
-		func() (err error) {
-			page.Manifest, page.Stack = *m, stack.Rows
-			page.Distribution, err = all.Distribution()
-			return err
-		},
-		func() error {
-			return write(schemas.ReportFile, "", func(w io.Writer) (int64, error) { return 0, report.Write(w, page) })
-		},
+	m.Outputs = []schemas.ArtifactRef{kept, ranked.Ranking, ranked.Stack, ranked.StackCSV, ranked.Contributions}
+	m.Cut = ranked.Cut
+	page.Manifest = *m
+	if page.Distribution, err = all.Distribution(); err != nil {
+		return err
 	}
-	for _, step := range steps {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// rowsOf writes rows that are in memory.
-func rowsOf[T any](rows []T) func(io.Writer) (int64, error) {
-	return func(w io.Writer) (int64, error) {
-		return rowfile.WriteAll(w, func(yield func([]T) error) error { return yield(rows) })
-	}
+	html, err := n.WriteReport(ctx, page)
+	m.Outputs = append(m.Outputs, html)
+	return err
 }
 
 // tell returns a callback that prints how far a long reading is, every few seconds.

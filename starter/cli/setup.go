@@ -82,7 +82,7 @@ func sameNames(ctx context.Context, st *store.Store, key []byte) error {
 	if err != nil {
 		return err
 	}
-	stack, err := readOutput[schemas.Ranked](ctx, st, m, schemas.StackFile)
+	stack, err := nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ import (
 	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/workflows"
+	flows "harmstack/workflows/client"
 )
 
 func taskingCommand() *cobra.Command {
@@ -237,16 +238,11 @@ func resumeCommand() *cobra.Command {
 orders of the approved stack that failed. One that fails again keeps nobody from the others.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, cfg, err := dial(cmd.Context())
+			c, cfg, st, err := connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			defer c.Close()
-			st, err := openDeployment(cmd.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			defer st.Close()
+			defer closeBoth(c, st)
 			return resume(cmd.Context(), c, cfg, st, cmd.OutOrStdout())
 		},
 	}
@@ -259,13 +255,13 @@ func resume(ctx context.Context, c client.Client, cfg config.Config, st *store.S
 	}
 	var faults []error
 	for _, r := range references {
-		if err := workflows.ResumeTasking(ctx, c, cfg.Deployment, cfg.TaskQueue, r); err != nil {
+		if err := flows.ResumeTasking(ctx, c, cfg.Deployment, cfg.TaskQueue, r); err != nil {
 			faults = append(faults, fmt.Errorf("tasking %s: %w", r, err))
 		}
 	}
 	running := len(references) - len(faults)
 	say(out, "%s %s.\n", text.Count(running, "tasking"), text.Noun(running, "runs", "run"))
-	done, still, err := tasking.SendAgain(ctx, st, workflows.SendOrder(c, cfg.Deployment, cfg.TaskQueue))
+	done, still, err := tasking.SendAgain(ctx, st, flows.SendOrder(c, cfg.Deployment, cfg.TaskQueue))
 	if err != nil {
 		return err
 	}

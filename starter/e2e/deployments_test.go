@@ -22,6 +22,7 @@ import (
 	"harmstack/worker/config"
 	"harmstack/worker/service"
 	"harmstack/workflows"
+	flows "harmstack/workflows/client"
 )
 
 // neighbour is a deployment whose worker runs in this process.
@@ -133,11 +134,11 @@ func TestTwoDeployments(t *testing.T) {
 		if all, err := nights.List(t.Context(), d.store); err != nil || len(all) != 1 {
 			t.Errorf("%d nights, %v", len(all), err)
 		}
-		s, err := workflows.Scheduling(c, cfg.Deployment, cfg.TaskQueue)(t.Context(), asOf)
+		s, err := flows.Scheduling(c, cfg.Deployment, cfg.TaskQueue)(t.Context(), asOf)
 		if err != nil || s != (operations.Scheduling{Missing: true}) {
 			t.Errorf("%+v, %v", s, err)
 		}
-		for _, s := range workflows.Schedules(cfg.Deployment, cfg.TaskQueue) {
+		for _, s := range flows.Schedules(cfg.Deployment, cfg.TaskQueue) {
 			if _, err := c.ScheduleClient().Create(t.Context(), s.Options); err != nil {
 				t.Errorf("schedule %s: %v", s.Options.ID, err)
 			}

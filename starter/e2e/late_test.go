@@ -20,6 +20,7 @@ import (
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/workflows"
+	flows "harmstack/workflows/client"
 )
 
 // checksFile is checks by which a wait looks twice a second, until an instant.
@@ -128,7 +129,7 @@ func TestSourceDoesNotCome(t *testing.T) {
 func TestWatchAndCancel(t *testing.T) {
 	t.Parallel()
 	d := deploy(t, extract(40), "", checksFile(t, time.Now().Add(time.Hour)))
-	options := workflows.Schedule(workflows.TaskQueue)
+	options := flows.Schedule(workflows.TaskQueue)
 	options.Paused = true
 	schedule, err := d.client.ScheduleClient().Create(t.Context(), options)
 	if err != nil {
@@ -138,7 +139,7 @@ func TestWatchAndCancel(t *testing.T) {
 	run := d.lateNight()
 	asOf := schemas.LondonDate(time.Now()).AddDays(-1)
 	d.eventually(func() bool { // what is searched for is known a moment later
-		s, err := workflows.Scheduling(d.client, "", workflows.TaskQueue)(t.Context(), asOf)
+		s, err := flows.Scheduling(d.client, "", workflows.TaskQueue)(t.Context(), asOf)
 		return err == nil && s == operations.Scheduling{Paused: true, Stage: "source"}
 	})
 	start := time.Now()

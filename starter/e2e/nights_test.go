@@ -31,6 +31,7 @@ import (
 	"harmstack/schemas/fault"
 	"harmstack/schemas/sweep"
 	"harmstack/workflows"
+	flows "harmstack/workflows/client"
 )
 
 // The worker is killed in every activity, while it writes or when it has written, in the whole sweep in both: the ranking is
@@ -299,7 +300,7 @@ func TestResetOfAPublishedNight(t *testing.T) {
 func TestBackfillThroughTheSchedule(t *testing.T) {
 	t.Parallel()
 	d := deploy(t, extract(300), "")
-	options := workflows.Schedule(workflows.TaskQueue)
+	options := flows.Schedule(workflows.TaskQueue)
 	options.Paused = true
 	schedule, err := d.client.ScheduleClient().Create(t.Context(), options)
 	if err != nil {

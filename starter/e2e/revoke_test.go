@@ -17,6 +17,7 @@ import (
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/workflows"
+	flows "harmstack/workflows/client"
 )
 
 // line types a command line; the error is what it says when it fails.
@@ -178,7 +179,7 @@ func TestANightOfTheFuture(t *testing.T) {
 	if err := run.Get(t.Context(), nil); !task.Is(err, fault.FutureNight) || !strings.Contains(err.Error(), says) {
 		t.Errorf("%v", err)
 	}
-	options := workflows.Schedule(workflows.TaskQueue)
+	options := flows.Schedule(workflows.TaskQueue)
 	options.Paused = true
 	options.Action.(*client.ScheduleWorkflowAction).Args = []any{schemas.NightRequest{AsOf: schemas.MustDate("2036-01-01")}}
 	schedule, err := d.client.ScheduleClient().Create(t.Context(), options)

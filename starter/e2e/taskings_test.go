@@ -26,7 +26,6 @@ import (
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/messages/ledger"
 	"harmstack/activities/nights"
-	"harmstack/activities/store/rowfile"
 	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
@@ -337,16 +336,10 @@ func (d *deployment) checkMembership(all map[string]*schemas.Tasking, count int)
 		if err != nil {
 			d.t.Fatal(err)
 		}
-		ref, _ := m.Output(schemas.StackFile)
-		artifact, err := d.store.Open(d.t.Context(), ref)
+		rows, err := nights.ReadFile[schemas.Ranked](d.t.Context(), d.store, m, schemas.StackFile)
 		if err != nil {
 			d.t.Fatal(err)
 		}
-		rows, err := rowfile.ReadAll[schemas.Ranked](artifact, artifact.Size())
-		if err != nil {
-			d.t.Fatal(err)
-		}
-		artifact.Close()
 		now := map[string]bool{}
 		for _, r := range rows {
 			now[hide(r.SuspectID)] = true

@@ -15,6 +15,7 @@ import (
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
 	"harmstack/workflows"
+	flows "harmstack/workflows/client"
 )
 
 // A damaged tasking and a full mailbox of one team keep nobody from the night: the digests go, the decision ends and
@@ -82,7 +83,7 @@ func TestTroubledTeam(t *testing.T) {
 	d.mail.mu.Lock()
 	d.mail.refuseTo = nil
 	d.mail.mu.Unlock()
-	if done, still, err := tasking.SendAgain(t.Context(), d.store, workflows.SendOrder(d.client, "", workflows.TaskQueue)); err != nil || done+len(still) > 1 || len(still) > 0 {
+	if done, still, err := tasking.SendAgain(t.Context(), d.store, flows.SendOrder(d.client, "", workflows.TaskQueue)); err != nil || done+len(still) > 1 || len(still) > 0 {
 		t.Errorf("%d done, %+v, %v", done, still, err)
 	}
 	if err := d.client.GetWorkflow(t.Context(), workflows.LateWorkflowID(n.Night, "Hackney"), "").Get(t.Context(), nil); err != nil {

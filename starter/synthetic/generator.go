@@ -270,57 +270,67 @@ func (g *generator) others(p profile) {
 			q.victims[0] = g.person(g.r.IntN(g.options.Suspects))
 		}
 		row := g.row(g.mix.kind(g.r, home), q, 0)
-		switch n := g.r.IntN(1000); {
-		case n < 430: // nobody named
-			row.SuspectID = *pick(g, nil, nil, nil, orNil(" "), orNil("UNKNOWN"), orNil("Not known"), orNil("n/k"), orNil("N/A"), orNil("-"), orNil("0"), orNil("TBC"))
-		case n < 560: // a man is the victim
-			row.VictimSex = pick(g, "M", "M", "M", "M", "M", "X", "U")
-			row.OffenceCode, row.OffenceClass, row.OffenceURN = g.code("008/06"), orNil("8N"), nil
-			if g.chance(100) {
-				row.VictimSex = nil
-			}
-		case n < 660: // no violence against women and girls
-			row.OffenceCode, row.OffenceClass, row.OffenceURN = pick(g, "028/03", "030/01", "092/59", "045/10", "999/99"), nil, nil
-		case n < 730:
-			row.Source = pick(g, schemas.SourceIntelligence)
-			if g.chance(300) {
-				row.SuspectID = p.id
-			}
-		case n < 780:
-			row.Source = pick(g, schemas.SourcePoliceDetected)
-		case n < 850:
-			row.Outcome = pick(g, schemas.OutcomeNoCrime, schemas.OutcomeNoCrime, schemas.OutcomeAcquitted)
-			if g.chance(300) {
-				row.SuspectID = p.id
-			}
-		case n < 900: // before the window; the first days beyond it more often
-			age := 365 + g.r.IntN(180)
-			if g.chance(300) {
-				age = 365 + g.r.IntN(2)
-			}
-			g.report(&row, age)
-		case n < 915:
-			g.report(&row, -1-g.r.IntN(2))
-		case n < 950: // the code alone does not say
-			row.OffenceCode, row.OffenceClass, row.OffenceURN = pick(g, "008/06", "008/01", "019/08", "005/01"), nil, nil
-		case n < 996:
-			age := int32(12 + g.r.IntN(6))
-			row.SuspectAge = &age
-		default: // not to be read
-			switch g.r.IntN(5) {
-			case 0:
-				row.OffenceCode = pick(g, "ABH", "8/6/1", "")
-			case 1:
-				row.Outcome = pick(g, "pending", "")
-			case 2:
-				row.ReportedAt = shifted(row.ReportedAt, -226*year)
-			case 3:
-				row.ReportID = nil
-			case 4:
-				row.SuspectStatus = pick(g, "In custody")
-			}
-		}
+		g.alter(&row, p)
 		g.emit(row)
+	}
+}
+
+// alter makes a row one that does not count against p, mostly.
+func (g *generator) alter(row *schemas.Offence, p profile) {
+	switch n := g.r.IntN(1000); {
+	case n < 430: // nobody named
+		row.SuspectID = *pick(g, nil, nil, nil, orNil(" "), orNil("UNKNOWN"), orNil("Not known"), orNil("n/k"), orNil("N/A"), orNil("-"), orNil("0"), orNil("TBC"))
+	case n < 560: // a man is the victim
+		row.VictimSex = pick(g, "M", "M", "M", "M", "M", "X", "U")
+		row.OffenceCode, row.OffenceClass, row.OffenceURN = g.code("008/06"), orNil("8N"), nil
+		if g.chance(100) {
+			row.VictimSex = nil
+		}
+	case n < 660: // no violence against women and girls
+		row.OffenceCode, row.OffenceClass, row.OffenceURN = pick(g, "028/03", "030/01", "092/59", "045/10", "999/99"), nil, nil
+	case n < 730:
+		row.Source = pick(g, schemas.SourceIntelligence)
+		if g.chance(300) {
+			row.SuspectID = p.id
+		}
+	case n < 780:
+		row.Source = pick(g, schemas.SourcePoliceDetected)
+	case n < 850:
+		row.Outcome = pick(g, schemas.OutcomeNoCrime, schemas.OutcomeNoCrime, schemas.OutcomeAcquitted)
+		if g.chance(300) {
+			row.SuspectID = p.id
+		}
+	case n < 900: // before the window; the first days beyond it more often
+		age := 365 + g.r.IntN(180)
+		if g.chance(300) {
+			age = 365 + g.r.IntN(2)
+		}
+		g.report(row, age)
+	case n < 915:
+		g.report(row, -1-g.r.IntN(2))
+	case n < 950: // the code alone does not say
+		row.OffenceCode, row.OffenceClass, row.OffenceURN = pick(g, "008/06", "008/01", "019/08", "005/01"), nil, nil
+	case n < 996:
+		age := int32(12 + g.r.IntN(6))
+		row.SuspectAge = &age
+	default: // not to be read
+		g.spoil(row)
+	}
+}
+
+// spoil makes a row one that cannot be read.
+func (g *generator) spoil(row *schemas.Offence) {
+	switch g.r.IntN(5) {
+	case 0:
+		row.OffenceCode = pick(g, "ABH", "8/6/1", "")
+	case 1:
+		row.Outcome = pick(g, "pending", "")
+	case 2:
+		row.ReportedAt = shifted(row.ReportedAt, -226*year)
+	case 3:
+		row.ReportID = nil
+	case 4:
+		row.SuspectStatus = pick(g, "In custody")
 	}
 }
 

@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
@@ -162,6 +164,20 @@ func TestSmallExtracts(t *testing.T) {
 	for _, n := range []int{1, 200} {
 		if _, all := score(t, write(t, Options{AsOf: asOf, Suspects: n, Seed: 1})); len(all) == 0 || len(all) > n+10 {
 			t.Errorf("%d suspects asked for, %d came out", n, len(all))
+		}
+	}
+}
+
+// Every column of the contract has a value somewhere.
+func TestEveryColumnHasValues(t *testing.T) {
+	data := write(t, Options{AsOf: asOf, Suspects: 200, Seed: 1})
+	rows, err := parquet.Read[schemas.Offence](bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range schemas.Offences {
+		if !slices.ContainsFunc(rows, func(o schemas.Offence) bool { return !reflect.ValueOf(o).Field(i).IsNil() }) {
+			t.Errorf("column %s has none", c.Name)
 		}
 	}
 }

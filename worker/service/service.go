@@ -31,6 +31,7 @@ import (
 	"harmstack/activities/tasking"
 	"harmstack/worker/config"
 	"harmstack/workflows"
+	flows "harmstack/workflows/client"
 )
 
 // Service is two workers in one process, and what they hold open: one for the stages of nights, and one for everything that
@@ -70,7 +71,7 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	st.Temp = cfg.TempDir
 	id, err := enter(ctx, st, cfg)
 	if err == nil {
-		err = cfg.Deployment.Occupy(ctx, c, cfg.TaskQueue, id.Store)
+		err = flows.Occupy(ctx, c, cfg.Deployment, cfg.TaskQueue, id.Store)
 	}
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
@@ -86,9 +87,9 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 		Decision:  &decision.Activities{Store: st},
 		Retention: &retention.Activities{Store: st, Rules: cfg.Retention},
 		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,
-			Teams: cfg.LoadTeams, SendOrder: workflows.SendOrder(c, cfg.Deployment, cfg.TaskQueue)},
+			Teams: cfg.LoadTeams, SendOrder: flows.SendOrder(c, cfg.Deployment, cfg.TaskQueue)},
 		Operations: &operations.Activities{Store: st, Mailer: mailer, Teams: cfg.LoadTeams, Watch: cfg.Checks.Watch,
-			Scheduling: workflows.Scheduling(c, cfg.Deployment, cfg.TaskQueue)},
+			Scheduling: flows.Scheduling(c, cfg.Deployment, cfg.TaskQueue)},
 	}
 	options := s.options(promptSlots)
 	options.Interceptors = []interceptor.WorkerInterceptor{cfg.Deployment.Interceptor()}

@@ -43,33 +43,8 @@ func Ready(ctx context.Context, name string, asOf schemas.Date, fresh time.Durat
 	case d.Postgres != nil:
 		return d.answers(ctx, asOf, fresh)
 	}
-	p, err := openPlace(ctx, cmp.Or(d.CSV, name))
-	if err != nil {
-		return nil
-	}
-	defer p.close()
-	files, err := p.list(ctx)
-	switch {
-	case errors.Is(err, errEmpty):
-		return late("there is no file in the folder")
-	case errors.Is(err, fs.ErrNotExist), gcerrors.Code(err) == gcerrors.NotFound:
-		return late("there is no file")
-	case errors.Is(err, ErrChanging):
-		return late("it is still being written")
-	case errors.Is(err, extract.ErrNoSource):
-		return nil
-	case err != nil:
+	if looked, err := written(ctx, d, name, asOf); looked || err != nil {
 		return err
-	}
-	written := slices.MaxFunc(files, func(a, b object) int { return a.written.Compare(b.written) }).written
-	text := d.CSV != "" || isText(files[0].name)
-	switch {
-	case written.Before(asOf.AddDays(1).Start()):
-		return late("it was written on %s, before that day was over", written.In(schemas.London).Format("2 January 2006 at 15:04"))
-	case (text || p.folder) && time.Since(written) < quiet:
-		return late("it was written to within the last minute, and may not be whole")
-	case text, p.bucket != nil: // an object of a bucket appears whole; for its newest change it would have to be fetched
-		return nil
 	}
 	f, err := Open(ctx, name, Options{})
 	switch {
@@ -87,6 +62,39 @@ func Ready(ctx context.Context, name string, asOf schemas.Date, fresh time.Durat
 		return ctx.Err() // else damaged, and so for the extract to tell
 	}
 	return stale(time.UnixMicro(at.max), asOf, fresh)
+}
+
+// written looks when the files of a source were written last; looked: that is all there is to look at.
+func written(ctx context.Context, d Declared, name string, asOf schemas.Date) (looked bool, err error) {
+	p, err := openPlace(ctx, cmp.Or(d.CSV, name))
+	if err != nil {
+		return true, nil
+	}
+	defer p.close()
+	files, err := p.list(ctx)
+	switch {
+	case errors.Is(err, errEmpty):
+		return true, late("there is no file in the folder")
+	case errors.Is(err, fs.ErrNotExist), gcerrors.Code(err) == gcerrors.NotFound:
+		return true, late("there is no file")
+	case errors.Is(err, ErrChanging):
+		return true, late("it is still being written")
+	case errors.Is(err, extract.ErrNoSource):
+		return true, nil
+	case err != nil:
+		return true, err
+	}
+	last := slices.MaxFunc(files, func(a, b object) int { return a.written.Compare(b.written) }).written
+	text := d.CSV != "" || isText(files[0].name)
+	switch {
+	case last.Before(asOf.AddDays(1).Start()):
+		return true, late("it was written on %s, before that day was over", last.In(schemas.London).Format("2 January 2006 at 15:04"))
+	case (text || p.folder) && time.Since(last) < quiet:
+		return true, late("it was written to within the last minute, and may not be whole")
+	case text, p.bucket != nil: // an object of a bucket appears whole; for its newest change it would have to be fetched
+		return true, nil
+	}
+	return false, nil
 }
 
 func late(format string, args ...any) error {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"harmstack/activities/store"
+	"harmstack/schemas/text"
 )
 
 // The ways in which a message travels.
@@ -81,6 +82,15 @@ func (e Entry) Reasons() string {
 		reasons = append(reasons, r.Why)
 	}
 	return strings.Join(slices.Compact(slices.DeleteFunc(reasons, func(s string) bool { return s == "" })), "; ")
+}
+
+// Unreached is an error that counts the addresses which have not taken a message of that name yet; nil when all have.
+func (e Entry) Unreached(message string) error {
+	n := e.Count(Waiting)
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %s of %s not reached by the %s yet: %s", n, text.Count(len(e.Recipients), "address", "addresses"), e.Team, message, e.Reasons())
 }
 
 // One file a message in each folder that fits it; the last of them counts. What was sent, but not to all addresses,

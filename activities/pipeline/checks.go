@@ -1,4 +1,4 @@
-package nightly
+package pipeline
 
 import (
 	"context"
@@ -10,14 +10,14 @@ import (
 
 // checks holds the night against those before it: of each date the newest revision that may serve as a measure, those from the
 // same source before any others.
-func (a *Activities) checks(ctx context.Context, m schemas.Manifest, all []nights.Night, stack []schemas.Ranked) ([]schemas.CheckOutcome, error) {
+func (n *Night) checks(ctx context.Context, m schemas.Manifest, all []nights.Night, stack []schemas.Ranked) ([]schemas.CheckOutcome, error) {
 	var same, others []schemas.Manifest
-	for i := len(all) - 1; i >= 0 && len(same) < a.Checks.History; i-- {
+	for i := len(all) - 1; i >= 0 && len(same) < n.Checks.History; i-- {
 		id := all[i].ID
-		if !id.AsOf.Before(m.AsOf) || all[i].Status == schemas.Held || last(same).AsOf == id.AsOf || last(others).AsOf == id.AsOf && len(others) >= a.Checks.History {
+		if !id.AsOf.Before(m.AsOf) || all[i].Status == schemas.Held || last(same).AsOf == id.AsOf || last(others).AsOf == id.AsOf && len(others) >= n.Checks.History {
 			continue
 		}
-		before, _, err := nights.LoadManifest(ctx, a.Store, id)
+		before, _, err := nights.LoadManifest(ctx, n.Store, id)
 		if err != nil {
 			return nil, err
 		}
@@ -25,15 +25,15 @@ func (a *Activities) checks(ctx context.Context, m schemas.Manifest, all []night
 		case len(before.Blocked()) > 0 && all[i].Status != schemas.Approved: // what nobody vouched for is no measure
 		case len(before.Inputs) == 1 && len(m.Inputs) == 1 && before.Inputs[0].URI == m.Inputs[0].URI:
 			same = append(same, before)
-		case last(others).AsOf != id.AsOf && len(others) < a.Checks.History:
+		case last(others).AsOf != id.AsOf && len(others) < n.Checks.History:
 			others = append(others, before)
 		}
 	}
-	n := quality.Night{Manifest: m, Stack: stack, Before: same}
+	night := quality.Night{Manifest: m, Stack: stack, Before: same}
 	if len(same) == 0 {
-		n.Before = others // after a move of the source
+		night.Before = others // after a move of the source
 	}
-	return a.Checks.Outcomes(n), nil
+	return n.Checks.Outcomes(night), nil
 }
 
 func last(all []schemas.Manifest) (m schemas.Manifest) {

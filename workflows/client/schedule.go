@@ -1,20 +1,20 @@
-package workflows
+package client
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"harmstack/schemas"
+	"harmstack/workflows"
 )
 
-// ScheduleID names the schedule of the nights, ScheduledNightID the workflows that it starts; Temporal
-// adds the time for which each is meant.
-const (
-	ScheduleID       = "harmstack-nightly"
-	ScheduledNightID = "night"
-)
+// ScheduleID names the schedule of the nights.
+const ScheduleID = "harmstack-nightly"
 
 // Scheduled is one of the schedules of a deployment.
 type Scheduled struct {
@@ -24,7 +24,7 @@ type Scheduled struct {
 }
 
 // Schedules are all of them, the nights first.
-func Schedules(d Deployment, taskQueue string) []Scheduled {
+func Schedules(d workflows.Deployment, taskQueue string) []Scheduled {
 	all := []Scheduled{
 		{"nightly", "every night at 03:30 in London", Schedule(taskQueue)},
 		{"watch", "every morning at 07:30 in London", WatchSchedule(taskQueue)},
@@ -47,7 +47,7 @@ func RetentionSchedule(taskQueue string) client.ScheduleOptions {
 			TimeZoneName: schemas.London.String(),
 		},
 		Action: &client.ScheduleWorkflowAction{
-			ID: "retention", Workflow: Retention, Args: []any{RetentionRequest{}}, TaskQueue: taskQueue,
+			ID: "retention", Workflow: workflows.Retention, Args: []any{workflows.RetentionRequest{}}, TaskQueue: taskQueue,
 			StaticSummary: "Dispose of the nights whose time is over",
 		},
 		// What one does not end the next one does.
@@ -67,7 +67,7 @@ func WatchSchedule(taskQueue string) client.ScheduleOptions {
 			TimeZoneName: schemas.London.String(),
 		},
 		Action: &client.ScheduleWorkflowAction{
-			ID: "watch", Workflow: Watch, Args: []any{WatchRequest{}}, TaskQueue: taskQueue,
+			ID: "watch", Workflow: workflows.Watch, Args: []any{workflows.WatchRequest{}}, TaskQueue: taskQueue,
 			StaticSummary: "Is the night there, and does somebody decide?",
 		},
 		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL,
@@ -86,7 +86,7 @@ func Schedule(taskQueue string) client.ScheduleOptions {
 			TimeZoneName: schemas.London.String(),
 		},
 		Action: &client.ScheduleWorkflowAction{
-			ID: ScheduledNightID, Workflow: NightlyRun, Args: []any{schemas.NightRequest{}}, TaskQueue: taskQueue,
+			ID: workflows.ScheduledNightID, Workflow: workflows.NightlyRun, Args: []any{schemas.NightRequest{}}, TaskQueue: taskQueue,
 			StaticSummary: "The night's stack: extract, check, score, rank, publish",
 		},
 		// A night that is stuck must not cost the next one, nor hold it up. Two at once do no harm: each
@@ -98,4 +98,23 @@ func Schedule(taskQueue string) client.ScheduleOptions {
 		// One night without an extract says nothing about the next.
 		PauseOnFailure: false,
 	}
+}
+
+// Apply creates the schedule, or brings one that is there up to date; it stays paused when it is.
+func (s Scheduled) Apply(ctx context.Context, c client.Client) (created bool, err error) {
+	_, err = c.ScheduleClient().Create(ctx, s.Options)
+	if !errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
+		return err == nil, err
+	}
+	return false, s.Handle(ctx, c).Update(ctx, client.ScheduleUpdateOptions{DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+		now := in.Description.Schedule // its state stays
+		now.Spec, now.Action = &s.Options.Spec, s.Options.Action
+		now.Policy = &client.SchedulePolicies{Overlap: s.Options.Overlap, CatchupWindow: s.Options.CatchupWindow, PauseOnFailure: s.Options.PauseOnFailure}
+		return &client.ScheduleUpdate{Schedule: &now}, nil
+	}})
+}
+
+// Handle is by which the schedule is described, paused and triggered.
+func (s Scheduled) Handle(ctx context.Context, c client.Client) client.ScheduleHandle {
+	return c.ScheduleClient().GetHandle(ctx, s.Options.ID)
 }

@@ -1,4 +1,4 @@
-package nightly
+package pipeline
 
 import (
 	"encoding/json"
@@ -49,7 +49,7 @@ func TestMeasure(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer st.Close()
-			a := Activities{Store: st, Checks: quality.Standard()}
+			a := Night{Store: st, Checks: quality.Standard()}
 			a.published(t, manifest(c.asOf, c.revision, 900, c.source, c.checks), c.decision)
 			m := manifest("2026-06-30", 2, 100, "a", nil)
 			if got := a.rowsFell(t, m); got != c.want {
@@ -72,7 +72,7 @@ func TestMeasure(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer st.Close()
-		a := Activities{Store: st, Checks: quality.Standard()}
+		a := Night{Store: st, Checks: quality.Standard()}
 		a.published(t, manifest("2026-06-29", 1, 500, "a", nil), "")
 		a.published(t, manifest("2026-06-29", 2, 300, "a", nil), "")
 		a.published(t, manifest("2026-06-29", 10, 900, "a", blocked), "")
@@ -91,7 +91,7 @@ func manifest(asOf string, revision int, rows int64, source string, checks []sch
 		Inputs: []schemas.ArtifactRef{{URI: source}}, Checks: checks}
 }
 
-func (a *Activities) published(t *testing.T, m schemas.Manifest, decision string) {
+func (a *Night) published(t *testing.T, m schemas.Manifest, decision string) {
 	t.Helper()
 	data, err := json.Marshal(m)
 	if err == nil {
@@ -111,7 +111,7 @@ func (a *Activities) published(t *testing.T, m schemas.Manifest, decision string
 	}
 }
 
-func (a *Activities) rowsFell(t *testing.T, m schemas.Manifest) string {
+func (a *Night) rowsFell(t *testing.T, m schemas.Manifest) string {
 	t.Helper()
 	all, err := nights.List(t.Context(), a.Store)
 	if err != nil {

@@ -1,15 +1,13 @@
-package nightly
+package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"harmstack/activities/extract"
 	"harmstack/activities/nights"
-	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
@@ -18,16 +16,16 @@ import (
 // driftNights is how many published nights are looked through for one that read the same source.
 const driftNights = 60
 
-// drift compares the form of the extract with that of the night published last from the same source. A column that is lost
+// Drift compares the form of the extract with that of the night published last from the same source. A column that is lost
 // would read as null without a word, and one of another type may mean something else: both are refused, unless the
 // request says why they are to be taken. It returns that night; nil: there is none.
-func (a *Activities) drift(ctx context.Context, form *schemas.ExtractForm, extra int, accept string) (*schemas.Manifest, error) {
-	all, err := nights.List(ctx, a.Store)
+func (n *Night) Drift(ctx context.Context, form *schemas.ExtractForm, extra int, accept string) (*schemas.Manifest, error) {
+	all, err := nights.List(ctx, n.Store)
 	if err != nil {
 		return nil, err
 	}
 	for i := len(all) - 1; i >= max(0, len(all)-driftNights); i-- {
-		before, _, err := nights.LoadManifest(ctx, a.Store, all[i].ID)
+		before, _, err := nights.LoadManifest(ctx, n.Store, all[i].ID)
 		if err != nil {
 			return nil, err
 		}
@@ -43,8 +41,8 @@ func (a *Activities) drift(ctx context.Context, form *schemas.ExtractForm, extra
 			return &before, nil
 		}
 		if form.Accepted = accept; schemas.TrimSpace(accept) == "" {
-			return &before, task.Permanent(fault.SchemaMismatch, errors.New("SchemaMismatch: the extract is not what it was: "+strings.Join(refused, "; ")+
-				": ask the source; when it is meant, run the night with accept_drift (starter run --accept-drift) and the reason"))
+			return &before, fault.Errorf(fault.SchemaMismatch, "SchemaMismatch: the extract is not what it was: %s: ask the source; when it is meant, "+
+				"run the night with accept_drift (starter run --accept-drift) and the reason", strings.Join(refused, "; "))
 		}
 		return &before, nil
 	}

@@ -1,0 +1,59 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"harmstack/activities/scoring"
+	"harmstack/activities/store/rowfile"
+	"harmstack/schemas"
+)
+
+// Ranked is everybody in order, the stack, and what put its suspects there.
+type Ranked struct {
+	Ranking       schemas.ArtifactRef `json:"ranking"`
+	Cut           schemas.Cut         `json:"cut"`
+	Stack         schemas.ArtifactRef `json:"stack"`
+	StackCSV      schemas.ArtifactRef `json:"stack_csv"`
+	Contributions schemas.ArtifactRef `json:"contributions"`
+}
+
+// Refs are its files.
+func (r *Ranked) Refs() []*schemas.ArtifactRef {
+	return []*schemas.ArtifactRef{&r.Ranking, &r.Stack, &r.StackCSV, &r.Contributions}
+}
+
+// Ranking is everybody who was scored: of one engine scoring.Scores, of several shards Scored.
+type Ranking interface {
+	// Ranking yields them by position; the rows are valid only during the call.
+	Ranking(ctx context.Context, yield func([]schemas.Ranked) error) error
+}
+
+// Rank writes ranking.parquet, stack.parquet, stack.csv and contributions.parquet. see looks at every row of the ranking as
+// it is written. It also returns the rows of the stack and their contributions.
+func (n *Night) Rank(ctx context.Context, everybody Ranking, candidates []schemas.Contribution, see func([]schemas.Ranked) error) (
+	r Ranked, stack []schemas.Ranked, contributions []schemas.Contribution, err error) {
+	top := scoring.NewStack(n.Model)
+	r.Ranking, err = n.write(ctx, schemas.RankingFile, schemas.RankingSchema, func(w io.Writer) (int64, error) {
+		return rowfile.WriteAll(w, func(yield func([]schemas.Ranked) error) error {
+			return everybody.Ranking(ctx, func(rows []schemas.Ranked) error {
+				top.Add(rows)
+				return errors.Join(see(rows), yield(rows))
+			})
+		})
+	})
+	if err != nil {
+		return r, nil, nil, err
+	}
+	r.Cut, stack, contributions = top.Cut, top.Rows, top.Contributions(candidates)
+	if r.Stack, err = n.write(ctx, schemas.StackFile, schemas.RankingSchema, rowsOf(stack)); err != nil {
+		return r, nil, nil, err
+	}
+	r.StackCSV, err = n.write(ctx, schemas.StackCSVFile, schemas.RankingSchema, func(w io.Writer) (int64, error) { return rowfile.WriteCSV(w, stack) })
+	if err != nil {
+		return r, nil, nil, err
+	}
+	r.Contributions, err = n.write(ctx, schemas.ContributionsFile, schemas.ContributionSchema, rowsOf(contributions))
+	return r, stack, contributions, err
+}
