@@ -15,8 +15,8 @@ type ArtifactRef struct {
 	Rows   int64  `json:"rows"`
 	Bytes  int64  `json:"bytes"`
 	Schema string `json:"schema,omitempty"`
-	// Files is how many files a folder held that was read as one input; 0 for a file. The hash of such a folder is that of the
-	// lines that sha256sum prints of them, by the names below the folder, in the order of their bytes.
+	// Files is how many files a folder held that was read as one input; 0 for a file. The hash of such a folder is that
+	// of the lines that sha256sum prints of them, by the names below the folder, in the order of their bytes.
 	Files int `json:"files,omitempty"`
 }
 

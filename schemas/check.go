@@ -40,7 +40,8 @@ func (c CheckOutcome) Mark() string {
 type Profile struct {
 	// NewestReport is the London date of the newest report up to the night's date, empty when there is none.
 	NewestReport Date `json:"newest_report,omitzero"`
-	// NewestChange is the last instant at which a row was changed, up to the moment of reading; zero when there is none.
+	// NewestChange is the last instant at which a row was changed, up to the moment of reading; zero when there is
+	// none.
 	NewestChange time.Time `json:"newest_change,omitzero"`
 	// UnknownCodes counts rows whose offence code has the form of one, and stands in none of the tables.
 	UnknownCodes *int64 `json:"unknown_codes,omitempty"`

@@ -7,8 +7,9 @@ import (
 	"unicode"
 )
 
-// To add a column to the extract, give it a position in front of OffenceColumns (offence.go) and follow what the compiler, and
-// then the start of any program or test, asks for. Nothing that lists columns starts with one of them missing:
+// To add a column to the extract, give it a position in front of OffenceColumns (offence.go) and follow what the
+// compiler, and then the start of any program or test, asks for. Nothing that lists columns starts with one of them
+// missing:
 //
 //  1. Offences (offence.go): its name and its rules. All that goes by types and rules follows from there: reading Parquet, CSV
 //     and databases, sorting, drift, the profile, the quarantine's reasons.

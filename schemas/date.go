@@ -70,10 +70,12 @@ func (d Date) DaysSince(o Date) int { return int(d.utc.Sub(o.utc) / (24 * time.H
 // Before tells whether d is earlier than o.
 func (d Date) Before(o Date) bool { return d.utc.Before(o.utc) }
 
-// LastFullDay is the newest date for which a night may be made at an instant: yesterday in London (contract, section 2).
+// LastFullDay is the newest date for which a night may be made at an instant: yesterday in London (contract, section
+// 2).
 func LastFullDay(now time.Time) Date { return LondonDate(now).AddDays(-1) }
 
-// CheckAsOf refuses the date of a night that is later than the last full day: such a night would supersede every real one.
+// CheckAsOf refuses the date of a night that is later than the last full day: such a night would supersede every real
+// one.
 func CheckAsOf(asOf Date, now time.Time) error {
 	if last := LastFullDay(now); last.Before(asOf) {
 		return fmt.Errorf("the night of %s is of the future: the last full day in London is %s, give that or an earlier one", asOf, last)

@@ -71,8 +71,8 @@ func (m Manifest) Output(file string) (ref ArtifactRef, ok bool) {
 	return ArtifactRef{}, false
 }
 
-// ExtractForm is what an extract looked like before it was typed, and how that differed from the night published last from
-// the same source.
+// ExtractForm is what an extract looked like before it was typed, and how that differed from the night published last
+// from the same source.
 type ExtractForm struct {
 	// Source is the configured name, or the path or URL, that was asked for.
 	Source string `json:"source"`
@@ -93,8 +93,8 @@ type Facts struct {
 	// AgesOutOfRange counts ages outside 0 to 130, read as null; OutOfRange does by column.
 	AgesOutOfRange int64            `json:"ages_out_of_range"`
 	OutOfRange     map[string]int64 `json:"out_of_range,omitempty"`
-	// Unreadable counts values that were not what their column holds (text of CSV or a database, numbers that are not whole) and
-	// were read as null, by column.
+	// Unreadable counts values that were not what their column holds (text of CSV or a database, numbers that are not
+	// whole) and were read as null, by column.
 	Unreadable map[string]int64 `json:"unreadable_values,omitempty"`
 	// ExtraColumns counts columns beyond the contract. Their names are not kept: they may hold names.
 	ExtraColumns int64 `json:"extra_columns"`

@@ -17,8 +17,8 @@ type NightRequest struct {
 	Extract string `json:"extract,omitempty"`
 	// Model is a built-in model; empty means rfs-v1.
 	Model string `json:"model,omitempty"`
-	// AcceptDrift says why an extract is to be taken though it lost a column, or has one of another type, since the night
-	// published last from the same source.
+	// AcceptDrift says why an extract is to be taken though it lost a column, or has one of another type, since the
+	// night published last from the same source.
 	AcceptDrift string `json:"accept_drift,omitempty"`
 	// DryRun publishes nothing and tasks nobody: it ends with the counts.
 	DryRun bool `json:"dry_run,omitempty"`

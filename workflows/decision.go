@@ -202,8 +202,8 @@ func (d *pending) answerNext(ctx workflow.Context) error {
 	return err
 }
 
-// swap makes the approved stack current. A newer one that is current already stays so, as does what became current when the
-// approval was taken back, and this night tasks nobody.
+// swap makes the approved stack current. A newer one that is current already stays so, as does what became current when
+// the approval was taken back, and this night tasks nobody.
 func (d *pending) swap(ctx workflow.Context) error {
 	var acts *decision.Activities
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(deliveryOptions, "make the stack current")),

@@ -5,8 +5,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// Deployment is the name of one of several deployments that share a namespace. It stands in the ids of its workflows and
-// schedules, and in its task queue. A deployment that has the namespace to itself has none.
+// Deployment is the name of one of several deployments that share a namespace. It stands in the ids of its workflows
+// and schedules, and in its task queue. A deployment that has the namespace to itself has none.
 type Deployment string
 
 // ID is an id as this deployment has it. A name has no dot, so that no two deployments' ids meet.

@@ -1,6 +1,7 @@
-// Package workflows is what Harmstack does over time: a night (nightly.go), the decision on it (decision.go, revoke.go),
-// telling the teams (borough.go), the life of a tasking (tasking.go), the watch over all of it (watch.go) and the disposal
-// of what is over its time (retention.go), with the messages they take and the schedules that start them.
+// Package workflows is what Harmstack does over time: a night (nightly.go), the decision on it (decision.go,
+// revoke.go), telling the teams (borough.go), the life of a tasking (tasking.go), the watch over all of it (watch.go)
+// and the disposal of what is over its time (retention.go), with the messages they take and the schedules that start
+// them.
 //
 // It must not know files, rows or scores: it hands references from one activity to the next.
 //

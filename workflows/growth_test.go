@@ -53,8 +53,8 @@ func (d *deployment) keys(t *testing.T, prefix string) []string {
 	return keys
 }
 
-// A store grows by what is new: an unchanged night that is run again adds its report and its records, whether its source is
-// known before it is read or not.
+// A store grows by what is new: an unchanged night that is run again adds its report and its records, whether its
+// source is known before it is read or not.
 func TestUnchangedNightsTakeNoRoom(t *testing.T) {
 	var rows []schemas.Offence
 	for i := range 6000 {

@@ -14,8 +14,9 @@ import (
 	"harmstack/schemas/fault"
 )
 
-// awaitSource waits for a source that is late, up to a set time; then people are told, and the night fails with SourceLate. A
-// night that was started by hand, or for a date long past, takes what there is, unless it was asked to wait.
+// awaitSource waits for a source that is late, up to a set time; then people are told, and the night fails with
+// SourceLate. A night that was started by hand, or for a date long past, takes what there is, unless it was asked to
+// wait.
 func (n *night) awaitSource(ctx workflow.Context) error {
 	_, scheduled := workflow.GetTypedSearchAttributes(ctx).GetTime(scheduledStart)
 	asOf := n.progress.Night.AsOf
@@ -79,8 +80,8 @@ func giveUp(ctx workflow.Context, asOf schemas.Date, found nightly.ArrivalResult
 	return task.Permanent(fault.SourceLate, text)
 }
 
-// tellFailed tells people that the night failed, unless they know: they cancelled it, look at a dry run, or were told that
-// the source is late. That nobody can be told changes nothing of the failure.
+// tellFailed tells people that the night failed, unless they know: they cancelled it, look at a dry run, or were told
+// that the source is late. That nobody can be told changes nothing of the failure.
 func (n *night) tellFailed(ctx workflow.Context, err error) {
 	if err == nil || temporal.IsCanceledError(err) || n.request.DryRun || task.Is(err, fault.SourceLate) ||
 		workflow.GetVersion(ctx, "tell of a failed night", workflow.DefaultVersion, 1) == workflow.DefaultVersion {

@@ -54,7 +54,8 @@ func tries(env *testsuite.TestWorkflowEnvironment) map[string]int {
 	return count
 }
 
-// A source that comes two hours late is waited for, and the night goes on by itself. The extract's rows are of the last day.
+// A source that comes two hours late is waited for, and the night goes on by itself. The extract's rows are of the last
+// day.
 func TestSourceComesLate(t *testing.T) {
 	d := newDeployment(t)
 	if err := os.Remove(d.extract); err != nil {

@@ -12,8 +12,8 @@ import (
 	"harmstack/schemas"
 )
 
-// A night tells of each stage once at its start and once at its end; what a stage reads is what another has left; nothing in
-// it is anybody's.
+// A night tells of each stage once at its start and once at its end; what a stage reads is what another has left;
+// nothing in it is anybody's.
 func TestNightTellsItsLineage(t *testing.T) {
 	d := newDeployment(t, threeSuspects()...)
 	path := filepath.Join(t.TempDir(), "events.ndjson")

@@ -11,8 +11,8 @@ import (
 	"harmstack/schemas"
 )
 
-// A store of years has thousands of nights: publishing one lists them before it compares and, since another may have been
-// published at the same moment, after; and it asks once what each older one was decided.
+// A store of years has thousands of nights: publishing one lists them before it compares and, since another may have
+// been published at the same moment, after; and it asks once what each older one was decided.
 func TestPublishingLooksThroughTheNightsOnce(t *testing.T) {
 	d := newDeployment(t, threeSuspects()...)
 	s3 := s3test.New(t)

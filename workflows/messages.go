@@ -62,8 +62,8 @@ func lateWorkflowID(occasion, team string) string {
 	return fmt.Sprintf("late-%s-%s", occasion, teams.Slug(team))
 }
 
-// RevokeWorkflowID names the workflow that takes the approval of a night back, RetaskWorkflowID the one by which the taskings
-// follow.
+// RevokeWorkflowID names the workflow that takes the approval of a night back, RetaskWorkflowID the one by which the
+// taskings follow.
 func RevokeWorkflowID(night schemas.NightID) string { return "revoke-" + night.String() }
 
 // RetaskWorkflowID : see RevokeWorkflowID.

@@ -17,9 +17,9 @@ import (
 // slow disk or mail server does not look like one.
 const deadWorker = 30 * time.Second
 
-// ComputeQueue is the task queue of what takes long and much memory, beside the one that a deployment has configured. Its
-// workers take few tasks at a time, and everything else passes them by: an officer's decision, a delivery, a tasking and the
-// watch never wait until a stage of six hours is over.
+// ComputeQueue is the task queue of what takes long and much memory, beside the one that a deployment has configured.
+// Its workers take few tasks at a time, and everything else passes them by: an officer's decision, a delivery, a
+// tasking and the watch never wait until a stage of six hours is over.
 func ComputeQueue(taskQueue string) string { return taskQueue + "-compute" }
 
 // computing sends the activities of a context to the workers that compute. Where a stage was sent is no part of what a
@@ -53,8 +53,8 @@ var shortOptions = workflow.ActivityOptions{
 	},
 }
 
-// waitOptions suit looking again and again for what comes from elsewhere, until a set time: the activity says how soon it is tried
-// again. It writes nothing, so that nobody who cancels waits for it.
+// waitOptions suit looking again and again for what comes from elsewhere, until a set time: the activity says how soon
+// it is tried again. It writes nothing, so that nobody who cancels waits for it.
 func waitOptions(until time.Duration) workflow.ActivityOptions {
 	return workflow.ActivityOptions{
 		StartToCloseTimeout:    time.Hour, // a database is asked for its newest row

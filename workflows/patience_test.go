@@ -68,8 +68,8 @@ func (d *deployment) taskingEnv(t *testing.T) (env *testsuite.TestWorkflowEnviro
 
 var acknowledgement = schemas.TaskingRequest{Team: "Hackney", By: "PS Example"}
 
-// What a tasking needs is away for three days when it begins. It waits without a history that grows, tells whoever asks,
-// and goes on by itself.
+// What a tasking needs is away for three days when it begins. It waits without a history that grows, tells whoever
+// asks, and goes on by itself.
 func TestTaskingIsReadPatiently(t *testing.T) {
 	d := newDeployment(t)
 	d.issued(t, monday.AddDate(0, 0, 3))

@@ -12,7 +12,8 @@ import (
 	"harmstack/activities/tasking"
 )
 
-// TaskQueue is where the workers of a deployment without a name listen when nobody says otherwise; for stages they listen at its ComputeQueue too.
+// TaskQueue is where the workers of a deployment without a name listen when nobody says otherwise; for stages they
+// listen at its ComputeQueue too.
 const TaskQueue = "harmstack"
 
 // Activities are what a worker runs beside the workflows.
@@ -26,8 +27,8 @@ type Activities struct {
 	Retention *retention.Activities
 }
 
-// RegisterWorkflows registers the workflows alone, for a replay. Their names are pinned: what a function is called in the
-// code may change, what recorded histories and people's schedules call it may not.
+// RegisterWorkflows registers the workflows alone, for a replay. Their names are pinned: what a function is called in
+// the code may change, what recorded histories and people's schedules call it may not.
 func RegisterWorkflows(r worker.WorkflowRegistry) {
 	for name, recipe := range map[string]any{
 		"NightlyRun":     NightlyRun,
@@ -44,15 +45,16 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	}
 }
 
-// Register registers everything that a worker runs. Both of a deployment's workers know all activities: a build that had one
-// queue has sent stages to it.
+// Register registers everything that a worker runs. Both of a deployment's workers know all activities: a build that
+// had one queue has sent stages to it.
 func Register(r worker.Registry, a Activities) {
 	RegisterWorkflows(r)
 	RegisterActivities(r, a)
 }
 
-// RegisterActivities registers the activities alone, for the worker that computes. Their names are pinned as those of the
-// workflows are. A replay knows no activities: there the method's own name counts, which is why Settle keeps its old one.
+// RegisterActivities registers the activities alone, for the worker that computes. Their names are pinned as those of
+// the workflows are. A replay knows no activities: there the method's own name counts, which is why Settle keeps its
+// old one.
 func RegisterActivities(r worker.ActivityRegistry, a Activities) {
 	for name, act := range map[string]any{
 		"LookForSource": a.Nightly.LookForSource,

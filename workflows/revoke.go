@@ -19,8 +19,8 @@ type RevokeResult struct {
 	Retask string `json:"retask"`
 }
 
-// Revoke takes the approval of the current night back, for good: the stack approved before is current again, or none is. It ends
-// once that is recorded; the teams are told by a workflow of its own. The same again does no harm.
+// Revoke takes the approval of the current night back, for good: the stack approved before is current again, or none
+// is. It ends once that is recorded; the teams are told by a workflow of its own. The same again does no harm.
 func Revoke(ctx workflow.Context, request schemas.RevokeRequest) (result RevokeResult, err error) {
 	request.By, request.Reason = schemas.TrimSpace(request.By), schemas.TrimSpace(request.Reason)
 	if err := request.Validate(); err != nil {
@@ -77,8 +77,8 @@ type RetaskParams struct {
 	Revoked schemas.NightID `json:"revoked"`
 }
 
-// Retask makes the taskings follow the stack that is approved since an approval was taken back, or stands all of them down when
-// none is. When another was approved since, that one's own tasking does.
+// Retask makes the taskings follow the stack that is approved since an approval was taken back, or stands all of them
+// down when none is. When another was approved since, that one's own tasking does.
 func Retask(ctx workflow.Context, p RetaskParams) (TaskingCount, error) {
 	if p.Revoked == (schemas.NightID{}) {
 		return TaskingCount{}, task.Permanent(fault.BadRequest, errors.New("revoked: name the night whose approval was taken back"))

@@ -56,7 +56,8 @@ func (d *deployment) tasked(t *testing.T) map[string]string {
 	return got
 }
 
-// A names S-1 to S-3, B no longer S-3 but S-4, and S-2 with one allegation more. Taken back, B leaves everything as A wanted it.
+// A names S-1 to S-3, B no longer S-3 but S-4, and S-2 with one allegation more. Taken back, B leaves everything as A
+// wanted it.
 func TestRevoke(t *testing.T) {
 	d := newDeployment(t, threeSuspects()...)
 	first := d.night(t, "night-a", schemas.NightRequest{AsOf: asOf.AddDays(-1)})

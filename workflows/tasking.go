@@ -195,8 +195,8 @@ func (c *caseworker) next(ctx workflow.Context) error {
 
 func cancelled(ctx workflow.Context) error { return ctx.Err() }
 
-// lookUp reads the tasking: it may have been here before. A store that is away is waited for, for as long as it takes, by
-// one activity, so that the history does not grow; whoever asks for something meanwhile is told.
+// lookUp reads the tasking: it may have been here before. A store that is away is waited for, for as long as it takes,
+// by one activity, so that the history does not grow; whoever asks for something meanwhile is told.
 func (c *caseworker) lookUp(ctx workflow.Context) error {
 	params := tasking.ApplyParams{Reference: c.reference, At: workflow.Now(ctx).UTC()}
 	err := c.apply(ctx, params)

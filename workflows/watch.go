@@ -24,9 +24,9 @@ type WatchResult struct {
 	Findings []operations.Finding `json:"findings"`
 }
 
-// Watch looks whether the night of yesterday is published, somebody decides, and the approved stack is young, and tells those who
-// run the system of each thing that is not so, once a day. It shares no step with a night, so that whatever keeps nights from
-// running does not keep it.
+// Watch looks whether the night of yesterday is published, somebody decides, and the approved stack is young, and tells
+// those who run the system of each thing that is not so, once a day. It shares no step with a night, so that whatever
+// keeps nights from running does not keep it.
 func Watch(ctx workflow.Context, request WatchRequest) (WatchResult, error) {
 	result := WatchResult{Day: request.Day}
 	if result.Day.IsZero() {

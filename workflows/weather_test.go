@@ -24,8 +24,8 @@ func (d *deployment) inBucket(t *testing.T, url string) {
 	d.acts.Retention = &retention.Activities{Store: st}
 }
 
-// A night in a bucket of which every fifth request fails, in every way in turn, ends right: one revision, the bytes of a night
-// in a folder, and a current.json that names what is whole.
+// A night in a bucket of which every fifth request fails, in every way in turn, ends right: one revision, the bytes of
+// a night in a folder, and a current.json that names what is whole.
 func TestNightInABadBucket(t *testing.T) {
 	calm, rough := newDeployment(t, threeSuspects()...), newDeployment(t, threeSuspects()...)
 	want := calm.night(t, "night", schemas.NightRequest{AsOf: asOf})
@@ -78,8 +78,8 @@ func TestNightInABadBucket(t *testing.T) {
 	}
 }
 
-// A bucket without room stops a night where it is: nothing half-written is taken for whole, and once there is room the same night
-// goes through.
+// A bucket without room stops a night where it is: nothing half-written is taken for whole, and once there is room the
+// same night goes through.
 func TestNightInAFullBucket(t *testing.T) {
 	d := newDeployment(t, threeSuspects()...)
 	s3 := s3test.New(t)

@@ -1,5 +1,5 @@
-// Package decision is what a decision on a night does to the store, as Temporal activities: recorded
-// once, and the approved stack made current; and an approval taken back. It must not know who may decide, nor how long it takes.
+// Package decision is what a decision on a night does to the store, as Temporal activities: recorded once, and the
+// approved stack made current; and an approval taken back. It must not know who may decide, nor how long it takes.
 package decision
 
 import (
@@ -32,9 +32,9 @@ type DecideResult struct {
 	Standing schemas.Decision `json:"standing"`
 }
 
-// Decide records a decision unless another stands, which is the failure AlreadyDecided with that
-// decision as its details. The same decision again succeeds. A store that cannot be written to is NotRecorded at once: an
-// officer waits.
+// Decide records a decision unless another stands, which is the failure AlreadyDecided with that decision as its
+// details. The same decision again succeeds. A store that cannot be written to is NotRecorded at once: an officer
+// waits.
 func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, error) {
 	_, stop := task.Start(ctx)
 	defer stop()

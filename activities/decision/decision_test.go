@@ -24,8 +24,8 @@ import (
 
 const nobody = 65534
 
-// A worker that may not write to the audit log says so at once, to be retried by nobody, and has recorded nothing; once it may,
-// the same decision stands.
+// A worker that may not write to the audit log says so at once, to be retried by nobody, and has recorded nothing; once
+// it may, the same decision stands.
 func TestDecideOnAnUnwritableLog(t *testing.T) {
 	if dir := os.Getenv("DECISION_TEST_FOLDER"); dir != "" {
 		decideAsNobody(t, dir)

@@ -12,7 +12,8 @@ import (
 	"harmstack/schemas"
 )
 
-// export is a force's own Parquet file: names in capitals, an age as a float, a column too many and several that are missing.
+// export is a force's own Parquet file: names in capitals, an age as a float, a column too many and several that are
+// missing.
 type export struct {
 	AllegationID string   `parquet:"ALLEGATION_ID"`
 	ReportID     string   `parquet:"REPORT_ID"`

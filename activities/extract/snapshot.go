@@ -276,8 +276,8 @@ func (c *cursor) release() {
 	}
 }
 
-// fill turns a column of a batch into Parquet values: views of the batch. Rows are not nested, so that
-// a value's definition level is all that matters; it is set in place, since to copy a value just made costs ten times as much.
+// fill turns a column of a batch into Parquet values: views of the batch. Rows are not nested, so that a value's
+// definition level is all that matters; it is set in place, since to copy a value just made costs ten times as much.
 func fill(values []parquet.Value, col arrow.Array) {
 	switch col := col.(type) {
 	case *array.String:

@@ -22,7 +22,8 @@ type Source struct {
 	Unreadable map[string]int64
 	// TextForms is in which form the columns stood in such text; nil for Parquet.
 	TextForms map[string]string
-	// Reference names the extract and its hash, once everything is read. It fails when the source has changed meanwhile.
+	// Reference names the extract and its hash, once everything is read. It fails when the source has changed
+	// meanwhile.
 	Reference func() (schemas.ArtifactRef, error)
 	Release   func() error
 }
@@ -45,6 +46,6 @@ func (s *Source) Forms() map[string]string {
 	return s.File.Forms()
 }
 
-// Ref names the extract and its hash. It waits until all of it is hashed, and fails when the source has changed since it
-// was opened: what was read is then of no one time.
+// Ref names the extract and its hash. It waits until all of it is hashed, and fails when the source has changed since
+// it was opened: what was read is then of no one time.
 func (s *Source) Ref() (schemas.ArtifactRef, error) { return s.Reference() }

@@ -47,8 +47,8 @@ type Activities struct {
 	Tables *reference.Tables
 	// Lineage is told what each stage made of what; nil: nobody is.
 	Lineage *lineage.Emitter
-	// Code names the build, for the manifest. Identity is what of the build may change the bytes that a stage writes; of two
-	// builds with the same one each reuses what the other made. Empty: nothing is reused.
+	// Code names the build, for the manifest. Identity is what of the build may change the bytes that a stage writes;
+	// of two builds with the same one each reuses what the other made. Empty: nothing is reused.
 	Code, Identity string
 }
 
@@ -122,8 +122,8 @@ func stage[R any, P result[R]](ctx context.Context, a *Activities, t step, work 
 	return r, nil
 }
 
-// begun tells of the start of a stage while it runs, and returns what tells of its end: how many of the events could not be
-// sent. A failure that is to be retried is no end.
+// begun tells of the start of a stage while it runs, and returns what tells of its end: how many of the events could
+// not be sent. A failure that is to be retried is no end.
 func (a *Activities) begun(ctx context.Context, t step) (ended func(came outcome, outputs []schemas.ArtifactRef, failed error) (unsent int)) {
 	if a.Lineage == nil {
 		return func(outcome, []schemas.ArtifactRef, error) int { return 0 }

@@ -52,8 +52,8 @@ func (a *Activities) LookForSource(ctx context.Context, p ArrivalParams) (r Arri
 	return r, err
 }
 
-// AwaitSource fails with SourceLate as long as the source of a night is not there, to be tried again: so a wait holds no
-// worker, leaves nothing in the history, and shows in the UI as an activity with the reason of the last try.
+// AwaitSource fails with SourceLate as long as the source of a night is not there, to be tried again: so a wait holds
+// no worker, leaves nothing in the history, and shows in the UI as an activity with the reason of the last try.
 func (a *Activities) AwaitSource(ctx context.Context, p ArrivalParams) error {
 	_, stop := task.Start(ctx)
 	defer stop()

@@ -148,8 +148,8 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 	return r, task.Of(a.clearParts(ctx, p.Night, r.Parts))
 }
 
-// share makes parts that the night before holds as well one with them: of a database or a bucket nobody knows before it was
-// read that nothing changed. What cannot be shared stays as it was written.
+// share makes parts that the night before holds as well one with them: of a database or a bucket nobody knows before it
+// was read that nothing changed. What cannot be shared stays as it was written.
 func (a *Activities) share(ctx context.Context, before *schemas.Manifest, parts []schemas.ArtifactRef) {
 	if before == nil || !a.Store.Shares() {
 		return

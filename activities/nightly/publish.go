@@ -81,7 +81,8 @@ func (a *Activities) Publish(ctx context.Context, p PublishParams) (PublishResul
 	})
 }
 
-// tidy deletes what the stages of other nights have left for each other. What cannot be deleted is no fault of the night.
+// tidy deletes what the stages of other nights have left for each other. What cannot be deleted is no fault of the
+// night.
 func (a *Activities) tidy(ctx context.Context, night schemas.NightID) {
 	if _, err := nights.Tidy(ctx, a.Store, night, time.Now()); err != nil {
 		activity.GetLogger(ctx).Warn("what passed between the stages of earlier nights cannot be deleted", "error", err)
@@ -111,8 +112,8 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 	made := append([]schemas.ArtifactRef{}, p.Extracted.Parts...)
 	made = append(made, p.Checked.Quarantine, p.Ranked.Ranking, p.Ranked.Stack, p.Ranked.StackCSV, p.Ranked.Contributions)
 	for _, o := range made {
-		// What an earlier revision's stages left, after a Reset, gets a name here, so that the night's folder is whole and the
-		// other may be deleted.
+		// What an earlier revision's stages left, after a Reset, gets a name here, so that the night's folder is whole
+		// and the other may be deleted.
 		if at := home(p.Night, o.URI); at != o.URI {
 			if o, err = a.Store.Link(ctx, o, at); err != nil {
 				return m, ref, line, err

@@ -166,8 +166,8 @@ func shardStage[R any, P result[R]](ctx context.Context, a *Activities, name str
 	})
 }
 
-// attemptFolder is where an attempt leaves its ranges. Each has a folder of its own: one that was given up but is still writing
-// must not touch the files of the next.
+// attemptFolder is where an attempt leaves its ranges. Each has a folder of its own: one that was given up but is still
+// writing must not touch the files of the next.
 func attemptFolder(ctx context.Context, stage string, p ShardParams) string {
 	return fmt.Sprintf("%s/%s-%03d-attempt-%d", p.Night.WorkPath(), stage, p.Shard, activity.GetInfo(ctx).Attempt)
 }

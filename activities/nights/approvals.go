@@ -68,8 +68,8 @@ func LastRecord(ctx context.Context, st *store.Store) (*schemas.Current, error) 
 }
 
 // SwapCurrent records the approval of a night, after checking its stack byte for byte, and makes current.json name the
-// newest approved one. It only ever goes forward: when that is a newer night than id, the error is ErrOvertaken, when the
-// approval of id was taken back ErrRevoked, and nobody may be tasked from id's stack.
+// newest approved one. It only ever goes forward: when that is a newer night than id, the error is ErrOvertaken, when
+// the approval of id was taken back ErrRevoked, and nobody may be tasked from id's stack.
 func SwapCurrent(ctx context.Context, st *store.Store, id schemas.NightID) error {
 	for {
 		nights, err := List(ctx, st)
@@ -113,9 +113,9 @@ func MendCurrent(ctx context.Context, st *store.Store) (mended bool, err error) 
 	return true, st.Replace(ctx, schemas.CurrentPath, record)
 }
 
-// recordApprovals gives the approved nights that have none their numbers, oldest first: nights are only ever approved in
-// their order, but for those whose approval was taken back, which have theirs. The stack of the newest, which becomes current by that, is read whole before. The error is
-// store.ErrExists when somebody else took a number first.
+// recordApprovals gives the approved nights that have none their numbers, oldest first: nights are only ever approved
+// in their order, but for those whose approval was taken back, which have theirs. The stack of the newest, which
+// becomes current by that, is read whole before. The error is store.ErrExists when somebody else took a number first.
 func recordApprovals(ctx context.Context, st *store.Store, nights []Night) error {
 	last, _, err := lastApproval(ctx, st)
 	if err != nil {

@@ -74,7 +74,8 @@ func TestCurrentFollowsTheRecords(t *testing.T) {
 	}
 }
 
-// A store from before there were records, and one whose worker died before it wrote the first: the next swap numbers all.
+// A store from before there were records, and one whose worker died before it wrote the first: the next swap numbers
+// all.
 func TestOldStoreIsNumbered(t *testing.T) {
 	st := open(t, "mem://")
 	ids := approveInOrder(t, st, 1, 2)

@@ -12,8 +12,8 @@ import (
 	"harmstack/schemas"
 )
 
-// A night on its way: it claims a revision, is published whole, and is the current one once an officer has approved it. A
-// second decision is refused.
+// A night on its way: it claims a revision, is published whole, and is the current one once an officer has approved it.
+// A second decision is refused.
 func Example() {
 	ctx := context.Background()
 	st, err := store.Open(ctx, "mem://")

@@ -12,8 +12,8 @@ import (
 	"harmstack/schemas/text"
 )
 
-// ReadRows yields the rows of one artefact, some thousands at a time, and makes sure that it holds as many as its reference
-// says. A batch is valid only during the call.
+// ReadRows yields the rows of one artefact, some thousands at a time, and makes sure that it holds as many as its
+// reference says. A batch is valid only during the call.
 func ReadRows[T any](ctx context.Context, st *store.Store, ref schemas.ArtifactRef, yield func([]T) error) error {
 	artifact, err := st.Open(ctx, ref)
 	if err != nil {

@@ -1,9 +1,9 @@
 // Package nights is the protocol of nights in the artefact store (contract, section 2): how a run
 // claims a revision, what it is compared with, how it is published, decided and made current.
 //
-// Nothing here locks. Claims, manifests, decisions and the records of approvals are create-only writes: whoever writes first
-// wins, and whoever comes second reads what stands there. Every function may be repeated after a crash
-// at any point. The package must not know Temporal or how a suspect is scored.
+// Nothing here locks. Claims, manifests, decisions and the records of approvals are create-only writes: whoever writes
+// first wins, and whoever comes second reads what stands there. Every function may be repeated after a crash at any
+// point. The package must not know Temporal or how a suspect is scored.
 package nights
 
 import (
@@ -23,7 +23,8 @@ import (
 	"harmstack/schemas"
 )
 
-// Pending is the status of a published night that nobody has decided. The others are the decisions, and schemas.Revoked.
+// Pending is the status of a published night that nobody has decided. The others are the decisions, and
+// schemas.Revoked.
 const Pending = "pending"
 
 // Night is one published night.

@@ -82,8 +82,8 @@ func orders(n, k int, visit func(order []int)) {
 	next()
 }
 
-// Two nights step by step, and three in coarser steps, approved or held, in every order there is: of those of three nights
-// a seventh unless the whole sweep is asked for, with other decisions another seventh.
+// Two nights step by step, and three in coarser steps, approved or held, in every order there is: of those of three
+// nights a seventh unless the whole sweep is asked for, with other decisions another seventh.
 func TestEveryOrder(t *testing.T) {
 	calculate := step((*run).start)
 	publish := step(func(r *run, t *testing.T, st *store.Store) error {

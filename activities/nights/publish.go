@@ -84,8 +84,8 @@ func Publish(ctx context.Context, st *store.Store, m schemas.Manifest) (schemas.
 	return ref, err
 }
 
-// Line is the nights as one look found them, and what follows from it. A bucket takes a second or two to list the nights of
-// years, and to read what each was decided: whoever asks more than one question looks once.
+// Line is the nights as one look found them, and what follows from it. A bucket takes a second or two to list the
+// nights of years, and to read what each was decided: whoever asks more than one question looks once.
 type Line struct {
 	Nights []Night // oldest first
 	store  *store.Store
@@ -124,8 +124,9 @@ func before(nights []Night, id schemas.NightID) []Night {
 	return nights
 }
 
-// SupersedeOlder decides every older night that is published and undecided, before the changes of this one are computed; the
-// line then knows the decisions that stand. It returns the nights that this one has superseded, now or in an earlier attempt.
+// SupersedeOlder decides every older night that is published and undecided, before the changes of this one are
+// computed; the line then knows the decisions that stand. It returns the nights that this one has superseded, now or in
+// an earlier attempt.
 func (l *Line) SupersedeOlder(ctx context.Context, id schemas.NightID, at time.Time) (done []schemas.NightID, err error) {
 	older := before(l.Nights, id)
 	for i := range older {
@@ -155,9 +156,10 @@ func supersede(ctx context.Context, st *store.Store, id, newer schemas.NightID, 
 		Decision: schemas.SupersededBy, Manifest: ref, By: System, Reason: supersededReason(newer), At: at.UTC()})
 }
 
-// Supersede gives a night its place among the others once it is published. If a newer one is approved or pending, this one is
-// superseded at once, and Supersede returns true; otherwise it returns the older ones that this one has superseded, whenever it
-// did. Of two nights published at the same moment one must see the other: so the look must be later than the publication.
+// Supersede gives a night its place among the others once it is published. If a newer one is approved or pending, this
+// one is superseded at once, and Supersede returns true; otherwise it returns the older ones that this one has
+// superseded, whenever it did. Of two nights published at the same moment one must see the other: so the look must be
+// later than the publication.
 func (l *Line) Supersede(ctx context.Context, id schemas.NightID, at time.Time) (superseded bool, older []schemas.NightID, err error) {
 	decision, err := LoadDecision(ctx, l.store, id)
 	if err != nil {

@@ -22,10 +22,10 @@ func revokedError(r *schemas.Revocation) error {
 		r.At.In(schemas.London).Format("2 January 2006 at 15:04"))
 }
 
-// Revoke takes the approval of the current night back: the next record names the stack that was approved before, or none,
-// and current.json follows. Nothing is deleted, and the night's decision.json stays. The same again by the same person for the
-// same reason succeeds, and the time of the first stands. It returns the record that is the last then; of r, the night, who, why
-// and when are read. Errors that no retry mends are ErrRevoked and ErrNotCurrent.
+// Revoke takes the approval of the current night back: the next record names the stack that was approved before, or
+// none, and current.json follows. Nothing is deleted, and the night's decision.json stays. The same again by the same
+// person for the same reason succeeds, and the time of the first stands. It returns the record that is the last then;
+// of r, the night, who, why and when are read. Errors that no retry mends are ErrRevoked and ErrNotCurrent.
 func Revoke(ctx context.Context, st *store.Store, night schemas.NightID, r schemas.Revocation) (*schemas.Current, error) {
 	for {
 		nights, err := List(ctx, st)
@@ -94,8 +94,8 @@ func mayRevoke(nights []Night, last *schemas.Current, night schemas.NightID) err
 		last.Manifest.NightID)
 }
 
-// approvedBefore is the stack that was approved before the current one, read whole; zero when none was. Approvals are taken back
-// last first, so that it is what the record before the current night's own named.
+// approvedBefore is the stack that was approved before the current one, read whole; zero when none was. Approvals are
+// taken back last first, so that it is what the record before the current night's own named.
 func approvedBefore(ctx context.Context, st *store.Store, current *schemas.Current) (before schemas.Current, err error) {
 	record := func(number int) (*schemas.Current, error) {
 		c, err := load[schemas.Current](ctx, st, approvalKey(number))

@@ -122,7 +122,8 @@ func TestNightsGoOnAfterARevocation(t *testing.T) {
 	}
 }
 
-// A store that holds a night of the future recovers: taken back, or held when nobody has approved it, it overtakes nobody.
+// A store that holds a night of the future recovers: taken back, or held when nobody has approved it, it overtakes
+// nobody.
 func TestANightOfTheFutureIsPutAside(t *testing.T) {
 	for _, approved := range []bool{false, true} {
 		t.Run(fmt.Sprintf("approved %v", approved), func(t *testing.T) {
@@ -215,8 +216,8 @@ func TestAnOldStoreIsRevoked(t *testing.T) {
 	}
 }
 
-// A revocation and the approval of the next night at once, over a bucket that loses every fifth answer of a write: whichever comes
-// first, the records have no gap and the night that was taken back is never current again.
+// A revocation and the approval of the next night at once, over a bucket that loses every fifth answer of a write:
+// whichever comes first, the records have no gap and the night that was taken back is never current again.
 func TestRevocationAndApprovalAtOnce(t *testing.T) {
 	s3 := s3test.New(t)
 	st := open(t, s3.URL)

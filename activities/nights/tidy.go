@@ -15,9 +15,10 @@ const (
 	forgetting = 30 * 24 * time.Hour // no rerun comes for what a stage made so long ago
 )
 
-// Tidy deletes what passed between the stages of nights that have ended: of those published half a day ago or more, but for keep,
-// which a rerun may still take over, and of those that were never published and to which nothing was written for a week. A
-// rerun needs nothing of another night: what it takes over has names of its own. It returns how many files went.
+// Tidy deletes what passed between the stages of nights that have ended: of those published half a day ago or more, but
+// for keep, which a rerun may still take over, and of those that were never published and to which nothing was written
+// for a week. A rerun needs nothing of another night: what it takes over has names of its own. It returns how many
+// files went.
 func Tidy(ctx context.Context, st *store.Store, keep schemas.NightID, now time.Time) (deleted int, err error) {
 	keys, err := st.List(ctx, schemas.WorkFolder)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package operations tells those who keep the system running of what does not run, as Temporal activities: a source that did
-// not come, a night that is missing, a stack that nobody decides.
+// Package operations tells those who keep the system running of what does not run, as Temporal activities: a source
+// that did not come, a night that is missing, a stack that nobody decides.
 //
 // It must not know how a night is made: it looks at what is in the store, and at nothing else that a night could break.
 // Nothing it says is about a suspect.
@@ -64,8 +64,8 @@ const (
 // Finding is one thing that is not as it should be.
 type Finding struct {
 	Kind string `json:"kind"`
-	// About is the date of the night that it is about, At the instant of the report: the same finding of the same day is the same
-	// message.
+	// About is the date of the night that it is about, At the instant of the report: the same finding of the same day
+	// is the same message.
 	About schemas.Date `json:"about"`
 	At    time.Time    `json:"at"`
 	Text  string       `json:"text"`

@@ -8,8 +8,8 @@ import (
 	"harmstack/schemas"
 )
 
-// checks holds the night against those before it: of each date the newest revision that may serve as a measure, those from the
-// same source before any others.
+// checks holds the night against those before it: of each date the newest revision that may serve as a measure, those
+// from the same source before any others.
 func (n *Night) checks(ctx context.Context, m schemas.Manifest, all []nights.Night, stack []schemas.Ranked) ([]schemas.CheckOutcome, error) {
 	var same, others []schemas.Manifest
 	for i := len(all) - 1; i >= 0 && len(same) < n.Checks.History; i-- {

@@ -16,8 +16,8 @@ import (
 // driftNights is how many published nights are looked through for one that read the same source.
 const driftNights = 60
 
-// Drift compares the form of the extract with that of the night published last from the same source. A column that is lost
-// would read as null without a word, and one of another type may mean something else: both are refused, unless the
+// Drift compares the form of the extract with that of the night published last from the same source. A column that is
+// lost would read as null without a word, and one of another type may mean something else: both are refused, unless the
 // request says why they are to be taken. It returns that night; nil: there is none.
 func (n *Night) Drift(ctx context.Context, form *schemas.ExtractForm, extra int, accept string) (*schemas.Manifest, error) {
 	all, err := nights.List(ctx, n.Store)
@@ -49,8 +49,8 @@ func (n *Night) Drift(ctx context.Context, form *schemas.ExtractForm, extra int,
 	return nil, nil
 }
 
-// compareForms says in words which columns were lost or came in another type, and which are new. Text has no types of its
-// own: it fits any.
+// compareForms says in words which columns were lost or came in another type, and which are new. Text has no types of
+// its own: it fits any.
 func compareForms(before, now map[string]string, on schemas.Date) (refused, noted []string) {
 	for _, c := range schemas.Offences {
 		was, is := strings.Split(before[c.Name], " or "), strings.Split(now[c.Name], " or ")
@@ -77,7 +77,8 @@ func compareForms(before, now map[string]string, on schemas.Date) (refused, note
 	return refused, noted
 }
 
-// byDay tells whether the type may have changed with the day's data alone: some writers choose it by the values that there are.
+// byDay tells whether the type may have changed with the day's data alone: some writers choose it by the values that
+// there are.
 func byDay(was, added []string) bool {
 	return slices.Contains(was, extract.Empty) || slices.ContainsFunc(was, extract.Fractional) || !slices.ContainsFunc(added, func(form string) bool { return !extract.Fractional(form) })
 }

@@ -7,7 +7,8 @@ import (
 	"harmstack/schemas"
 )
 
-// Some writers choose a column's type by the values that they see: what changes with the day's data alone is told, not refused.
+// Some writers choose a column's type by the values that they see: what changes with the day's data alone is told, not
+// refused.
 func TestTypesThatChangeWithTheData(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

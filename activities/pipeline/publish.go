@@ -15,9 +15,9 @@ func (n *Night) WriteReport(ctx context.Context, page report.Page) (schemas.Arti
 	return n.write(ctx, schemas.ReportFile, "", func(w io.Writer) (int64, error) { return 0, report.Write(w, page) })
 }
 
-// Publish writes what is still missing of a night whose manifest names what the stages made, the manifest last: it supersedes
-// the older nights that nobody has decided, compares the stack with the one approved last, runs the checks, and writes
-// changes.parquet and report.html. line is the nights as they stood before.
+// Publish writes what is still missing of a night whose manifest names what the stages made, the manifest last: it
+// supersedes the older nights that nobody has decided, compares the stack with the one approved last, runs the checks,
+// and writes changes.parquet and report.html. line is the nights as they stood before.
 func (n *Night) Publish(ctx context.Context, m schemas.Manifest) (_ schemas.Manifest, ref schemas.ManifestRef, line *nights.Line, err error) {
 	if line, err = nights.Look(ctx, n.Store); err != nil {
 		return m, ref, line, err

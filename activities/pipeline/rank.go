@@ -30,8 +30,8 @@ type Ranking interface {
 	Ranking(ctx context.Context, yield func([]schemas.Ranked) error) error
 }
 
-// Rank writes ranking.parquet, stack.parquet, stack.csv and contributions.parquet. see looks at every row of the ranking as
-// it is written. It also returns the rows of the stack and their contributions.
+// Rank writes ranking.parquet, stack.parquet, stack.csv and contributions.parquet. see looks at every row of the
+// ranking as it is written. It also returns the rows of the stack and their contributions.
 func (n *Night) Rank(ctx context.Context, everybody Ranking, candidates []schemas.Contribution, see func([]schemas.Ranked) error) (
 	r Ranked, stack []schemas.Ranked, contributions []schemas.Contribution, err error) {
 	top := scoring.NewStack(n.Model)

@@ -17,8 +17,8 @@ import (
 	"harmstack/schemas/text"
 )
 
-// NewEngine makes the engine that scores the night, or a shard of it. bad, if any, gets the rows that take no part; unique: no
-// allegation comes twice. It must be closed when the scores are no longer needed.
+// NewEngine makes the engine that scores the night, or a shard of it. bad, if any, gets the rows that take no part;
+// unique: no allegation comes twice. It must be closed when the scores are no longer needed.
 func (n *Night) NewEngine(bad *extract.Quarantine, unique bool) (*scoring.Engine, error) {
 	o := scoring.Options{AsOf: n.AsOf, Tables: n.Tables, Model: n.Model, Spill: spill.Folder(n.Temp), Memory: n.Memory, Unique: unique}
 	if bad != nil {
@@ -36,8 +36,8 @@ func (n *Night) Feed(ctx context.Context, e *scoring.Engine, from Source, progre
 	return n.scan(ctx, from, func() extract.Sink { return e.NewIngester() }, progress)
 }
 
-// Score reads the rows, the ids first to learn which allegations come more than once unless they are unique, and scores the
-// suspects. Whatever of rows is lost is CountsDoNotReconcile; when nobody is scored the error is EmptyExtract,
+// Score reads the rows, the ids first to learn which allegations come more than once unless they are unique, and scores
+// the suspects. Whatever of rows is lost is CountsDoNotReconcile; when nobody is scored the error is EmptyExtract,
 // AllQuarantined or NobodyToRank.
 func (n *Night) Score(ctx context.Context, e *scoring.Engine, from Source, unique bool, progress func(rows int64)) (*scoring.Scores, error) {
 	if !unique {

@@ -73,8 +73,8 @@ func (a *Activities) Dispose(ctx context.Context, p DisposeParams) (DisposeResul
 	return DisposeResult{gone}, task.Of(err)
 }
 
-// Clean deletes what no rule keeps, for it is nobody's record: what killed processes left, what passed between the stages of
-// nights that have ended, and notes for reruns that did not come.
+// Clean deletes what no rule keeps, for it is nobody's record: what killed processes left, what passed between the
+// stages of nights that have ended, and notes for reruns that did not come.
 func Clean(ctx context.Context, st *store.Store, now time.Time) error {
 	st.Sweep()
 	all, err := nights.List(ctx, st)
@@ -100,8 +100,8 @@ type night struct {
 
 func (n *night) has(file string) bool { return slices.Contains(n.keys, n.id.Path()+"/"+file) }
 
-// Dispose does away with what is over its time at now. The record is written first, then the audit log's entry, then the
-// files go; files that are left beside a record, by a process that died, go the next time.
+// Dispose does away with what is over its time at now. The record is written first, then the audit log's entry, then
+// the files go; files that are left beside a record, by a process that died, go the next time.
 func Dispose(ctx context.Context, st *store.Store, rules Rules, now time.Time, dryRun bool) ([]Gone, error) {
 	all, err := list(ctx, st)
 	if err != nil {
@@ -174,8 +174,9 @@ func list(ctx context.Context, st *store.Store) ([]*night, error) {
 	}), nil
 }
 
-// needed are the nights that must stay whole: the newest, which the next may build on; those that wait for a decision, or whose approval
-// is not effective yet; the approved stack, from which the taskings' packs are read; and what each of them was compared with.
+// needed are the nights that must stay whole: the newest, which the next may build on; those that wait for a decision,
+// or whose approval is not effective yet; the approved stack, from which the taskings' packs are read; and what each of
+// them was compared with.
 func needed(ctx context.Context, st *store.Store) (map[schemas.NightID]bool, error) {
 	all, err := nights.List(ctx, st)
 	if err != nil {

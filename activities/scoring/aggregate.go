@@ -229,8 +229,8 @@ func (o *Options) apply(rows []allegation, parts []scorePart) []scorePart {
 	return parts
 }
 
-// gravest puts the gravest part of each report and victim first and returns those; a row without a victim stands alone. The
-// gravest has the greatest harm, then the greatest base, then the least allegation_id.
+// gravest puts the gravest part of each report and victim first and returns those; a row without a victim stands alone.
+// The gravest has the greatest harm, then the greatest base, then the least allegation_id.
 func gravest(rows []allegation, parts []scorePart) []scorePart {
 	pair := func(a, b *allegation) int {
 		return cmp.Or(bytes.Compare(a.report, b.report), bytes.Compare(a.victim, b.victim))
@@ -248,8 +248,8 @@ func gravest(rows []allegation, parts []scorePart) []scorePart {
 	})
 }
 
-// partition moves those to the front that keep says yes to, in one pass over all of them from the first to the last, and returns
-// them.
+// partition moves those to the front that keep says yes to, in one pass over all of them from the first to the last,
+// and returns them.
 func partition(parts []scorePart, keep func(scorePart) bool) []scorePart {
 	n := 0
 	for i, p := range parts {

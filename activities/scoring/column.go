@@ -37,7 +37,8 @@ type textColumn struct {
 	mayLack, mayFail bool
 }
 
-// maxSeen is how many numbered texts are remembered: with more, a column is no column of codes, and to remember does not pay.
+// maxSeen is how many numbered texts are remembered: with more, a column is no column of codes, and to remember does
+// not pay.
 const maxSeen = 8 << 10
 
 // Results of numbering that are no number of a vocabulary.

@@ -240,8 +240,8 @@ func TestTheGreatestVersionStays(t *testing.T) {
 	}
 }
 
-// Two versions that differ in one column alone are told apart by it, whichever it is: what a row carries through the buckets
-// is every column.
+// Two versions that differ in one column alone are told apart by it, whichever it is: what a row carries through the
+// buckets is every column.
 func TestEveryColumnTellsVersionsApart(t *testing.T) {
 	other := map[schemas.ColumnType]any{schemas.String: ptr("019/11"), schemas.Int32: ptr(int32(40)), schemas.Bool: ptr(true), schemas.Timestamp: at("2026-06-29T10:00:00Z")}
 	for i, c := range schemas.Offences {

@@ -21,9 +21,10 @@ func allegation(id, suspect, reported string, outcome string) schemas.Offence {
 		VictimSex: new("F"), Source: new("victim"), Outcome: &outcome}
 }
 
-// An engine scores the rows that its ingesters were given, and puts the suspects in order. Here three are named: one twice,
-// one long ago, and one who was acquitted and is not ranked. By hand: 1,825 days weigh half after 180 days, so 333 days after
-// the report 1825 * 2^(-333/180) = 506.2; and 1.1 * 1825 * (1 + 2^(-10/180)) = 3939.2, as a second allegation adds a tenth.
+// An engine scores the rows that its ingesters were given, and puts the suspects in order. Here three are named: one
+// twice, one long ago, and one who was acquitted and is not ranked. By hand: 1,825 days weigh half after 180 days, so
+// 333 days after the report 1825 * 2^(-333/180) = 506.2; and 1.1 * 1825 * (1 + 2^(-10/180)) = 3939.2, as a second
+// allegation adds a tenth.
 func ExampleEngine() {
 	ctx := context.Background()
 	var made bytes.Buffer

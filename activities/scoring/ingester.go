@@ -203,8 +203,8 @@ func (p *router) pass(rec []byte) error {
 // aVictim marks the victim of a row in the window.
 var aVictim = mark{victim: true, minor: neverMinor}
 
-// markSuspect marks the suspect of a row that is kept and not scored, when it says that they are dead, or young: that decides
-// over the rows that are scored (section 4, rules 12 and 13).
+// markSuspect marks the suspect of a row that is kept and not scored, when it says that they are dead, or young: that
+// decides over the rows that are scored (section 4, rules 12 and 13).
 func (p *router) markSuspect(suspect []byte, reported int64, status, age uint8) error {
 	m := mark{deceased: status == statusDeceased, minor: p.window.minorBefore(reported, age)}
 	if !m.deceased && int(m.minor) >= len(p.window.starts)-1 || isNobody(suspect) {

@@ -9,8 +9,8 @@ import (
 	"harmstack/schemas"
 )
 
-// The weights in tenths of a day: rape 18,250, bodily harm 100, a breach of a restraining order 50. Reports are of the day itself,
-// when recency is 1, unless the name of the row says otherwise: 180 days before, when it is a half.
+// The weights in tenths of a day: rape 18,250, bodily harm 100, a breach of a restraining order 50. Reports are of the
+// day itself, when recency is 1, unless the name of the row says otherwise: 180 days before, when it is a half.
 func TestWhatAModelCounts(t *testing.T) {
 	offence := func(id, code, class string) schemas.Offence {
 		return with(rape(id, "S"), func(o *schemas.Offence) {

@@ -25,7 +25,8 @@ func fewNumbers(t *testing.T, n int) {
 	t.Cleanup(func() { maxNumbered = before })
 }
 
-// Whatever finds room in the vocabulary, and in those of the engines that rows are shuffled to, the result is the slow reading's.
+// Whatever finds room in the vocabulary, and in those of the engines that rows are shuffled to, the result is the slow
+// reading's.
 func TestRowsWithoutNumbersAgreeWithTheSlowReading(t *testing.T) {
 	smallRanges(t)
 	for _, room := range []int{0, 3, 40} {
@@ -132,8 +133,8 @@ func TestTextsWithoutNumbersStay(t *testing.T) {
 	}
 }
 
-// freeText feeds so many rows, the same but for what each row sets, in plain columns, and returns what of the heap was then in
-// use beyond what was before.
+// freeText feeds so many rows, the same but for what each row sets, in plain columns, and returns what of the heap was
+// then in use beyond what was before.
 func freeText(t *testing.T, e *Engine, rows int, set func(row int, texts map[int]string)) (held int64) {
 	t.Helper()
 	const batchRows = 16 << 10

@@ -135,9 +135,9 @@ func newEntry(run, at int, rec []byte) entry {
 		run: uint32(run), at: uint32(at)}
 }
 
-// sortByKeys puts the largest first, byte by byte from the least of the last key on: most suspects share their keys' high
-// bytes with all of their range, and those cost nothing. spare is as long as the entries; it returns the one of the two
-// that is in order.
+// sortByKeys puts the largest first, byte by byte from the least of the last key on: most suspects share their keys'
+// high bytes with all of their range, and those cost nothing. spare is as long as the entries; it returns the one of
+// the two that is in order.
 func sortByKeys(entries, spare []entry) []entry {
 	var differ [3]uint64
 	for i := range entries {
@@ -179,7 +179,8 @@ type sorted struct {
 // askAhead is how many suspects before its own turn one is asked for.
 const askAhead = 8
 
-// ask reads a byte of an entry's suspect and leaves it at that: by the time the suspect's turn comes, memory has answered.
+// ask reads a byte of an entry's suspect and leaves it at that: by the time the suspect's turn comes, memory has
+// answered.
 func (r *sorted) ask(e *entry) { r.asked += r.runs[e.run][e.at] }
 
 // decode reads the suspect of an entry.

@@ -238,8 +238,8 @@ const (
 	markHead = atMinor + 4
 )
 
-// versionOrders order two versions of a row by one column's values as normalised: null lowest, strings by bytes, false before
-// true (section 4, rule 2).
+// versionOrders order two versions of a row by one column's values as normalised: null lowest, strings by bytes, false
+// before true (section 4, rule 2).
 var versionOrders = [schemas.OffenceColumns]func(v *vocabulary, a, b *allegation) int{
 	schemas.AllegationID: func(_ *vocabulary, a, b *allegation) int { return bytes.Compare(a.id, b.id) },
 	schemas.ReportID:     func(_ *vocabulary, a, b *allegation) int { return bytes.Compare(a.report, b.report) },

@@ -140,8 +140,8 @@ type translation struct {
 	record             []byte // scratch
 }
 
-// of translates a record, which is then longer by the texts that this engine has no numbers for. It says no to one that holds
-// what it cannot.
+// of translates a record, which is then longer by the texts that this engine has no numbers for. It says no to one that
+// holds what it cannot.
 func (t *translation) of(r *rules, rec []byte, kind int) ([]byte, bool) {
 	a, end, ok := r.sound(rec, kind)
 	if !ok {

@@ -183,7 +183,8 @@ func slow(asOf schemas.Date, rows []schemas.Offence) ([]schemas.Ranked, schemas.
 	var all []schemas.Ranked
 	sums := map[string]int64{}
 	for id, list := range suspects {
-		// A row without an age is a child's when some row of theirs allows it: born on the day of that report, so many years before.
+		// A row without an age is a child's when some row of theirs allows it: born on the day of that report, so many
+		// years before.
 		adults := list[:0:0]
 		for _, r := range list {
 			child := r.SuspectAge == nil && slices.ContainsFunc(kept[id], func(other row) bool {

@@ -14,9 +14,9 @@ import (
 // vocabulary numbers the texts that recur (offences and boroughs), for all ingesters of an engine.
 // Numbers differ from run to run; nothing that is written depends on them.
 //
-// It holds what real extracts have and no more: where a column holds another text in every row (a free text, or an id, where a
-// code or a borough is expected), the rows whose texts found no room are unnumbered, and carry them in their own records, which
-// spill.
+// It holds what real extracts have and no more: where a column holds another text in every row (a free text, or an id,
+// where a code or a borough is expected), the rows whose texts found no room are unnumbered, and carry them in their
+// own records, which spill.
 type vocabulary struct {
 	tables *reference.Tables
 
@@ -29,8 +29,8 @@ type vocabulary struct {
 	byBorough map[string]uint32
 }
 
-// maxNumbered is how many different texts of a kind get a number; tests make it small. The tables have some 600 offences and 32
-// boroughs, and a force perhaps ten times as many.
+// maxNumbered is how many different texts of a kind get a number; tests make it small. The tables have some 600
+// offences and 32 boroughs, and a force perhaps ten times as many.
 var maxNumbered = 8 << 10
 
 // maxNumberedText is how many bytes one of them may have.
@@ -41,8 +41,8 @@ const unnumbered = math.MaxUint32 - 2
 
 type offenceKey struct{ code, class, urn string }
 
-// offence is one combination of code, class and urn, and what the tables make of it by the victim's sex and by whether the row
-// is flagged as domestic abuse.
+// offence is one combination of code, class and urn, and what the tables make of it by the victim's sex and by whether
+// the row is flagged as domestic abuse.
 type offence struct {
 	offenceKey
 	weights [reference.Sexes][2]reference.Weight

@@ -29,8 +29,9 @@ const day = 24 * 3_600_000_000
 // neverMinor is what minorBefore says of an age by which nobody was under age in the window.
 const neverMinor = math.MaxInt32
 
-// minorBefore is how many days before as_of somebody came of age, or will when it is negative, at the latest: they were of that
-// age on the day of a report, and as young as that allows, for it may have been their birthday (section 4, rule 12).
+// minorBefore is how many days before as_of somebody came of age, or will when it is negative, at the latest: they were
+// of that age on the day of a report, and as young as that allows, for it may have been their birthday (section 4, rule
+// 12).
 func (w *window) minorBefore(reported int64, age uint8) int32 {
 	if age == noAge {
 		return neverMinor

@@ -9,8 +9,8 @@ import (
 	"harmstack/activities/store"
 )
 
-// A file is written as an artefact: whoever has the reference reads it and knows that it is that very one. What two may not
-// both do is a create-only write.
+// A file is written as an artefact: whoever has the reference reads it and knows that it is that very one. What two may
+// not both do is a create-only write.
 func ExampleStore() {
 	ctx := context.Background()
 	st, err := store.Open(ctx, "mem://")

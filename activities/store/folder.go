@@ -73,8 +73,8 @@ func (s *Store) commitFolder(ctx context.Context, key string, publish func(temp,
 	return s.named(key, func(final string) error { return publish(f.Name(), final) })
 }
 
-// named gives a file its name by publish, in a folder that is made when it is missing, and makes the name survive a power
-// cut: a decision that was answered must not vanish.
+// named gives a file its name by publish, in a folder that is made when it is missing, and makes the name survive a
+// power cut: a decision that was answered must not vanish.
 func (s *Store) named(key string, publish func(final string) error) (err error) {
 	final := s.path(key)
 	for range 3 { // a Delete may take the empty folder away again
@@ -144,8 +144,8 @@ func (s *Store) makeFolder(path string) error {
 	return err
 }
 
-// likeTheStore gives what was just made the permissions and the group of the store's own folder and, when made by root, its
-// owner: whoever works with the store goes on working with all of it.
+// likeTheStore gives what was just made the permissions and the group of the store's own folder and, when made by root,
+// its owner: whoever works with the store goes on working with all of it.
 func (s *Store) likeTheStore(path string, most fs.FileMode) error {
 	root, err := os.Stat(s.folder)
 	if err != nil {
@@ -210,8 +210,8 @@ func userName(uid string) string {
 	return uid
 }
 
-// Writable tells at once whether this process may write below folders of the store, such as "audit/", though they may not be
-// there yet; of none, below any. ErrDenied says why not. It writes nothing. Of a bucket it knows nothing.
+// Writable tells at once whether this process may write below folders of the store, such as "audit/", though they may
+// not be there yet; of none, below any. ErrDenied says why not. It writes nothing. Of a bucket it knows nothing.
 func (s *Store) Writable(folders ...string) error {
 	if s.folder == "" {
 		return nil
@@ -240,8 +240,9 @@ func (s *Store) Writable(folders ...string) error {
 	return nil
 }
 
-// Foreign returns the first folder or file of a local store, by path, that belongs to another user than the store itself and
-// that the store's user cannot read or, of a folder, write; empty when there is none. A command that another user ran may have left it.
+// Foreign returns the first folder or file of a local store, by path, that belongs to another user than the store
+// itself and that the store's user cannot read or, of a folder, write; empty when there is none. A command that another
+// user ran may have left it.
 func (s *Store) Foreign() (string, error) {
 	if s.folder == "" {
 		return "", nil
@@ -307,8 +308,8 @@ func (s *Store) deleteFile(key string) error {
 	return nil
 }
 
-// Sweep deletes what killed writers left of a local store, and tells how many files. Whoever still writes has the file locked;
-// where the file system knows no locks, a leftover is a file of yesterday.
+// Sweep deletes what killed writers left of a local store, and tells how many files. Whoever still writes has the file
+// locked; where the file system knows no locks, a leftover is a file of yesterday.
 func (s *Store) Sweep() (deleted int) {
 	if s.folder == "" || s.present() != nil {
 		return 0

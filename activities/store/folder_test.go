@@ -221,8 +221,8 @@ const (
 	group   = 65532
 )
 
-// Under other users: root breaks nothing for the store's own user, members of its group share it, and whoever may not is
-// told so at once, with path, user and what to do.
+// Under other users: root breaks nothing for the store's own user, members of its group share it, and whoever may not
+// is told so at once, with path, user and what to do.
 func TestOtherUsers(t *testing.T) {
 	if dir := os.Getenv("STORE_TEST_FOLDER"); dir != "" {
 		st := open(t, dir)

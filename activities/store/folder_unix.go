@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock locks an open file without waiting, exclusively; of a file that is being written it makes sure that it still has its
-// name. The lock goes with its holder, however that ends. mine is false when somebody else has the file.
+// lock locks an open file without waiting, exclusively; of a file that is being written it makes sure that it still has
+// its name. The lock goes with its holder, however that ends. mine is false when somebody else has the file.
 func lock(f *os.File, writing bool) (mine bool, err error) {
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	var stat unix.Stat_t

@@ -70,8 +70,8 @@ func OpenSetUp(ctx context.Context, rawURL string) (*Store, Identity, error) {
 	return s, id, nil
 }
 
-// Recognise reads the identity of the store. From then on a local store is used only as long as that very file is there, so
-// that nothing is looked for, or written, in the empty folder below a volume that is gone.
+// Recognise reads the identity of the store. From then on a local store is used only as long as that very file is
+// there, so that nothing is looked for, or written, in the empty folder below a volume that is gone.
 func (s *Store) Recognise(ctx context.Context) (id Identity, err error) {
 	data, err := s.Read(ctx, IdentityFile)
 	if errors.Is(err, ErrNotFound) {
@@ -113,9 +113,9 @@ func (s *Store) present() error {
 // names are the folders at the top of a store.
 var names = []string{"approvals", "audit", "deliveries", "lineage", "nights", "reuse", "sources", "taskings", "work"}
 
-// SetUp makes the store one of a deployment, once; again it only makes sure that it is. adopted tells that it holds nights or
-// taskings of an earlier version. A folder or bucket that holds something else is refused, and so is one that does not
-// honour CreateOnly.
+// SetUp makes the store one of a deployment, once; again it only makes sure that it is. adopted tells that it holds
+// nights or taskings of an earlier version. A folder or bucket that holds something else is refused, and so is one that
+// does not honour CreateOnly.
 func (s *Store) SetUp(ctx context.Context, deployment, fingerprint string) (id Identity, made, adopted bool, err error) {
 	if id, err = s.Recognise(ctx); err == nil || !errors.Is(err, ErrNotSetUp) {
 		if err == nil {

@@ -78,8 +78,8 @@ func TestStoreOfANewerVersion(t *testing.T) {
 	}
 }
 
-// The volume goes away under a running process, and another comes in its place: nothing is read there or written, and when it
-// is back all goes on.
+// The volume goes away under a running process, and another comes in its place: nothing is read there or written, and
+// when it is back all goes on.
 func TestVolumeGoesAway(t *testing.T) {
 	above := t.TempDir()
 	dir, away := filepath.Join(above, "store"), filepath.Join(above, "away")

@@ -13,9 +13,9 @@ import (
 // Shares tells whether Link costs no room.
 func (s *Store) Shares() bool { return s.folder != "" }
 
-// Link gives an artefact a second name, key, and returns its reference there: each stays when the other is deleted. The bytes
-// are checked as by Open. In a folder it is a hard link; a bucket copies by itself, and where it will not, the bytes are
-// written anew.
+// Link gives an artefact a second name, key, and returns its reference there: each stays when the other is deleted. The
+// bytes are checked as by Open. In a folder it is a hard link; a bucket copies by itself, and where it will not, the
+// bytes are written anew.
 func (s *Store) Link(ctx context.Context, ref schemas.ArtifactRef, key string) (schemas.ArtifactRef, error) {
 	from, err := s.Open(ctx, ref)
 	if err != nil || ref.URI == key {

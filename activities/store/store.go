@@ -64,8 +64,8 @@ type Store struct {
 	verified sync.Map // sha256 by key, of artefacts whose bytes this process has checked
 }
 
-// Open opens the store at a path, a file:// URL or a bucket's URL, and changes nothing there: what is missing of a local
-// folder is made by the first write, readable by its owner only.
+// Open opens the store at a path, a file:// URL or a bucket's URL, and changes nothing there: what is missing of a
+// local folder is made by the first write, readable by its owner only.
 func Open(ctx context.Context, rawURL string) (*Store, error) {
 	if rawURL == "" {
 		return nil, errors.New("store: no URL given: name a folder or a bucket")
@@ -287,7 +287,8 @@ func (s *Store) download(ctx context.Context, key string, to io.Writer) error {
 		r, err := s.bucket.NewRangeReader(ctx, key, done.n, -1, nil)
 		if err == nil {
 			whole := r.Size()
-			// The limit is never met. With it, a small file takes a small buffer, where the reader's own WriteTo takes a megabyte.
+			// The limit is never met. With it, a small file takes a small buffer, where the reader's own WriteTo takes
+			// a megabyte.
 			_, err = io.Copy(io.MultiWriter(to, done), io.LimitReader(r, whole-done.n+1))
 			err = errors.Join(err, r.Close())
 			if err == nil && done.n < whole {

@@ -1,6 +1,6 @@
-// Package task is what the activities share: faults as Temporal sees them (what says its kind ends a stage or a decision at
-// once, everything else is retried), and the heartbeat, which tells Temporal that an activity is alive, whatever it is
-// waiting for.
+// Package task is what the activities share: faults as Temporal sees them (what says its kind ends a stage or a
+// decision at once, everything else is retried), and the heartbeat, which tells Temporal that an activity is alive,
+// whatever it is waiting for.
 //
 // It must not know what the stages do: an error says its kind itself (schemas/fault).
 package task

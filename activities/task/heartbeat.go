@@ -8,8 +8,8 @@ import (
 	"go.temporal.io/sdk/activity"
 )
 
-// Start heartbeats at half the activity's time-out until stop is called, with the number of rows done so
-// far. A cancel of the workflow comes with the answer to a heartbeat, through ctx. Once stop has returned there are no more.
+// Start heartbeats at half the activity's time-out until stop is called, with the number of rows done so far. A cancel
+// of the workflow comes with the answer to a heartbeat, through ctx. Once stop has returned there are no more.
 func Start(ctx context.Context) (rows *atomic.Int64, stop func()) {
 	rows = new(atomic.Int64)
 	every := activity.GetInfo(ctx).HeartbeatTimeout / 2

@@ -31,7 +31,8 @@ type OrderParams struct {
 	Late bool `json:"late,omitempty"`
 }
 
-// OrderResult is how many orders the night has for the team. Outdated: a newer stack is current, or the approval was taken back.
+// OrderResult is how many orders the night has for the team. Outdated: a newer stack is current, or the approval was
+// taken back.
 type OrderResult struct {
 	Orders int `json:"orders"`
 	// Failed could not be carried out, and are noted in the store (FailedOrders). They are to be tried again, beside

@@ -17,7 +17,8 @@ import (
 	"harmstack/schemas"
 )
 
-// PlanParams names the approved stack or, alone, the night whose approval was taken back: the record of that names the stack.
+// PlanParams names the approved stack or, alone, the night whose approval was taken back: the record of that names the
+// stack.
 type PlanParams struct {
 	Manifest schemas.ManifestRef `json:"manifest,omitzero"`
 	Revoked  schemas.NightID     `json:"revoked,omitzero"`
@@ -35,8 +36,8 @@ type Team struct {
 	Orders   int    `json:"orders"`
 }
 
-// plan is what a night, or a revocation, means for one team: taskings/plans/<occasion>/<team>.json. Orders are those that
-// change something; the rest is for the digest, which must say the same however often it is built.
+// plan is what a night, or a revocation, means for one team: taskings/plans/<occasion>/<team>.json. Orders are those
+// that change something; the rest is for the digest, which must say the same however often it is built.
 type plan struct {
 	Team string    `json:"team"` // empty in a plan from before
 	At   time.Time `json:"at"`
@@ -93,8 +94,8 @@ func allPlanned(ctx context.Context, st *store.Store, occasion string) (map[stri
 	return suspects, err
 }
 
-// Plan compares an approved stack with the taskings there are and writes down what each team is to do and
-// to know: the 32 boroughs, also those that have nobody (silence would look like a failure), the central desk and the specialist
+// Plan compares an approved stack with the taskings there are and writes down what each team is to do and to know: the
+// 32 boroughs, also those that have nobody (silence would look like a failure), the central desk and the specialist
 // teams when they have somebody or had.
 func (a *Activities) Plan(ctx context.Context, p PlanParams) (PlanResult, error) {
 	_, stop := task.Start(ctx)
@@ -299,7 +300,8 @@ func (b *planner) key() string {
 	return schemas.TaskingOrder{Night: b.night.manifest.NightID, Revoked: b.night.revokedNight()}.Key()
 }
 
-// tonight are the events that a night of this date brought about, in this revision or one before, or that the revocation did.
+// tonight are the events that a night of this date brought about, in this revision or one before, or that the
+// revocation did.
 func (b *planner) tonight(t *schemas.Tasking) (events []schemas.TaskingEvent) {
 	for _, e := range t.Events {
 		if e.Key == b.key() || b.night.revoked == nil && e.Night != nil && e.Night.AsOf == b.night.manifest.AsOf {

@@ -70,8 +70,9 @@ func (n night) noStack() bool { return n.manifest.NightID == schemas.NightID{} }
 // occasion names what the teams are told of.
 func (n night) occasion() string { return schemas.Occasion(n.manifest.NightID, n.revokedNight()) }
 
-// loadOccasion reads the stack that was approved, named by ref, or, when revoked is not zero, that is approved again because the
-// approval of that night was taken back: none at all, perhaps. outdated: the teams are told of something newer by now.
+// loadOccasion reads the stack that was approved, named by ref, or, when revoked is not zero, that is approved again
+// because the approval of that night was taken back: none at all, perhaps. outdated: the teams are told of something
+// newer by now.
 func (a *Activities) loadOccasion(ctx context.Context, ref schemas.ManifestRef, revoked schemas.NightID) (n night, outdated bool, err error) {
 	last, outdated, err := a.last(ctx, schemas.Occasion(ref.NightID, revoked))
 	if err != nil || outdated {
@@ -133,8 +134,8 @@ func (a *Activities) deliver(ctx context.Context, e ledger.Entry, why string, se
 	return Deliver(ctx, a.Store, e, fmt.Sprintf("sent the %s %s by %s to %s", e.Kind, e.ID, e.Channel, e.Team), why, send)
 }
 
-// Deliver sends one message, unless the ledger of the store says that it was sent, and notes in the ledger what became of it
-// and in the audit log who did what, and why.
+// Deliver sends one message, unless the ledger of the store says that it was sent, and notes in the ledger what became
+// of it and in the audit log who did what, and why.
 func Deliver(ctx context.Context, st *store.Store, e ledger.Entry, did, why string, send func(done func(string) bool) ([]string, error)) (ledger.Delivery, error) {
 	d, err := ledger.Deliver(ctx, st, e, now, send, refused)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package fault names the faults that no retry mends. An error says its kind itself, where it is made, and whoever carries it
-// on (an activity, the command line) needs to know no package that made it.
+// Package fault names the faults that no retry mends. An error says its kind itself, where it is made, and whoever
+// carries it on (an activity, the command line) needs to know no package that made it.
 //
 // It must not know Temporal, nor how anything here comes about.
 package fault

@@ -96,7 +96,8 @@ type Weight struct {
 	Tenths  int64  // harm in tenths of a day; 0 unless Weighed
 	Rule    string // how it was found; empty unless Weighed
 	Title   string // the offence's title; empty unless Weighed
-	// Resolution names the explicit rule that the weight follows from, such as "008/01 8N lowest"; empty: it needs none.
+	// Resolution names the explicit rule that the weight follows from, such as "008/01 8N lowest"; empty: it needs
+	// none.
 	Resolution string
 }
 
@@ -145,9 +146,9 @@ var Default = sync.OnceValue(func() *Tables {
 	return t
 })
 
-// Paths name files that take the place of embedded tables: a newer edition of the index, another rule set, a supplement,
-// resolutions. An empty one is the embedded table; Rules may also be the name of an embedded rule set, which brings its own
-// resolutions along.
+// Paths name files that take the place of embedded tables: a newer edition of the index, another rule set, a
+// supplement, resolutions. An empty one is the embedded table; Rules may also be the name of an embedded rule set,
+// which brings its own resolutions along.
 type Paths struct{ Edition, Rules, Supplement, Resolutions string }
 
 // ruleSet is an embedded rule set and the resolutions that belong to it.
@@ -419,8 +420,9 @@ func (t *Tables) addPlaceholder(row []string) error {
 // foldSpace is a text in lower case, with runs of white space as one space and none around it.
 func foldSpace(s string) string { return strings.Join(strings.Fields(strings.ToLower(s)), " ") }
 
-// IsPlaceholder tells whether a person's id names nobody (contract, section 4, rule 5): it is one of the placeholders, in any
-// letter case and with runs of space as one, begins with one that ends in *, or is only zeros, only nines or only punctuation.
+// IsPlaceholder tells whether a person's id names nobody (contract, section 4, rule 5): it is one of the placeholders,
+// in any letter case and with runs of space as one, begins with one that ends in *, or is only zeros, only nines or
+// only punctuation.
 func (t *Tables) IsPlaceholder(id string) bool {
 	rest := strings.TrimLeft(id, "0")
 	if id == "" || rest == "" || strings.TrimLeft(id, "9") == "" {
@@ -473,8 +475,8 @@ func (t *Tables) URNContradicts(urn, code string) bool {
 	return rows != nil && rows[0].key.code != code
 }
 
-// Weigh looks an offence up (contract, section 5): by urn where the table knows it, else by (code, class), else by code where
-// all its rows agree, else by the resolution for a code whose class is missing or not in the table.
+// Weigh looks an offence up (contract, section 5): by urn where the table knows it, else by (code, class), else by code
+// where all its rows agree, else by the resolution for a code whose class is missing or not in the table.
 func (t *Tables) Weigh(q Query) Weight {
 	if rows := t.byURN[q.URN]; rows != nil {
 		return t.weigh(rows, ByURN, q)

@@ -1,6 +1,6 @@
-// Package text is how everything that people read is written: counts with their nouns, figures with their thousands apart, and
-// values from elsewhere (an extract, a store, a request) so that they can only be read, and never act on what shows them: a
-// spreadsheet, a terminal, a Markdown page.
+// Package text is how everything that people read is written: counts with their nouns, figures with their thousands
+// apart, and values from elsewhere (an extract, a store, a request) so that they can only be read, and never act on
+// what shows them: a spreadsheet, a terminal, a Markdown page.
 //
 // JSON is not for people: it stays exact. The package imports no other room.
 package text
@@ -71,8 +71,9 @@ func CountDays(days float64, noun string) string {
 	return "1 " + noun
 }
 
-// Cell keeps a spreadsheet from taking a value for a formula: one that could begin a formula gets an apostrophe in front. So it
-// does after white space of any kind and what cannot be seen, which some spreadsheets drop, and in full-width signs.
+// Cell keeps a spreadsheet from taking a value for a formula: one that could begin a formula gets an apostrophe in
+// front. So it does after white space of any kind and what cannot be seen, which some spreadsheets drop, and in
+// full-width signs.
 func Cell(s string) string {
 	if strings.HasPrefix(s, "\t") || strings.HasPrefix(s, "\r") || strings.HasPrefix(s, "\n") {
 		return "'" + s
@@ -100,8 +101,9 @@ func unseen(r rune) bool {
 		r == '\u2800' // a Braille pattern without a dot
 }
 
-// Line makes a value safe within a line of a terminal or of a text. What would break the line, move the cursor, turn the
-// direction of the writing or stay unseen is written out as in a Go string: \n, \x1b, \u202e. An invalid byte is \xff.
+// Line makes a value safe within a line of a terminal or of a text. What would break the line, move the cursor, turn
+// the direction of the writing or stay unseen is written out as in a Go string: \n, \x1b, \u202e. An invalid byte is
+// \xff.
 func Line(s string) string {
 	bad := func(r rune) bool {
 		return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point) || r == utf8.RuneError
@@ -137,8 +139,8 @@ func Lines(values []string) []string {
 	return lines
 }
 
-// Markdown makes a value safe within a line, a cell or a summary of Markdown: it shows what it holds, and is no markup, HTML or
-// link.
+// Markdown makes a value safe within a line, a cell or a summary of Markdown: it shows what it holds, and is no markup,
+// HTML or link.
 func Markdown(s string) string {
 	runes := []rune(Line(s))
 	word := func(i int) bool {

@@ -1,7 +1,7 @@
-// Package yamlfile is the one reader of the YAML files that a deployment writes: sources, teams, checks, models. A file is
-// bounded in size and depth before it is parsed, must have known fields only, and is one document without anchors, aliases
-// and tags, none of which such a file needs. An error says where and what is needed there, and repeats no text of the file
-// but the names of plain fields: addresses, URLs and secrets stand in such files, and errors reach logs.
+// Package yamlfile is the one reader of the YAML files that a deployment writes: sources, teams, checks, models. A file
+// is bounded in size and depth before it is parsed, must have known fields only, and is one document without anchors,
+// aliases and tags, none of which such a file needs. An error says where and what is needed there, and repeats no text
+// of the file but the names of plain fields: addresses, URLs and secrets stand in such files, and errors reach logs.
 //
 // It must not know what the fields mean.
 package yamlfile
@@ -22,7 +22,8 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// How many bytes a file may have: one that describes a source, checks or a model, and one with the addresses of every team.
+// How many bytes a file may have: one that describes a source, checks or a model, and one with the addresses of every
+// team.
 const (
 	Small = 64 << 10
 	Large = 256 << 10
@@ -87,8 +88,8 @@ func Decode(data []byte, limit int64, into any) (*Document, error) {
 	return d, d.fraction(reflect.TypeOf(into))
 }
 
-// bounded refuses, before the parser goes down into them, tokens that stand too deep in one another, and those of which a
-// small text can make much.
+// bounded refuses, before the parser goes down into them, tokens that stand too deep in one another, and those of which
+// a small text can make much.
 func bounded(tokens token.Tokens) error {
 	flow := 0
 	var blocks []*token.Token // the open blocks, by their first lists' dashes and fields' keys

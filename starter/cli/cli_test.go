@@ -198,8 +198,8 @@ func TestBadCommandLines(t *testing.T) {
 	}
 }
 
-// The demo leaves an approved stack, a manifest that reconciles and a digest for each borough and specialist team, and what is
-// published can be looked at. It runs where the environment names other servers, and ignores them.
+// The demo leaves an approved stack, a manifest that reconciles and a digest for each borough and specialist team, and
+// what is published can be looked at. It runs where the environment names other servers, and ignores them.
 func TestDemo(t *testing.T) {
 	t.Setenv("HARMSTACK_STORE", "s3://production")
 	t.Setenv("TEMPORAL_ADDRESS", "temporal.invalid:7233")

@@ -68,7 +68,8 @@ func storeFlag(cmd *cobra.Command) {
 	cmd.Flags().String("store", "", "folder or `URL` of the artefact store (default $HARMSTACK_STORE)")
 }
 
-// dial connects to Temporal as the environment says, unless what runs there is encrypted under keys that it does not name.
+// dial connects to Temporal as the environment says, unless what runs there is encrypted under keys that it does not
+// name.
 func dial(ctx context.Context) (client.Client, config.Config, error) {
 	cfg, err := config.LoadClient(os.Getenv)
 	if err != nil {
@@ -106,7 +107,8 @@ func closeBoth(c client.Client, st *store.Store) {
 }
 
 // recognise refuses to speak in clear, or under other keys, to workflows that are encrypted: what is sent could be read
-// by whoever runs Temporal, and what is answered could not be read here. It looks at the newest workflows that are there.
+// by whoever runs Temporal, and what is answered could not be read here. It looks at the newest workflows that are
+// there.
 func recognise(ctx context.Context, c client.Client, cfg config.Config) error {
 	// Workers encrypt what they write, whoever started the workflow, and under which keys.
 	list, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{PageSize: 3, Query: fmt.Sprintf(

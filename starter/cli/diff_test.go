@@ -67,9 +67,9 @@ func allegation(asOf schemas.Date, suspect, id, code, class, urn string, age int
 		ReportedAt: at, UpdatedAt: at, Borough: new("Hackney"), VictimID: new("V" + id), VictimSex: new("F"), Source: new("victim"), Outcome: new("open")}
 }
 
-// A stack of 100: 99 suspects of one rape each (1,825 days), W of a serious wounding (547.5 days) on the edge, X of a minor one
-// (19 days) below it. The weights are read off the published table; X's offence is
-// given by its row, since the pair of code and class takes the lowest of all its rows.
+// A stack of 100: 99 suspects of one rape each (1,825 days), W of a serious wounding (547.5 days) on the edge, X of a
+// minor one (19 days) below it. The weights are read off the published table; X's offence is given by its row, since
+// the pair of code and class takes the lowest of all its rows.
 func edgeOfTheStack(asOf schemas.Date) (rows []schemas.Offence) {
 	for i := range 99 {
 		rows = append(rows, allegation(asOf, fmt.Sprintf("S-%02d", i), fmt.Sprintf("A-%02d", i), "019/08", "19C", "", 0))
@@ -94,8 +94,8 @@ func changesOf(t *testing.T, args ...string) map[string]change {
 	return by
 }
 
-// One weight is changed in the table by hand: that of the serious wounding, to 10 days. W must leave for X, and nothing else
-// may change.
+// One weight is changed in the table by hand: that of the serious wounding, to 10 days. W must leave for X, and nothing
+// else may change.
 func TestDiffUnderAnotherEdition(t *testing.T) {
 	asOf, dir, out := schemas.MustDate("2026-06-30"), t.TempDir(), filepath.Join(t.TempDir(), "under-new")
 	t.Setenv("HARMSTACK_STORE", dir)

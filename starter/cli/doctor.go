@@ -161,8 +161,8 @@ func missing(err error) bool {
 	return errors.As(err, &gone)
 }
 
-// examineStore reads what is there and proves that it can be written to, and that two runs cannot write the same. Nothing is
-// left of that.
+// examineStore reads what is there and proves that it can be written to, and that two runs cannot write the same.
+// Nothing is left of that.
 func examineStore(ctx context.Context, cfg config.Config) (string, error) {
 	st, err := openDeployment(ctx, cfg)
 	if err != nil {

@@ -68,8 +68,8 @@ func examineMemory(budget int64, slots int, machine int64) (string, error) {
 	return fmt.Sprintf("%s of the %s here, %s for each of the %s that may run at once", gib(budget), gib(machine), gib(budget/int64(slots)), text.Count(slots, "stage")), nil
 }
 
-// machineMemory is how many bytes of memory processes here may use: the machine's, or less where a container or service is
-// bounded. 0: it cannot be told, as on systems other than Linux. root is / but in tests.
+// machineMemory is how many bytes of memory processes here may use: the machine's, or less where a container or service
+// is bounded. 0: it cannot be told, as on systems other than Linux. root is / but in tests.
 func machineMemory(root string) (int64, error) {
 	data, err := os.ReadFile(filepath.Join(root, "proc/meminfo"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -118,8 +118,8 @@ func examineNamespace(ctx context.Context, c client.Client) (string, error) {
 	return "there", err
 }
 
-// silence is after how long a worker that has not asked for work is taken for gone: it asks at least once a minute, and the
-// server still names it five minutes after its end.
+// silence is after how long a worker that has not asked for work is taken for gone: it asks at least once a minute, and
+// the server still names it five minutes after its end.
 const silence = 75 * time.Second
 
 // examineQueue tells whether a worker takes workflows from the queue, however busy it is with activities.

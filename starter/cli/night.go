@@ -373,7 +373,8 @@ func becameCurrent(ctx context.Context, st *store.Store, d schemas.Decision) err
 	return err
 }
 
-// refusal is the failure that a workflow answered with; nil when err is something else, or a failure that cannot be read.
+// refusal is the failure that a workflow answered with; nil when err is something else, or a failure that cannot be
+// read.
 func refusal(err error) *temporal.ApplicationError {
 	var app *temporal.ApplicationError
 	// The first is the SDK's text in place of one that is encrypted, the second the server's answer for a workflow that

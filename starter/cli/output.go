@@ -23,7 +23,8 @@ func table(out io.Writer, rows [][]string) error {
 	return w.Flush()
 }
 
-// say prints a line, or several, as fmt.Fprintf does. Whatever comes from elsewhere is an argument, and made safe for a terminal.
+// say prints a line, or several, as fmt.Fprintf does. Whatever comes from elsewhere is an argument, and made safe for a
+// terminal.
 func say(out io.Writer, format string, args ...any) {
 	for i, a := range args {
 		switch v := a.(type) {

@@ -34,8 +34,8 @@ import (
 // hostile would clear a terminal, forge a line, turn the writing around and be a formula.
 const hostile = "\u3000=HYPERLINK(1)\x1b[2J\x1b]0;x\a\r\nFORGED\t\u202e\u2066\u200b"
 
-// oneNight is a folder of `starter score` with one row, one suspect and one victim, and a published, approved night in a store that
-// holds the same files and one tasking.
+// oneNight is a folder of `starter score` with one row, one suspect and one victim, and a published, approved night in
+// a store that holds the same files and one tasking.
 func oneNight(t *testing.T, suspect string) (extract, folder string, url string) {
 	t.Helper()
 	dir := t.TempDir()

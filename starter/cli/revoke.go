@@ -67,8 +67,8 @@ next revision.`,
 	return cmd
 }
 
-// approved is the night whose approval is meant: without a revision the current one of that date, else the newest, which
-// then cannot be taken back and is named in the refusal.
+// approved is the night whose approval is meant: without a revision the current one of that date, else the newest,
+// which then cannot be taken back and is named in the refusal.
 func (n *nightFlags) approved(ctx context.Context, st *store.Store) (schemas.NightID, error) {
 	id := schemas.NightID{AsOf: n.asOf, Revision: n.revision}
 	if id.Revision != 0 {
@@ -84,8 +84,8 @@ func (n *nightFlags) approved(ctx context.Context, st *store.Store) (schemas.Nig
 	return newest(ctx, st, n.asOf)
 }
 
-// revoke starts the workflow that takes the approval back, and waits until that is recorded. What keeps it from that is said
-// on progress.
+// revoke starts the workflow that takes the approval back, and waits until that is recorded. What keeps it from that is
+// said on progress.
 func revoke(ctx context.Context, c client.Client, cfg config.Config, request schemas.RevokeRequest, progress io.Writer) (
 	r workflows.RevokeResult, err error) {
 	l, err := newLooker(c, cfg)

@@ -157,7 +157,8 @@ func writeCSV(t *testing.T, path string, rows []schemas.Offence) {
 	}
 }
 
-// rename writes a force's own CSV: other names, other codes, London time with its offset (an hour a year comes twice), semicolons.
+// rename writes a force's own CSV: other names, other codes, London time with its offset (an hour a year comes twice),
+// semicolons.
 func rename(t *testing.T, from, to string) {
 	t.Helper()
 	in, err := os.Open(from)

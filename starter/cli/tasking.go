@@ -338,8 +338,8 @@ func answerCommand(a answer) *cobra.Command {
 	return cmd
 }
 
-// sendAnswer sends a team's answer, and says on progress what keeps it from being recorded. The same answer to a tasking
-// that has not changed since has the same key, so that a double click does no harm.
+// sendAnswer sends a team's answer, and says on progress what keeps it from being recorded. The same answer to a
+// tasking that has not changed since has the same key, so that a double click does no harm.
 func sendAnswer(ctx context.Context, c client.Client, cfg config.Config, a answer, reference string, r schemas.TaskingRequest,
 	progress io.Writer) (t schemas.Tasking, err error) {
 	id := cfg.Deployment.ID(workflows.TaskingWorkflowID(reference))

@@ -11,8 +11,8 @@ import (
 	"harmstack/schemas"
 )
 
-// What does not fit into memory, and what is converted first, goes into the folder that HARMSTACK_TEMP names, and nothing
-// of it stays.
+// What does not fit into memory, and what is converted first, goes into the folder that HARMSTACK_TEMP names, and
+// nothing of it stays.
 func TestTemporaryFilesGoWhereTheyMay(t *testing.T) {
 	made := generate(t)
 	rows, err := parquet.ReadFile[schemas.Offence](made)

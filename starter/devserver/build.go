@@ -22,12 +22,12 @@ import (
 // binaryVariable names a ready server. The Temporal CLI will do, as the flags are its own.
 const binaryVariable = "HARMSTACK_DEVSERVER"
 
-// testedServer is the Temporal server that deploy/devserver builds and all tests run on, major and minor: a Temporal CLI with an
-// older one is passed over.
+// testedServer is the Temporal server that deploy/devserver builds and all tests run on, major and minor: a Temporal
+// CLI with an older one is passed over.
 var testedServer = [2]int{1, 32}
 
-// Build returns the path of a server's binary: one that is Ready, or else one that it builds from the checkout around the
-// working directory, and keeps in the user's cache. It tells out how that goes.
+// Build returns the path of a server's binary: one that is Ready, or else one that it builds from the checkout around
+// the working directory, and keeps in the user's cache. It tells out how that goes.
 func Build(ctx context.Context, out io.Writer) (string, error) {
 	path, err := Ready(ctx)
 	if err != nil || path != "" {
@@ -45,8 +45,8 @@ func Build(ctx context.Context, out io.Writer) (string, error) {
 }
 
 // Ready returns the path of a server that need not be built first, empty when there is none. In this order: what
-// HARMSTACK_DEVSERVER names; what was built of this checkout's own sources; a Temporal CLI on the path, unless it is older than
-// what the tests run on; outside a checkout, or where there is no Go to build with, whatever was built last.
+// HARMSTACK_DEVSERVER names; what was built of this checkout's own sources; a Temporal CLI on the path, unless it is
+// older than what the tests run on; outside a checkout, or where there is no Go to build with, whatever was built last.
 func Ready(ctx context.Context) (string, error) {
 	if binary := os.Getenv(binaryVariable); binary != "" {
 		path, err := exec.LookPath(binary)
@@ -114,7 +114,8 @@ func serves(ctx context.Context, path string) bool {
 	return major > testedServer[0] || major == testedServer[0] && minor >= testedServer[1]
 }
 
-// serverVersion is what "temporal --version" says of the server in it: temporal version 1.5.1 (Server 1.29.1, UI 2.42.1).
+// serverVersion is what "temporal --version" says of the server in it: temporal version 1.5.1 (Server 1.29.1, UI
+// 2.42.1).
 var serverVersion = regexp.MustCompile(`Server (\d{1,4})\.(\d{1,4})\.`)
 
 // lastBuilt is the newest server in the cache, whatever it was built of; empty when there is none.

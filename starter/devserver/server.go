@@ -226,8 +226,8 @@ func (s *Server) Stop() {
 	}
 }
 
-// untaken tells whether nothing listens on a port yet. Whoever does may be another such server, which would answer in the
-// place of one that is slow to say that it cannot start.
+// untaken tells whether nothing listens on a port yet. Whoever does may be another such server, which would answer in
+// the place of one that is slow to say that it cannot start.
 func untaken(ip string, port int) error {
 	listener, err := net.Listen("tcp", net.JoinHostPort(ip, strconv.Itoa(port)))
 	if err != nil {

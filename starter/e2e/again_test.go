@@ -107,7 +107,8 @@ func (d *deployment) decision(n workflows.NightResult) (r workflows.DecisionResu
 	return r, d.client.GetWorkflow(d.t.Context(), n.Decision, "").Get(d.t.Context(), &r)
 }
 
-// A night's orders, which found the store full, are carried out once there is room: each attempt is an order of its own.
+// A night's orders, which found the store full, are carried out once there is room: each attempt is an order of its
+// own.
 func TestOrdersAgain(t *testing.T) {
 	t.Parallel()
 	d, full := inFullBucket(t)

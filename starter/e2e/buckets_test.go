@@ -108,8 +108,8 @@ var buckets = map[string]func(t *testing.T, dir string) (server *bucketServer, u
 		if _, err := os.Stat(program); err != nil {
 			t.Fatalf("npm install --prefix deploy/buckets --no-package-lock: %v", err)
 		}
-		// It is not to tell its maker of itself, for which it would wait at its end. Its index is written every few seconds and at
-		// its end, so that a SIGKILL would lose what was answered.
+		// It is not to tell its maker of itself, for which it would wait at its end. Its index is written every few
+		// seconds and at its end, so that a SIGKILL would lose what was answered.
 		s := &bucketServer{t: t, command: []string{"node", program, "--location", dir, "--blobHost", "127.0.0.1", "--blobPort", port, "--silent",
 			"--skipApiVersionCheck", "--disableTelemetry"},
 			env: []string{"AZURITE_ACCOUNTS=harmstack:" + key}, ready: "http://" + address, stop: syscall.SIGTERM}
@@ -141,9 +141,9 @@ var buckets = map[string]func(t *testing.T, dir string) (server *bucketServer, u
 	},
 }
 
-// A whole night, its approval and the taskings on a real S3, Azure and Google storage server. The worker is killed, and the storage
-// server goes away and comes back, in the night and while the teams are tasked: the ranking is that of a folder, to the
-// byte, and every team is told once.
+// A whole night, its approval and the taskings on a real S3, Azure and Google storage server. The worker is killed, and
+// the storage server goes away and comes back, in the night and while the teams are tasked: the ranking is that of a
+// folder, to the byte, and every team is told once.
 func TestBuckets(t *testing.T) {
 	rows := extract(3000)
 	folder := deploy(t, rows, "")

@@ -59,8 +59,8 @@ func neighbour(t *testing.T, c client.Client, name workflows.Deployment, taskQue
 	}
 }
 
-// Two deployments with the same suspects and the same key share a namespace: each has its own night, decision and taskings.
-// One that has the name or the task queue of another's store does not start.
+// Two deployments with the same suspects and the same key share a namespace: each has its own night, decision and
+// taskings. One that has the name or the task queue of another's store does not start.
 func TestTwoDeployments(t *testing.T) {
 	t.Parallel()
 	server, err := devserver.Start(t.Context(), devserver.Options{SearchAttributes: workflows.SearchAttributes()})

@@ -83,8 +83,8 @@ func TestSourceComesLate(t *testing.T) {
 	d.record(os.Getenv("HARMSTACK_RECORD"), map[string][2]string{"night-waits-for-its-source": {run.GetID(), run.GetRunID()}})
 }
 
-// The source does not come: one mail, though the worker dies when it has sent it, and a failure that says what to do. The watch
-// then finds that the night is missing, and that there is no schedule; a second one says nothing new.
+// The source does not come: one mail, though the worker dies when it has sent it, and a failure that says what to do.
+// The watch then finds that the night is missing, and that there is no schedule; a second one says nothing new.
 func TestSourceDoesNotCome(t *testing.T) {
 	t.Parallel()
 	d := deploy(t, extract(40), "Alert:after", checksFile(t, time.Now().Add(40*time.Second)))

@@ -34,8 +34,8 @@ import (
 	flows "harmstack/workflows/client"
 )
 
-// The worker is killed in every activity, while it writes or when it has written, in the whole sweep in both: the ranking is
-// the same to the byte, and no team gets a second message.
+// The worker is killed in every activity, while it writes or when it has written, in the whole sweep in both: the
+// ranking is the same to the byte, and no team gets a second message.
 func TestKilledWorker(t *testing.T) {
 	t.Parallel()
 	suspects := 40

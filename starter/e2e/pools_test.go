@@ -30,8 +30,8 @@ func (d *deployment) start(date schemas.Date) client.WorkflowRun {
 	return run
 }
 
-// An officer never waits behind stages: while as many of them as may run at once do so, and more wait for their turn, an
-// approval is recorded, the teams are tasked and told, and a team answers.
+// An officer never waits behind stages: while as many of them as may run at once do so, and more wait for their turn,
+// an approval is recorded, the teams are tasked and told, and a team answers.
 func TestNobodyWaitsBehindAStage(t *testing.T) {
 	t.Parallel()
 	d := deploy(t, extract(40), "Extract:held")

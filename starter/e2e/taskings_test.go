@@ -99,9 +99,9 @@ func weather() (count, kills int) {
 	return 4, 4
 }
 
-// Nights with a changing stack: every entrant is tasked once, every leaver stood down once, every message in
-// the sink stands in the ledger, although the worker is killed at random, a mail server refuses half of what it is offered
-// and nights are run twice. The whole sweep has calm nights as well, which come to the same.
+// Nights with a changing stack: every entrant is tasked once, every leaver stood down once, every message in the sink
+// stands in the ledger, although the worker is killed at random, a mail server refuses half of what it is offered and
+// nights are run twice. The whole sweep has calm nights as well, which come to the same.
 func TestManyNights(t *testing.T) {
 	t.Parallel()
 	count, kills := weather()
@@ -394,8 +394,8 @@ func (d *deployment) checkMembership(all map[string]*schemas.Tasking, count int)
 	}
 }
 
-// checkMessages holds the sink against the ledger, and the ledger against what there was to say: each night a digest for
-// each borough, and what the events of the taskings call for.
+// checkMessages holds the sink against the ledger, and the ledger against what there was to say: each night a digest
+// for each borough, and what the events of the taskings call for.
 func (d *deployment) checkMessages(all map[string]*schemas.Tasking, count int) {
 	d.t.Helper()
 	who, err := teams.Parse(teams.Example(), os.Getenv, reference.Default())

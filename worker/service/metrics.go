@@ -44,8 +44,8 @@ var (
 	measuresAge     = prometheus.NewDesc("harmstack_measures_age_seconds", "How long ago the store was read for the other figures.", nil, nil)
 )
 
-// measures is a Prometheus collector of what was found in the store when it was last read. A scrape never waits for the store:
-// it gets the figures there are, and their age.
+// measures is a Prometheus collector of what was found in the store when it was last read. A scrape never waits for the
+// store: it gets the figures there are, and their age.
 type measures struct {
 	store *store.Store
 

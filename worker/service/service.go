@@ -1,6 +1,6 @@
-// Package service is the worker as a part that others can hold: the worker's own command, a demo, a test.
-// It puts the workflows and activities together as a deployment says, and runs them until told to stop. It must not know
-// what they do.
+// Package service is the worker as a part that others can hold: the worker's own command, a demo, a test. It puts the
+// workflows and activities together as a deployment says, and runs them until told to stop. It must not know what they
+// do.
 package service
 
 import (
@@ -34,8 +34,8 @@ import (
 	flows "harmstack/workflows/client"
 )
 
-// Service is two workers in one process, and what they hold open: one for the stages of nights, and one for everything that
-// somebody waits for.
+// Service is two workers in one process, and what they hold open: one for the stages of nights, and one for everything
+// that somebody waits for.
 type Service struct {
 	workers []worker.Worker
 	store   *store.Store
@@ -45,16 +45,16 @@ type Service struct {
 }
 
 const (
-	// ComputeSlots is how many stages run at once. Each uses every processor, and its share of the memory: two let a night
-	// and a backfill pass each other.
+	// ComputeSlots is how many stages run at once. Each uses every processor, and its share of the memory: two let a
+	// night and a backfill pass each other.
 	ComputeSlots = 2
-	// promptSlots is how many of the other activities run at once. They mostly wait, for a store or a mail server, and mail
-	// servers let one client in a few dozen times at most.
+	// promptSlots is how many of the other activities run at once. They mostly wait, for a store or a mail server, and
+	// mail servers let one client in a few dozen times at most.
 	promptSlots = 16
 )
 
-// New opens the store, which must have been set up for this deployment, and the mailer, and makes the workers; it does not
-// start them. The client stays the caller's.
+// New opens the store, which must have been set up for this deployment, and the mailer, and makes the workers; it does
+// not start them. The client stays the caller's.
 func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, error) {
 	hide, err := pseudonym.New(cfg.PseudonymKey)
 	if err != nil {
@@ -132,8 +132,8 @@ func (s *Service) Run(ctx context.Context) error {
 		return errors.Join(err, s.store.Close())
 	}
 	if s.memory > 0 {
-		// The budget is the whole process's, of which the program itself takes some: the collector works harder as the rest
-		// is neared.
+		// The budget is the whole process's, of which the program itself takes some: the collector works harder as the
+		// rest is neared.
 		defer debug.SetMemoryLimit(debug.SetMemoryLimit(s.memory * 3 / 4))
 	}
 	if s.metrics != "" {
@@ -179,8 +179,8 @@ func (s *Service) sweep(ctx context.Context) {
 	}
 }
 
-// enter makes sure that the store is the deployment's own and can be worked with. It waits for one that does not say whose it is,
-// for it is away; what no waiting mends is an error.
+// enter makes sure that the store is the deployment's own and can be worked with. It waits for one that does not say
+// whose it is, for it is away; what no waiting mends is an error.
 func enter(ctx context.Context, st *store.Store, cfg config.Config) (id store.Identity, err error) {
 	for {
 		id, err = st.Recognise(ctx)
@@ -208,15 +208,16 @@ func enter(ctx context.Context, st *store.Store, cfg config.Config) (id store.Id
 	if err != nil {
 		return id, err
 	}
-	// One that is full, or away again, is waited for by the activities; one that lets two runs publish one night does not mend.
+	// One that is full, or away again, is waited for by the activities; one that lets two runs publish one night does
+	// not mend.
 	if err := st.Probe(ctx); errors.Is(err, store.ErrNotCreateOnly) || errors.Is(err, store.ErrDenied) {
 		return id, err
 	}
 	return id, nil
 }
 
-// Identity is the same for two programs only if they give the same bytes: the commit and the compiler, or the hash of the
-// program itself where it was built from changed files. It is empty where the program cannot be read.
+// Identity is the same for two programs only if they give the same bytes: the commit and the compiler, or the hash of
+// the program itself where it was built from changed files. It is empty where the program cannot be read.
 var Identity = sync.OnceValue(func() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		settings := map[string]string{}

@@ -1,5 +1,5 @@
-// Package client is what starters and workers ask of Temporal for Harmstack: to start a night, an order or a revocation, to keep
-// the schedules, to list the runs.
+// Package client is what starters and workers ask of Temporal for Harmstack: to start a night, an order or a
+// revocation, to keep the schedules, to list the runs.
 //
 // It must not know what a workflow does with it: that is workflows.
 package client
@@ -69,8 +69,8 @@ func taskingOptions(d workflows.Deployment, reference, taskQueue string) client.
 // Occupy notes in the namespace that the ids and the task queue of a deployment are those of a store, and is an error
 // when they are another's: the two would take each other's nights and taskings.
 //
-// The notes are workflows that never begin: an id can be taken once, and the name of a workflow's task queue, which here
-// names the store, is readable to all, whatever keys they have. Who gives a deployment up terminates them.
+// The notes are workflows that never begin: an id can be taken once, and the name of a workflow's task queue, which
+// here names the store, is readable to all, whatever keys they have. Who gives a deployment up terminates them.
 func Occupy(ctx context.Context, c client.Client, d workflows.Deployment, taskQueue, store string) error {
 	for _, id := range []string{d.ID("deployment"), "task-queue-" + taskQueue, "task-queue-" + workflows.ComputeQueue(taskQueue)} {
 		_, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: "store-" + store, StartDelay: 100 * 365 * 24 * time.Hour,

@@ -29,7 +29,8 @@ type NightRun struct {
 	Stage             string // the last one that began; empty before the first
 }
 
-// NightRuns lists the runs of a deployment's nights that were started since an instant: those that run first, then the newest.
+// NightRuns lists the runs of a deployment's nights that were started since an instant: those that run first, then the
+// newest.
 func NightRuns(ctx context.Context, c client.Client, d workflows.Deployment, taskQueue string, since time.Time) (runs []NightRun, err error) {
 	request := &workflowservice.ListWorkflowExecutionsRequest{
 		Query: fmt.Sprintf("WorkflowType = 'NightlyRun' AND TaskQueue = '%s' AND StartTime >= '%s'", taskQueue, since.UTC().Format(time.RFC3339))}
@@ -88,8 +89,8 @@ func (r NightRun) Trouble(ctx context.Context, c client.Client) string {
 	return ""
 }
 
-// Scheduling asks Temporal what a watch cannot see in the store: whether the nightly schedule of the deployment runs, and how
-// far a night of it is.
+// Scheduling asks Temporal what a watch cannot see in the store: whether the nightly schedule of the deployment runs,
+// and how far a night of it is.
 func Scheduling(c client.Client, d workflows.Deployment, taskQueue string) func(ctx context.Context, asOf schemas.Date) (operations.Scheduling, error) {
 	return func(ctx context.Context, asOf schemas.Date) (s operations.Scheduling, err error) {
 		schedule, err := c.ScheduleClient().GetHandle(ctx, d.ID(ScheduleID)).Describe(ctx)

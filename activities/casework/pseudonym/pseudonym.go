@@ -23,8 +23,8 @@ var words = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(b
 // Func gives the pseudonym of a suspect id. It is safe for concurrent use.
 type Func func(suspectID string) string
 
-// Fingerprint tells keys apart without telling them: half of the HMAC-SHA256 of a constant that no id can be, for ids are
-// trimmed.
+// Fingerprint tells keys apart without telling them: half of the HMAC-SHA256 of a constant that no id can be, for ids
+// are trimmed.
 func Fingerprint(key []byte) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(" fingerprint of a pseudonym key "))

@@ -247,7 +247,8 @@ func refusal(t *testing.T, data []byte) string {
 	return err.Error()
 }
 
-// The offences of specialist teams are those of the tables by which nights are scored, newer or older than those built in.
+// The offences of specialist teams are those of the tables by which nights are scored, newer or older than those built
+// in.
 func TestOffencesOfAnotherEdition(t *testing.T) {
 	dir := t.TempDir()
 	index, err := reference.Files.ReadFile(reference.EditionFile)

@@ -12,8 +12,8 @@ import (
 // isoZones are the ways of ISO 8601 to end with a zone, by their length.
 var isoZones = map[int]string{0: "", 1: "Z07:00", 3: "Z07", 5: "Z0700", 6: "Z07:00"}
 
-// isoLayout is the way of writing ISO 8601, of those that databases and programs use, that a text has the shape of: a date,
-// perhaps a time of day after T or a space, perhaps a zone. Seconds take a fraction too.
+// isoLayout is the way of writing ISO 8601, of those that databases and programs use, that a text has the shape of: a
+// date, perhaps a time of day after T or a space, perhaps a zone. Seconds take a fraction too.
 func isoLayout(text string) string {
 	const date = "2006-01-02"
 	if len(text) <= len(date) || text[len(date)] != 'T' && text[len(date)] != ' ' {
@@ -75,8 +75,9 @@ func figures(layout string) bool {
 // abbreviated tells whether a zone's abbreviation is all that a layout has of it.
 func abbreviated(layout string) bool { return strings.Contains(layout, "MST") && !figures(layout) }
 
-// offset is how many seconds east of UTC an abbreviation is, of UTC itself and of those that the zone's clocks bear in the
-// year of a time. One that others share, as IST, is the zone's; GMT+3 is none, for some mean by it what others write GMT-3.
+// offset is how many seconds east of UTC an abbreviation is, of UTC itself and of those that the zone's clocks bear in
+// the year of a time. One that others share, as IST, is the zone's; GMT+3 is none, for some mean by it what others
+// write GMT-3.
 func offset(abbreviation string, at time.Time, zone *time.Location) (seconds int, ok bool) {
 	if abbreviation == "UTC" || abbreviation == "GMT" {
 		return 0, true
@@ -91,14 +92,15 @@ func offset(abbreviation string, at time.Time, zone *time.Location) (seconds int
 	return 0, false
 }
 
-// zoneName is what looks like a zone in the text between a layout's elements, which package time compares and does not heed.
+// zoneName is what looks like a zone in the text between a layout's elements, which package time compares and does not
+// heed.
 var (
 	elements = strings.NewReplacer("January", "", "Jan", "", "Monday", "", "Mon", "", "PM", "", "pm", "")
 	zoneName = regexp.MustCompile(`[A-Z]{2,4}T|UTC|Z`)
 )
 
-// doubtful says in words why a layout cannot be meant in a zone: it would read times as others, without a word. old tells
-// that times of many years ago are read.
+// doubtful says in words why a layout cannot be meant in a zone: it would read times as others, without a word. old
+// tells that times of many years ago are read.
 func doubtful(layout string, zone *time.Location, old bool) string {
 	if !abbreviated(layout) && !figures(layout) {
 		if name := zoneName.FindString(elements.Replace(layout)); name != "" && !(zone == time.UTC && (name == "UTC" || name == "GMT" || name == "Z")) {

@@ -267,8 +267,8 @@ func (c *converter) none(column int) parquet.Value {
 	return parquet.Value{}
 }
 
-// whole reads a whole number, also with a fraction of zeros: programs that hold numbers as floating-point ones, as pandas
-// does when one of a column is null, write 27 as 27.0, and a database a numeric(4,1).
+// whole reads a whole number, also with a fraction of zeros: programs that hold numbers as floating-point ones, as
+// pandas does when one of a column is null, write 27 as 27.0, and a database a numeric(4,1).
 func whole(text string) (int32, bool) {
 	digits, fraction, _ := strings.Cut(text, ".")
 	n, err := strconv.ParseInt(digits, 10, 32)

@@ -37,9 +37,9 @@ type Column struct {
 	From     string `yaml:"from"`     // the text's column
 	Constant string `yaml:"constant"` // the same in every row, instead of From
 	// Zone and Layouts (of Go's package time) are for timestamps that are not written as ISO 8601. Every value is tried
-	// by the layouts in their order. MST stands for a zone's abbreviation: UTC, GMT, or one that the clocks of Zone bear
-	// in the year of the value; any other cannot be read. A time that the clocks skip, or repeat without an abbreviation
-	// beside it, is taken as package time does.
+	// by the layouts in their order. MST stands for a zone's abbreviation: UTC, GMT, or one that the clocks of Zone
+	// bear in the year of the value; any other cannot be read. A time that the clocks skip, or repeat without an
+	// abbreviation beside it, is taken as package time does.
 	Zone    string   `yaml:"zone"`
 	Layouts []string `yaml:"layouts"`
 	// Values replaces codes by the contract's; a code that is not in the list stays as it is.
@@ -152,8 +152,8 @@ func (m *Mapping) column(name string) (c Column, mapped bool) {
 	return c, mapped
 }
 
-// Check tells before the first row whether the text's columns follow the contract, how many of them nobody asked for, and
-// which of the contract's columns one of those is called nearly like.
+// Check tells before the first row whether the text's columns follow the contract, how many of them nobody asked for,
+// and which of the contract's columns one of those is called nearly like.
 func (m *Mapping) Check(columns []string) (extra int, near []string, err error) {
 	b, err := m.bind(columns)
 	if err != nil {

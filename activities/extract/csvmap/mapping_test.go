@@ -257,7 +257,8 @@ func TestTextFaults(t *testing.T) {
 	}
 }
 
-// A name in another letter case is taken when there is no other; one that is only called nearly so is told, by the contract's name.
+// A name in another letter case is taken when there is no other; one that is only called nearly so is told, by the
+// contract's name.
 func TestNamesOfColumns(t *testing.T) {
 	t.Parallel()
 	rows := sample(20)

@@ -1,6 +1,7 @@
-// Package extsort is the external sort of an extract: it puts typed offences into one order that depends on nothing but the rows themselves, within a
-// memory budget, and writes them as a Parquet file of the contract. Rows that a database gives in any order, by any
-// number of connections, so become equal bytes; and so do rows that were read earlier with others merged into them.
+// Package extsort is the external sort of an extract: it puts typed offences into one order that depends on nothing but
+// the rows themselves, within a memory budget, and writes them as a Parquet file of the contract. Rows that a database
+// gives in any order, by any number of connections, so become equal bytes; and so do rows that were read earlier with
+// others merged into them.
 //
 // The order: by allegation_id, by bytes, those without one first; rows of one allegation by all their values. It must
 // not know where the rows come from, nor the rules.

@@ -124,7 +124,8 @@ func (s *Sorter) spill() (err error) {
 	return nil
 }
 
-// Finish ends the taking: what is sorted now need not be when the rows are asked for, perhaps in another order of sorters.
+// Finish ends the taking: what is sorted now need not be when the rows are asked for, perhaps in another order of
+// sorters.
 func (s *Sorter) Finish() error {
 	if len(s.runs) > 0 && len(s.index) > 0 {
 		if err := s.spill(); err != nil {

@@ -1,6 +1,6 @@
 // Package incremental reads of a database only what changed since the last snapshot that was kept, lays it over that
-// snapshot, and takes the result for a night's extract only when the database itself, in the same view, has as many rows
-// of the same versions. At any doubt, and on a set weekday, everything is read. The rows are those of a full read.
+// snapshot, and takes the result for a night's extract only when the database itself, in the same view, has as many
+// rows of the same versions. At any doubt, and on a set weekday, everything is read. The rows are those of a full read.
 //
 // It must not know SQL, nor the rules by which a row counts.
 package incremental
@@ -84,7 +84,8 @@ func (d Declaration) Since(asOf schemas.Date) time.Time {
 type Database interface {
 	// Stamps counts the rows and sums up their versions: see ordered.Sum.
 	Stamps(ctx context.Context) (rows int64, sum string, err error)
-	// Changed are all rows of each allegation that has one changed at since or after, in order; seen is told each of those.
+	// Changed are all rows of each allegation that has one changed at since or after, in order; seen is told each of
+	// those.
 	Changed(ctx context.Context, since time.Time, seen func(key uint64)) (records iter.Seq2[extsort.Record, error], n int64, err error)
 	// All are all rows, in order.
 	All(ctx context.Context) (iter.Seq2[extsort.Record, error], error)

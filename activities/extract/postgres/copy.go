@@ -15,7 +15,8 @@ import (
 )
 
 // copy gives the rows of one statement, record by record: as many fields as the query has columns, blank where one is
-// not read or null. A record is valid during the call only. A result that breaks off is an error, never a short success.
+// not read or null. A record is valid during the call only. A result that breaks off is an error, never a short
+// success.
 func (s *Snapshot) copy(ctx context.Context, conn *pgx.Conn, sel Selection, from string, row func(record []string) error) (int64, error) {
 	d := &decoder{row: row, record: make([]string, len(s.Columns))}
 	var columns []string

@@ -110,8 +110,8 @@ func (s *Snapshot) begin(ctx context.Context) error {
 	return nil
 }
 
-// MayRead asks whether the user may read what the query names, without running it. Open, which only has the query planned, is not
-// told.
+// MayRead asks whether the user may read what the query names, without running it. Open, which only has the query
+// planned, is not told.
 func (s *Snapshot) MayRead(ctx context.Context) error {
 	_, err := s.conn.Exec(ctx, "EXPLAIN "+s.sql)
 	return explain(ctx, "query", err)
@@ -266,8 +266,8 @@ func (s *Snapshot) Changed(ctx context.Context, sel Selection, since time.Time, 
 }
 
 // Read gives every row once, in ranges of the key, several at a time when there are many rows. All keys of a range are
-// less than those of the next, by bytes. begin is told how many ranges there are; row gets the rows of the i-th, and done
-// is called at its end. Those two are called by several goroutines, but for one range by one.
+// less than those of the next, by bytes. begin is told how many ranges there are; row gets the rows of the i-th, and
+// done is called at its end. Those two are called by several goroutines, but for one range by one.
 func (s *Snapshot) Read(ctx context.Context, sel Selection, begin func(ranges int) error, row func(i int, record []string) error, done func(i int) error) error {
 	cuts, err := s.cuts(ctx, sel)
 	if err != nil {
@@ -337,7 +337,8 @@ func (s *Snapshot) others(ctx context.Context, n int) (conns []*pgx.Conn) {
 	return conns
 }
 
-// cuts are the keys at which ranges begin: none for a small result. What they are changes how fast it goes, nothing else.
+// cuts are the keys at which ranges begin: none for a small result. What they are changes how fast it goes, nothing
+// else.
 func (s *Snapshot) cuts(ctx context.Context, sel Selection) ([]string, error) {
 	most := cmp.Or(s.query.Connections, defaultConnections)
 	if s.id == "" || !s.bytes || most == 1 {

@@ -307,8 +307,8 @@ func (b *database) Stamps(ctx context.Context) (int64, string, error) {
 // Keep keeps the view while nothing is asked of it.
 func (b *database) Keep(ctx context.Context) (stop func()) { return b.snapshot.Keep(ctx) }
 
-// readAs counts the ways in which values were ever read: under another, what was kept of earlier nights is not what would be
-// read today, and everything is read anew.
+// readAs counts the ways in which values were ever read: under another, what was kept of earlier nights is not what
+// would be read today, and everything is read anew.
 const readAs = "2"
 
 // hashOf is of a declaration's text: a change of a comment too means a full reading, which harms nobody.

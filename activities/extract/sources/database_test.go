@@ -261,8 +261,8 @@ func TestDatabaseDiesWhileItIsRead(t *testing.T) {
 	}
 }
 
-// BenchmarkPostgres reads two million rows beside what psql's COPY does with the same query, and tells the most memory that
-// this process ever held.
+// BenchmarkPostgres reads two million rows beside what psql's COPY does with the same query, and tells the most memory
+// that this process ever held.
 func BenchmarkPostgres(b *testing.B) {
 	server := pgtest.Start(b)
 	const rows = 2_000_000

@@ -222,8 +222,8 @@ func (d Declared) openText(ctx context.Context, o *opened, name string, options 
 	return s, o.close()
 }
 
-// headers checks the first line of every file, and counts the columns that nobody asked for; near are the columns of the contract
-// that one of those is called nearly like.
+// headers checks the first line of every file, and counts the columns that nobody asked for; near are the columns of
+// the contract that one of those is called nearly like.
 func (d Declared) headers(o *opened) (extra int, near []string, err error) {
 	for i, f := range o.files {
 		columns, err := d.Header(io.NewSectionReader(f, 0, o.objects[i].size))
@@ -241,7 +241,8 @@ func (d Declared) headers(o *opened) (extra int, near []string, err error) {
 	return extra, slices.Compact(near), nil
 }
 
-// checkFiles is Check for an extract that lies in files. Those of a bucket are fetched: their footers stand at their ends.
+// checkFiles is Check for an extract that lies in files. Those of a bucket are fetched: their footers stand at their
+// ends.
 func (d Declared) checkFiles(ctx context.Context, name string) (found string, err error) {
 	at := name
 	if d.CSV != "" {

@@ -10,7 +10,8 @@ import (
 )
 
 // Identify names an extract by its bytes before anything is made of them, and says how they are read: as what, by which
-// mapping. ok is false where only reading would tell (a database, a bucket), and where it cannot be read: opening it says why.
+// mapping. ok is false where only reading would tell (a database, a bucket), and where it cannot be read: opening it
+// says why.
 func Identify(ctx context.Context, name string) (ref schemas.ArtifactRef, reading string, ok bool) {
 	d, err := find(name)
 	if err != nil || d.Postgres != nil {

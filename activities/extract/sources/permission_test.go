@@ -10,8 +10,8 @@ import (
 	"harmstack/activities/extract/postgres/pgtest"
 )
 
-// A query that the user may plan and not run is found before the night is: without SELECT on a table, on one column, or on what a
-// view without rights of its own reads.
+// A query that the user may plan and not run is found before the night is: without SELECT on a table, on one column, or
+// on what a view without rights of its own reads.
 func TestCheckAsksWhetherTheUserMayRead(t *testing.T) {
 	server := pgtest.Start(t)
 	server.Exec(offencesTable + `;

@@ -23,16 +23,17 @@ import (
 var ErrLate = errors.New("the source is late")
 
 const (
-	// quiet is how long text, or a folder, stays as it is before it is taken for whole: it has no end by which one could tell.
+	// quiet is how long text, or a folder, stays as it is before it is taken for whole: it has no end by which one
+	// could tell.
 	quiet = time.Minute
 	// skew is how far the source's clock may be ahead of this machine's.
 	skew = 10 * time.Minute
 )
 
-// Ready tells whether the extract of a date is there: files that are whole and were last written after the date was over, or a
-// database that answers; and, in a database or in Parquet on this machine, a newest updated_at no more than fresh before the end of
-// that date, when fresh is not 0. The error is ErrLate with the reason, or one that may pass. A source that waiting would not mend
-// counts as ready: whoever opens it is told what is wrong with it.
+// Ready tells whether the extract of a date is there: files that are whole and were last written after the date was
+// over, or a database that answers; and, in a database or in Parquet on this machine, a newest updated_at no more than
+// fresh before the end of that date, when fresh is not 0. The error is ErrLate with the reason, or one that may pass. A
+// source that waiting would not mend counts as ready: whoever opens it is told what is wrong with it.
 func Ready(ctx context.Context, name string, asOf schemas.Date, fresh time.Duration) error {
 	d, err := find(name)
 	switch {

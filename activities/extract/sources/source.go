@@ -1,5 +1,5 @@
-// Package sources opens an extract wherever a force keeps it, as the contract's typed rows: Parquet or CSV, one file or a
-// folder of them, on this machine or in a bucket, or a query over PostgreSQL; text by a mapping of the force's own
+// Package sources opens an extract wherever a force keeps it, as the contract's typed rows: Parquet or CSV, one file or
+// a folder of them, on this machine or in a bucket, or a query over PostgreSQL; text by a mapping of the force's own
 // columns. What is not Parquet becomes a temporary Parquet file first, so that everything after reads one format.
 //
 // It must not know the rules, nor Temporal.
@@ -99,7 +99,8 @@ func find(name string) (d Declared, err error) {
 type Options struct {
 	Temp     string           // folder of temporary files; empty: the system's
 	Progress func(rows int64) // is told the rows of text read so far
-	// Threads and Memory are for rows that must be sorted; 0: one a processor, and 128 MiB. Memory bounds the pages of Parquet too.
+	// Threads and Memory are for rows that must be sorted; 0: one a processor, and 128 MiB. Memory bounds the pages of
+	// Parquet too.
 	Threads int
 	Memory  int64
 	// AsOf is the night's date, from which a declared window is counted; zero: yesterday.
@@ -140,8 +141,9 @@ func (o *Opened) Kept(ctx context.Context, st *store.Store, parts []schemas.Arti
 	return o.base.Save(ctx, st, o.name, parts)
 }
 
-// Open opens the extract of a path or URL: a file, or a folder of Parquet or of CSV files, here or in a bucket; *.yaml is
-// a declared one. All files are checked against the contract before the first row is read. Temporary files go with Close.
+// Open opens the extract of a path or URL: a file, or a folder of Parquet or of CSV files, here or in a bucket; *.yaml
+// is a declared one. All files are checked against the contract before the first row is read. Temporary files go with
+// Close.
 func Open(ctx context.Context, name string, o Options) (*Opened, error) {
 	d, err := find(name)
 	if err != nil {

@@ -122,7 +122,8 @@ func TestUnreadableOfAnEarlierNight(t *testing.T) {
 	}
 }
 
-// A declaration that is no small, flat text is refused before it is parsed, by line and field, and nothing of it is told.
+// A declaration that is no small, flat text is refused before it is parsed, by line and field, and nothing of it is
+// told.
 func TestHostileDeclarations(t *testing.T) {
 	const secret = "hunter2-Passw0rd"
 	path := filepath.Join(t.TempDir(), "crimes.yaml")

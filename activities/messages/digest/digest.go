@@ -43,8 +43,8 @@ type Input struct {
 	// Cut is the night's: it tells whether the edge of the stack falls inside a tie.
 	Cut       schemas.Cut
 	Pseudonym pseudonym.Func
-	// Revoked: the stack is the approved one again because that approval was taken back, or, when Night is zero, none is.
-	// nil after an approval.
+	// Revoked: the stack is the approved one again because that approval was taken back, or, when Night is zero, none
+	// is. nil after an approval.
 	Revoked *schemas.Revocation
 }
 

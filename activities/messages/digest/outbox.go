@@ -52,8 +52,8 @@ func (o outbox) Send(_ context.Context, m Message) error {
 	return nil
 }
 
-// ProbeOutbox tells whether messages can be put into a folder, and leaves nothing behind. A folder that is not there yet is as
-// good as one in which it could be made.
+// ProbeOutbox tells whether messages can be put into a folder, and leaves nothing behind. A folder that is not there
+// yet is as good as one in which it could be made.
 func ProbeOutbox(folder string) error {
 	probe := folder
 	for ; ; probe = filepath.Dir(probe) {

@@ -145,8 +145,8 @@ type Emitter struct {
 	http  http.Client
 }
 
-// New returns an emitter to a file:// URL, which gets a line an event, or to an http(s) endpoint, which gets a POST; nil for
-// an empty URL.
+// New returns an emitter to a file:// URL, which gets a line an event, or to an http(s) endpoint, which gets a POST;
+// nil for an empty URL.
 func New(to string, st *store.Store) (*Emitter, error) {
 	if to == "" {
 		return nil, nil
@@ -163,8 +163,8 @@ func New(to string, st *store.Store) (*Emitter, error) {
 	return nil, errors.New("give file:///path/events.ndjson, or the http(s) URL that takes OpenLineage events")
 }
 
-// Emit sends an event, and those before it that could not be sent. One that cannot be sent now is kept in the store, and the
-// error says so. It takes no longer than Patience, and the store's time.
+// Emit sends an event, and those before it that could not be sent. One that cannot be sent now is kept in the store,
+// and the error says so. It takes no longer than Patience, and the store's time.
 func (m *Emitter) Emit(ctx context.Context, e Event) error {
 	data, err := json.Marshal(e)
 	if err != nil {

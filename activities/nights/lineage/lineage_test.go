@@ -36,8 +36,8 @@ func emitter(t *testing.T, to string) *Emitter {
 	return m
 }
 
-// What the specification requires of a run event (spec 2-0-2), written down from it: the fields, their formats, and of every
-// facet _producer and _schemaURL.
+// What the specification requires of a run event (spec 2-0-2), written down from it: the fields, their formats, and of
+// every facet _producer and _schemaURL.
 func follows(t *testing.T, data []byte) map[string]any {
 	t.Helper()
 	var e map[string]any
@@ -142,8 +142,8 @@ func TestFileGetsALineAnEvent(t *testing.T) {
 	}
 }
 
-// A service that is down, slow or refuses: the stage goes on in time, nothing is lost, and all of it is sent once it is back,
-// each with its own id.
+// A service that is down, slow or refuses: the stage goes on in time, nothing is lost, and all of it is sent once it is
+// back, each with its own id.
 func TestServiceThatIsAway(t *testing.T) {
 	var mu sync.Mutex
 	var got []string

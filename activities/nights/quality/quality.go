@@ -36,8 +36,8 @@ type Checks struct {
 
 // Arrival says when the source of a night must be there, and what is taken for the source of a night.
 type Arrival struct {
-	// Until is the time of day in London, 15:04 or 15:04:05, up to which a night waits on the morning after its date; off: not
-	// at all.
+	// Until is the time of day in London, 15:04 or 15:04:05, up to which a night waits on the morning after its date;
+	// off: not at all.
 	Until string `yaml:"until"`
 	// Fresh is how long before the end of the night's date the newest change in the source may be; 0: no matter.
 	Fresh yamlfile.Span `yaml:"fresh"`
@@ -155,8 +155,8 @@ type Night struct {
 	Before []schemas.Manifest
 }
 
-// check is one check: what it found, in words, and whether that is beyond the limit. ok is false when there is nothing to
-// look at; found says why, or is empty when there are too few nights before.
+// check is one check: what it found, in words, and whether that is beyond the limit. ok is false when there is nothing
+// to look at; found says why, or is empty when there are too few nights before.
 type check struct {
 	name  string
 	share bool // the limit is one of rows, values or the stack, so that more than 1 would never be reached
@@ -323,8 +323,8 @@ const unreadable = "unreadable"
 
 const unprofiled = "the check stage did not count them"
 
-// hoursStale is how long before the end of the night's date the newest change is; one after it is as fresh as can be, so that
-// nights that were made later from the same export are no measure of their own.
+// hoursStale is how long before the end of the night's date the newest change is; one after it is as fresh as can be,
+// so that nights that were made later from the same export are no measure of their own.
 func hoursStale(m schemas.Manifest) float64 {
 	if m.Profile == nil || m.Profile.NewestChange.IsZero() {
 		return math.NaN()
@@ -376,8 +376,8 @@ func whole(f float64) int64 { return int64(math.Round(f)) }
 
 func percent(share float64) string { return strconv.FormatFloat(100*share, 'f', 1, 64) + " %" }
 
-// Outcomes looks at a night. Checks that are off are left out; one that has nothing to look at says so, for silence looks like
-// approval.
+// Outcomes looks at a night. Checks that are off are left out; one that has nothing to look at says so, for silence
+// looks like approval.
 func (c Checks) Outcomes(n Night) []schemas.CheckOutcome {
 	outcomes := []schemas.CheckOutcome{}
 	for _, k := range checks {

@@ -208,7 +208,8 @@ func TestWriteByHand(t *testing.T) {
 	}
 }
 
-// What became null because nobody could read it stands among what to look at, by column, and so does a column that is absent.
+// What became null because nobody could read it stands among what to look at, by column, and so does a column that is
+// absent.
 func TestWriteTellsWhatCouldNotBeRead(t *testing.T) {
 	p, _ := sample(t, 200)
 	if page := visible(t, write(t, p)); strings.Contains(page, "taken as null") || strings.Contains(page, "has no column") {

@@ -1,5 +1,5 @@
-// Package bucket holds records by the hash of their key: many goroutines scatter them into buckets, in memory up to a limit
-// and then in one spill file, and each bucket is then read as one run of bytes.
+// Package bucket holds records by the hash of their key: many goroutines scatter them into buckets, in memory up to a
+// limit and then in one spill file, and each bucket is then read as one run of bytes.
 //
 // A record is bytes that begin with their own length; what else is in it, the package must not know.
 package bucket
@@ -70,8 +70,8 @@ type piece struct {
 	length int32
 }
 
-// NewStorage returns storage that keeps limit bytes in memory and puts the rest into a file lent by spill. With no spill, or a
-// limit of 0, all stays in memory.
+// NewStorage returns storage that keeps limit bytes in memory and puts the rest into a file lent by spill. With no
+// spill, or a limit of 0, all stays in memory.
 func NewStorage(spill Spill, limit int64) *Storage { return &Storage{spill: spill, limit: limit} }
 
 func (s *Storage) get(n int) []byte {

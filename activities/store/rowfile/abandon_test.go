@@ -25,7 +25,8 @@ func (f *slowFile) Write(b []byte) (int, error) {
 	return len(b), f.err
 }
 
-// Whoever called WriteAll closes the file and frees the rows next, so nothing may use either any more, however it ended.
+// Whoever called WriteAll closes the file and frees the rows next, so nothing may use either any more, however it
+// ended.
 func TestWriteAllReturnsWhenNothingWritesAnyMore(t *testing.T) {
 	t.Parallel()
 	broken, full := errors.New("the rows broke off"), errors.New("the disk is full")

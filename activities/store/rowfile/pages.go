@@ -120,7 +120,8 @@ func (p *pages) compress() (body []byte, err error) {
 	return p.compressed, err
 }
 
-// page appends one page: its header, the levels of a data page, and the body, of which p.body is the form that was not compressed.
+// page appends one page: its header, the levels of a data page, and the body, of which p.body is the form that was not
+// compressed.
 func (p *pages) page(header *format.PageHeader, meta *format.ColumnMetaData, body []byte) error {
 	levels := p.levels
 	if header.Type == format.DictionaryPage {
@@ -203,8 +204,8 @@ func statistics(kind format.Type, numbers []int64, nulls int64) format.Statistic
 	return s
 }
 
-// appendLevels encodes levels of 0 and 1 as the format's hybrid of runs and packed bits has it: one run when all are alike,
-// else packed.
+// appendLevels encodes levels of 0 and 1 as the format's hybrid of runs and packed bits has it: one run when all are
+// alike, else packed.
 func appendLevels(out, levels []byte) []byte {
 	if first := levels[:min(1, len(levels))]; len(bytes.TrimLeft(levels, string(first))) == 0 {
 		return append(binary.AppendUvarint(out, uint64(len(levels))<<1), first...)

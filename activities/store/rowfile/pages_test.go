@@ -52,8 +52,8 @@ func rowsWith(n, different, nulls int) []everyType {
 	return rows
 }
 
-// Arrow's reader, which shares nothing with the writer, finds every value, whether a column came to be one run, packed, numbered or
-// compressed.
+// Arrow's reader, which shares nothing with the writer, finds every value, whether a column came to be one run, packed,
+// numbered or compressed.
 func TestAnotherReaderFindsTheSame(t *testing.T) {
 	for _, c := range []struct{ rows, different, nulls int }{
 		{1, 1, 0}, {7, 1, 100}, {1000, 1, 0}, {1000, 2, 50}, {1001, 300, 3}, {RowGroupRows + 9, maxEntries, 10}, {RowGroupRows, maxEntries + 1, 10}, {9999, 1 << 20, 1},

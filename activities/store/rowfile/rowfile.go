@@ -226,8 +226,8 @@ func (r *Reader[T]) Read() (rows []T, err error) {
 	if r.left == 0 {
 		return nil, io.EOF
 	}
-	// For each row asked for beyond the last one, the library looks for a further page in each column: that made three rows
-	// cost as much as four thousand.
+	// For each row asked for beyond the last one, the library looks for a further page in each column: that made three
+	// rows cost as much as four thousand.
 	r.rows = r.rows[:min(r.left, int64(len(r.rows)))]
 	clear(r.rows)
 	n, err := r.parquet.Read(r.rows)

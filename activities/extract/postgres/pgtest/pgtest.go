@@ -1,5 +1,5 @@
-// Package pgtest starts a real PostgreSQL for a test, and stops it after. It must not know what the test reads there, and
-// nothing but tests may import it.
+// Package pgtest starts a real PostgreSQL for a test, and stops it after. It must not know what the test reads there,
+// and nothing but tests may import it.
 package pgtest
 
 import (
