@@ -77,7 +77,9 @@ func CheckTable(outcomes []CheckOutcome, all bool) string {
 		if c.Failed {
 			mark = "**" + mark + "**"
 		}
-		b.WriteString(fmt.Sprintf("| %s | %s | %s | %v |\n", text.Markdown(c.Name), mark, text.Markdown(c.Found), c.Limit))
+		b.WriteString(
+			fmt.Sprintf("| %s | %s | %s | %v |\n", text.Markdown(c.Name), mark, text.Markdown(c.Found), c.Limit),
+		)
 	}
 	return b.String()
 }

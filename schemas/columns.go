@@ -26,7 +26,14 @@ import (
 func MustHaveEvery(table string, has func(column int) bool) {
 	for i := range Offences {
 		if !has(i) {
-			panic(fmt.Sprintf("%s has nothing for column %d, %q: see the head of schemas/columns.go", table, i, Offences[i].Name))
+			panic(
+				fmt.Sprintf(
+					"%s has nothing for column %d, %q: see the head of schemas/columns.go",
+					table,
+					i,
+					Offences[i].Name,
+				),
+			)
 		}
 	}
 }
@@ -163,5 +170,8 @@ func NearNote(near []string) string {
 	case 1:
 		return "a column that is called nearly " + near[0] + " is not read: is it meant?"
 	}
-	return "columns that are called nearly " + strings.Join(near[:len(near)-1], ", ") + " and " + near[len(near)-1] + " are not read: are they meant?"
+	return "columns that are called nearly " + strings.Join(
+		near[:len(near)-1],
+		", ",
+	) + " and " + near[len(near)-1] + " are not read: are they meant?"
 }

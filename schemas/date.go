@@ -78,7 +78,11 @@ func LastFullDay(now time.Time) Date { return LondonDate(now).AddDays(-1) }
 // one.
 func CheckAsOf(asOf Date, now time.Time) error {
 	if last := LastFullDay(now); last.Before(asOf) {
-		return fmt.Errorf("the night of %s is of the future: the last full day in London is %s, give that or an earlier one", asOf, last)
+		return fmt.Errorf(
+			"the night of %s is of the future: the last full day in London is %s, give that or an earlier one",
+			asOf,
+			last,
+		)
 	}
 	return nil
 }

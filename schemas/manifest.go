@@ -193,7 +193,8 @@ type Decision struct {
 // Says tells whether it is what a request asks for: the same decision on the same manifest, by the same person, for the
 // same reason.
 func (d Decision) Says(kind string, r DecisionRequest) bool {
-	return d.Decision == kind && d.Manifest.SHA256 == r.ManifestSHA256 && d.By == TrimSpace(r.By) && d.Reason == TrimSpace(r.Reason)
+	return d.Decision == kind && d.Manifest.SHA256 == r.ManifestSHA256 && d.By == TrimSpace(r.By) &&
+		d.Reason == TrimSpace(r.Reason)
 }
 
 // Revoked is what has become of a night whose approval was taken back. Its decision.json says approved for ever.

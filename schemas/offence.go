@@ -78,11 +78,14 @@ const (
 // Offences are the columns of the extract in the contract's order, which is also the order in which
 // two versions of a row are compared (section 4, rule 2).
 var Offences = [OffenceColumns]Column{
-	AllegationID:  {Name: "allegation_id", NotNull: true, MustExist: true},
-	ReportID:      {Name: "report_id", NotNull: true, MustExist: true},
-	SuspectID:     {Name: "suspect_id", MustExist: true},
-	SuspectAge:    {Name: "suspect_age", Type: Int32},
-	SuspectStatus: {Name: "suspect_status", Enum: []string{"at_large", "on_bail", "in_custody", StatusDeceased, "unknown"}},
+	AllegationID: {Name: "allegation_id", NotNull: true, MustExist: true},
+	ReportID:     {Name: "report_id", NotNull: true, MustExist: true},
+	SuspectID:    {Name: "suspect_id", MustExist: true},
+	SuspectAge:   {Name: "suspect_age", Type: Int32},
+	SuspectStatus: {
+		Name: "suspect_status",
+		Enum: []string{"at_large", "on_bail", "in_custody", StatusDeceased, "unknown"},
+	},
 	OffenceCode:   {Name: "offence_code", NotNull: true, MustExist: true},
 	OffenceClass:  {Name: "offence_class"},
 	OffenceURN:    {Name: "offence_urn"},
@@ -161,7 +164,8 @@ var placeholders = []string{"unknown", "not known", "n/k", "nk", "n/a", "none", 
 
 // IsPlaceholder tells whether a trimmed suspect id names nobody, in any letter case.
 func IsPlaceholder(id string) bool {
-	return len(id) <= len("not known")+2 && slices.ContainsFunc(placeholders, func(p string) bool { return strings.EqualFold(p, id) })
+	return len(id) <= len("not known")+2 &&
+		slices.ContainsFunc(placeholders, func(p string) bool { return strings.EqualFold(p, id) })
 }
 
 // NormaliseOffenceCode turns the three accepted forms of a Home Office code (`019/08`, `19/8`,

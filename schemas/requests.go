@@ -50,16 +50,22 @@ func ValidateSource(source string) error {
 	}
 	u, err := url.Parse(source)
 	if err != nil {
-		return errors.New("the extract's URL cannot be read: give a path, a URL without credentials, or the name of a configured source")
+		return errors.New(
+			"the extract's URL cannot be read: give a path, a URL without credentials, or the name of a configured source",
+		)
 	}
 	if u.User != nil {
-		return errors.New("the extract's URL holds credentials: configure a named source on the worker and give its name")
+		return errors.New(
+			"the extract's URL holds credentials: configure a named source on the worker and give its name",
+		)
 	}
 	for key := range u.Query() {
 		switch k := strings.ToLower(key); {
 		case strings.Contains(k, "password"), strings.Contains(k, "secret"), strings.Contains(k, "token"),
 			strings.Contains(k, "signature"), strings.Contains(k, "credential"), k == "sig", k == "key", k == "access_key":
-			return errors.New("the extract's URL holds credentials in its query: configure a named source on the worker and give its name")
+			return errors.New(
+				"the extract's URL holds credentials in its query: configure a named source on the worker and give its name",
+			)
 		}
 	}
 	return nil

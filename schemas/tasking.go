@@ -167,7 +167,12 @@ type TaskingRequest struct {
 
 // Validate refuses what nothing can be done with, whatever the tasking's state, and texts that are too long.
 func (r TaskingRequest) Validate(do string) error {
-	errs := []error{CheckText("team", r.Team, MaxWho), CheckText("by", r.By, MaxWho), CheckText("note", r.Note, MaxNote), CheckText("to", r.To, MaxWho)}
+	errs := []error{
+		CheckText("team", r.Team, MaxWho),
+		CheckText("by", r.By, MaxWho),
+		CheckText("note", r.Note, MaxNote),
+		CheckText("to", r.To, MaxWho),
+	}
 	if TrimSpace(r.Team) == "" {
 		errs = append(errs, errors.New("team: say for which team you speak"))
 	}

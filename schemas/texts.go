@@ -24,5 +24,9 @@ func CheckText(field, text string, limit int) error {
 
 // CheckTexts refuses a decision whose texts are too long.
 func (d Decision) CheckTexts() error {
-	return errors.Join(CheckText("by", d.By, MaxWho), CheckText("reason", d.Reason, MaxReason), CheckText("override", d.Override, MaxReason))
+	return errors.Join(
+		CheckText("by", d.By, MaxWho),
+		CheckText("reason", d.Reason, MaxReason),
+		CheckText("override", d.Override, MaxReason),
+	)
 }

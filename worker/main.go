@@ -38,7 +38,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	help := flags.Bool("help", false, "")
 	err := flags.Parse(args)
 	if *help || errors.Is(err, flag.ErrHelp) {
-		_, err := fmt.Fprint(out, "worker runs the nights, decisions and taskings of one deployment until it is stopped.\n\n", config.Usage)
+		_, err := fmt.Fprint(
+			out,
+			"worker runs the nights, decisions and taskings of one deployment until it is stopped.\n\n",
+			config.Usage,
+		)
 		return err
 	}
 	if err != nil || flags.NArg() > 0 {

@@ -53,12 +53,23 @@ func BoroughTasking(ctx workflow.Context, p BoroughParams) (result tasking.Deliv
 		}
 	}
 	delivery := workflow.WithActivityOptions(ctx, summarised(deliveryOptions, "digest for "+p.Team))
-	err = workflow.ExecuteActivity(delivery, acts.Deliver, tasking.DeliverParams{Manifest: p.Manifest, Revoked: p.Revoked, Team: p.Team}).Get(ctx, &result)
+	err = workflow.ExecuteActivity(delivery, acts.Deliver, tasking.DeliverParams{Manifest: p.Manifest, Revoked: p.Revoked, Team: p.Team}).
+		Get(ctx, &result)
 	result.LateOrders = ordered.Failed
 	// Recorded runs knew neither.
 	if result.LateOrders+result.LateAddresses > 0 {
-		child := workflow.WithChildOptions(ctx, childOptions(deploymentOf(ctx).ID(lateWorkflowID(schemas.Occasion(p.Manifest.NightID, p.Revoked), p.Team)),
-			fmt.Sprintf("%s: %s and %s to be tried again", p.Team, text.Count(result.LateOrders, "order"), text.Count(result.LateAddresses, "address", "addresses"))))
+		child := workflow.WithChildOptions(
+			ctx,
+			childOptions(
+				deploymentOf(ctx).ID(lateWorkflowID(schemas.Occasion(p.Manifest.NightID, p.Revoked), p.Team)),
+				fmt.Sprintf(
+					"%s: %s and %s to be tried again",
+					p.Team,
+					text.Count(result.LateOrders, "order"),
+					text.Count(result.LateAddresses, "address", "addresses"),
+				),
+			),
+		)
 		late := workflow.ExecuteChildWorkflow(child, LateTasking, p).GetChildWorkflowExecution().Get(ctx, nil)
 		var runs *temporal.ChildWorkflowExecutionAlreadyStartedError
 		if late != nil && !errors.As(late, &runs) {
@@ -89,10 +100,16 @@ func LateTasking(ctx workflow.Context, p BoroughParams) (result LateResult, err 
 		return result, err
 	}
 	var acts *tasking.Activities
-	orders := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(lateOptions, "late orders for "+p.Team)),
-		acts.Order, tasking.OrderParams{Manifest: p.Manifest, Revoked: p.Revoked, Team: p.Team, Late: true})
-	digest := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(lateOptions, "late addresses of "+p.Team)),
-		acts.Deliver, tasking.DeliverParams{Manifest: p.Manifest, Revoked: p.Revoked, Team: p.Team, Late: true})
+	orders := workflow.ExecuteActivity(
+		workflow.WithActivityOptions(ctx, summarised(lateOptions, "late orders for "+p.Team)),
+		acts.Order,
+		tasking.OrderParams{Manifest: p.Manifest, Revoked: p.Revoked, Team: p.Team, Late: true},
+	)
+	digest := workflow.ExecuteActivity(
+		workflow.WithActivityOptions(ctx, summarised(lateOptions, "late addresses of "+p.Team)),
+		acts.Deliver,
+		tasking.DeliverParams{Manifest: p.Manifest, Revoked: p.Revoked, Team: p.Team, Late: true},
+	)
 	return result, errors.Join(orders.Get(ctx, &result.Orders), digest.Get(ctx, &result.Deliver))
 }
 
@@ -133,14 +150,23 @@ func (t *teamTasks) run(ctx workflow.Context) (count TaskingCount, err error) {
 	}
 	var acts *tasking.Activities
 	err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(ordersOptions, "work out what each team is to do")),
-		acts.Plan, tasking.PlanParams{Manifest: t.manifest, Revoked: t.revoked}).Get(ctx, &t.plan)
+		acts.Plan, tasking.PlanParams{Manifest: t.manifest, Revoked: t.revoked}).
+		Get(ctx, &t.plan)
 	if err != nil {
 		return count, err
 	}
 	t.told = make([]workflow.ChildWorkflowFuture, len(t.plan.Teams))
 	for i, team := range t.plan.Teams {
-		ctx := workflow.WithChildOptions(ctx, childOptions(deploymentOf(ctx).ID(boroughWorkflowID(occasion, team.Name)),
-			fmt.Sprintf("%s: %s on the stack%s, %s", team.Name, text.Count(team.Suspects, "suspect"), of, text.Count(team.Orders, "order"))))
+		ctx := workflow.WithChildOptions(ctx, childOptions(
+			deploymentOf(ctx).ID(boroughWorkflowID(occasion, team.Name)),
+			fmt.Sprintf(
+				"%s: %s on the stack%s, %s",
+				team.Name,
+				text.Count(team.Suspects, "suspect"),
+				of,
+				text.Count(team.Orders, "order"),
+			),
+		))
 		t.told[i] = workflow.ExecuteChildWorkflow(ctx, BoroughTasking, BoroughParams{t.manifest, t.revoked, team.Name})
 	}
 	for i, f := range t.told {

@@ -147,7 +147,10 @@ func (d *pending) admit(kind string, r schemas.DecisionRequest) error {
 		return task.Permanent(fault.BadRequest, err)
 	case r.Revision != d.manifest.Revision || r.ManifestSHA256 != d.manifest.SHA256:
 		return task.Permanent(fault.OtherManifest, fmt.Errorf(
-			"the decision is about another revision or manifest than night %s, sha256 %s: look at the stack again", d.manifest.NightID, d.manifest.SHA256))
+			"the decision is about another revision or manifest than night %s, sha256 %s: look at the stack again",
+			d.manifest.NightID,
+			d.manifest.SHA256,
+		))
 	case d.standing != nil && !d.standing.Says(kind, r):
 		return d.decided()
 	}
@@ -174,7 +177,8 @@ func (d *pending) answerNext(ctx workflow.Context) error {
 	var acts *decision.Activities
 	var recorded decision.DecideResult
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(shortOptions, "record: "+a.decision.Decision)),
-		acts.Decide, decision.DecideParams{Decision: a.decision}).Get(ctx, &recorded)
+		acts.Decide, decision.DecideParams{Decision: a.decision}).
+		Get(ctx, &recorded)
 	var app *temporal.ApplicationError
 	switch {
 	case err == nil:
@@ -192,7 +196,9 @@ func (d *pending) answerNext(ctx workflow.Context) error {
 	default:
 		a.reply(schemas.Decision{}, task.Permanent(fault.NotRecorded, fmt.Errorf(
 			"the decision on night %s could not be recorded in time (%s): look at the store, then give the same decision again",
-			d.manifest.NightID, reason(err))))
+			d.manifest.NightID,
+			reason(err),
+		)))
 		return nil
 	}
 	if d.standing.Decision == schemas.Approved {
@@ -207,7 +213,8 @@ func (d *pending) answerNext(ctx workflow.Context) error {
 func (d *pending) swap(ctx workflow.Context) error {
 	var acts *decision.Activities
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(deliveryOptions, "make the stack current")),
-		acts.Swap, decision.SwapParams{Night: d.manifest.NightID}).Get(ctx, nil)
+		acts.Swap, decision.SwapParams{Night: d.manifest.NightID}).
+		Get(ctx, nil)
 	d.swapped, d.swapErr, d.current = true, err, err == nil
 	if task.Is(err, fault.Overtaken) || task.Is(err, fault.Revoked) {
 		d.swapErr = nil
@@ -237,7 +244,13 @@ func (d *pending) refuseTheRest() {
 		case d.standing != nil:
 			a.reply(schemas.Decision{}, d.decided())
 		default:
-			a.reply(schemas.Decision{}, task.Permanent(fault.NotRecorded, fmt.Errorf("night %s no longer waits for a decision", d.manifest.NightID)))
+			a.reply(
+				schemas.Decision{},
+				task.Permanent(
+					fault.NotRecorded,
+					fmt.Errorf("night %s no longer waits for a decision", d.manifest.NightID),
+				),
+			)
 		}
 	}
 	d.asked = nil
@@ -251,10 +264,21 @@ func (d *pending) show(ctx workflow.Context, state string) error {
 
 // details are what the UI shows: what is to be decided, and what the checks found.
 func (d *pending) details(state string) string {
-	text := fmt.Sprintf("Night of %s, revision %d: **%s**\n\nManifest `%s`, sha256 `%s`\n", d.manifest.AsOf, d.manifest.Revision, state, d.manifest.URI, d.manifest.SHA256)
+	text := fmt.Sprintf(
+		"Night of %s, revision %d: **%s**\n\nManifest `%s`, sha256 `%s`\n",
+		d.manifest.AsOf,
+		d.manifest.Revision,
+		state,
+		d.manifest.URI,
+		d.manifest.SHA256,
+	)
 	if d.standing != nil {
-		text += fmt.Sprintf("\nOn %s. Who and why stand in `%s/%s`.\n", d.standing.At.In(schemas.London).Format("2 January 2006 at 15:04"),
-			d.manifest.Path(), schemas.DecisionFile)
+		text += fmt.Sprintf(
+			"\nOn %s. Who and why stand in `%s/%s`.\n",
+			d.standing.At.In(schemas.London).Format("2 January 2006 at 15:04"),
+			d.manifest.Path(),
+			schemas.DecisionFile,
+		)
 		if d.standing.Override != "" {
 			text += "\nIn spite of the checks; why stands there too.\n"
 		}

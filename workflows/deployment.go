@@ -28,7 +28,10 @@ type belonging struct {
 	deployment Deployment
 }
 
-func (b *belonging) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
+func (b *belonging) InterceptWorkflow(
+	_ workflow.Context,
+	next interceptor.WorkflowInboundInterceptor,
+) interceptor.WorkflowInboundInterceptor {
 	in := &belongingWorkflow{deployment: b.deployment}
 	in.Next = next
 	return in

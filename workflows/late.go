@@ -32,7 +32,11 @@ func (n *night) awaitSource(ctx workflow.Context) error {
 		return err
 	}
 	start := workflow.Now(ctx)
-	err = n.wait(ctx, line, nightly.ArrivalParams{AsOf: asOf, Source: n.request.Extract, Now: start, Asked: n.request.Wait})
+	err = n.wait(
+		ctx,
+		line,
+		nightly.ArrivalParams{AsOf: asOf, Source: n.request.Extract, Now: start, Asked: n.request.Wait},
+	)
 	n.end(ctx, line, start, err)
 	return err
 }
@@ -54,7 +58,8 @@ func (n *night) wait(ctx workflow.Context, line *Stage, p nightly.ArrivalParams)
 	var err error
 	if left := found.Until.Sub(workflow.Now(ctx)); left > 0 {
 		summary = fmt.Sprintf("wait for the source of the night of %s until %s", p.AsOf, clock(found.Until))
-		err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(waitOptions(left), summary)), acts.AwaitSource, p).Get(ctx, nil)
+		err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(waitOptions(left), summary)), acts.AwaitSource, p).
+			Get(ctx, nil)
 		if err == nil {
 			line.Notes = "came after " + workflow.Now(ctx).Sub(p.Now).Round(time.Second).String()
 			return nil
@@ -95,7 +100,8 @@ func (n *night) tellFailed(ctx workflow.Context, err error) {
 // alert sends one finding to those who run the system, at most once.
 func alert(ctx workflow.Context, f operations.Finding) error {
 	var acts *operations.Activities
-	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(alertOptions, "tell of: "+f.Kind)), acts.Alert, operations.AlertParams{Finding: f}).Get(ctx, nil)
+	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(alertOptions, "tell of: "+f.Kind)), acts.Alert, operations.AlertParams{Finding: f}).
+		Get(ctx, nil)
 }
 
 func clock(t time.Time) string { return t.In(schemas.London).Format("15:04 on 2 January") }

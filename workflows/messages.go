@@ -81,8 +81,17 @@ func teamUpdates() []Update[schemas.TaskingRequest, schemas.Tasking] {
 type Update[P, R any] struct{ Name string }
 
 // handle sets the handler and the validator, which refuses a request before it leaves a trace.
-func (u Update[P, R]) handle(ctx workflow.Context, handler func(workflow.Context, P) (R, error), validator func(workflow.Context, P) error) error {
-	return workflow.SetUpdateHandlerWithOptions(ctx, u.Name, handler, workflow.UpdateHandlerOptions{Validator: validator})
+func (u Update[P, R]) handle(
+	ctx workflow.Context,
+	handler func(workflow.Context, P) (R, error),
+	validator func(workflow.Context, P) error,
+) error {
+	return workflow.SetUpdateHandlerWithOptions(
+		ctx,
+		u.Name,
+		handler,
+		workflow.UpdateHandlerOptions{Validator: validator},
+	)
 }
 
 // Attempt is the update id of one attempt at what key names. Each attempt is an update of its own: Temporal answers an
@@ -98,7 +107,12 @@ func attempted(updateID string) string {
 
 // Call sends the update and waits for its answer. The same updateID again, even after the workflow has ended, gives the
 // first answer, also when that is a failure (see Attempt); a new one then is serviceerror.NotFound.
-func (u Update[P, R]) Call(ctx context.Context, c client.Client, workflowID, updateID string, p P) (answer R, err error) {
+func (u Update[P, R]) Call(
+	ctx context.Context,
+	c client.Client,
+	workflowID, updateID string,
+	p P,
+) (answer R, err error) {
 	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: workflowID, UpdateID: updateID, UpdateName: u.Name, Args: []any{p}, WaitForStage: client.WorkflowUpdateStageCompleted})
 	if err != nil {

@@ -56,7 +56,12 @@ func (n *night) run(ctx workflow.Context) (result NightResult, err error) {
 	}
 	var acts *nightly.Activities
 	extracted, err := stage(ctx, n, "extract", acts.Extract, func(id schemas.NightID) nightly.ExtractParams {
-		return nightly.ExtractParams{Night: id, Source: request.Extract, AcceptDrift: request.AcceptDrift, Force: request.Force}
+		return nightly.ExtractParams{
+			Night:       id,
+			Source:      request.Extract,
+			AcceptDrift: request.AcceptDrift,
+			Force:       request.Force,
+		}
 	})
 	if err != nil {
 		return result, err
@@ -84,7 +89,14 @@ func (n *night) run(ctx workflow.Context) (result NightResult, err error) {
 		return result, nil
 	}
 	published, err := stage(ctx, n, "publish", acts.Publish, func(id schemas.NightID) nightly.PublishParams {
-		return nightly.PublishParams{Night: id, Model: request.Model, Extracted: extracted, Checked: checked, Scored: scored, Ranked: ranked}
+		return nightly.PublishParams{
+			Night:     id,
+			Model:     request.Model,
+			Extracted: extracted,
+			Checked:   checked,
+			Scored:    scored,
+			Ranked:    ranked,
+		}
 	})
 	if err != nil {
 		return result, err
@@ -104,7 +116,11 @@ func (n *night) run(ctx workflow.Context) (result NightResult, err error) {
 }
 
 // score scores the night: by one worker, or by as many as there are when it is large.
-func (n *night) score(ctx workflow.Context, extracted nightly.ExtractResult, checked nightly.CheckResult) (r nightly.ScoreResult, err error) {
+func (n *night) score(
+	ctx workflow.Context,
+	extracted nightly.ExtractResult,
+	checked nightly.CheckResult,
+) (r nightly.ScoreResult, err error) {
 	var acts *nightly.Activities
 	params := func(id schemas.NightID) nightly.ScoreParams {
 		return nightly.ScoreParams{Night: id, Model: n.request.Model, Parts: extracted.Parts,
@@ -114,30 +130,69 @@ func (n *night) score(ctx workflow.Context, extracted nightly.ExtractResult, che
 		return stage(ctx, n, "score", acts.Score, params)
 	}
 	shards := extracted.Shards
-	scattered, err := fanOut(ctx, n, "scatter", acts.Scatter, min(shards, len(extracted.Parts)), func(id schemas.NightID, i, of int) nightly.ScatterParams {
-		return nightly.ScatterParams{Night: id, Model: n.request.Model, Shard: i, Shards: shards, Force: n.request.Force,
-			Parts: extracted.Parts[len(extracted.Parts)*i/of : len(extracted.Parts)*(i+1)/of]}
-	})
+	scattered, err := fanOut(
+		ctx,
+		n,
+		"scatter",
+		acts.Scatter,
+		min(shards, len(extracted.Parts)),
+		func(id schemas.NightID, i, of int) nightly.ScatterParams {
+			return nightly.ScatterParams{
+				Night:  id,
+				Model:  n.request.Model,
+				Shard:  i,
+				Shards: shards,
+				Force:  n.request.Force,
+				Parts:  extracted.Parts[len(extracted.Parts)*i/of : len(extracted.Parts)*(i+1)/of],
+			}
+		},
+	)
 	if err != nil {
 		return r, err
 	}
-	deduplicated, err := fanOut(ctx, n, "deduplicate", acts.Settle, shards, func(id schemas.NightID, i, _ int) nightly.ShardParams {
-		p := nightly.ShardParams{Night: id, Model: n.request.Model, Shard: i, Shards: shards, Force: n.request.Force}
-		for _, s := range scattered {
-			p.Inputs = append(p.Inputs, s.Ranges[i])
-		}
-		return p
-	})
+	deduplicated, err := fanOut(
+		ctx,
+		n,
+		"deduplicate",
+		acts.Settle,
+		shards,
+		func(id schemas.NightID, i, _ int) nightly.ShardParams {
+			p := nightly.ShardParams{
+				Night:  id,
+				Model:  n.request.Model,
+				Shard:  i,
+				Shards: shards,
+				Force:  n.request.Force,
+			}
+			for _, s := range scattered {
+				p.Inputs = append(p.Inputs, s.Ranges[i])
+			}
+			return p
+		},
+	)
 	if err != nil {
 		return r, err
 	}
-	scored, err := fanOut(ctx, n, "score", acts.ScoreShard, shards, func(id schemas.NightID, i, _ int) nightly.ShardParams {
-		p := nightly.ShardParams{Night: id, Model: n.request.Model, Shard: i, Shards: shards, Force: n.request.Force}
-		for _, s := range deduplicated {
-			p.Inputs = append(p.Inputs, s.Ranges[i])
-		}
-		return p
-	})
+	scored, err := fanOut(
+		ctx,
+		n,
+		"score",
+		acts.ScoreShard,
+		shards,
+		func(id schemas.NightID, i, _ int) nightly.ShardParams {
+			p := nightly.ShardParams{
+				Night:  id,
+				Model:  n.request.Model,
+				Shard:  i,
+				Shards: shards,
+				Force:  n.request.Force,
+			}
+			for _, s := range deduplicated {
+				p.Inputs = append(p.Inputs, s.Ranges[i])
+			}
+			return p
+		},
+	)
 	if err != nil {
 		return r, err
 	}
@@ -163,9 +218,17 @@ func businessDate(ctx workflow.Context, request schemas.NightRequest) schemas.Da
 
 // askForDecision starts the workflow that waits for the officer, and waits only until it has started.
 func askForDecision(ctx workflow.Context, manifest schemas.ManifestRef) error {
-	ctx = workflow.WithChildOptions(ctx, childOptions(deploymentOf(ctx).ID(DecisionWorkflowID(manifest.NightID)),
-		fmt.Sprintf("Waits for an officer to approve or hold the stack of %s, revision %d", manifest.AsOf, manifest.Revision)))
-	err := workflow.ExecuteChildWorkflow(ctx, Decision, DecisionParams{manifest}).GetChildWorkflowExecution().Get(ctx, nil)
+	ctx = workflow.WithChildOptions(ctx, childOptions(
+		deploymentOf(ctx).ID(DecisionWorkflowID(manifest.NightID)),
+		fmt.Sprintf(
+			"Waits for an officer to approve or hold the stack of %s, revision %d",
+			manifest.AsOf,
+			manifest.Revision,
+		),
+	))
+	err := workflow.ExecuteChildWorkflow(ctx, Decision, DecisionParams{manifest}).
+		GetChildWorkflowExecution().
+		Get(ctx, nil)
 	var started *temporal.ChildWorkflowExecutionAlreadyStartedError
 	if errors.As(err, &started) {
 		return nil // by a run of this night that was reset after it
@@ -178,7 +241,10 @@ func askForDecision(ctx workflow.Context, manifest schemas.ManifestRef) error {
 func tellSuperseded(ctx workflow.Context, published nightly.PublishResult) error {
 	var told []workflow.Future
 	for _, older := range published.Supersedes {
-		told = append(told, Supersede.send(ctx, deploymentOf(ctx).ID(DecisionWorkflowID(older)), published.Manifest.NightID))
+		told = append(
+			told,
+			Supersede.send(ctx, deploymentOf(ctx).ID(DecisionWorkflowID(older)), published.Manifest.NightID),
+		)
 	}
 	for _, f := range told {
 		err := f.Get(ctx, nil)

@@ -61,7 +61,11 @@ func waitOptions(until time.Duration) workflow.ActivityOptions {
 		HeartbeatTimeout:       deadWorker,
 		ScheduleToCloseTimeout: until,
 		// Without a maximum the SDK's test environment gives up after ten.
-		RetryPolicy: &temporal.RetryPolicy{InitialInterval: time.Minute, BackoffCoefficient: 1, MaximumAttempts: math.MaxInt32},
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    time.Minute,
+			BackoffCoefficient: 1,
+			MaximumAttempts:    math.MaxInt32,
+		},
 	}
 }
 

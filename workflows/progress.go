@@ -63,7 +63,13 @@ func begin(ctx workflow.Context, request schemas.NightRequest) (*night, error) {
 // published the one it had.
 func (n *night) claim(ctx workflow.Context) error {
 	var acts *nightly.Activities
-	claimed, err := once(ctx, n, "claim", acts.Claim, []nightly.ClaimParams{{AsOf: n.progress.Night.AsOf, Request: n.request, Now: workflow.Now(ctx)}})
+	claimed, err := once(
+		ctx,
+		n,
+		"claim",
+		acts.Claim,
+		[]nightly.ClaimParams{{AsOf: n.progress.Night.AsOf, Request: n.request, Now: workflow.Now(ctx)}},
+	)
 	if err != nil {
 		return err
 	}
@@ -84,7 +90,13 @@ type done interface {
 
 // stage runs one stage. If the revision it works on is published already, by the run of which this one
 // is a Reset, the stage runs again in the next revision, on what the stages before it left.
-func stage[P any, R done](ctx workflow.Context, n *night, name string, activity func(context.Context, P) (R, error), params func(schemas.NightID) P) (result R, err error) {
+func stage[P any, R done](
+	ctx workflow.Context,
+	n *night,
+	name string,
+	activity func(context.Context, P) (R, error),
+	params func(schemas.NightID) P,
+) (result R, err error) {
 	results, err := fanOut(ctx, n, name, activity, 1, func(id schemas.NightID, _, _ int) P { return params(id) })
 	if err == nil {
 		result = results[0]
@@ -93,7 +105,14 @@ func stage[P any, R done](ctx workflow.Context, n *night, name string, activity 
 }
 
 // fanOut is stage for work that is shared: count activities at once, with one line of the table.
-func fanOut[P any, R done](ctx workflow.Context, n *night, name string, activity func(context.Context, P) (R, error), count int, params func(id schemas.NightID, i, of int) P) ([]R, error) {
+func fanOut[P any, R done](
+	ctx workflow.Context,
+	n *night,
+	name string,
+	activity func(context.Context, P) (R, error),
+	count int,
+	params func(id schemas.NightID, i, of int) P,
+) ([]R, error) {
 	for {
 		list := make([]P, count)
 		for i := range list {
@@ -115,7 +134,13 @@ func fanOut[P any, R done](ctx workflow.Context, n *night, name string, activity
 
 // once runs the activities of one stage and keeps its line of the table. When one fails the others are
 // cancelled, and waited for.
-func once[P any, R done](ctx workflow.Context, n *night, name string, activity func(context.Context, P) (R, error), params []P) (results []R, err error) {
+func once[P any, R done](
+	ctx workflow.Context,
+	n *night,
+	name string,
+	activity func(context.Context, P) (R, error),
+	params []P,
+) (results []R, err error) {
 	line, err := n.start(ctx, name)
 	if err != nil {
 		return nil, err
@@ -130,7 +155,11 @@ func once[P any, R done](ctx workflow.Context, n *night, name string, activity f
 		if len(params) > 1 {
 			summary += fmt.Sprintf(", %d of %d", i+1, len(params))
 		}
-		futures[i] = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(stageOptions, summary)), activity, p)
+		futures[i] = workflow.ExecuteActivity(
+			workflow.WithActivityOptions(ctx, summarised(stageOptions, summary)),
+			activity,
+			p,
+		)
 	}
 	for i, f := range futures {
 		var result R
@@ -167,7 +196,10 @@ func once[P any, R done](ctx workflow.Context, n *night, name string, activity f
 func (n *night) start(ctx workflow.Context, name string) (*Stage, error) {
 	n.progress.Stages = append(n.progress.Stages, Stage{Name: name, State: StageRunning})
 	n.show(ctx)
-	return &n.progress.Stages[len(n.progress.Stages)-1], workflow.UpsertTypedSearchAttributes(ctx, AttributeStage.ValueSet(name))
+	return &n.progress.Stages[len(n.progress.Stages)-1], workflow.UpsertTypedSearchAttributes(
+		ctx,
+		AttributeStage.ValueSet(name),
+	)
 }
 
 // end says how a stage went.

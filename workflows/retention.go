@@ -21,7 +21,10 @@ func Retention(ctx workflow.Context, request RetentionRequest) (retention.Dispos
 	var acts *retention.Activities
 	var result retention.DisposeResult
 	params := retention.DisposeParams{Now: workflow.Now(ctx), DryRun: request.DryRun}
-	disposing := workflow.WithActivityOptions(computing(ctx), summarised(stageOptions, "dispose of what is over its time"))
+	disposing := workflow.WithActivityOptions(
+		computing(ctx),
+		summarised(stageOptions, "dispose of what is over its time"),
+	)
 	err := workflow.ExecuteActivity(disposing, acts.Dispose, params).Get(ctx, &result)
 	if err == nil {
 		workflow.SetCurrentDetails(ctx, disposals(request, result))
@@ -40,7 +43,15 @@ func disposals(request RetentionRequest, r retention.DisposeResult) string {
 	}
 	b.WriteString("| night | files | bytes | rule |\n|---|---:|---:|---|\n")
 	for _, d := range r.Disposals {
-		b.WriteString(fmt.Sprintf("| %s | %s | %s | %s |\n", d.Night, text.Number(d.Files), text.Number(d.Bytes), text.Markdown(d.Rule)))
+		b.WriteString(
+			fmt.Sprintf(
+				"| %s | %s | %s | %s |\n",
+				d.Night,
+				text.Number(d.Files),
+				text.Number(d.Bytes),
+				text.Markdown(d.Rule),
+			),
+		)
 	}
 	return b.String()
 }

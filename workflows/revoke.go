@@ -34,8 +34,12 @@ func Revoke(ctx workflow.Context, request schemas.RevokeRequest) (result RevokeR
 	// What has begun is done whole, whoever cancels the wait for it.
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	var acts *decision.Activities
-	options := workflow.WithActivityOptions(ctx, summarised(shortOptions, "take the approval of "+night.String()+" back"))
-	err = workflow.ExecuteActivity(options, acts.Revoke, decision.RevokeParams{Request: request, At: workflow.Now(ctx).UTC()}).Get(ctx, &result.RevokeResult)
+	options := workflow.WithActivityOptions(
+		ctx,
+		summarised(shortOptions, "take the approval of "+night.String()+" back"),
+	)
+	err = workflow.ExecuteActivity(options, acts.Revoke, decision.RevokeParams{Request: request, At: workflow.Now(ctx).UTC()}).
+		Get(ctx, &result.RevokeResult)
 	var app *temporal.ApplicationError
 	switch {
 	case task.Is(err, fault.Revoked):
@@ -49,21 +53,32 @@ func Revoke(ctx workflow.Context, request schemas.RevokeRequest) (result RevokeR
 	case err != nil:
 		return result, task.Permanent(fault.NotRecorded, fmt.Errorf(
 			"the revocation of night %s could not be recorded in time (%s): look at the store, then give the same command again",
-			night, reason(err)))
+			night,
+			reason(err),
+		))
 	}
 	now := "No stack is approved now."
 	if result.Current != (schemas.ManifestRef{}) {
 		now = fmt.Sprintf("The stack of night **%s** is the approved one again.", result.Current.NightID)
 	}
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("The approval of night **%s** was taken back. %s\n\nWho and why stand in `approvals/%06d.json`.\n",
-		night, now, result.Revocation.Number))
+	workflow.SetCurrentDetails(
+		ctx,
+		fmt.Sprintf("The approval of night **%s** was taken back. %s\n\nWho and why stand in `approvals/%06d.json`.\n",
+			night, now, result.Revocation.Number),
+	)
 	result.Retask = deploymentOf(ctx).ID(RetaskWorkflowID(night))
 	return result, retask(ctx, night)
 }
 
 // retask starts the workflow by which the taskings follow, and waits only until it has started.
 func retask(ctx workflow.Context, revoked schemas.NightID) error {
-	ctx = workflow.WithChildOptions(ctx, childOptions(deploymentOf(ctx).ID(RetaskWorkflowID(revoked)), "Tells the teams that the approval of night "+revoked.String()+" was taken back"))
+	ctx = workflow.WithChildOptions(
+		ctx,
+		childOptions(
+			deploymentOf(ctx).ID(RetaskWorkflowID(revoked)),
+			"Tells the teams that the approval of night "+revoked.String()+" was taken back",
+		),
+	)
 	err := workflow.ExecuteChildWorkflow(ctx, Retask, RetaskParams{revoked}).GetChildWorkflowExecution().Get(ctx, nil)
 	var started *temporal.ChildWorkflowExecutionAlreadyStartedError
 	if errors.As(err, &started) {
@@ -81,7 +96,10 @@ type RetaskParams struct {
 // down when none is. When another was approved since, that one's own tasking does.
 func Retask(ctx workflow.Context, p RetaskParams) (TaskingCount, error) {
 	if p.Revoked == (schemas.NightID{}) {
-		return TaskingCount{}, task.Permanent(fault.BadRequest, errors.New("revoked: name the night whose approval was taken back"))
+		return TaskingCount{}, task.Permanent(
+			fault.BadRequest,
+			errors.New("revoked: name the night whose approval was taken back"),
+		)
 	}
 	if err := label(ctx, p.Revoked); err != nil {
 		return TaskingCount{}, err

@@ -25,8 +25,16 @@ var (
 
 // SearchAttributes are the keys that a namespace must have.
 func SearchAttributes() []temporal.SearchAttributeKey {
-	return []temporal.SearchAttributeKey{AttributeAsOf, AttributeRevision, AttributeStage, AttributeDecision, AttributeBorough,
-		AttributeBCU, AttributeTasking, AttributeDue}
+	return []temporal.SearchAttributeKey{
+		AttributeAsOf,
+		AttributeRevision,
+		AttributeStage,
+		AttributeDecision,
+		AttributeBorough,
+		AttributeBCU,
+		AttributeTasking,
+		AttributeDue,
+	}
 }
 
 // label makes a workflow findable by its night.

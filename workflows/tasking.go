@@ -107,7 +107,10 @@ func (c *caseworker) listen(ctx workflow.Context) error {
 				return schemas.Tasking{}, task.Permanent(fault.NotRecorded, c.unread())
 			}
 			if c.tasking == nil {
-				return schemas.Tasking{}, task.Permanent(fault.NoSuchTasking, fmt.Errorf("tasking %s is not issued yet", c.reference))
+				return schemas.Tasking{}, task.Permanent(
+					fault.NoSuchTasking,
+					fmt.Errorf("tasking %s is not issued yet", c.reference),
+				)
 			}
 			return *c.tasking, nil
 		}),
@@ -122,17 +125,20 @@ func (c *caseworker) listen(ctx workflow.Context) error {
 	}
 	for _, update := range teamUpdates() {
 		do := update.Name
-		errs = append(errs, update.handle(ctx, func(ctx workflow.Context, r schemas.TaskingRequest) (schemas.Tasking, error) {
-			return answer(ctx, tasking.ApplyParams{Do: do, Request: &r})
-		}, func(ctx workflow.Context, r schemas.TaskingRequest) error {
-			if err := r.Validate(do); err != nil {
-				return task.Permanent(fault.BadRequest, err)
-			}
-			if c.tasking == nil || len(c.asked) > 0 {
-				return nil // what is asked before it may change what can be asked
-			}
-			return tasking.Admit(c.tasking, attempted(workflow.GetCurrentUpdateInfo(ctx).ID), do, r)
-		}))
+		errs = append(
+			errs,
+			update.handle(ctx, func(ctx workflow.Context, r schemas.TaskingRequest) (schemas.Tasking, error) {
+				return answer(ctx, tasking.ApplyParams{Do: do, Request: &r})
+			}, func(ctx workflow.Context, r schemas.TaskingRequest) error {
+				if err := r.Validate(do); err != nil {
+					return task.Permanent(fault.BadRequest, err)
+				}
+				if c.tasking == nil || len(c.asked) > 0 {
+					return nil // what is asked before it may change what can be asked
+				}
+				return tasking.Admit(c.tasking, attempted(workflow.GetCurrentUpdateInfo(ctx).ID), do, r)
+			}),
+		)
 	}
 	return errors.Join(errs...)
 }
@@ -173,7 +179,15 @@ func (c *caseworker) next(ctx workflow.Context) error {
 	if !chased {
 		return nil
 	}
-	err := c.apply(ctx, tasking.ApplyParams{Reference: c.reference, At: workflow.Now(ctx).UTC(), Chase: true, Key: fmt.Sprintf("chase-%d", c.tasking.Version+1)})
+	err := c.apply(
+		ctx,
+		tasking.ApplyParams{
+			Reference: c.reference,
+			At:        workflow.Now(ctx).UTC(),
+			Chase:     true,
+			Key:       fmt.Sprintf("chase-%d", c.tasking.Version+1),
+		},
+	)
 	if err == nil || ctx.Err() != nil {
 		c.trouble, c.again, c.pause = "", time.Time{}, 0
 		return errors.Join(err, cancelled(ctx))
@@ -189,7 +203,15 @@ func (c *caseworker) next(ctx workflow.Context) error {
 	}
 	c.pause = min(max(2*c.pause, time.Minute), 15*time.Minute)
 	c.trouble, c.again = reason(err), workflow.Now(ctx).Add(c.pause)
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("%s\nNobody is chased at the moment, it is tried again at %s: %s\n", c.details(), clock(c.again), c.trouble))
+	workflow.SetCurrentDetails(
+		ctx,
+		fmt.Sprintf(
+			"%s\nNobody is chased at the moment, it is tried again at %s: %s\n",
+			c.details(),
+			clock(c.again),
+			c.trouble,
+		),
+	)
 	return nil
 }
 
@@ -210,9 +232,16 @@ func (c *caseworker) lookUp(ctx workflow.Context) error {
 		return err // no retry mends it
 	}
 	c.trouble = reason(err)
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s**\n\nIt is read as soon as it can be: %s\n", c.reference, c.trouble))
+	workflow.SetCurrentDetails(
+		ctx,
+		fmt.Sprintf("**%s**\n\nIt is read as soon as it can be: %s\n", c.reference, c.trouble),
+	)
 	var acts *tasking.Activities
-	read := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(patientOptions, "read the tasking")), acts.Apply, params)
+	read := workflow.ExecuteActivity(
+		workflow.WithActivityOptions(ctx, summarised(patientOptions, "read the tasking")),
+		acts.Apply,
+		params,
+	)
 	for !read.IsReady() {
 		if err := workflow.Await(ctx, func() bool { return read.IsReady() || len(c.asked) > 0 }); err != nil {
 			return err
@@ -238,7 +267,8 @@ func (c *caseworker) lookUpAgain(ctx workflow.Context) error {
 		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 			return workflow.NewContinueAsNewError(ctx, Tasking, TaskingParams{Reference: c.reference})
 		}
-		if err := c.apply(ctx, tasking.ApplyParams{Reference: c.reference, At: workflow.Now(ctx).UTC()}); err == nil || ctx.Err() != nil {
+		if err := c.apply(ctx, tasking.ApplyParams{Reference: c.reference, At: workflow.Now(ctx).UTC()}); err == nil ||
+			ctx.Err() != nil {
 			return err
 		}
 	}
@@ -267,7 +297,8 @@ func (c *caseworker) apply(ctx workflow.Context, params tasking.ApplyParams) err
 	if c.tasking != nil {
 		params.Known = c.tasking.Version
 	}
-	err := workflow.ExecuteLocalActivity(workflow.WithLocalActivityOptions(ctx, applyOptions), acts.Apply, params).Get(ctx, &result)
+	err := workflow.ExecuteLocalActivity(workflow.WithLocalActivityOptions(ctx, applyOptions), acts.Apply, params).
+		Get(ctx, &result)
 	var app *temporal.ApplicationError
 	switch {
 	case err == nil:
@@ -277,7 +308,10 @@ func (c *caseworker) apply(ctx workflow.Context, params tasking.ApplyParams) err
 		return ctx.Err()
 	default:
 		return task.Permanent(fault.NotRecorded, fmt.Errorf(
-			"tasking %s: it could not be recorded in time (%s): look at the store and the teams' file, then try again", c.reference, reason(err)))
+			"tasking %s: it could not be recorded in time (%s): look at the store and the teams' file, then try again",
+			c.reference,
+			reason(err),
+		))
 	}
 	return c.take(ctx, result)
 }
@@ -300,7 +334,8 @@ func (c *caseworker) tell(ctx workflow.Context, number int) {
 		var acts *tasking.Activities
 		ctx = workflow.WithActivityOptions(ctx, summarised(deliveryOptions, fmt.Sprintf("tell of event %d", number)))
 		if err := workflow.ExecuteActivity(ctx, acts.Notify, tasking.NotifyParams{Reference: c.reference, Number: number}).Get(ctx, nil); err != nil {
-			workflow.GetLogger(ctx).Error("somebody was not told", "tasking", c.reference, "event", number, "error", err)
+			workflow.GetLogger(ctx).
+				Error("somebody was not told", "tasking", c.reference, "event", number, "error", err)
 		}
 	})
 }
@@ -320,16 +355,37 @@ func (c *caseworker) show(ctx workflow.Context) error {
 	if t.BCU != "" {
 		bcu = AttributeBCU.ValueSet(t.BCU)
 	}
-	return workflow.UpsertTypedSearchAttributes(ctx, AttributeBorough.ValueSet(t.Team), bcu, AttributeTasking.ValueSet(string(t.State)), due)
+	return workflow.UpsertTypedSearchAttributes(
+		ctx,
+		AttributeBorough.ValueSet(t.Team),
+		bcu,
+		AttributeTasking.ValueSet(string(t.State)),
+		due,
+	)
 }
 
 // details are what the UI shows of it.
 func (c *caseworker) details() string {
 	t := c.tasking
-	page := fmt.Sprintf("**%s**, %s\n\n%s\n\nPosition %d on the stack of %s: %s\n\n| # | when | what |\n|---|---|---|\n",
-		text.Markdown(t.Team), t.Reference, text.Markdown(digest.StateText(t)), t.Position, t.Night.AsOf, text.Markdown(digest.FactsText(t.Facts)))
+	page := fmt.Sprintf(
+		"**%s**, %s\n\n%s\n\nPosition %d on the stack of %s: %s\n\n| # | when | what |\n|---|---|---|\n",
+		text.Markdown(
+			t.Team,
+		),
+		t.Reference,
+		text.Markdown(digest.StateText(t)),
+		t.Position,
+		t.Night.AsOf,
+		text.Markdown(digest.FactsText(t.Facts)),
+	)
 	for _, e := range t.Events {
-		page += fmt.Sprintf("| %d | %s | %s %s |\n", e.Number, e.At.In(schemas.London).Format("2 Jan 2006 15:04"), text.Markdown(e.Kind), text.Markdown(e.Outcome))
+		page += fmt.Sprintf(
+			"| %d | %s | %s %s |\n",
+			e.Number,
+			e.At.In(schemas.London).Format("2 Jan 2006 15:04"),
+			text.Markdown(e.Kind),
+			text.Markdown(e.Outcome),
+		)
 	}
 	return page
 }

@@ -39,7 +39,8 @@ func Watch(ctx workflow.Context, request WatchRequest) (WatchResult, error) {
 	var acts *operations.Activities
 	var found operations.InspectResult
 	summary := fmt.Sprintf("look for the night of %s", result.Day.AddDays(-1))
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(alertOptions, summary)), acts.Inspect, operations.InspectParams{Day: result.Day}).Get(ctx, &found)
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(alertOptions, summary)), acts.Inspect, operations.InspectParams{Day: result.Day}).
+		Get(ctx, &found)
 	if err != nil {
 		return result, err
 	}

@@ -149,7 +149,11 @@ func order(t *schemas.Tasking, c Command, who *teams.Teams) *schemas.Tasking {
 		if !o.OnStack {
 			return nil
 		}
-		t = change(&schemas.Tasking{Reference: o.Reference}, c, schemas.TaskingEvent{Kind: schemas.EventIssued, Team: o.Owner})
+		t = change(
+			&schemas.Tasking{Reference: o.Reference},
+			c,
+			schemas.TaskingEvent{Kind: schemas.EventIssued, Team: o.Owner},
+		)
 		give(t, o.Owner, schemas.TaskingIssued, c, who)
 		return know(t, o)
 	}
@@ -181,7 +185,11 @@ func order(t *schemas.Tasking, c Command, who *teams.Teams) *schemas.Tasking {
 		give(next, team, schemas.TaskingIssued, c, who)
 		return know(next, o)
 	case !t.Placed && t.Team != o.Owner:
-		next := change(t, c, schemas.TaskingEvent{Kind: schemas.EventTransferred, Team: o.Owner, From: t.Team, News: news})
+		next := change(
+			t,
+			c,
+			schemas.TaskingEvent{Kind: schemas.EventTransferred, Team: o.Owner, From: t.Team, News: news},
+		)
 		give(next, o.Owner, schemas.TaskingTransferred, c, who)
 		return know(next, o)
 	case len(news) > 0:
@@ -244,9 +252,17 @@ func news(t *schemas.Tasking, o *Order) (lines []string) {
 	add(was.Status != is.Status, "the suspect's status: %s, was %s", words(is.Status), words(was.Status))
 	add(!was.AlsoVictim && is.AlsoVictim, "the suspect is also recorded as a victim: look for a counter-allegation")
 	add(was.AlsoVictim && !is.AlsoVictim, "the suspect is no longer recorded as a victim")
-	add(fresh == 0 && gone == 0 && was.HarmDays != is.HarmDays, "an allegation was classified anew: %s, was %s", text.CountDays(is.HarmDays, "harm day"), text.Days(was.HarmDays))
-	add(fresh == 0 && gone == 0 && (was.DomesticAbuse != is.DomesticAbuse || was.NonRecent != is.NonRecent || was.Reports != is.Reports),
-		"domestic abuse, dates or report numbers were corrected")
+	add(
+		fresh == 0 && gone == 0 && was.HarmDays != is.HarmDays,
+		"an allegation was classified anew: %s, was %s",
+		text.CountDays(is.HarmDays, "harm day"),
+		text.Days(was.HarmDays),
+	)
+	add(
+		fresh == 0 && gone == 0 &&
+			(was.DomesticAbuse != is.DomesticAbuse || was.NonRecent != is.NonRecent || was.Reports != is.Reports),
+		"domestic abuse, dates or report numbers were corrected",
+	)
 	for _, b := range is.Boroughs {
 		add(!slices.Contains(was.Boroughs, b), "now also alleged in %s", b)
 	}
@@ -345,7 +361,14 @@ func chase(t *schemas.Tasking, c Command) *schemas.Tasking {
 	if !ok || c.At.Before(due) {
 		return t
 	}
-	next := change(t, c, schemas.TaskingEvent{Kind: []string{schemas.EventReminded, schemas.EventLead, schemas.EventDesk}[t.Chased], Team: t.Team})
+	next := change(
+		t,
+		c,
+		schemas.TaskingEvent{
+			Kind: []string{schemas.EventReminded, schemas.EventLead, schemas.EventDesk}[t.Chased],
+			Team: t.Team,
+		},
+	)
 	if next.Chased++; next.Chased > 1 && t.State != schemas.TaskingEscalated {
 		enter(next, schemas.TaskingEscalated, c.At)
 	}

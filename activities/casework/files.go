@@ -161,7 +161,11 @@ func Marked(ctx context.Context, st *store.Store) ([]string, error) {
 type UnreadableError struct{ References []string }
 
 func (e *UnreadableError) Error() string {
-	return fmt.Sprintf("the files of %s are damaged or gone: %s", text.Count(len(e.References), "tasking"), strings.Join(e.References, ", "))
+	return fmt.Sprintf(
+		"the files of %s are damaged or gone: %s",
+		text.Count(len(e.References), "tasking"),
+		strings.Join(e.References, ", "),
+	)
 }
 
 // All calls f with every tasking there ever was and its whole history, by reference. One that cannot be read keeps

@@ -74,7 +74,12 @@ type Collector struct {
 
 // Measure starts a collection as of now; stack are the references on the approved stack.
 func Measure(now time.Time, stack []string) *Collector {
-	c := &Collector{now: now, teams: map[string]*TeamMeasure{}, outcomes: map[MonthOutcome]int{}, tasked: map[string]bool{}}
+	c := &Collector{
+		now:      now,
+		teams:    map[string]*TeamMeasure{},
+		outcomes: map[MonthOutcome]int{},
+		tasked:   map[string]bool{},
+	}
 	for _, reference := range stack {
 		c.tasked[reference] = false
 	}

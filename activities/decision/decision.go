@@ -59,7 +59,11 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	}
 	if err != nil {
 		// Not err itself, which names the officer.
-		return DecideResult{}, task.Permanent(fault.AlreadyDecided, fmt.Errorf("night %s: %w", d.Manifest.NightID, nights.ErrDecided), *standing)
+		return DecideResult{}, task.Permanent(
+			fault.AlreadyDecided,
+			fmt.Errorf("night %s: %w", d.Manifest.NightID, nights.ErrDecided),
+			*standing,
+		)
 	}
 	// An attempt that dies between the two writes is in the log twice rather than not at all.
 	why := standing.Reason
@@ -124,7 +128,12 @@ func (a *Activities) Revoke(ctx context.Context, p RevokeParams) (RevokeResult, 
 	_, stop := task.Start(ctx)
 	defer stop()
 	night := p.Request.Night()
-	last, err := nights.Revoke(ctx, a.Store, night, schemas.Revocation{By: p.Request.By, Reason: p.Request.Reason, At: p.At})
+	last, err := nights.Revoke(
+		ctx,
+		a.Store,
+		night,
+		schemas.Revocation{By: p.Request.By, Reason: p.Request.Reason, At: p.At},
+	)
 	if err != nil {
 		return RevokeResult{}, task.Waiting(err)
 	}
@@ -134,7 +143,11 @@ func (a *Activities) Revoke(ctx context.Context, p RevokeParams) (RevokeResult, 
 		now = "the stack of night " + r.Current.String() + " is the approved one again"
 	}
 	// An attempt that dies between the two writes is in the log twice rather than not at all.
-	err = audit.Append(ctx, a.Store, audit.Entry{At: r.Revocation.At, Who: r.Revocation.By, Did: schemas.Revoked, On: "night " + night.String(),
-		Why: r.Revocation.Reason + "; " + now})
+	err = audit.Append(
+		ctx,
+		a.Store,
+		audit.Entry{At: r.Revocation.At, Who: r.Revocation.By, Did: schemas.Revoked, On: "night " + night.String(),
+			Why: r.Revocation.Reason + "; " + now},
+	)
 	return r, task.Waiting(err)
 }

@@ -185,7 +185,8 @@ func mostByZstd(src []byte) (total int64, err error) {
 			return 0, errCompression
 		}
 		if frame.Skippable {
-			if !cut(frame.HeaderSize) || uint64(frame.SkippableSize) > uint64(len(src)) || !cut(int(frame.SkippableSize)) {
+			if !cut(frame.HeaderSize) || uint64(frame.SkippableSize) > uint64(len(src)) ||
+				!cut(int(frame.SkippableSize)) {
 				return 0, errCompression
 			}
 			continue

@@ -183,8 +183,11 @@ func OpenNamed(name string, r io.ReaderAt, size int64) (_ *File, err error) {
 				unreadable[what] = append(unreadable[what], name)
 			}
 		}
-		f.groups = append(f.groups, rowGroup{columns: columns, file: label, reader: r, size: size, rows: rows, chunks: chunks,
-			checked: &[schemas.OffenceColumns]checked{}})
+		f.groups = append(
+			f.groups,
+			rowGroup{columns: columns, file: label, reader: r, size: size, rows: rows, chunks: chunks,
+				checked: &[schemas.OffenceColumns]checked{}},
+		)
 		f.starts = append(f.starts, f.Rows()+rows)
 		return nil
 	})
@@ -209,7 +212,9 @@ func (c *chunk) unreadable() string {
 	case c.elsewhere:
 		return "lies in another file than this one: give that one"
 	case !readable(c.codec):
-		return "is compressed by " + codecName(c.codec) + ": write the file with snappy, gzip, zstd, brotli, LZ4_RAW or none"
+		return "is compressed by " + codecName(
+			c.codec,
+		) + ": write the file with snappy, gzip, zstd, brotli, LZ4_RAW or none"
 	}
 	return ""
 }

@@ -71,7 +71,11 @@ func measure(r io.ReaderAt, size int64, c chunk, wide int, rows int64) (e extent
 		levels := int64(v2.DefinitionLevelsByteLength) + int64(v2.RepetitionLevelsByteLength)
 		switch {
 		case values > rows:
-			return e, fmt.Errorf("%w: a page promises %s more than the row group", ErrRowsMismatch, words.Count(values-rows, "row"))
+			return e, fmt.Errorf(
+				"%w: a page promises %s more than the row group",
+				ErrRowsMismatch,
+				words.Count(values-rows, "row"),
+			)
 		case levels > compressed:
 			return e, errLevels
 		}

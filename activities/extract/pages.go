@@ -139,7 +139,8 @@ func (r *reader) next() error {
 // leansOnLast tells whether a page may need the last text of the one before it. Parquet does not allow it, but some
 // writers do so.
 func leansOnLast(h *format.PageHeader) bool {
-	return h.DataPageHeader.V.Encoding == format.DeltaByteArray || h.DataPageHeaderV2.V.Encoding == format.DeltaByteArray
+	return h.DataPageHeader.V.Encoding == format.DeltaByteArray ||
+		h.DataPageHeaderV2.V.Encoding == format.DeltaByteArray
 }
 
 // unpack decompresses a page and reads which of its rows have a value.

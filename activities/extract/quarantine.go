@@ -168,7 +168,12 @@ func (q *Quarantine) Write(w io.Writer) (int64, error) {
 func (q *Quarantine) merge(yield func([]schemas.Quarantine) error) error {
 	var heads heads
 	for _, r := range q.runs {
-		h := &head{in: bufio.NewReaderSize(io.NewSectionReader(q.file, r.from, r.to-r.from), max(readAhead/len(q.runs), 1<<10))}
+		h := &head{
+			in: bufio.NewReaderSize(
+				io.NewSectionReader(q.file, r.from, r.to-r.from),
+				max(readAhead/len(q.runs), 1<<10),
+			),
+		}
 		if err := h.next(); err != nil { // a run has a row
 			return err
 		}

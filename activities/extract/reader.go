@@ -117,12 +117,22 @@ func (r *reader) take(n int) arrow.Array {
 	case r.column.kind == boolean:
 		return r.booleans(validity, first, n, nulls)
 	case r.column.kind.isTime():
-		return fixed(schemas.ArrowTimestamp, spread(&r.scratch.wide, r.int64s[first:first+values], levels), validity, nulls)
+		return fixed(
+			schemas.ArrowTimestamp,
+			spread(&r.scratch.wide, r.int64s[first:first+values], levels),
+			validity,
+			nulls,
+		)
 	}
 	for len(r.unread) > 0 && r.unread[0] < r.row {
 		r.unread, r.lost = r.unread[1:], r.lost+1
 	}
-	return fixed(arrow.PrimitiveTypes.Int32, spread(&r.scratch.narrow, r.int32s[first:first+values], levels), validity, nulls)
+	return fixed(
+		arrow.PrimitiveTypes.Int32,
+		spread(&r.scratch.narrow, r.int32s[first:first+values], levels),
+		validity,
+		nulls,
+	)
 }
 
 // valid builds the bitmap of the next n rows and counts their values; nil when all are there.
@@ -182,7 +192,9 @@ func (r *reader) spreadOffsets(offsets []uint32, levels []byte) []uint32 {
 
 func (r *reader) dictionaryArray(indexes []int32, validity []byte, nulls int) arrow.Array {
 	d := array.NewDataWithDictionary(schemas.ArrowDictionary, len(indexes), []*memory.Buffer{buffer(validity),
-		memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(indexes))}, nulls, 0, r.dictionary.texts.Data().(*array.Data))
+		memory.NewBufferBytes(
+			arrow.Int32Traits.CastToBytes(indexes),
+		)}, nulls, 0, r.dictionary.texts.Data().(*array.Data))
 	defer d.Release()
 	return array.NewDictionaryData(d)
 }
@@ -199,7 +211,14 @@ func (r *reader) booleans(validity []byte, first, n, nulls int) arrow.Array {
 		}
 		first++
 	}
-	d := array.NewData(arrow.FixedWidthTypes.Boolean, n, []*memory.Buffer{buffer(validity), memory.NewBufferBytes(out)}, nil, nulls, 0)
+	d := array.NewData(
+		arrow.FixedWidthTypes.Boolean,
+		n,
+		[]*memory.Buffer{buffer(validity), memory.NewBufferBytes(out)},
+		nil,
+		nulls,
+		0,
+	)
 	defer d.Release()
 	return array.NewBooleanData(d)
 }

@@ -34,16 +34,36 @@ type Sink interface {
 // closes. firstRow is the ordinal of the extract's first row. progress, if not nil, is called from many
 // goroutines with the rows fed so far. A file that holds other rows than its footer promises is
 // ErrRowsMismatch, one that cannot be decoded ErrDamaged.
-func (f *File) Scan(ctx context.Context, threads int, firstRow int64, newSink func() Sink, progress func(rows int64)) error {
+func (f *File) Scan(
+	ctx context.Context,
+	threads int,
+	firstRow int64,
+	newSink func() Sink,
+	progress func(rows int64),
+) error {
 	return f.scanAll(ctx, threads, firstRow, nil, newSink, progress)
 }
 
 // ScanColumns is Scan for a sink that looks at some columns only: all others are null.
-func (f *File) ScanColumns(ctx context.Context, columns []int, threads int, firstRow int64, newSink func() Sink, progress func(rows int64)) error {
+func (f *File) ScanColumns(
+	ctx context.Context,
+	columns []int,
+	threads int,
+	firstRow int64,
+	newSink func() Sink,
+	progress func(rows int64),
+) error {
 	return f.scanAll(ctx, threads, firstRow, columns, newSink, progress)
 }
 
-func (f *File) scanAll(ctx context.Context, threads int, firstRow int64, only []int, newSink func() Sink, progress func(rows int64)) (err error) {
+func (f *File) scanAll(
+	ctx context.Context,
+	threads int,
+	firstRow int64,
+	only []int,
+	newSink func() Sink,
+	progress func(rows int64),
+) (err error) {
 	threads, err = f.plan(ctx, only, threads)
 	if err != nil {
 		return err
@@ -81,7 +101,12 @@ func (f *File) scanAll(ctx context.Context, threads int, firstRow int64, only []
 		return err
 	}
 	if done.Load() != f.Rows() {
-		return fmt.Errorf("%w: the footer promises %s, %s read", ErrRowsMismatch, words.Count(f.Rows(), "row"), words.Count(done.Load(), "was", "were"))
+		return fmt.Errorf(
+			"%w: the footer promises %s, %s read",
+			ErrRowsMismatch,
+			words.Count(f.Rows(), "row"),
+			words.Count(done.Load(), "was", "were"),
+		)
 	}
 	f.setUnreadable(&lost)
 	return nil
@@ -134,7 +159,13 @@ func (f *File) read(group, column int, only []int) bool {
 
 // scan feeds the rows of one task in order. A batch ends where a page of any column ends, so that
 // every column of it is a slice of one page.
-func (f *File) scan(ctx context.Context, t task, only []int, lost *losses, add func(arrow.Record, int64) error) (err error) {
+func (f *File) scan(
+	ctx context.Context,
+	t task,
+	only []int,
+	lost *losses,
+	add func(arrow.Record, int64) error,
+) (err error) {
 	defer recovered(&err, ErrDamaged)
 	whole := t.to == f.groups[t.group].rows
 	var readers [schemas.OffenceColumns]*reader
@@ -224,7 +255,14 @@ func (f *File) columnError(err error, column, group int) error {
 func (f *File) exhausted(r *reader, column, group int) error {
 	_, err := r.left()
 	if err == nil {
-		return fmt.Errorf("%w: %scolumn %s of row group %d holds more than the %d rows promised", ErrRowsMismatch, f.groups[group].file, schemas.Offences[column].Name, group, f.groups[group].rows)
+		return fmt.Errorf(
+			"%w: %scolumn %s of row group %d holds more than the %d rows promised",
+			ErrRowsMismatch,
+			f.groups[group].file,
+			schemas.Offences[column].Name,
+			group,
+			f.groups[group].rows,
+		)
 	}
 	if !errors.Is(err, io.EOF) {
 		return f.pageError(err, column, group, f.starts[group+1])

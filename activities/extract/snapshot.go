@@ -28,7 +28,14 @@ const (
 //
 // Columns are copied side by side, each by a cursor that goes once through the file: a file without a
 // page index cannot be entered in the middle of a row group but by decoding it from its start.
-func Snapshot(ctx context.Context, f *File, st *store.Store, folder string, threads int, progress func(rows int64)) ([]schemas.ArtifactRef, error) {
+func Snapshot(
+	ctx context.Context,
+	f *File,
+	st *store.Store,
+	folder string,
+	threads int,
+	progress func(rows int64),
+) ([]schemas.ArtifactRef, error) {
 	if _, err := f.plan(ctx, nil, threads); err != nil {
 		return nil, err
 	}
@@ -44,7 +51,12 @@ func Snapshot(ctx context.Context, f *File, st *store.Store, folder string, thre
 		empty, full := make(chan *parquet.ConcurrentRowGroupWriter, 2), make(chan *parquet.ConcurrentRowGroupWriter)
 		writing.Go(func() (err error) {
 			key := fmt.Sprintf("%s/part-%05d.parquet", folder, i)
-			parts[i], err = st.Write(ctx, key, schemas.OffenceSchema, func(w io.Writer) (int64, error) { return rows, commit(ctx, w, empty, full) })
+			parts[i], err = st.Write(
+				ctx,
+				key,
+				schemas.OffenceSchema,
+				func(w io.Writer) (int64, error) { return rows, commit(ctx, w, empty, full) },
+			)
 			return err
 		})
 		if err := c.part(ctx, from, rows, empty, full); err != nil {
@@ -79,7 +91,10 @@ var columnOrder = [schemas.OffenceColumns]int{
 }
 
 func init() {
-	schemas.MustHaveEvery("extract: columnOrder", func(column int) bool { return slices.Contains(columnOrder[:], column) })
+	schemas.MustHaveEvery(
+		"extract: columnOrder",
+		func(column int) bool { return slices.Contains(columnOrder[:], column) },
+	)
 }
 
 // fastSnappy compresses half as hard as the library does by itself, in a quarter of the time.
@@ -88,7 +103,12 @@ type fastSnappy struct{ snappy.Codec }
 func (*fastSnappy) Encode(dst, src []byte) ([]byte, error) { return s2.EncodeSnappy(dst, src), nil }
 
 // part fills the row groups of one part.
-func (c *copier) part(ctx context.Context, from, rows int64, empty <-chan *parquet.ConcurrentRowGroupWriter, full chan<- *parquet.ConcurrentRowGroupWriter) error {
+func (c *copier) part(
+	ctx context.Context,
+	from, rows int64,
+	empty <-chan *parquet.ConcurrentRowGroupWriter,
+	full chan<- *parquet.ConcurrentRowGroupWriter,
+) error {
 	for done := int64(0); done < rows; done += groupRows {
 		var group *parquet.ConcurrentRowGroupWriter
 		select {
@@ -114,11 +134,19 @@ func (c *copier) part(ctx context.Context, from, rows int64, empty <-chan *parqu
 
 // commit writes one part's row groups into a file, in order, until there are no more. Two take turns:
 // while one goes into the file the other is filled.
-func commit(ctx context.Context, w io.Writer, empty chan<- *parquet.ConcurrentRowGroupWriter, full <-chan *parquet.ConcurrentRowGroupWriter) error {
+func commit(
+	ctx context.Context,
+	w io.Writer,
+	empty chan<- *parquet.ConcurrentRowGroupWriter,
+	full <-chan *parquet.ConcurrentRowGroupWriter,
+) error {
 	options := []parquet.WriterOption{parquet.CreatedBy("harmstack", "1", ""), parquet.Compression(&fastSnappy{})}
 	for _, c := range schemas.Offences {
 		if c.Type == schemas.String {
-			options = append(options, parquet.SkipPageBounds(c.Name)) // ids and boroughs lie in no order that bounds could help with
+			options = append(
+				options,
+				parquet.SkipPageBounds(c.Name),
+			) // ids and boroughs lie in no order that bounds could help with
 		}
 	}
 	out := parquet.NewGenericWriter[schemas.Offence](w, options...)
@@ -166,7 +194,13 @@ func (c *copier) fill(ctx context.Context, group *parquet.ConcurrentRowGroupWrit
 	return g.Wait()
 }
 
-func (c *copier) copyColumn(ctx context.Context, to *parquet.ColumnWriter, column int, rows int64, values []parquet.Value) error {
+func (c *copier) copyColumn(
+	ctx context.Context,
+	to *parquet.ColumnWriter,
+	column int,
+	rows int64,
+	values []parquet.Value,
+) error {
 	cursor := &c.cursors[column]
 	for rows > 0 {
 		if err := ctx.Err(); err != nil {

@@ -86,7 +86,12 @@ func owner(ctx context.Context) string {
 }
 
 // stage is what every activity but the claim does around its work, which is spared when it was done before.
-func stage[R any, P result[R]](ctx context.Context, a *Activities, t step, work func(rows *atomic.Int64) (R, error)) (R, error) {
+func stage[R any, P result[R]](
+	ctx context.Context,
+	a *Activities,
+	t step,
+	work func(rows *atomic.Int64) (R, error),
+) (R, error) {
 	rows, stop := task.Start(ctx)
 	defer stop()
 	var none R
@@ -115,7 +120,9 @@ func stage[R any, P result[R]](ctx context.Context, a *Activities, t step, work 
 	}
 	P(&r).origin().Code = cmp.Or(P(&r).origin().Code, a.Code)
 	came := P(&r).outcome()
-	if replaced := came.inputs != nil && t.inputs != nil && came.inputs[0].SHA256 != t.inputs[0].SHA256; key != "" && !came.doubt && !replaced {
+	if replaced := came.inputs != nil && t.inputs != nil && came.inputs[0].SHA256 != t.inputs[0].SHA256; key != "" &&
+		!came.doubt &&
+		!replaced {
 		keep(ctx, a, key, t.night, r)
 	}
 	P(&r).origin().Unsent = told(came, files(P(&r).refs()), nil)
@@ -124,7 +131,10 @@ func stage[R any, P result[R]](ctx context.Context, a *Activities, t step, work 
 
 // begun tells of the start of a stage while it runs, and returns what tells of its end: how many of the events could
 // not be sent. A failure that is to be retried is no end.
-func (a *Activities) begun(ctx context.Context, t step) (ended func(came outcome, outputs []schemas.ArtifactRef, failed error) (unsent int)) {
+func (a *Activities) begun(
+	ctx context.Context,
+	t step,
+) (ended func(came outcome, outputs []schemas.ArtifactRef, failed error) (unsent int)) {
 	if a.Lineage == nil {
 		return func(outcome, []schemas.ArtifactRef, error) int { return 0 }
 	}
@@ -164,7 +174,16 @@ func (a *Activities) begun(ctx context.Context, t step) (ended func(came outcome
 
 // night is a night as pipeline works on it, which no model weighs yet.
 func (a *Activities) night(id schemas.NightID) *pipeline.Night {
-	n := &pipeline.Night{NightID: id, Store: a.Store, Folder: id.Path(), Tables: a.Tables, Checks: a.Checks, Threads: a.Threads, Memory: a.Memory, Temp: a.TempDir}
+	n := &pipeline.Night{
+		NightID: id,
+		Store:   a.Store,
+		Folder:  id.Path(),
+		Tables:  a.Tables,
+		Checks:  a.Checks,
+		Threads: a.Threads,
+		Memory:  a.Memory,
+		Temp:    a.TempDir,
+	}
 	if n.Tables == nil {
 		n.Tables = reference.Default()
 	}

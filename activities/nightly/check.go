@@ -38,7 +38,14 @@ func (r CheckResult) Done() (int64, string) {
 // rules of a single row and writes quarantine.parquet.
 func (a *Activities) Check(ctx context.Context, p CheckParams) (CheckResult, error) {
 	n := a.night(p.Night)
-	t := step{night: p.Night, stage: "check", inputs: p.Parts, force: p.Force, asOf: p.Night.AsOf, basis: n.Tables.Basis(n.Model)}
+	t := step{
+		night:  p.Night,
+		stage:  "check",
+		inputs: p.Parts,
+		force:  p.Force,
+		asOf:   p.Night.AsOf,
+		basis:  n.Tables.Basis(n.Model),
+	}
 	return stage(ctx, a, t, func(rows *atomic.Int64) (r CheckResult, err error) {
 		r.Checked, err = n.Check(ctx, a.parts(p.Parts), rows.Store)
 		return r, err

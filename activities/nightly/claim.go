@@ -70,7 +70,9 @@ func (a *Activities) source(name string) (string, error) {
 		return name, nil
 	}
 	if name == DefaultSource {
-		return "", errors.New("no default extract is configured: set HARMSTACK_EXTRACT on the worker or name an extract in the request")
+		return "", errors.New(
+			"no default extract is configured: set HARMSTACK_EXTRACT on the worker or name an extract in the request",
+		)
 	}
 	return "", errors.New("no source of that name is configured: give one of HARMSTACK_SOURCES, a path or a URL")
 }

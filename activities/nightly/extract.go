@@ -96,15 +96,31 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 		return r, task.Permanent(fault.BadRequest, err)
 	}
 	n := a.night(p.Night)
-	t := step{night: p.Night, stage: "extract", force: p.Force, find: func(ctx context.Context) ([]schemas.ArtifactRef, any) {
-		ref, reading, ok := sources.Identify(ctx, name)
-		if !ok {
-			return nil, nil
-		}
-		return []schemas.ArtifactRef{ref}, reading
-	}}
+	t := step{
+		night: p.Night,
+		stage: "extract",
+		force: p.Force,
+		find: func(ctx context.Context) ([]schemas.ArtifactRef, any) {
+			ref, reading, ok := sources.Identify(ctx, name)
+			if !ok {
+				return nil, nil
+			}
+			return []schemas.ArtifactRef{ref}, reading
+		},
+	}
 	r, err = stage(ctx, a, t, func(rows *atomic.Int64) (r ExtractResult, err error) {
-		f, err := sources.Open(ctx, name, sources.Options{Temp: a.TempDir, Progress: rows.Store, Threads: n.Threads, Memory: a.Memory, AsOf: p.Night.AsOf, Store: a.Store})
+		f, err := sources.Open(
+			ctx,
+			name,
+			sources.Options{
+				Temp:     a.TempDir,
+				Progress: rows.Store,
+				Threads:  n.Threads,
+				Memory:   a.Memory,
+				AsOf:     p.Night.AsOf,
+				Store:    a.Store,
+			},
+		)
 		if err != nil {
 			return r, err
 		}
@@ -112,7 +128,11 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 		if f.Rows() == 0 {
 			return r, fault.New(fault.EmptyExtract, pipeline.NoRows)
 		}
-		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: f.Forms(), Near: f.NearColumns()}
+		r.Form = &schemas.ExtractForm{
+			Source:  cmp.Or(p.Source, DefaultSource),
+			Columns: f.Forms(),
+			Near:    f.NearColumns(),
+		}
 		before, err := n.Drift(ctx, r.Form, f.ExtraColumns(), p.AcceptDrift)
 		if err != nil {
 			return r, err
@@ -120,7 +140,14 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 		if err := a.clearParts(ctx, p.Night, nil); err != nil {
 			return r, err
 		}
-		r.Parts, err = extract.Snapshot(ctx, f.File, a.Store, p.Night.Path()+"/"+schemas.ExtractFolder, n.Threads, rows.Store)
+		r.Parts, err = extract.Snapshot(
+			ctx,
+			f.File,
+			a.Store,
+			p.Night.Path()+"/"+schemas.ExtractFolder,
+			n.Threads,
+			rows.Store,
+		)
 		if err != nil {
 			return r, err
 		}
@@ -129,8 +156,12 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 		}
 		r.ExtraColumns, r.Unreadable, r.Reading = f.ExtraColumns(), f.Unreadable, f.Reading
 		if r.Rows() != f.Rows() {
-			return r, fault.Errorf(fault.CountsDoNotReconcile,
-				"the extract's footer promises %s, %s read", text.Count(f.Rows(), "row"), text.Count(r.Rows(), "was", "were"))
+			return r, fault.Errorf(
+				fault.CountsDoNotReconcile,
+				"the extract's footer promises %s, %s read",
+				text.Count(f.Rows(), "row"),
+				text.Count(r.Rows(), "was", "were"),
+			)
 		}
 		a.share(ctx, before, r.Parts)
 		return r, f.Kept(ctx, a.Store, r.Parts)
@@ -139,7 +170,11 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 		return r, err
 	}
 	if r.Reused != nil { // under another name, or after a night of another form, it may have drifted
-		r.Form = &schemas.ExtractForm{Source: cmp.Or(p.Source, DefaultSource), Columns: r.Form.Columns, Near: r.Form.Near}
+		r.Form = &schemas.ExtractForm{
+			Source:  cmp.Or(p.Source, DefaultSource),
+			Columns: r.Form.Columns,
+			Near:    r.Form.Near,
+		}
 		if _, err := n.Drift(ctx, r.Form, r.ExtraColumns, p.AcceptDrift); err != nil {
 			return r, task.Of(err)
 		}

@@ -45,7 +45,13 @@ func (r *PublishResult) outcome() outcome { return outcome{doubt: true} }
 
 // Done is the line of the stage table.
 func (r PublishResult) Done() (int64, string) {
-	note := fmt.Sprintf("%s entered, %s left, %s moved, %s stayed", text.Number(r.Changes.Entered), text.Number(r.Changes.Left), text.Number(r.Changes.Moved), text.Number(r.Changes.Stayed))
+	note := fmt.Sprintf(
+		"%s entered, %s left, %s moved, %s stayed",
+		text.Number(r.Changes.Entered),
+		text.Number(r.Changes.Left),
+		text.Number(r.Changes.Moved),
+		text.Number(r.Changes.Stayed),
+	)
 	if r.Superseded {
 		note += "; superseded at once by a newer night"
 	}
@@ -56,29 +62,34 @@ func (r PublishResult) Done() (int64, string) {
 // seals the night with its manifest. Older nights that nobody has decided are superseded before the
 // comparison, so that none of them can still become the one approved last.
 func (a *Activities) Publish(ctx context.Context, p PublishParams) (PublishResult, error) {
-	return stage(ctx, a, step{night: p.Night, stage: "publish", inputs: files(p.Ranked.refs())}, func(*atomic.Int64) (r PublishResult, err error) {
-		var line *nights.Line
-		m, ref, err := nights.LoadManifest(ctx, a.Store, p.Night)
-		if sealed, sealedErr := nights.Sealed(ctx, a.Store, p.Night); sealedErr != nil {
-			return r, sealedErr
-		} else if !sealed {
-			if m, ref, line, err = a.seal(ctx, p); err == nil {
-				err = line.Again(ctx) // another may have been published at the same moment
+	return stage(
+		ctx,
+		a,
+		step{night: p.Night, stage: "publish", inputs: files(p.Ranked.refs())},
+		func(*atomic.Int64) (r PublishResult, err error) {
+			var line *nights.Line
+			m, ref, err := nights.LoadManifest(ctx, a.Store, p.Night)
+			if sealed, sealedErr := nights.Sealed(ctx, a.Store, p.Night); sealedErr != nil {
+				return r, sealedErr
+			} else if !sealed {
+				if m, ref, line, err = a.seal(ctx, p); err == nil {
+					err = line.Again(ctx) // another may have been published at the same moment
+				}
+			} else if err == nil {
+				line, err = nights.Look(ctx, a.Store)
 			}
-		} else if err == nil {
-			line, err = nights.Look(ctx, a.Store)
-		}
-		if err != nil {
+			if err != nil {
+				return r, err
+			}
+			r.Manifest, r.Changes, r.Checks, r.Code = ref, *m.Changes, m.Checks, m.Code
+			r.Ranking, _ = m.Output(schemas.RankingFile)
+			r.Superseded, r.Supersedes, err = line.Supersede(ctx, p.Night, time.Now())
+			if err == nil {
+				a.tidy(ctx, p.Night)
+			}
 			return r, err
-		}
-		r.Manifest, r.Changes, r.Checks, r.Code = ref, *m.Changes, m.Checks, m.Code
-		r.Ranking, _ = m.Output(schemas.RankingFile)
-		r.Superseded, r.Supersedes, err = line.Supersede(ctx, p.Night, time.Now())
-		if err == nil {
-			a.tidy(ctx, p.Night)
-		}
-		return r, err
-	})
+		},
+	)
 }
 
 // tidy deletes what the stages of other nights have left for each other. What cannot be deleted is no fault of the
@@ -90,18 +101,33 @@ func (a *Activities) tidy(ctx context.Context, night schemas.NightID) {
 }
 
 // seal writes what is still missing of the night, the manifest last, beside the nights as they stood before.
-func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manifest, ref schemas.ManifestRef, line *nights.Line, err error) {
+func (a *Activities) seal(
+	ctx context.Context,
+	p PublishParams,
+) (m schemas.Manifest, ref schemas.ManifestRef, line *nights.Line, err error) {
 	n, basis, err := a.scoring(p.Night, p.Model)
 	if err != nil {
 		return m, ref, line, err
 	}
-	m = schemas.Manifest{NightID: p.Night, RowsRead: p.Scored.RowsRead, Dispositions: p.Scored.Dispositions, Suspects: p.Ranked.Ranking.Rows,
-		Facts: p.Scored.Facts, Cut: p.Ranked.Cut, Basis: basis, Inputs: []schemas.ArtifactRef{p.Extracted.Source}, Code: a.Code}
+	m = schemas.Manifest{
+		NightID:      p.Night,
+		RowsRead:     p.Scored.RowsRead,
+		Dispositions: p.Scored.Dispositions,
+		Suspects:     p.Ranked.Ranking.Rows,
+		Facts:        p.Scored.Facts,
+		Cut:          p.Ranked.Cut,
+		Basis:        basis,
+		Inputs:       []schemas.ArtifactRef{p.Extracted.Source},
+		Code:         a.Code,
+	}
 	if p.Scored.Basis != nil { // as the workers that scored had it: this one may be configured otherwise by now
 		m.Basis = *p.Scored.Basis
 	}
 	record := func(stage string, o Origin, outputs []schemas.ArtifactRef, reads ...string) {
-		m.Stages = append(m.Stages, schemas.StageRecord{Stage: stage, Reads: reads, Outputs: outputs, Code: o.Code, Reused: o.Reused})
+		m.Stages = append(
+			m.Stages,
+			schemas.StageRecord{Stage: stage, Reads: reads, Outputs: outputs, Code: o.Code, Reused: o.Reused},
+		)
 	}
 	record("extract", p.Extracted.Origin, files(p.Extracted.refs()))
 	record("check", p.Checked.Origin, files(p.Checked.refs()), "extract")
@@ -110,7 +136,14 @@ func (a *Activities) seal(ctx context.Context, p PublishParams) (m schemas.Manif
 	m.Facts.Unreadable, m.Profile = p.Extracted.Unreadable, p.Checked.Profile
 	m.Reading, m.Form = p.Extracted.Reading, p.Extracted.Form
 	made := append([]schemas.ArtifactRef{}, p.Extracted.Parts...)
-	made = append(made, p.Checked.Quarantine, p.Ranked.Ranking, p.Ranked.Stack, p.Ranked.StackCSV, p.Ranked.Contributions)
+	made = append(
+		made,
+		p.Checked.Quarantine,
+		p.Ranked.Ranking,
+		p.Ranked.Stack,
+		p.Ranked.StackCSV,
+		p.Ranked.Contributions,
+	)
 	for _, o := range made {
 		// What an earlier revision's stages left, after a Reset, gets a name here, so that the night's folder is whole
 		// and the other may be deleted.

@@ -42,7 +42,10 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 	t := step{night: p.Night, stage: "rank", inputs: files(scored.refs()), force: p.Force, basis: basis}
 	return stage(ctx, a, t, func(rows *atomic.Int64) (r RankResult, err error) {
 		if len(p.Shards) == 0 {
-			return r, fault.New(fault.BadRequest, "no scored suspects are named, as by an older build: start the night again")
+			return r, fault.New(
+				fault.BadRequest,
+				"no scored suspects are named, as by an older build: start the night again",
+			)
 		}
 		shards, err := n.OpenShards(ctx, p.Shards)
 		if err != nil {
@@ -54,7 +57,12 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 			return nil
 		})
 		if err == nil && r.Ranking.Rows != scored.Suspects() {
-			err = fault.Errorf(fault.CountsDoNotReconcile, "%s scored, %s ranked", text.Count(scored.Suspects(), "suspect was", "suspects were"), text.Count(r.Ranking.Rows, "is", "are"))
+			err = fault.Errorf(
+				fault.CountsDoNotReconcile,
+				"%s scored, %s ranked",
+				text.Count(scored.Suspects(), "suspect was", "suspects were"),
+				text.Count(r.Ranking.Rows, "is", "are"),
+			)
 		}
 		return r, err
 	})

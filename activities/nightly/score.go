@@ -55,7 +55,13 @@ func (r ScoreResult) Suspects() (n int64) {
 
 // Done is the line of the stage table.
 func (r ScoreResult) Done() (int64, string) {
-	return r.RowsRead, text.Count(r.Dispositions[schemas.Scored], "row") + " scored, " + text.Count(r.Suspects(), "suspect")
+	return r.RowsRead, text.Count(
+		r.Dispositions[schemas.Scored],
+		"row",
+	) + " scored, " + text.Count(
+		r.Suspects(),
+		"suspect",
+	)
 }
 
 // Score accounts for every row, scores every suspect, and writes the suspects for the rank stage.
@@ -64,7 +70,15 @@ func (a *Activities) Score(ctx context.Context, p ScoreParams) (ScoreResult, err
 	if err != nil {
 		return ScoreResult{}, err
 	}
-	t := step{night: p.Night, stage: "score", inputs: p.Parts, force: p.Force, asOf: p.Night.AsOf, basis: basis, also: []int64{int64(p.ExtraColumns), p.Quarantined}}
+	t := step{
+		night:  p.Night,
+		stage:  "score",
+		inputs: p.Parts,
+		force:  p.Force,
+		asOf:   p.Night.AsOf,
+		basis:  basis,
+		also:   []int64{int64(p.ExtraColumns), p.Quarantined},
+	}
 	return stage(ctx, a, t, func(rows *atomic.Int64) (r ScoreResult, err error) {
 		engine, err := n.NewEngine(nil, false)
 		if err != nil {
@@ -75,7 +89,12 @@ func (a *Activities) Score(ctx context.Context, p ScoreParams) (ScoreResult, err
 		if err != nil {
 			return r, err
 		}
-		r = ScoreResult{RowsRead: scores.RowsRead, Dispositions: scores.Dispositions, Facts: scores.Facts, Basis: &basis}
+		r = ScoreResult{
+			RowsRead:     scores.RowsRead,
+			Dispositions: scores.Dispositions,
+			Facts:        scores.Facts,
+			Basis:        &basis,
+		}
 		r.Facts.ExtraColumns = int64(p.ExtraColumns)
 		if err := r.reconcile(p, scores.Suspects); err != nil {
 			return r, err
@@ -96,7 +115,12 @@ func closing(e *scoring.Engine, err *error) {
 // reconcile makes sure that no row was lost or counted twice, and that somebody can be ranked.
 func (r ScoreResult) reconcile(p ScoreParams, suspects int64) error {
 	if n := r.Dispositions[schemas.Quarantined]; n != p.Quarantined {
-		return fault.Errorf(fault.CountsDoNotReconcile, "the check quarantined %s, the scoring %s", text.Count(p.Quarantined, "row"), text.Number(n))
+		return fault.Errorf(
+			fault.CountsDoNotReconcile,
+			"the check quarantined %s, the scoring %s",
+			text.Count(p.Quarantined, "row"),
+			text.Number(n),
+		)
 	}
 	return pipeline.Reconcile(ExtractResult{Parts: p.Parts}.Rows(), r.RowsRead, r.Dispositions, suspects)
 }

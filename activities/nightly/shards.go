@@ -96,16 +96,34 @@ func (r ShardResult) Done() (int64, string) { return r.RowsRead, "" }
 
 // Scatter reads its parts once.
 func (a *Activities) Scatter(ctx context.Context, p ScatterParams) (ScatterResult, error) {
-	shard := ShardParams{Night: p.Night, Model: p.Model, Inputs: p.Parts, Shard: p.Shard, Shards: p.Shards, Force: p.Force}
-	return shardStage(ctx, a, "scatter", shard, func(n *pipeline.Night, engine *scoring.Engine, _ schemas.Basis, rows *atomic.Int64) (r ScatterResult, err error) {
-		if err := n.Feed(ctx, engine, a.parts(p.Parts), rows.Store); err != nil {
+	shard := ShardParams{
+		Night:  p.Night,
+		Model:  p.Model,
+		Inputs: p.Parts,
+		Shard:  p.Shard,
+		Shards: p.Shards,
+		Force:  p.Force,
+	}
+	return shardStage(
+		ctx,
+		a,
+		"scatter",
+		shard,
+		func(n *pipeline.Night, engine *scoring.Engine, _ schemas.Basis, rows *atomic.Int64) (r ScatterResult, err error) {
+			if err := n.Feed(ctx, engine, a.parts(p.Parts), rows.Store); err != nil {
+				return r, err
+			}
+			counts := engine.Counts()
+			r = ScatterResult{
+				RowsRead:    counts.RowsRead,
+				Quarantined: counts.Quarantined(),
+				OutOfRange:  listed(counts.OutOfRange),
+				Reasons:     listed(counts.QuarantineReasons),
+			}
+			r.Ranges, err = n.Shuffle(ctx, engine, attemptFolder(ctx, "scatter", shard), p.Shards)
 			return r, err
-		}
-		counts := engine.Counts()
-		r = ScatterResult{RowsRead: counts.RowsRead, Quarantined: counts.Quarantined(), OutOfRange: listed(counts.OutOfRange), Reasons: listed(counts.QuarantineReasons)}
-		r.Ranges, err = n.Shuffle(ctx, engine, attemptFolder(ctx, "scatter", shard), p.Shards)
-		return r, err
-	})
+		},
+	)
 }
 
 // listed is a map of counts as a list, by name.
@@ -118,44 +136,79 @@ func listed(counts map[string]int64) (list []ReasonCount) {
 
 // Settle deduplicates: it decides which version of each allegation stays. Recorded histories know it by this name.
 func (a *Activities) Settle(ctx context.Context, p ShardParams) (DeduplicateResult, error) {
-	return shardStage(ctx, a, "deduplicate", p, func(n *pipeline.Night, engine *scoring.Engine, _ schemas.Basis, rows *atomic.Int64) (r DeduplicateResult, err error) {
-		if err := n.Receive(ctx, engine, p.Inputs, rows.Store); err != nil {
+	return shardStage(
+		ctx,
+		a,
+		"deduplicate",
+		p,
+		func(n *pipeline.Night, engine *scoring.Engine, _ schemas.Basis, rows *atomic.Int64) (r DeduplicateResult, err error) {
+			if err := n.Receive(ctx, engine, p.Inputs, rows.Store); err != nil {
+				return r, err
+			}
+			deduplicated, err := engine.Deduplicate(ctx, n.Threads)
+			if err != nil {
+				return r, err
+			}
+			r = DeduplicateResult{
+				RowsRead:     deduplicated.RowsRead,
+				Dispositions: deduplicated.Dispositions,
+				Conflicting:  deduplicated.Conflicting,
+			}
+			r.Ranges, err = n.Shuffle(ctx, engine, attemptFolder(ctx, "deduplicate", p), p.Shards)
 			return r, err
-		}
-		deduplicated, err := engine.Deduplicate(ctx, n.Threads)
-		if err != nil {
-			return r, err
-		}
-		r = DeduplicateResult{RowsRead: deduplicated.RowsRead, Dispositions: deduplicated.Dispositions, Conflicting: deduplicated.Conflicting}
-		r.Ranges, err = n.Shuffle(ctx, engine, attemptFolder(ctx, "deduplicate", p), p.Shards)
-		return r, err
-	})
+		},
+	)
 }
 
 // ScoreShard scores the suspects of a range.
 func (a *Activities) ScoreShard(ctx context.Context, p ShardParams) (ShardResult, error) {
-	return shardStage(ctx, a, "score-shard", p, func(n *pipeline.Night, engine *scoring.Engine, basis schemas.Basis, rows *atomic.Int64) (r ShardResult, err error) {
-		if err := n.Receive(ctx, engine, p.Inputs, rows.Store); err != nil {
+	return shardStage(
+		ctx,
+		a,
+		"score-shard",
+		p,
+		func(n *pipeline.Night, engine *scoring.Engine, basis schemas.Basis, rows *atomic.Int64) (r ShardResult, err error) {
+			if err := n.Receive(ctx, engine, p.Inputs, rows.Store); err != nil {
+				return r, err
+			}
+			scores, err := engine.Finish(ctx, n.Threads)
+			if err != nil {
+				return r, err
+			}
+			r = ShardResult{
+				RowsRead:     scores.RowsRead,
+				Dispositions: scores.Dispositions,
+				Facts:        scores.Facts,
+				Basis:        &basis,
+			}
+			r.Shard, err = n.WriteShard(ctx, fmt.Sprintf("%s/score-%03d", p.Night.WorkPath(), p.Shard), scores)
 			return r, err
-		}
-		scores, err := engine.Finish(ctx, n.Threads)
-		if err != nil {
-			return r, err
-		}
-		r = ShardResult{RowsRead: scores.RowsRead, Dispositions: scores.Dispositions, Facts: scores.Facts, Basis: &basis}
-		r.Shard, err = n.WriteShard(ctx, fmt.Sprintf("%s/score-%03d", p.Night.WorkPath(), p.Shard), scores)
-		return r, err
-	})
+		},
+	)
 }
 
 // shardStage is a stage that one of several workers does, with an engine of its own.
-func shardStage[R any, P result[R]](ctx context.Context, a *Activities, name string, p ShardParams,
-	work func(n *pipeline.Night, engine *scoring.Engine, basis schemas.Basis, rows *atomic.Int64) (R, error)) (none R, err error) {
+func shardStage[R any, P result[R]](
+	ctx context.Context,
+	a *Activities,
+	name string,
+	p ShardParams,
+	work func(n *pipeline.Night, engine *scoring.Engine, basis schemas.Basis, rows *atomic.Int64) (R, error),
+) (none R, err error) {
 	n, basis, err := a.scoring(p.Night, p.Model)
 	if err != nil {
 		return none, err
 	}
-	t := step{night: p.Night, stage: name, inputs: p.Inputs, force: p.Force, asOf: p.Night.AsOf, basis: basis, also: []int{p.Shard, p.Shards}, part: fmt.Sprint(p.Shard)}
+	t := step{
+		night:  p.Night,
+		stage:  name,
+		inputs: p.Inputs,
+		force:  p.Force,
+		asOf:   p.Night.AsOf,
+		basis:  basis,
+		also:   []int{p.Shard, p.Shards},
+		part:   fmt.Sprint(p.Shard),
+	}
 	return stage[R, P](ctx, a, t, func(rows *atomic.Int64) (r R, err error) {
 		engine, err := n.NewEngine(nil, false)
 		if err != nil {
@@ -174,7 +227,12 @@ func attemptFolder(ctx context.Context, stage string, p ShardParams) string {
 
 // Combine adds up what the shards of a night found, and makes sure that no row was lost on the way. It
 // only computes: a workflow may call it.
-func Combine(p ScoreParams, scattered []ScatterResult, deduplicated []DeduplicateResult, scored []ShardResult) (r ScoreResult, err error) {
+func Combine(
+	p ScoreParams,
+	scattered []ScatterResult,
+	deduplicated []DeduplicateResult,
+	scored []ShardResult,
+) (r ScoreResult, err error) {
 	var sorted, received, passed, taken int64
 	r.Facts.ExtraColumns = int64(p.ExtraColumns)
 	r.Facts.QuarantineReasons = map[string]int64{}
@@ -208,15 +266,24 @@ func Combine(p ScoreParams, scattered []ScatterResult, deduplicated []Deduplicat
 		r.Facts.Supplement += s.Facts.Supplement
 		r.Shards = append(r.Shards, s.Shard)
 		if first := scored[0].Basis; first != nil && s.Basis != nil && *first != *s.Basis {
-			return r, task.Permanent(fault.BadRequest, errors.New("the workers that scored the night have different tables or models: give them the same configuration and start it again"))
+			return r, task.Permanent(
+				fault.BadRequest,
+				errors.New(
+					"the workers that scored the night have different tables or models: give them the same configuration and start it again",
+				),
+			)
 		}
 		r.Basis, r.Code = s.Basis, s.Code
 		taken += s.RowsRead
 	}
 	if sorted != received || passed != taken {
 		return r, task.Permanent(fault.CountsDoNotReconcile, fmt.Errorf(
-			"%s sorted by allegation and %s deduplicated, %s sorted by suspect and %s scored", text.Count(sorted, "row was", "rows were"),
-			text.Count(received, "was", "were"), text.Count(passed, "was", "were"), text.Count(taken, "was", "were")))
+			"%s sorted by allegation and %s deduplicated, %s sorted by suspect and %s scored",
+			text.Count(sorted, "row was", "rows were"),
+			text.Count(received, "was", "were"),
+			text.Count(passed, "was", "were"),
+			text.Count(taken, "was", "were"),
+		))
 	}
 	return r, task.Of(r.reconcile(p, r.Suspects()))
 }

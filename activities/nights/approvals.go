@@ -32,7 +32,13 @@ func lastApproval(ctx context.Context, st *store.Store) (*schemas.Current, []byt
 	}
 	key := approvalKey(len(keys))
 	if keys[len(keys)-1] != key {
-		return nil, nil, fmt.Errorf("%s: %w: there %s, the last is %s", approvalsFolder, store.ErrDamaged, text.Noun(len(keys), "is ", "are ")+text.Count(len(keys), "record"), keys[len(keys)-1])
+		return nil, nil, fmt.Errorf(
+			"%s: %w: there %s, the last is %s",
+			approvalsFolder,
+			store.ErrDamaged,
+			text.Noun(len(keys), "is ", "are ")+text.Count(len(keys), "record"),
+			keys[len(keys)-1],
+		)
 	}
 	data, err := st.Read(ctx, key)
 	if err != nil {
@@ -76,7 +82,8 @@ func SwapCurrent(ctx context.Context, st *store.Store, id schemas.NightID) error
 		if err != nil {
 			return err
 		}
-		if i := slices.IndexFunc(nights, func(n Night) bool { return n.ID == id }); i >= 0 && nights[i].Revocation != nil {
+		if i := slices.IndexFunc(nights, func(n Night) bool { return n.ID == id }); i >= 0 &&
+			nights[i].Revocation != nil {
 			return revokedError(nights[i].Revocation)
 		} else if i < 0 || nights[i].Status != schemas.Approved {
 			return fmt.Errorf("night %s is not approved: only an approved night becomes current", id)
@@ -124,7 +131,8 @@ func recordApprovals(ctx context.Context, st *store.Store, nights []Night) error
 	var approved []*schemas.Decision
 	for _, n := range nights {
 		// A night may have been revoked since the nights were read.
-		if n.Status == schemas.Approved && (last == nil || last.Manifest.Before(n.ID) && !slices.Contains(last.RevokedNights(), n.ID)) {
+		if n.Status == schemas.Approved &&
+			(last == nil || last.Manifest.Before(n.ID) && !slices.Contains(last.RevokedNights(), n.ID)) {
 			approved = append(approved, n.Decision)
 		}
 	}

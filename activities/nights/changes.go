@@ -33,7 +33,12 @@ func (c Comparison) Changes() ([]schemas.Change, error) {
 	}
 	changes := make([]schemas.Change, 0, len(c.Stack))
 	for _, r := range c.Stack {
-		change := schemas.Change{SuspectID: r.SuspectID, Kind: schemas.ChangeEntered, Position: new(r.Position), ScoreDays: new(r.ScoreDays)}
+		change := schemas.Change{
+			SuspectID: r.SuspectID,
+			Kind:      schemas.ChangeEntered,
+			Position:  new(r.Position),
+			ScoreDays: new(r.ScoreDays),
+		}
 		if p, ok := previous[r.SuspectID]; ok {
 			change.Previous, change.PreviousDays = new(p.Position), new(p.ScoreDays)
 			change.Kind = schemas.ChangeStayed

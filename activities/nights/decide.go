@@ -20,7 +20,10 @@ var ErrOtherManifest = fault.New(fault.OtherManifest, "the decision was made on 
 
 // ErrStale says that the changes shown with the stack were counted against another stack than the one
 // approved last. The night must be run again.
-var ErrStale = fault.New(fault.StaleNight, "the changes were counted against another stack than the one approved last: run the night again")
+var ErrStale = fault.New(
+	fault.StaleNight,
+	"the changes were counted against another stack than the one approved last: run the night again",
+)
 
 // ErrBlocked says that a check of the night failed and blocks its approval, and that no override was given.
 var ErrBlocked = fault.New(fault.QualityGateFailed, "checks block the approval")
@@ -45,8 +48,14 @@ func Decide(ctx context.Context, st *store.Store, d schemas.Decision) error {
 	}
 	d.Manifest, d.At = ref, d.At.UTC()
 	standing, err := LoadDecision(ctx, st, id)
-	if blocked := m.Blocked(); err == nil && standing == nil && d.Decision == schemas.Approved && len(blocked) > 0 && d.Override == "" {
-		return fmt.Errorf("night %s: %w: look at what they found, then hold the night, or approve it with an override that says why\n\n%s", id, ErrBlocked, schemas.CheckTable(blocked, false))
+	if blocked := m.Blocked(); err == nil && standing == nil && d.Decision == schemas.Approved && len(blocked) > 0 &&
+		d.Override == "" {
+		return fmt.Errorf(
+			"night %s: %w: look at what they found, then hold the night, or approve it with an override that says why\n\n%s",
+			id,
+			ErrBlocked,
+			schemas.CheckTable(blocked, false),
+		)
 	}
 	if err == nil && standing == nil && d.Decision == schemas.Approved {
 		standing, err = mayApprove(ctx, st, m, d.At)
@@ -64,7 +73,13 @@ func Decide(ctx context.Context, st *store.Store, d schemas.Decision) error {
 	if standing.By == System {
 		what = standing.Reason // It names the newer night; an officer's reason may name anything.
 	}
-	return fmt.Errorf("night %s: %w: %s on %s", id, ErrDecided, what, standing.At.In(schemas.London).Format("2 January 2006 at 15:04"))
+	return fmt.Errorf(
+		"night %s: %w: %s on %s",
+		id,
+		ErrDecided,
+		what,
+		standing.At.In(schemas.London).Format("2 January 2006 at 15:04"),
+	)
 }
 
 // mayApprove makes sure that approving m keeps the line of approved stacks straight. The older nights

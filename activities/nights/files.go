@@ -29,7 +29,13 @@ func ReadRows[T any](ctx context.Context, st *store.Store, ref schemas.ArtifactR
 		return yield(batch)
 	})
 	if err == nil && rows != ref.Rows {
-		err = fault.Errorf(fault.CountsDoNotReconcile, "%s holds %s, %s written", ref.URI, text.Count(rows, "row"), text.Count(ref.Rows, "was", "were"))
+		err = fault.Errorf(
+			fault.CountsDoNotReconcile,
+			"%s holds %s, %s written",
+			ref.URI,
+			text.Count(rows, "row"),
+			text.Count(ref.Rows, "was", "were"),
+		)
 	}
 	return err
 }
@@ -48,7 +54,12 @@ func ReadFile[T any](ctx context.Context, st *store.Store, m schemas.Manifest, f
 }
 
 // EachRow is an output of a night, row by row. The last pair may be an error.
-func EachRow[T any](ctx context.Context, st *store.Store, m schemas.Manifest, file string) (iter.Seq2[T, error], error) {
+func EachRow[T any](
+	ctx context.Context,
+	st *store.Store,
+	m schemas.Manifest,
+	file string,
+) (iter.Seq2[T, error], error) {
 	ref, err := output(m, file)
 	enough := errors.New("enough")
 	return func(yield func(T, error) bool) {

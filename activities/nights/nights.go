@@ -111,7 +111,11 @@ func newestApproved(nights []Night) *Night {
 
 // LoadManifest reads a published night's manifest and the reference that a decision must name. The
 // error is store.ErrNotFound when the night is not published.
-func LoadManifest(ctx context.Context, st *store.Store, id schemas.NightID) (schemas.Manifest, schemas.ManifestRef, error) {
+func LoadManifest(
+	ctx context.Context,
+	st *store.Store,
+	id schemas.NightID,
+) (schemas.Manifest, schemas.ManifestRef, error) {
 	ref := schemas.ManifestRef{NightID: id, URI: id.Path() + "/" + schemas.ManifestFile}
 	var m schemas.Manifest
 	data, err := st.Read(ctx, ref.URI)

@@ -15,7 +15,10 @@ import (
 
 // ErrSealed says that the night was published already, with another content. What is published never
 // changes: the run must claim the next revision.
-var ErrSealed = fault.New(fault.RevisionSealed, "the night is published already, and what was published never changes: run it again as the next revision")
+var ErrSealed = fault.New(
+	fault.RevisionSealed,
+	"the night is published already, and what was published never changes: run it again as the next revision",
+)
 
 // System is the name under which the pipeline itself decides: it only ever supersedes.
 const System = "harmstack"
@@ -42,10 +45,18 @@ func Encode(m schemas.Manifest) ([]byte, error) {
 		return nil, fmt.Errorf("the manifest of night %s lacks its date or its revision", m.NightID)
 	}
 	if sum := m.Dispositions.Sum(); sum != m.RowsRead {
-		return nil, fmt.Errorf("night %s: %s read but %s accounted for: the night is not published", m.NightID, text.Count(m.RowsRead, "row was", "rows were"), text.Count(sum, "is", "are"))
+		return nil, fmt.Errorf(
+			"night %s: %s read but %s accounted for: the night is not published",
+			m.NightID,
+			text.Count(m.RowsRead, "row was", "rows were"),
+			text.Count(sum, "is", "are"),
+		)
 	}
 	if m.Suspects < 1 {
-		return nil, fmt.Errorf("night %s: nobody can be ranked: see the dispositions for why no row was scored", m.NightID)
+		return nil, fmt.Errorf(
+			"night %s: nobody can be ranked: see the dispositions for why no row was scored",
+			m.NightID,
+		)
 	}
 	return encode(m)
 }
@@ -70,7 +81,14 @@ func Publish(ctx context.Context, st *store.Store, m schemas.Manifest) (schemas.
 			return ref, fmt.Errorf("night %s, output %s: %w", m.NightID, o.URI, err)
 		}
 		if size != o.Bytes {
-			return ref, fmt.Errorf("night %s, output %s: %w: it has %s, not %s", m.NightID, o.URI, store.ErrDamaged, text.Count(size, "byte"), text.Number(o.Bytes))
+			return ref, fmt.Errorf(
+				"night %s, output %s: %w: it has %s, not %s",
+				m.NightID,
+				o.URI,
+				store.ErrDamaged,
+				text.Count(size, "byte"),
+				text.Number(o.Bytes),
+			)
 		}
 	}
 	err = st.CreateOnly(ctx, ref.URI, data)
@@ -127,7 +145,11 @@ func before(nights []Night, id schemas.NightID) []Night {
 // SupersedeOlder decides every older night that is published and undecided, before the changes of this one are
 // computed; the line then knows the decisions that stand. It returns the nights that this one has superseded, now or in
 // an earlier attempt.
-func (l *Line) SupersedeOlder(ctx context.Context, id schemas.NightID, at time.Time) (done []schemas.NightID, err error) {
+func (l *Line) SupersedeOlder(
+	ctx context.Context,
+	id schemas.NightID,
+	at time.Time,
+) (done []schemas.NightID, err error) {
 	older := before(l.Nights, id)
 	for i := range older {
 		n := &older[i]
@@ -147,7 +169,12 @@ func (l *Line) SupersedeOlder(ctx context.Context, id schemas.NightID, at time.T
 func supersededReason(newer schemas.NightID) string { return "superseded by night " + newer.String() }
 
 // supersede decides a night unless somebody was faster, and returns the decision that stands.
-func supersede(ctx context.Context, st *store.Store, id, newer schemas.NightID, at time.Time) (*schemas.Decision, error) {
+func supersede(
+	ctx context.Context,
+	st *store.Store,
+	id, newer schemas.NightID,
+	at time.Time,
+) (*schemas.Decision, error) {
 	_, ref, err := LoadManifest(ctx, st, id)
 	if err != nil {
 		return nil, err
@@ -160,7 +187,11 @@ func supersede(ctx context.Context, st *store.Store, id, newer schemas.NightID, 
 // one is superseded at once, and Supersede returns true; otherwise it returns the older ones that this one has
 // superseded, whenever it did. Of two nights published at the same moment one must see the other: so the look must be
 // later than the publication.
-func (l *Line) Supersede(ctx context.Context, id schemas.NightID, at time.Time) (superseded bool, older []schemas.NightID, err error) {
+func (l *Line) Supersede(
+	ctx context.Context,
+	id schemas.NightID,
+	at time.Time,
+) (superseded bool, older []schemas.NightID, err error) {
 	decision, err := LoadDecision(ctx, l.store, id)
 	if err != nil {
 		return false, nil, err

@@ -18,15 +18,24 @@ var ErrRevoked = fault.New(fault.Revoked, "its approval was taken back")
 var ErrNotCurrent = fault.New(fault.NotCurrent, "its stack is not the current one")
 
 func revokedError(r *schemas.Revocation) error {
-	return fmt.Errorf("night %s: %w on %s, and that is final: run the night again for another revision", r.Manifest.NightID, ErrRevoked,
-		r.At.In(schemas.London).Format("2 January 2006 at 15:04"))
+	return fmt.Errorf(
+		"night %s: %w on %s, and that is final: run the night again for another revision",
+		r.Manifest.NightID,
+		ErrRevoked,
+		r.At.In(schemas.London).Format("2 January 2006 at 15:04"),
+	)
 }
 
 // Revoke takes the approval of the current night back: the next record names the stack that was approved before, or
 // none, and current.json follows. Nothing is deleted, and the night's decision.json stays. The same again by the same
 // person for the same reason succeeds, and the time of the first stands. It returns the record that is the last then;
 // of r, the night, who, why and when are read. Errors that no retry mends are ErrRevoked and ErrNotCurrent.
-func Revoke(ctx context.Context, st *store.Store, night schemas.NightID, r schemas.Revocation) (*schemas.Current, error) {
+func Revoke(
+	ctx context.Context,
+	st *store.Store,
+	night schemas.NightID,
+	r schemas.Revocation,
+) (*schemas.Current, error) {
 	for {
 		nights, err := List(ctx, st)
 		if err != nil {
@@ -90,13 +99,21 @@ func mayRevoke(nights []Night, last *schemas.Current, night schemas.NightID) err
 	case nights[i].Status != schemas.Approved:
 		return fmt.Errorf("night %s: %w: it was never approved but %s", night, ErrNotCurrent, nights[i].Status)
 	}
-	return fmt.Errorf("night %s: %w: night %s was approved after it, and only the last approval can be taken back", night, ErrNotCurrent,
-		last.Manifest.NightID)
+	return fmt.Errorf(
+		"night %s: %w: night %s was approved after it, and only the last approval can be taken back",
+		night,
+		ErrNotCurrent,
+		last.Manifest.NightID,
+	)
 }
 
 // approvedBefore is the stack that was approved before the current one, read whole; zero when none was. Approvals are
 // taken back last first, so that it is what the record before the current night's own named.
-func approvedBefore(ctx context.Context, st *store.Store, current *schemas.Current) (before schemas.Current, err error) {
+func approvedBefore(
+	ctx context.Context,
+	st *store.Store,
+	current *schemas.Current,
+) (before schemas.Current, err error) {
 	record := func(number int) (*schemas.Current, error) {
 		c, err := load[schemas.Current](ctx, st, approvalKey(number))
 		if err == nil && c == nil {
@@ -107,7 +124,12 @@ func approvedBefore(ctx context.Context, st *store.Store, current *schemas.Curre
 	number := current.Number
 	for own := current; own.Manifest != current.Manifest || own.Revocation() != nil; {
 		if number--; number < 1 {
-			return before, fmt.Errorf("%s: %w: the approval of night %s is not recorded", approvalsFolder, store.ErrDamaged, current.Manifest.NightID)
+			return before, fmt.Errorf(
+				"%s: %w: the approval of night %s is not recorded",
+				approvalsFolder,
+				store.ErrDamaged,
+				current.Manifest.NightID,
+			)
 		}
 		if own, err = record(number); err != nil {
 			return before, err
@@ -122,7 +144,11 @@ func approvedBefore(ctx context.Context, st *store.Store, current *schemas.Curre
 	}
 	artifact, err := st.Open(ctx, found.Stack)
 	if err != nil {
-		return before, fmt.Errorf("the stack approved before, of night %s: %w", found.Manifest.NightID, WhyMissing(ctx, st, found.Manifest.NightID, err))
+		return before, fmt.Errorf(
+			"the stack approved before, of night %s: %w",
+			found.Manifest.NightID,
+			WhyMissing(ctx, st, found.Manifest.NightID, err),
+		)
 	}
 	return *found, artifact.Close()
 }

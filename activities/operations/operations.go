@@ -75,14 +75,30 @@ type Finding struct {
 // SourceLate is the finding that a source did not come in time.
 func SourceLate(asOf schemas.Date, until time.Time, why string) Finding {
 	return Finding{Kind: KindSourceLate, About: asOf, At: until.UTC(),
-		Text: fmt.Sprintf("The night of %s has no source: by %s, %s.", asOf, until.In(schemas.London).Format("15:04 on 2 January 2006"), why),
-		Do:   fmt.Sprintf("Have the export mended, then start the night by hand: starter run --as-of %s takes what is there, with --wait it waits again.", asOf)}
+		Text: fmt.Sprintf(
+			"The night of %s has no source: by %s, %s.",
+			asOf,
+			until.In(schemas.London).Format("15:04 on 2 January 2006"),
+			why,
+		),
+		Do: fmt.Sprintf(
+			"Have the export mended, then start the night by hand: starter run --as-of %s takes what is there, with --wait it waits again.",
+			asOf,
+		)}
 }
 
 // NightFailed is the finding that a night ended without a stack.
 func NightFailed(asOf schemas.Date, at time.Time, why string) Finding {
-	return Finding{KindNightFailed, asOf, at.UTC(), fmt.Sprintf("The night of %s failed: %s.", asOf, strings.TrimRight(why, ".")),
-		fmt.Sprintf("Mend what it says, then: starter run --as-of %s. starter doctor tells what is not reachable.", asOf)}
+	return Finding{
+		KindNightFailed,
+		asOf,
+		at.UTC(),
+		fmt.Sprintf("The night of %s failed: %s.", asOf, strings.TrimRight(why, ".")),
+		fmt.Sprintf(
+			"Mend what it says, then: starter run --as-of %s. starter doctor tells what is not reachable.",
+			asOf,
+		),
+	}
 }
 
 // InspectParams is the day of the report.
@@ -136,8 +152,12 @@ func (a *Activities) Inspect(ctx context.Context, p InspectParams) (r InspectRes
 	trouble, err := tasking.Trouble(ctx, a.Store, now())
 	if casework.Unreadable(err) { // which must not hide what else was found
 		r.Findings = append(r.Findings, Finding{Kind: KindTeamsUnknown, About: about, At: p.Day.Start().UTC(),
-			Text: fmt.Sprintf("Whether the teams were told of the decision on the stack of %s cannot be read: %v.", about, err),
-			Do:   "Mend that file from a copy of the store; starter tasking deliveries lists what was sent."})
+			Text: fmt.Sprintf(
+				"Whether the teams were told of the decision on the stack of %s cannot be read: %v.",
+				about,
+				err,
+			),
+			Do: "Mend that file from a copy of the store; starter tasking deliveries lists what was sent."})
 		return r, nil
 	}
 	r.Findings = append(r.Findings, troubled(p.Day, about, trouble)...)
@@ -152,15 +172,26 @@ func troubled(day, asOf schemas.Date, t casework.Trouble) (findings []Finding) {
 	}
 	add := func(kind string, list []string, text, do string) {
 		if len(list) > 0 {
-			findings = append(findings, Finding{Kind: kind, About: asOf, At: at, Text: text + enumerate(list) + ".", Do: do})
+			findings = append(
+				findings,
+				Finding{Kind: kind, About: asOf, At: at, Text: text + enumerate(list) + ".", Do: do},
+			)
 		}
 	}
 	add(KindAddressUnmet, t.Unmet, "Some addresses of teams did not take a message that the others of the team have: ",
 		"Have the mailboxes mended, or the addresses in the teams' file; starter teams lists them in this order.")
-	add(KindMessageRefused, t.Refused, "Nobody took these messages: ",
-		"Tell them by telephone, and have the address or the webhook in the teams' file mended: starter tasking deliveries --state refused.")
-	add(KindOrdersLate, t.LateOrders, "Taskings that could not be brought up to date with the approved stack: ",
-		"They are tried again for three days. Mend what the reason names, then starter tasking resume carries them out at once.")
+	add(
+		KindMessageRefused,
+		t.Refused,
+		"Nobody took these messages: ",
+		"Tell them by telephone, and have the address or the webhook in the teams' file mended: starter tasking deliveries --state refused.",
+	)
+	add(
+		KindOrdersLate,
+		t.LateOrders,
+		"Taskings that could not be brought up to date with the approved stack: ",
+		"They are tried again for three days. Mend what the reason names, then starter tasking resume carries them out at once.",
+	)
 	return findings
 }
 
@@ -173,7 +204,13 @@ func enumerate(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-func inspect(day schemas.Date, all []nights.Night, current *schemas.Current, known *Scheduling, limits quality.Watch) []Finding {
+func inspect(
+	day schemas.Date,
+	all []nights.Night,
+	current *schemas.Current,
+	known *Scheduling,
+	limits quality.Watch,
+) []Finding {
 	findings := []Finding{}
 	add := func(kind string, about schemas.Date, text, do string) {
 		findings = append(findings, Finding{Kind: kind, About: about, At: day.Start().UTC(), Text: text, Do: do})
@@ -196,21 +233,51 @@ func inspect(day schemas.Date, all []nights.Night, current *schemas.Current, kno
 		add(KindNightMissing, last, text, do)
 	}
 	if known != nil && known.Missing {
-		add(KindScheduleMissing, last, "There is no nightly schedule: nights begin only by hand.", "starter schedule apply makes it.")
+		add(
+			KindScheduleMissing,
+			last,
+			"There is no nightly schedule: nights begin only by hand.",
+			"starter schedule apply makes it.",
+		)
 	} else if known != nil && known.Paused {
 		add(KindSchedulePaused, last, "The nightly schedule is paused: nights begin only by hand.", "starter schedule show tells why; starter schedule pause --off goes on.")
 	}
 	if pending != nil && day.DaysSince(pending.ID.AsOf) > limits.PendingDays {
-		add(KindDecisionPending, pending.ID.AsOf, fmt.Sprintf("Nobody has decided on the night of %s, revision %d, %s after its date.", pending.ID.AsOf, pending.ID.Revision, text.Count(day.DaysSince(pending.ID.AsOf), "day")),
-			fmt.Sprintf("An officer looks at it and approves or holds it: starter stack --as-of %s.", pending.ID.AsOf))
+		add(
+			KindDecisionPending,
+			pending.ID.AsOf,
+			fmt.Sprintf(
+				"Nobody has decided on the night of %s, revision %d, %s after its date.",
+				pending.ID.AsOf,
+				pending.ID.Revision,
+				text.Count(day.DaysSince(pending.ID.AsOf), "day"),
+			),
+			fmt.Sprintf("An officer looks at it and approves or holds it: starter stack --as-of %s.", pending.ID.AsOf),
+		)
 	}
 	switch {
 	case current != nil && day.DaysSince(current.Manifest.AsOf) > limits.CurrentDays:
-		add(KindCurrentOld, current.Manifest.AsOf, fmt.Sprintf("The approved stack is of %s, %s old: the teams work from it still.", current.Manifest.AsOf, text.Count(day.DaysSince(current.Manifest.AsOf), "day")),
-			"An officer approves a newer night: starter status lists them.")
+		add(
+			KindCurrentOld,
+			current.Manifest.AsOf,
+			fmt.Sprintf(
+				"The approved stack is of %s, %s old: the teams work from it still.",
+				current.Manifest.AsOf,
+				text.Count(day.DaysSince(current.Manifest.AsOf), "day"),
+			),
+			"An officer approves a newer night: starter status lists them.",
+		)
 	case current == nil && len(all) > 0 && day.DaysSince(all[0].ID.AsOf) > limits.CurrentDays:
-		add(KindCurrentOld, all[0].ID.AsOf, fmt.Sprintf("No stack is approved, %s after the first night, of %s.", text.Count(day.DaysSince(all[0].ID.AsOf), "day"), all[0].ID.AsOf),
-			"An officer approves a night: starter status lists them.")
+		add(
+			KindCurrentOld,
+			all[0].ID.AsOf,
+			fmt.Sprintf(
+				"No stack is approved, %s after the first night, of %s.",
+				text.Count(day.DaysSince(all[0].ID.AsOf), "day"),
+				all[0].ID.AsOf,
+			),
+			"An officer approves a night: starter status lists them.",
+		)
 	}
 	return findings
 }
@@ -218,7 +285,10 @@ func inspect(day schemas.Date, all []nights.Night, current *schemas.Current, kno
 // missing says of a night that is not published how far it is, and what to do.
 func missing(night, newest schemas.Date, known *Scheduling) (text, do string) {
 	text = fmt.Sprintf("The night of %s is not published.", night)
-	do = fmt.Sprintf("Look in the web UI why it failed or never began, then: starter run --as-of %s. starter doctor tells what is not reachable.", night)
+	do = fmt.Sprintf(
+		"Look in the web UI why it failed or never began, then: starter run --as-of %s. starter doctor tells what is not reachable.",
+		night,
+	)
 	if !newest.IsZero() {
 		text += fmt.Sprintf(" The newest one is of %s.", newest)
 	}
@@ -260,8 +330,21 @@ func (a *Activities) alert(ctx context.Context, f Finding) error {
 	if err != nil {
 		return task.Permanent(fault.DeliveryRefused, err)
 	}
-	entry := ledger.Entry{ID: id, Channel: ledger.Mail, Team: party.Name, Kind: f.Kind, Subject: "night of " + f.About.String()}
-	d, err := tasking.Deliver(ctx, a.Store, entry, fmt.Sprintf("sent the alert %s %s to %s", f.Kind, id, party.Name), f.Text, digest.Hand(ctx, a.Mailer, m))
+	entry := ledger.Entry{
+		ID:      id,
+		Channel: ledger.Mail,
+		Team:    party.Name,
+		Kind:    f.Kind,
+		Subject: "night of " + f.About.String(),
+	}
+	d, err := tasking.Deliver(
+		ctx,
+		a.Store,
+		entry,
+		fmt.Sprintf("sent the alert %s %s to %s", f.Kind, id, party.Name),
+		f.Text,
+		digest.Hand(ctx, a.Mailer, m),
+	)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,12 @@ func (n *Night) Check(ctx context.Context, from Source, progress func(rows int64
 	counts := checker.Counts()
 	r.Profile, r.RowsRead = profile.result(), counts.RowsRead
 	if r.RowsRead != from.Rows() {
-		return r, fault.Errorf(fault.CountsDoNotReconcile, "%s of %s read", text.Number(r.RowsRead), text.Count(from.Rows(), "row was", "rows were"))
+		return r, fault.Errorf(
+			fault.CountsDoNotReconcile,
+			"%s of %s read",
+			text.Number(r.RowsRead),
+			text.Count(from.Rows(), "row was", "rows were"),
+		)
 	}
 	if err := readable(counts); err != nil {
 		return r, err
@@ -45,7 +50,12 @@ func readable(c scoring.Counts) error {
 	case c.RowsRead == 0:
 		return fault.New(fault.EmptyExtract, NoRows)
 	case c.Quarantined() == c.RowsRead:
-		return fault.Errorf(fault.AllQuarantined, "none of %s can be read: the commonest fault is %q", text.Count(c.RowsRead, "row"), commonest(c.QuarantineReasons))
+		return fault.Errorf(
+			fault.AllQuarantined,
+			"none of %s can be read: the commonest fault is %q",
+			text.Count(c.RowsRead, "row"),
+			commonest(c.QuarantineReasons),
+		)
 	}
 	return nil
 }

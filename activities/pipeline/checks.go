@@ -10,11 +10,17 @@ import (
 
 // checks holds the night against those before it: of each date the newest revision that may serve as a measure, those
 // from the same source before any others.
-func (n *Night) checks(ctx context.Context, m schemas.Manifest, all []nights.Night, stack []schemas.Ranked) ([]schemas.CheckOutcome, error) {
+func (n *Night) checks(
+	ctx context.Context,
+	m schemas.Manifest,
+	all []nights.Night,
+	stack []schemas.Ranked,
+) ([]schemas.CheckOutcome, error) {
 	var same, others []schemas.Manifest
 	for i := len(all) - 1; i >= 0 && len(same) < n.Checks.History; i-- {
 		id := all[i].ID
-		if !id.AsOf.Before(m.AsOf) || all[i].Status == schemas.Held || last(same).AsOf == id.AsOf || last(others).AsOf == id.AsOf && len(others) >= n.Checks.History {
+		if !id.AsOf.Before(m.AsOf) || all[i].Status == schemas.Held || last(same).AsOf == id.AsOf ||
+			last(others).AsOf == id.AsOf && len(others) >= n.Checks.History {
 			continue
 		}
 		before, _, err := nights.LoadManifest(ctx, n.Store, id)

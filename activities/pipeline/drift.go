@@ -19,7 +19,12 @@ const driftNights = 60
 // Drift compares the form of the extract with that of the night published last from the same source. A column that is
 // lost would read as null without a word, and one of another type may mean something else: both are refused, unless the
 // request says why they are to be taken. It returns that night; nil: there is none.
-func (n *Night) Drift(ctx context.Context, form *schemas.ExtractForm, extra int, accept string) (*schemas.Manifest, error) {
+func (n *Night) Drift(
+	ctx context.Context,
+	form *schemas.ExtractForm,
+	extra int,
+	accept string,
+) (*schemas.Manifest, error) {
 	all, err := nights.List(ctx, n.Store)
 	if err != nil {
 		return nil, err
@@ -34,15 +39,22 @@ func (n *Night) Drift(ctx context.Context, form *schemas.ExtractForm, extra int,
 		}
 		refused, noted := compareForms(before.Form.Columns, form.Columns, before.AsOf)
 		if more := int64(extra) - before.Facts.ExtraColumns; more > 0 {
-			noted = append(noted, fmt.Sprintf("%s beyond the contract more than on %s", text.Count(more, "column"), before.AsOf))
+			noted = append(
+				noted,
+				fmt.Sprintf("%s beyond the contract more than on %s", text.Count(more, "column"), before.AsOf),
+			)
 		}
 		form.Drift = append(refused, noted...)
 		if len(refused) == 0 {
 			return &before, nil
 		}
 		if form.Accepted = accept; schemas.TrimSpace(accept) == "" {
-			return &before, fault.Errorf(fault.SchemaMismatch, "SchemaMismatch: the extract is not what it was: %s: ask the source; when it is meant, "+
-				"run the night with accept_drift (starter run --accept-drift) and the reason", strings.Join(refused, "; "))
+			return &before, fault.Errorf(
+				fault.SchemaMismatch,
+				"SchemaMismatch: the extract is not what it was: %s: ask the source; when it is meant, "+
+					"run the night with accept_drift (starter run --accept-drift) and the reason",
+				strings.Join(refused, "; "),
+			)
 		}
 		return &before, nil
 	}
@@ -63,15 +75,27 @@ func compareForms(before, now map[string]string, on schemas.Date) (refused, note
 		case before[c.Name] == extract.Absent && now[c.Name] != extract.Absent:
 			noted = append(noted, fmt.Sprintf("column %s is new", c.Name))
 		case now[c.Name] == extract.Absent && before[c.Name] != extract.Absent:
-			refused = append(refused, fmt.Sprintf("column %s was there on %s as %s, is not there now", c.Name, on, before[c.Name]))
+			refused = append(
+				refused,
+				fmt.Sprintf("column %s was there on %s as %s, is not there now", c.Name, on, before[c.Name]),
+			)
 		case wasThere && !isThere:
-			refused = append(refused, fmt.Sprintf("column %s was there on %s in every file, is not in all of them now", c.Name, on))
+			refused = append(
+				refused,
+				fmt.Sprintf("column %s was there on %s in every file, is not in all of them now", c.Name, on),
+			)
 		case slices.Contains(is, extract.Empty) && !slices.Contains(was, extract.Empty):
 			noted = append(noted, fmt.Sprintf("column %s was %s on %s, has no value now", c.Name, before[c.Name], on))
 		case len(added) > 0 && byDay(was, added):
-			noted = append(noted, fmt.Sprintf("column %s was %s on %s, is %s now", c.Name, before[c.Name], on, now[c.Name]))
+			noted = append(
+				noted,
+				fmt.Sprintf("column %s was %s on %s, is %s now", c.Name, before[c.Name], on, now[c.Name]),
+			)
 		case len(added) > 0 && !slices.Contains(was, extract.Text):
-			refused = append(refused, fmt.Sprintf("column %s was %s on %s, is %s now", c.Name, before[c.Name], on, now[c.Name]))
+			refused = append(
+				refused,
+				fmt.Sprintf("column %s was %s on %s, is %s now", c.Name, before[c.Name], on, now[c.Name]),
+			)
 		}
 	}
 	return refused, noted
@@ -80,5 +104,6 @@ func compareForms(before, now map[string]string, on schemas.Date) (refused, note
 // byDay tells whether the type may have changed with the day's data alone: some writers choose it by the values that
 // there are.
 func byDay(was, added []string) bool {
-	return slices.Contains(was, extract.Empty) || slices.ContainsFunc(was, extract.Fractional) || !slices.ContainsFunc(added, func(form string) bool { return !extract.Fractional(form) })
+	return slices.Contains(was, extract.Empty) || slices.ContainsFunc(was, extract.Fractional) ||
+		!slices.ContainsFunc(added, func(form string) bool { return !extract.Fractional(form) })
 }

@@ -41,7 +41,11 @@ type Night struct {
 	Temp    string
 }
 
-func (n *Night) write(ctx context.Context, file, schema string, write func(io.Writer) (int64, error)) (schemas.ArtifactRef, error) {
+func (n *Night) write(
+	ctx context.Context,
+	file, schema string,
+	write func(io.Writer) (int64, error),
+) (schemas.ArtifactRef, error) {
 	return n.Store.Write(ctx, path.Join(n.Folder, file), schema, write)
 }
 
@@ -83,7 +87,13 @@ func KeptParts(st *store.Store, m schemas.Manifest) (Parts, error) {
 		}
 	}
 	if p.Rows() != m.RowsRead {
-		return p, fault.Errorf(fault.CountsDoNotReconcile, "night %s read %s, its parts hold %s", m.NightID, text.Count(m.RowsRead, "row"), text.Number(p.Rows()))
+		return p, fault.Errorf(
+			fault.CountsDoNotReconcile,
+			"night %s read %s, its parts hold %s",
+			m.NightID,
+			text.Count(m.RowsRead, "row"),
+			text.Number(p.Rows()),
+		)
 	}
 	return p, nil
 }
@@ -119,7 +129,13 @@ func (p Parts) with(ctx context.Context, ref schemas.ArtifactRef, do func(*extra
 		return fmt.Errorf("%s: %w", ref.URI, err)
 	}
 	if f.Rows() != ref.Rows {
-		return fault.Errorf(fault.CountsDoNotReconcile, "%s holds %s, %s written", ref.URI, text.Count(f.Rows(), "row"), text.Count(ref.Rows, "was", "were"))
+		return fault.Errorf(
+			fault.CountsDoNotReconcile,
+			"%s holds %s, %s written",
+			ref.URI,
+			text.Count(f.Rows(), "row"),
+			text.Count(ref.Rows, "was", "were"),
+		)
 	}
 	return do(f)
 }

@@ -32,12 +32,22 @@ type profiler struct {
 }
 
 func newProfiler(asOf schemas.Date, tables *reference.Tables) *profiler {
-	return &profiler{end: asOf.AddDays(1).Start().UnixMicro(), now: time.Now().Add(skew).UnixMicro(), tables: tables, newest: -1 << 63, changed: -1 << 63}
+	return &profiler{
+		end:     asOf.AddDays(1).Start().UnixMicro(),
+		now:     time.Now().Add(skew).UnixMicro(),
+		tables:  tables,
+		newest:  -1 << 63,
+		changed: -1 << 63,
+	}
 }
 
 // beside passes every batch on to sink.
 func (p *profiler) beside(sink extract.Sink) extract.Sink {
-	return &profiling{Sink: sink, into: p, profiler: profiler{end: p.end, now: p.now, tables: p.tables, newest: p.newest, changed: p.changed}}
+	return &profiling{
+		Sink:     sink,
+		into:     p,
+		profiler: profiler{end: p.end, now: p.now, tables: p.tables, newest: p.newest, changed: p.changed},
+	}
 }
 
 type profiling struct {
@@ -130,7 +140,12 @@ func (p *profiling) Close() error {
 }
 
 func (p *profiler) result() *schemas.Profile {
-	r := &schemas.Profile{AheadOfClock: p.ahead, UnknownCodes: &p.unknown, Nulls: map[string]int64{}, Boroughs: map[string]int64{}}
+	r := &schemas.Profile{
+		AheadOfClock: p.ahead,
+		UnknownCodes: &p.unknown,
+		Nulls:        map[string]int64{},
+		Boroughs:     map[string]int64{},
+	}
 	for i, n := range p.nulls {
 		if n > 0 {
 			r.Nulls[schemas.Offences[i].Name] = n

@@ -18,7 +18,10 @@ func (n *Night) WriteReport(ctx context.Context, page report.Page) (schemas.Arti
 // Publish writes what is still missing of a night whose manifest names what the stages made, the manifest last: it
 // supersedes the older nights that nobody has decided, compares the stack with the one approved last, runs the checks,
 // and writes changes.parquet and report.html. line is the nights as they stood before.
-func (n *Night) Publish(ctx context.Context, m schemas.Manifest) (_ schemas.Manifest, ref schemas.ManifestRef, line *nights.Line, err error) {
+func (n *Night) Publish(
+	ctx context.Context,
+	m schemas.Manifest,
+) (_ schemas.Manifest, ref schemas.ManifestRef, line *nights.Line, err error) {
 	if line, err = nights.Look(ctx, n.Store); err != nil {
 		return m, ref, line, err
 	}
@@ -57,13 +60,26 @@ func (n *Night) Publish(ctx context.Context, m schemas.Manifest) (_ schemas.Mani
 		return m, ref, line, err
 	}
 	m.Outputs = append(m.Outputs, html)
-	m.Stages = append(m.Stages, schemas.StageRecord{Stage: "publish", Reads: []string{"rank"}, Outputs: []schemas.ArtifactRef{changes, html}, Code: m.Code})
+	m.Stages = append(
+		m.Stages,
+		schemas.StageRecord{
+			Stage:   "publish",
+			Reads:   []string{"rank"},
+			Outputs: []schemas.ArtifactRef{changes, html},
+			Code:    m.Code,
+		},
+	)
 	ref, err = nights.Publish(ctx, n.Store, m)
 	return m, ref, line, err
 }
 
 // compare finds what changed since the stack approved last, and notes in the manifest which that was.
-func (n *Night) compare(ctx context.Context, m *schemas.Manifest, line *nights.Line, stack []schemas.Ranked) ([]schemas.Change, error) {
+func (n *Night) compare(
+	ctx context.Context,
+	m *schemas.Manifest,
+	line *nights.Line,
+	stack []schemas.Ranked,
+) ([]schemas.Change, error) {
 	c := nights.Comparison{Stack: stack, AsOf: m.AsOf, WindowDays: n.Model.WindowDays}
 	ref, before, err := line.Baseline(ctx, m.NightID)
 	if err != nil {

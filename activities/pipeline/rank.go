@@ -32,7 +32,12 @@ type Ranking interface {
 
 // Rank writes ranking.parquet, stack.parquet, stack.csv and contributions.parquet. see looks at every row of the
 // ranking as it is written. It also returns the rows of the stack and their contributions.
-func (n *Night) Rank(ctx context.Context, everybody Ranking, candidates []schemas.Contribution, see func([]schemas.Ranked) error) (
+func (n *Night) Rank(
+	ctx context.Context,
+	everybody Ranking,
+	candidates []schemas.Contribution,
+	see func([]schemas.Ranked) error,
+) (
 	r Ranked, stack []schemas.Ranked, contributions []schemas.Contribution, err error) {
 	top := scoring.NewStack(n.Model)
 	r.Ranking, err = n.write(ctx, schemas.RankingFile, schemas.RankingSchema, func(w io.Writer) (int64, error) {
@@ -50,7 +55,12 @@ func (n *Night) Rank(ctx context.Context, everybody Ranking, candidates []schema
 	if r.Stack, err = n.write(ctx, schemas.StackFile, schemas.RankingSchema, rowsOf(stack)); err != nil {
 		return r, nil, nil, err
 	}
-	r.StackCSV, err = n.write(ctx, schemas.StackCSVFile, schemas.RankingSchema, func(w io.Writer) (int64, error) { return rowfile.WriteCSV(w, stack) })
+	r.StackCSV, err = n.write(
+		ctx,
+		schemas.StackCSVFile,
+		schemas.RankingSchema,
+		func(w io.Writer) (int64, error) { return rowfile.WriteCSV(w, stack) },
+	)
 	if err != nil {
 		return r, nil, nil, err
 	}

@@ -20,7 +20,14 @@ import (
 // NewEngine makes the engine that scores the night, or a shard of it. bad, if any, gets the rows that take no part;
 // unique: no allegation comes twice. It must be closed when the scores are no longer needed.
 func (n *Night) NewEngine(bad *extract.Quarantine, unique bool) (*scoring.Engine, error) {
-	o := scoring.Options{AsOf: n.AsOf, Tables: n.Tables, Model: n.Model, Spill: spill.Folder(n.Temp), Memory: n.Memory, Unique: unique}
+	o := scoring.Options{
+		AsOf:   n.AsOf,
+		Tables: n.Tables,
+		Model:  n.Model,
+		Spill:  spill.Folder(n.Temp),
+		Memory: n.Memory,
+		Unique: unique,
+	}
 	if bad != nil {
 		o.Quarantine = setAside(bad)
 	}
@@ -39,10 +46,23 @@ func (n *Night) Feed(ctx context.Context, e *scoring.Engine, from Source, progre
 // Score reads the rows, the ids first to learn which allegations come more than once unless they are unique, and scores
 // the suspects. Whatever of rows is lost is CountsDoNotReconcile; when nobody is scored the error is EmptyExtract,
 // AllQuarantined or NobodyToRank.
-func (n *Night) Score(ctx context.Context, e *scoring.Engine, from Source, unique bool, progress func(rows int64)) (*scoring.Scores, error) {
+func (n *Night) Score(
+	ctx context.Context,
+	e *scoring.Engine,
+	from Source,
+	unique bool,
+	progress func(rows int64),
+) (*scoring.Scores, error) {
 	if !unique {
 		err := from.Each(ctx, func(f *extract.File, first int64) error {
-			return f.ScanColumns(ctx, scoring.PrescanColumns, n.Threads, first, func() extract.Sink { return e.NewPrescan() }, nil)
+			return f.ScanColumns(
+				ctx,
+				scoring.PrescanColumns,
+				n.Threads,
+				first,
+				func() extract.Sink { return e.NewPrescan() },
+				nil,
+			)
 		})
 		if err != nil {
 			return nil, err
@@ -68,10 +88,20 @@ func (n *Night) Score(ctx context.Context, e *scoring.Engine, from Source, uniqu
 func Reconcile(promised, read int64, d schemas.Dispositions, suspects int64) error {
 	switch {
 	case read != promised || d.Sum() != promised:
-		return fault.Errorf(fault.CountsDoNotReconcile, "the extract holds %s, %s read and %s accounted for", text.Count(promised, "row"),
-			text.Count(read, "was", "were"), text.Count(d.Sum(), "is", "are"))
+		return fault.Errorf(
+			fault.CountsDoNotReconcile,
+			"the extract holds %s, %s read and %s accounted for",
+			text.Count(promised, "row"),
+			text.Count(read, "was", "were"),
+			text.Count(d.Sum(), "is", "are"),
+		)
 	case suspects == 0:
-		return fault.Errorf(fault.NobodyToRank, "nobody can be ranked: none of %s is scored; the largest disposition is %s", text.Count(read, "row"), largest(d))
+		return fault.Errorf(
+			fault.NobodyToRank,
+			"nobody can be ranked: none of %s is scored; the largest disposition is %s",
+			text.Count(read, "row"),
+			largest(d),
+		)
 	}
 	return nil
 }
@@ -113,9 +143,17 @@ func (n *Night) WriteShard(ctx context.Context, folder string, s *scoring.Scores
 	if shard.Candidates, err = n.Store.Write(ctx, folder+"/candidates.parquet", schemas.ContributionSchema, rowsOf(s.Candidates)); err != nil {
 		return shard, err
 	}
-	shard.Suspects, err = n.Store.Write(ctx, folder+"/suspects.parquet", schemas.SuspectSchema, func(w io.Writer) (int64, error) {
-		return rowfile.WriteAll(w, func(yield func([]schemas.Suspect) error) error { return s.SuspectRows(ctx, yield) })
-	})
+	shard.Suspects, err = n.Store.Write(
+		ctx,
+		folder+"/suspects.parquet",
+		schemas.SuspectSchema,
+		func(w io.Writer) (int64, error) {
+			return rowfile.WriteAll(
+				w,
+				func(yield func([]schemas.Suspect) error) error { return s.SuspectRows(ctx, yield) },
+			)
+		},
+	)
 	return shard, err
 }
 
@@ -181,11 +219,21 @@ func (s *Scored) Close() {
 }
 
 // Shuffle writes what an engine holds into a folder of the store, a file a range of the next shards.
-func (n *Night) Shuffle(ctx context.Context, e *scoring.Engine, folder string, shards int) (refs []schemas.ArtifactRef, err error) {
+func (n *Night) Shuffle(
+	ctx context.Context,
+	e *scoring.Engine,
+	folder string,
+	shards int,
+) (refs []schemas.ArtifactRef, err error) {
 	for to := range shards {
-		ref, err := n.Store.Write(ctx, fmt.Sprintf("%s/range-%03d.rows", folder, to), schemas.RowsSchema, func(w io.Writer) (int64, error) {
-			return e.Shuffle(w, to, shards)
-		})
+		ref, err := n.Store.Write(
+			ctx,
+			fmt.Sprintf("%s/range-%03d.rows", folder, to),
+			schemas.RowsSchema,
+			func(w io.Writer) (int64, error) {
+				return e.Shuffle(w, to, shards)
+			},
+		)
 		if err != nil {
 			return nil, err
 		}
@@ -195,7 +243,12 @@ func (n *Night) Shuffle(ctx context.Context, e *scoring.Engine, folder string, s
 }
 
 // Receive reads what Shuffle wrote into an engine.
-func (n *Night) Receive(ctx context.Context, e *scoring.Engine, inputs []schemas.ArtifactRef, progress func(rows int64)) error {
+func (n *Night) Receive(
+	ctx context.Context,
+	e *scoring.Engine,
+	inputs []schemas.ArtifactRef,
+	progress func(rows int64),
+) error {
 	rows := int64(0)
 	for _, ref := range inputs {
 		if err := ctx.Err(); err != nil {

@@ -35,7 +35,13 @@ type Rules struct {
 const resting = 7 * 24 * time.Hour
 
 // kept are the files of a night that stay.
-var kept = []string{schemas.ManifestFile, schemas.DecisionFile, schemas.ClaimFile, schemas.DisposalFile, schemas.ExtractGoneFile}
+var kept = []string{
+	schemas.ManifestFile,
+	schemas.DecisionFile,
+	schemas.ClaimFile,
+	schemas.DisposalFile,
+	schemas.ExtractGoneFile,
+}
 
 // Activities dispose of the nights of a store.
 type Activities struct {
@@ -189,7 +195,8 @@ func needed(ctx context.Context, st *store.Store) (map[schemas.NightID]bool, err
 	needed := map[schemas.NightID]bool{}
 	for i, n := range all {
 		effective := current != nil && !current.Manifest.Before(n.ID)
-		if i < len(all)-1 && n.Status != nights.Pending && (n.Status != schemas.Approved || effective) && (current == nil || current.Manifest.NightID != n.ID) {
+		if i < len(all)-1 && n.Status != nights.Pending && (n.Status != schemas.Approved || effective) &&
+			(current == nil || current.Manifest.NightID != n.ID) {
 			continue
 		}
 		needed[n.ID] = true
@@ -215,7 +222,9 @@ func everything(n *night) (keys []string) {
 
 func rowsAsRead(n *night) (keys []string) {
 	for _, key := range n.keys {
-		if strings.HasPrefix(key, n.id.Path()+"/"+schemas.ExtractFolder+"/") || key == n.id.Path()+"/"+schemas.QuarantineFile || strings.HasPrefix(key, n.id.WorkPath()+"/") {
+		if strings.HasPrefix(key, n.id.Path()+"/"+schemas.ExtractFolder+"/") ||
+			key == n.id.Path()+"/"+schemas.QuarantineFile ||
+			strings.HasPrefix(key, n.id.WorkPath()+"/") {
 			keys = append(keys, key)
 		}
 	}
@@ -236,7 +245,14 @@ func (n *night) young(ctx context.Context, st *store.Store, now time.Time) (bool
 }
 
 // dispose writes the record unless one stands, notes it in the audit log and deletes the files.
-func (n *night) dispose(ctx context.Context, st *store.Store, record, rule string, keys []string, now time.Time, dryRun bool) (Gone, error) {
+func (n *night) dispose(
+	ctx context.Context,
+	st *store.Store,
+	record, rule string,
+	keys []string,
+	now time.Time,
+	dryRun bool,
+) (Gone, error) {
 	d := schemas.Disposal{NightID: n.id, Rule: rule, At: now.UTC(), Files: []schemas.ArtifactRef{}}
 	named := map[string]schemas.ArtifactRef{}
 	if n.has(schemas.ManifestFile) {
@@ -271,7 +287,17 @@ func (n *night) dispose(ctx context.Context, st *store.Store, record, rule strin
 		return g, err
 	}
 	// A process that dies before the last file is gone is in the log twice rather than not at all.
-	err := audit.Append(ctx, st, audit.Entry{At: now.UTC(), Who: nights.System, Did: "disposed of " + text.Count(len(keys), "file"), On: "night " + n.id.String(), Why: rule})
+	err := audit.Append(
+		ctx,
+		st,
+		audit.Entry{
+			At:  now.UTC(),
+			Who: nights.System,
+			Did: "disposed of " + text.Count(len(keys), "file"),
+			On:  "night " + n.id.String(),
+			Why: rule,
+		},
+	)
 	if err != nil {
 		return g, err
 	}

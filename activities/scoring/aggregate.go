@@ -96,7 +96,10 @@ func (e *Engine) aggregate(t *tally, number int, emit func(*suspect, []allegatio
 		}
 		if ageless && of.minor < neverMinor {
 			all := len(w.rows)
-			w.rows = slices.DeleteFunc(w.rows, func(a allegation) bool { return a.suspectAge == noAge && int64(a.age) > int64(of.minor) })
+			w.rows = slices.DeleteFunc(
+				w.rows,
+				func(a allegation) bool { return a.suspectAge == noAge && int64(a.age) > int64(of.minor) },
+			)
 			t.under18 += int64(all - len(w.rows))
 		}
 		if len(w.rows) == 0 {
@@ -129,7 +132,10 @@ func (a *allegation) nonRecent() bool {
 // score sums a suspect's rows up (section 6).
 func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 	w := &t.work
-	*s = suspect{sortKey: sortKey{id: rows[0].suspect, allegations: int64(len(rows)), lastReported: math.MinInt64}, firstReported: math.MaxInt64}
+	*s = suspect{
+		sortKey:       sortKey{id: rows[0].suspect, allegations: int64(len(rows)), lastReported: math.MinInt64},
+		firstReported: math.MaxInt64,
+	}
 	w.places, w.others, w.parts = w.places[:0], w.others[:0], w.parts[:0]
 	var base int64
 	latest := &rows[0]
@@ -237,7 +243,12 @@ func gravest(rows []allegation, parts []scorePart) []scorePart {
 	}
 	slices.SortFunc(parts, func(a, b scorePart) int {
 		x, y := &rows[a.row], &rows[b.row]
-		return cmp.Or(pair(x, y), -cmp.Compare(a.tenths, b.tenths), -cmp.Compare(a.base, b.base), bytes.Compare(x.id, y.id))
+		return cmp.Or(
+			pair(x, y),
+			-cmp.Compare(a.tenths, b.tenths),
+			-cmp.Compare(a.base, b.base),
+			bytes.Compare(x.id, y.id),
+		)
 	})
 	var before *allegation
 	return partition(parts, func(p scorePart) bool {
@@ -325,7 +336,8 @@ func (w *aggregation) distinct(rows []allegation, text func(*allegation) []byte)
 	w.texts = w.texts[:0]
 	for i := range rows {
 		s := text(&rows[i])
-		if len(s) == 0 || len(rows) <= few && slices.ContainsFunc(w.texts, func(t []byte) bool { return bytes.Equal(s, t) }) {
+		if len(s) == 0 ||
+			len(rows) <= few && slices.ContainsFunc(w.texts, func(t []byte) bool { return bytes.Equal(s, t) }) {
 			continue
 		}
 		w.texts = append(w.texts, s)
@@ -358,7 +370,11 @@ func (e *Engine) owner(w *aggregation, names []uint32) (owner uint32, _ []uint32
 	}
 	name := func(n uint32) string { return v.name(n, w.others) }
 	slices.SortFunc(places, func(a, b place) int {
-		return cmp.Or(-cmp.Compare(a.base, b.base), -cmp.Compare(a.latest, b.latest), cmp.Compare(name(a.borough), name(b.borough)))
+		return cmp.Or(
+			-cmp.Compare(a.base, b.base),
+			-cmp.Compare(a.latest, b.latest),
+			cmp.Compare(name(a.borough), name(b.borough)),
+		)
 	})
 	for _, p := range places {
 		if owner == 0 && known(p.borough) {

@@ -19,7 +19,10 @@ type Checker struct {
 }
 
 // NewChecker returns a checker that hands quarantined rows to quarantine, from ingesters at once.
-func NewChecker(t *reference.Tables, quarantine func(batch arrow.Record, firstRow int64, rows []Quarantined) error) *Checker {
+func NewChecker(
+	t *reference.Tables,
+	quarantine func(batch arrow.Record, firstRow int64, rows []Quarantined) error,
+) *Checker {
 	return &Checker{vocabulary: newVocabulary(t), quarantine: quarantine}
 }
 

@@ -88,7 +88,12 @@ func (c *textColumn) load(col arrow.Array) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("a text column must be %s or %s, not %s", arrow.BinaryTypes.String, schemas.ArrowDictionary, col.DataType())
+	return fmt.Errorf(
+		"a text column must be %s or %s, not %s",
+		arrow.BinaryTypes.String,
+		schemas.ArrowDictionary,
+		col.DataType(),
+	)
 }
 
 // view takes the texts as they stand, when none of them needs a closer look: all bytes are ASCII, no text

@@ -92,7 +92,12 @@ type Ingester struct {
 
 // NewIngester returns an ingester for one goroutine. It must be closed.
 func (e *Engine) NewIngester() *Ingester {
-	return &Ingester{engine: e, validator: newValidator(e.vocabulary), pass: e.newRouter(), repeats: bucket.NewScatterer(e.versions)}
+	return &Ingester{
+		engine:    e,
+		validator: newValidator(e.vocabulary),
+		pass:      e.newRouter(),
+		repeats:   bucket.NewScatterer(e.versions),
+	}
 }
 
 // Add takes in one batch of schemas.OffenceArrow, whose string columns may be dictionaries. It keeps
@@ -172,7 +177,11 @@ type router struct {
 }
 
 func (e *Engine) newRouter() router {
-	return router{window: &e.rules.window, suspects: bucket.NewScatterer(e.suspects), marks: bucket.NewScatterer(e.marks)}
+	return router{
+		window:   &e.rules.window,
+		suspects: bucket.NewScatterer(e.suspects),
+		marks:    bucket.NewScatterer(e.marks),
+	}
 }
 
 // pass takes an encoded row that stays.

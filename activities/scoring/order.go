@@ -60,7 +60,13 @@ type sorter struct {
 type recentSum struct{ sum, suspects int64 }
 
 func (o *order) newSorter() *sorter {
-	return &sorter{order: o, scatter: bucket.NewScatterer(o.ranges), counts: make([]int64, len(o.counts)), ties: maps.Clone(o.ties), sums: map[int64]int64{}}
+	return &sorter{
+		order:   o,
+		scatter: bucket.NewScatterer(o.ranges),
+		counts:  make([]int64, len(o.counts)),
+		ties:    maps.Clone(o.ties),
+		sums:    map[int64]int64{},
+	}
 }
 
 // add copies s into its range.
@@ -131,8 +137,15 @@ func newEntry(run, at int, rec []byte) entry {
 	le := binary.LittleEndian
 	victims, after := getLength(rec, atSuspectCount)
 	allegations, _ := getLength(rec, after)
-	return entry{keys: [3]uint64{le.Uint64(rec[atScore:]), uint64(victims)<<32 | uint64(allegations), sinceMin(int64(le.Uint64(rec[atLast:])))},
-		run: uint32(run), at: uint32(at)}
+	return entry{
+		keys: [3]uint64{
+			le.Uint64(rec[atScore:]),
+			uint64(victims)<<32 | uint64(allegations),
+			sinceMin(int64(le.Uint64(rec[atLast:]))),
+		},
+		run: uint32(run),
+		at:  uint32(at),
+	}
 }
 
 // sortByKeys puts the largest first, byte by byte from the least of the last key on: most suspects share their keys'
@@ -301,7 +314,12 @@ func (s *Scores) SuspectRows(ctx context.Context, yield func([]schemas.Suspect) 
 }
 
 // rows decodes the suspects in order, turns each into a row and yields the rows in batches.
-func rows[T any](ctx context.Context, o *order, yield func([]T) error, fill func(r *sorted, i int, s *schemas.Suspect, row *T)) error {
+func rows[T any](
+	ctx context.Context,
+	o *order,
+	yield func([]T) error,
+	fill func(r *sorted, i int, s *schemas.Suspect, row *T),
+) error {
 	batch := make([]T, 0, min(batchRows, o.suspects()))
 	var names []string
 	flush := func() error {

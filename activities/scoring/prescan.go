@@ -27,7 +27,12 @@ var PrescanColumns = []int{schemas.AllegationID, schemas.SuspectID}
 
 // NewPrescan returns a prescan for one goroutine. It must be closed.
 func (e *Engine) NewPrescan() *Prescan {
-	return &Prescan{ids: &textColumn{}, suspects: &textColumn{}, scatter: bucket.NewScatterer(e.ids), named: bucket.NewScatterer(e.named)}
+	return &Prescan{
+		ids:      &textColumn{},
+		suspects: &textColumn{},
+		scatter:  bucket.NewScatterer(e.ids),
+		named:    bucket.NewScatterer(e.named),
+	}
 }
 
 // Add takes in a batch. firstRow is as for an ingester's.

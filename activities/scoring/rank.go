@@ -20,7 +20,13 @@ type SuspectReader interface {
 
 // Rank merges the suspects of several shards and yields them by position, as Scores.Ranking does. sums
 // are how many suspects of all shards have each plain sum. It holds one tie in memory at a time.
-func Rank(ctx context.Context, t *reference.Tables, sums map[int64]int64, shards []SuspectReader, yield func([]schemas.Ranked) error) error {
+func Rank(
+	ctx context.Context,
+	t *reference.Tables,
+	sums map[int64]int64,
+	shards []SuspectReader,
+	yield func([]schemas.Ranked) error,
+) error {
 	p := newRanker(t, sums)
 	m, err := newMerger(shards)
 	if err != nil {

@@ -30,7 +30,12 @@ type recentRank struct{ sum, rank int64 }
 
 // newRanker returns a ranker for suspects of whom so many have each plain sum.
 func newRanker(t *reference.Tables, sums map[int64]int64) *ranker {
-	p := &ranker{tables: t, bcus: map[string]*string{}, sumRanks: make(map[int64]int64, len(sums)), score: math.MinInt64}
+	p := &ranker{
+		tables:   t,
+		bcus:     map[string]*string{},
+		sumRanks: make(map[int64]int64, len(sums)),
+		score:    math.MinInt64,
+	}
 	for _, b := range t.Boroughs() {
 		p.bcus[b.Name] = &b.BCU
 	}

@@ -228,7 +228,9 @@ func (m mark) put(w *bucket.Scatterer, h uint64, id []byte) error {
 
 // decode reads the mark at the start of rec.
 func (m *mark) decode(rec []byte) {
-	m.victim, m.deceased, m.minor = rec[atFlags]&1 != 0, rec[atFlags]&2 != 0, int32(binary.LittleEndian.Uint32(rec[atMinor:]))
+	m.victim, m.deceased, m.minor = rec[atFlags]&1 != 0, rec[atFlags]&2 != 0, int32(
+		binary.LittleEndian.Uint32(rec[atMinor:]),
+	)
 }
 
 // Offsets in an encoded mark, after its length and hash; the id is the rest.

@@ -209,8 +209,18 @@ func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads i
 	if err != nil {
 		return nil, err
 	}
-	s := &Scores{Counts: deduplicated.Counts, Dispositions: deduplicated.Dispositions, Suspects: order.suspects(), tables: e.options.Tables, order: order}
-	s.Facts = schemas.Facts{OutOfRange: maps.Clone(deduplicated.OutOfRange), Conflicting: deduplicated.Conflicting, QuarantineReasons: maps.Clone(deduplicated.QuarantineReasons)}
+	s := &Scores{
+		Counts:       deduplicated.Counts,
+		Dispositions: deduplicated.Dispositions,
+		Suspects:     order.suspects(),
+		tables:       e.options.Tables,
+		order:        order,
+	}
+	s.Facts = schemas.Facts{
+		OutOfRange:        maps.Clone(deduplicated.OutOfRange),
+		Conflicting:       deduplicated.Conflicting,
+		QuarantineReasons: maps.Clone(deduplicated.QuarantineReasons),
+	}
 	for _, n := range s.Facts.OutOfRange {
 		s.Facts.AgesOutOfRange += n
 	}

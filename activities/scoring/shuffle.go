@@ -95,7 +95,11 @@ func (e *Engine) Receive(r io.Reader) error {
 	if err := json.Unmarshal(text, &known); err != nil {
 		return fmt.Errorf("%w: %w", errShuffle, err)
 	}
-	t := translation{known: known, offences: make([]uint32, len(known.Offences)), boroughs: make([]uint32, len(known.Boroughs))}
+	t := translation{
+		known:    known,
+		offences: make([]uint32, len(known.Offences)),
+		boroughs: make([]uint32, len(known.Boroughs)),
+	}
 	for i, o := range known.Offences {
 		t.offences[i] = e.vocabulary.offenceNumber(offenceKey{o[0], o[1], o[2]})
 	}

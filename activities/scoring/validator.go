@@ -140,7 +140,12 @@ func (v *validator) load(batch arrow.Record) error {
 			v.bools[i], ok = col.(*array.Boolean)
 		}
 		if !ok {
-			return fmt.Errorf("column %s: a batch holds %s where the contract has %s", c.Name, batch.Column(i).DataType(), c.Type)
+			return fmt.Errorf(
+				"column %s: a batch holds %s where the contract has %s",
+				c.Name,
+				batch.Column(i).DataType(),
+				c.Type,
+			)
 		}
 	}
 	return nil
@@ -208,7 +213,8 @@ func (v *validator) textFaults(i int, notNull bool) {
 }
 
 func (v *validator) timeFaults(col *array.Timestamp, i int, notNull bool) {
-	if (col.NullN() == 0 || !notNull) && within(col.TimestampValues(), arrow.Timestamp(schemas.MinTimestamp), arrow.Timestamp(schemas.EndTimestamp-1)) {
+	if (col.NullN() == 0 || !notNull) &&
+		within(col.TimestampValues(), arrow.Timestamp(schemas.MinTimestamp), arrow.Timestamp(schemas.EndTimestamp-1)) {
 		return
 	}
 	for row, t := range col.TimestampValues() {
@@ -258,7 +264,11 @@ func (v *validator) readAges(column int, col *array.Int32) {
 }
 
 // report hands the batch's quarantined rows on and counts them.
-func (v *validator) report(batch arrow.Record, firstRow int64, to func(arrow.Record, int64, []Quarantined) error) error {
+func (v *validator) report(
+	batch arrow.Record,
+	firstRow int64,
+	to func(arrow.Record, int64, []Quarantined) error,
+) error {
 	if !v.faulty {
 		return nil
 	}
@@ -306,7 +316,11 @@ var offenceColumns = [...]int{schemas.OffenceCode, schemas.OffenceClass, schemas
 
 // offence is the number of the row's code, class and urn together.
 func (v *validator) offence(row int) uint32 {
-	p := offenceParts{v.text[schemas.OffenceCode].results[row], v.text[schemas.OffenceClass].results[row], v.text[schemas.OffenceURN].results[row]}
+	p := offenceParts{
+		v.text[schemas.OffenceCode].results[row],
+		v.text[schemas.OffenceClass].results[row],
+		v.text[schemas.OffenceURN].results[row],
+	}
 	recent := &v.recent[(p.code*31+p.class*7+p.urn)%uint32(len(v.recent))]
 	if recent.number != 0 && recent.offenceParts == p {
 		return recent.number - 1

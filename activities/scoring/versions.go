@@ -90,7 +90,8 @@ func (e *Engine) keepOne(t *tally, versions []int32, lost map[int32]bool) {
 	winner := int32(-1)
 	for _, v := range versions {
 		other.decode(t.records[t.work.starts[v]:])
-		if winner < 0 || other.updated > best.updated || other.updated == best.updated && e.vocabulary.compare(&other, &best) > 0 {
+		if winner < 0 || other.updated > best.updated ||
+			other.updated == best.updated && e.vocabulary.compare(&other, &best) > 0 {
 			winner, best = v, other
 		}
 	}

@@ -112,7 +112,9 @@ func (v *vocabulary) weigh(k offenceKey) offence {
 	o := offence{offenceKey: k}
 	for sex := range reference.Sexes {
 		for domestic := range 2 {
-			o.weights[sex][domestic] = v.tables.Weigh(reference.Query{URN: k.urn, Code: k.code, Class: k.class, Victim: sex, DomesticAbuse: domestic == 1})
+			o.weights[sex][domestic] = v.tables.Weigh(
+				reference.Query{URN: k.urn, Code: k.code, Class: k.class, Victim: sex, DomesticAbuse: domestic == 1},
+			)
 		}
 	}
 	return o
@@ -225,5 +227,8 @@ func (o *ownTexts) clone() *ownTexts {
 	if o == nil {
 		return nil
 	}
-	return &ownTexts{offenceKey{strings.Clone(o.code), strings.Clone(o.class), strings.Clone(o.urn)}, strings.Clone(o.borough)}
+	return &ownTexts{
+		offenceKey{strings.Clone(o.code), strings.Clone(o.class), strings.Clone(o.urn)},
+		strings.Clone(o.borough),
+	}
 }

@@ -94,10 +94,22 @@ func (s *Store) verify(f *os.File, ref schemas.ArtifactRef) error {
 // differs says how what was read is not what a reference names.
 func differs(ref schemas.ArtifactRef, size int64, sum hash.Hash) error {
 	if size != ref.Bytes {
-		return fmt.Errorf("%s: %w: it has %s, %s written: run the night again", ref.URI, ErrDamaged, text.Count(size, "byte"), text.Count(ref.Bytes, "was", "were"))
+		return fmt.Errorf(
+			"%s: %w: it has %s, %s written: run the night again",
+			ref.URI,
+			ErrDamaged,
+			text.Count(size, "byte"),
+			text.Count(ref.Bytes, "was", "were"),
+		)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != ref.SHA256 {
-		return fmt.Errorf("%s: %w: its sha256 is %s, %s was written: run the night again", ref.URI, ErrDamaged, got, ref.SHA256)
+		return fmt.Errorf(
+			"%s: %w: its sha256 is %s, %s was written: run the night again",
+			ref.URI,
+			ErrDamaged,
+			got,
+			ref.SHA256,
+		)
 	}
 	return nil
 }

@@ -50,7 +50,12 @@ func (s *Store) path(key string) string { return filepath.Join(s.folder, filepat
 
 // commitFolder writes a file in tempFolder and gives it its name by publish. The file is locked until it has it: what
 // nobody has locked is a leftover.
-func (s *Store) commitFolder(ctx context.Context, key string, publish func(temp, final string) error, write func(*os.File) error) (err error) {
+func (s *Store) commitFolder(
+	ctx context.Context,
+	key string,
+	publish func(temp, final string) error,
+	write func(*os.File) error,
+) (err error) {
 	defer func() { err = full(s.denied("write", err), nil) }()
 	if err := s.present(); err != nil {
 		return err
@@ -164,7 +169,12 @@ func (s *Store) likeTheStore(path string, most fs.FileMode) error {
 // denied says of an error of permissions who may not do what, and what to do about it. Any other it leaves as it is.
 func (s *Store) denied(verb string, err error) error {
 	if s.folder == "" && gcerrors.Code(err) == gcerrors.PermissionDenied && !errors.Is(err, ErrDenied) {
-		return fmt.Errorf("%w: the bucket refuses to let this process %s: give its credentials the right to list, read, write and delete below the store's address: %w", ErrDenied, verb, err)
+		return fmt.Errorf(
+			"%w: the bucket refuses to let this process %s: give its credentials the right to list, read, write and delete below the store's address: %w",
+			ErrDenied,
+			verb,
+			err,
+		)
 	}
 	if err == nil || errors.Is(err, ErrDenied) || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
 		return err
@@ -197,8 +207,14 @@ func (s *Store) mayNot(verb, path string, readOnly bool) error {
 	if err == nil {
 		belongs = fmt.Sprintf(", which belongs to %s with mode %s", ownerOf(info), info.Mode())
 	}
-	return fmt.Errorf("%w: user %s may not %s %s%s: run this as the user of the worker, or let a group share the store (chgrp -R, chmod -R g+rwX)",
-		ErrDenied, whoami(), verb, path, belongs)
+	return fmt.Errorf(
+		"%w: user %s may not %s %s%s: run this as the user of the worker, or let a group share the store (chgrp -R, chmod -R g+rwX)",
+		ErrDenied,
+		whoami(),
+		verb,
+		path,
+		belongs,
+	)
 }
 
 func whoami() string { return userName(strconv.Itoa(os.Geteuid())) }

@@ -49,7 +49,11 @@ func own(path string, root fs.FileInfo) error {
 	case os.Geteuid() == 0:
 		return os.Lchown(path, int(want.Uid), int(want.Gid))
 	}
-	_ = os.Lchown(path, -1, int(want.Gid)) // refused to who is no member: then the store is open to all, or to nobody else
+	_ = os.Lchown(
+		path,
+		-1,
+		int(want.Gid),
+	) // refused to who is no member: then the store is open to all, or to nobody else
 	return nil
 }
 

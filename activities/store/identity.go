@@ -24,7 +24,9 @@ const Layout = 1
 
 var (
 	// ErrNotSetUp is returned for a store without store.json, which may be an empty mount point.
-	ErrNotSetUp = errors.New("it has no " + IdentityFile + ": its volume is not mounted, or it is new: then run `starter setup` once")
+	ErrNotSetUp = errors.New(
+		"it has no " + IdentityFile + ": its volume is not mounted, or it is new: then run `starter setup` once",
+	)
 	// ErrNewer is returned for a store that a newer version has made.
 	ErrNewer = errors.New("a newer version of Harmstack has made it: take that one")
 	// ErrOtherStore is returned where a store.json is not the one that is meant.
@@ -49,10 +51,20 @@ type Identity struct {
 func (id Identity) Match(deployment, fingerprint string) error {
 	switch {
 	case id.Deployment != deployment:
-		return fmt.Errorf("%w: it belongs to the deployment %q, and HARMSTACK_DEPLOYMENT is %q", ErrOtherStore, id.Deployment, deployment)
+		return fmt.Errorf(
+			"%w: it belongs to the deployment %q, and HARMSTACK_DEPLOYMENT is %q",
+			ErrOtherStore,
+			id.Deployment,
+			deployment,
+		)
 	case fingerprint != "" && id.PseudonymKey != fingerprint:
-		return fmt.Errorf("%w: HARMSTACK_PSEUDONYM_KEY is another key (fingerprint %s) than the one it was set up with (%s). "+
-			"Under another key every suspect has another name, and everybody would be tasked anew: find the old key", ErrOtherStore, fingerprint, id.PseudonymKey)
+		return fmt.Errorf(
+			"%w: HARMSTACK_PSEUDONYM_KEY is another key (fingerprint %s) than the one it was set up with (%s). "+
+				"Under another key every suspect has another name, and everybody would be tasked anew: find the old key",
+			ErrOtherStore,
+			fingerprint,
+			id.PseudonymKey,
+		)
 	}
 	return nil
 }
@@ -116,7 +128,10 @@ var names = []string{"approvals", "audit", "deliveries", "lineage", "nights", "r
 // SetUp makes the store one of a deployment, once; again it only makes sure that it is. adopted tells that it holds
 // nights or taskings of an earlier version. A folder or bucket that holds something else is refused, and so is one that
 // does not honour CreateOnly.
-func (s *Store) SetUp(ctx context.Context, deployment, fingerprint string) (id Identity, made, adopted bool, err error) {
+func (s *Store) SetUp(
+	ctx context.Context,
+	deployment, fingerprint string,
+) (id Identity, made, adopted bool, err error) {
 	if id, err = s.Recognise(ctx); err == nil || !errors.Is(err, ErrNotSetUp) {
 		if err == nil {
 			err = id.Match(deployment, fingerprint)
@@ -132,13 +147,22 @@ func (s *Store) SetUp(ctx context.Context, deployment, fingerprint string) (id I
 		case slices.Contains(names, name), name == "current.json":
 			adopted = true
 		case name != tempFolder && name != "lost+found" && name != IdentityFile:
-			return id, false, false, fmt.Errorf("store %s: it holds other files than Harmstack's: give it a folder or bucket of its own", s.url)
+			return id, false, false, fmt.Errorf(
+				"store %s: it holds other files than Harmstack's: give it a folder or bucket of its own",
+				s.url,
+			)
 		}
 	}
 	if err := s.Probe(ctx); err != nil {
 		return id, false, false, err
 	}
-	id = Identity{Store: strings.ToLower(rand.Text()), Layout: Layout, Deployment: deployment, PseudonymKey: fingerprint, SetUp: time.Now().UTC().Truncate(time.Second)}
+	id = Identity{
+		Store:        strings.ToLower(rand.Text()),
+		Layout:       Layout,
+		Deployment:   deployment,
+		PseudonymKey: fingerprint,
+		SetUp:        time.Now().UTC().Truncate(time.Second),
+	}
 	data, err := json.MarshalIndent(id, "", "  ")
 	if err == nil {
 		err = s.CreateOnly(ctx, IdentityFile, append(data, '\n'))

@@ -47,7 +47,9 @@ var (
 	// again succeeds once there is room.
 	ErrFull = errors.New("the store is full: make room, and it goes on from there")
 	// ErrNotCreateOnly is returned by Probe: two runs could claim the same night.
-	ErrNotCreateOnly = errors.New("the store writes over what is there though it was asked not to (If-None-Match): two nights could both be published under one name. Use a server that honours conditional writes, or a folder")
+	ErrNotCreateOnly = errors.New(
+		"the store writes over what is there though it was asked not to (If-None-Match): two nights could both be published under one name. Use a server that honours conditional writes, or a folder",
+	)
 )
 
 // Store is one artefact store. It may be used by many goroutines.
@@ -113,7 +115,11 @@ func (s *Store) Close() error {
 // visible until write has returned without error and every byte is stored; what is stored is then held
 // against what was written, by its size and by its MD5 where the bucket tells one. (S3 tells none that can be
 // relied on; its driver sends a CRC-32 with every part, and the server refuses what does not match.)
-func (s *Store) Write(ctx context.Context, key, schema string, write func(io.Writer) (rows int64, err error)) (schemas.ArtifactRef, error) {
+func (s *Store) Write(
+	ctx context.Context,
+	key, schema string,
+	write func(io.Writer) (rows int64, err error),
+) (schemas.ArtifactRef, error) {
 	sum, check := sha256.New(), md5.New()
 	count := &counter{}
 	into := []io.Writer{sum, count}
@@ -128,7 +134,13 @@ func (s *Store) Write(ctx context.Context, key, schema string, write func(io.Wri
 	if err != nil {
 		return schemas.ArtifactRef{}, fmt.Errorf("write %s: %w", key, err)
 	}
-	ref := schemas.ArtifactRef{URI: key, SHA256: hex.EncodeToString(sum.Sum(nil)), Rows: rows, Bytes: count.n, Schema: schema}
+	ref := schemas.ArtifactRef{
+		URI:    key,
+		SHA256: hex.EncodeToString(sum.Sum(nil)),
+		Rows:   rows,
+		Bytes:  count.n,
+		Schema: schema,
+	}
 	stored, err := s.attributes(ctx, key)
 	if err != nil {
 		err = s.explain("look at", key, err)
@@ -159,10 +171,16 @@ func (s *Store) CreateOnly(ctx context.Context, key string, data []byte) error {
 	mark := rand.Text()
 	// A hard link fails when the name is taken, whoever took it. The driver's own check for local
 	// folders looks first and renames after, which two processes can both pass.
-	err := s.commit(ctx, key, os.Link, &blob.WriterOptions{IfNotExist: true, Metadata: map[string]string{writerName: mark}}, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
+	err := s.commit(
+		ctx,
+		key,
+		os.Link,
+		&blob.WriterOptions{IfNotExist: true, Metadata: map[string]string{writerName: mark}},
+		func(w io.Writer) error {
+			_, err := w.Write(data)
+			return err
+		},
+	)
 	switch {
 	case errors.Is(err, os.ErrExist):
 		err = ErrExists
@@ -211,7 +229,13 @@ func (s *Store) Replace(ctx context.Context, key string, data []byte) error {
 
 // commit writes a temporary file and gives it its name by publish, or streams to the bucket, where an
 // object appears when its writer is closed.
-func (s *Store) commit(ctx context.Context, key string, publish func(temp, final string) error, opts *blob.WriterOptions, write func(io.Writer) error) error {
+func (s *Store) commit(
+	ctx context.Context,
+	key string,
+	publish func(temp, final string) error,
+	opts *blob.WriterOptions,
+	write func(io.Writer) error,
+) error {
 	if s.folder != "" {
 		return s.commitFolder(ctx, key, publish, func(f *os.File) error { return write(f) })
 	}
@@ -301,7 +325,9 @@ func (s *Store) download(ctx context.Context, key string, to io.Writer) error {
 		if stalled++; done.n > before {
 			stalled = 0
 		}
-		if err == nil || errors.Is(err, errSpoiled) || stalled == stalls || gcerrors.Code(err) == gcerrors.NotFound || gcerrors.Code(err) == gcerrors.PermissionDenied || ctx.Err() != nil {
+		if err == nil || errors.Is(err, errSpoiled) || stalled == stalls || gcerrors.Code(err) == gcerrors.NotFound ||
+			gcerrors.Code(err) == gcerrors.PermissionDenied ||
+			ctx.Err() != nil {
 			return err
 		}
 		select {

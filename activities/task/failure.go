@@ -31,7 +31,11 @@ func Later(err error, wait time.Duration) error {
 	if wait <= 0 {
 		return err
 	}
-	return temporal.NewApplicationErrorWithOptions(err.Error(), fault.NotYet, temporal.ApplicationErrorOptions{NextRetryDelay: wait})
+	return temporal.NewApplicationErrorWithOptions(
+		err.Error(),
+		fault.NotYet,
+		temporal.ApplicationErrorOptions{NextRetryDelay: wait},
+	)
 }
 
 // Is tells whether err is, or was caused by, a failure of that type.
@@ -45,7 +49,10 @@ func Is(err error, kind string) bool {
 func Waiting(err error) error {
 	if errors.Is(err, store.ErrFull) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) ||
 		gcerrors.Code(err) == gcerrors.PermissionDenied {
-		return Permanent(fault.NotRecorded, fmt.Errorf("it could not be recorded, give the same again when that is mended: %w", err))
+		return Permanent(
+			fault.NotRecorded,
+			fmt.Errorf("it could not be recorded, give the same again when that is mended: %w", err),
+		)
 	}
 	return Of(err)
 }

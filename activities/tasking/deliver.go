@@ -77,7 +77,10 @@ func (a *Activities) lastTold(ctx context.Context, team string) (last *receipt, 
 	if err != nil || len(keys) == 0 {
 		return nil, err
 	}
-	numbered := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return strings.Contains(key[len(toldFolder(team)):], "/") })
+	numbered := slices.DeleteFunc(
+		slices.Clone(keys),
+		func(key string) bool { return strings.Contains(key[len(toldFolder(team)):], "/") },
+	)
 	if n := len(numbered); n > 0 {
 		return readReceipt(ctx, a.Store, numbered[n-1])
 	}
@@ -153,7 +156,13 @@ func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult
 		sum := sha256.Sum256([]byte(last.Message + content))
 		message.Key = hex.EncodeToString(sum[:len(content)/2])
 	}
-	entry := ledger.Entry{ID: message.Key, Channel: ledger.Mail, Team: p.Team, Kind: digestKind, Subject: "night " + p.Manifest.NightID.String()}
+	entry := ledger.Entry{
+		ID:      message.Key,
+		Channel: ledger.Mail,
+		Team:    p.Team,
+		Kind:    digestKind,
+		Subject: "night " + p.Manifest.NightID.String(),
+	}
 	why := "night " + p.Manifest.NightID.String() + " was approved"
 	if n.revoked != nil {
 		entry.Subject = "night " + p.Revoked.String()
@@ -196,7 +205,10 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 	}
 	party, ok := who.Find(team)
 	if !ok {
-		return m, 0, task.Permanent(fault.DeliveryRefused, fmt.Errorf("the team %s is not in the teams' file any more", team))
+		return m, 0, task.Permanent(
+			fault.DeliveryRefused,
+			fmt.Errorf("the team %s is not in the teams' file any more", team),
+		)
 	}
 	plan, err := loadPlan(ctx, a.Store, n.occasion(), team)
 	if err != nil {
@@ -215,10 +227,29 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 			previous[*c.Position] = c.Previous
 		}
 	}
-	d := digest.Input{Night: n.manifest.NightID, Edition: n.manifest.Edition.Name, Approved: n.approved.At, Team: party.Name, To: party.Mail, Left: plan.Left,
-		Cut: n.manifest.Cut, Pseudonym: a.Pseudonym, Revoked: n.revoked}
+	d := digest.Input{
+		Night:     n.manifest.NightID,
+		Edition:   n.manifest.Edition.Name,
+		Approved:  n.approved.At,
+		Team:      party.Name,
+		To:        party.Mail,
+		Left:      plan.Left,
+		Cut:       n.manifest.Cut,
+		Pseudonym: a.Pseudonym,
+		Revoked:   n.revoked,
+	}
 	for _, s := range plan.Suspects {
-		d.Suspects = append(d.Suspects, digest.Suspect{Ranked: n.row(s.Position), Previous: previous[s.Position], Arrival: s.Arrival, With: s.With, State: s.State, News: s.News})
+		d.Suspects = append(
+			d.Suspects,
+			digest.Suspect{
+				Ranked:   n.row(s.Position),
+				Previous: previous[s.Position],
+				Arrival:  s.Arrival,
+				With:     s.With,
+				State:    s.State,
+				News:     s.News,
+			},
+		)
 	}
 	if m, err = digest.Build(d); err != nil {
 		return m, 0, task.Permanent(fault.DeliveryRefused, err)
@@ -242,7 +273,10 @@ func attached(name string, packs pack.Input) ([]digest.Attachment, error) {
 		return nil, err
 	}
 	text, err := pack.Text(packs)
-	return []digest.Attachment{{Name: name + ".html", Type: "text/html; charset=utf-8", Data: html}, {Name: name + ".txt", Type: "text/plain; charset=utf-8", Data: text}}, err
+	return []digest.Attachment{
+		{Name: name + ".html", Type: "text/html; charset=utf-8", Data: html},
+		{Name: name + ".txt", Type: "text/plain; charset=utf-8", Data: text},
+	}, err
 }
 
 func (n night) row(position int64) schemas.Ranked {
@@ -267,8 +301,11 @@ func packs(ctx context.Context, st *store.Store, n night, team string, suspects 
 	in := pack.Input{Team: team, Night: n.manifest.NightID, Edition: n.manifest.Edition.Name, Approved: n.approved.At}
 	for _, s := range suspects {
 		row := n.row(s.Position)
-		in.Suspects = append(in.Suspects, pack.Suspect{Reference: s.Reference, Ranked: row, Contributions: own[s.Position], State: s.State,
-			Specialists: s.Added, News: s.News, InTie: n.manifest.Cut.InsideTie && row.Score == n.manifest.Cut.Score})
+		in.Suspects = append(
+			in.Suspects,
+			pack.Suspect{Reference: s.Reference, Ranked: row, Contributions: own[s.Position], State: s.State,
+				Specialists: s.Added, News: s.News, InTie: n.manifest.Cut.InsideTie && row.Score == n.manifest.Cut.Score},
+		)
 	}
 	return in, nil
 }

@@ -64,7 +64,11 @@ func FailedOrders(ctx context.Context, st *store.Store) (failed []FailedOrder, e
 
 // SendAgain tries the failed orders of the approved stack once more, and returns how many are done now and which still
 // fail.
-func SendAgain(ctx context.Context, st *store.Store, send func(context.Context, schemas.TaskingOrder) error) (done int, still []FailedOrder, err error) {
+func SendAgain(
+	ctx context.Context,
+	st *store.Store,
+	send func(context.Context, schemas.TaskingOrder) error,
+) (done int, still []FailedOrder, err error) {
 	failed, err := FailedOrders(ctx, st)
 	if err != nil {
 		return 0, nil, err
@@ -86,7 +90,13 @@ func SendAgain(ctx context.Context, st *store.Store, send func(context.Context, 
 
 // carryOut sends one order; failed says why it could not be carried out, which is noted. The error says that the store
 // cannot be written to, or that ctx has ended.
-func carryOut(ctx context.Context, st *store.Store, send func(context.Context, schemas.TaskingOrder) error, o schemas.TaskingOrder, noted bool) (failed, err error) {
+func carryOut(
+	ctx context.Context,
+	st *store.Store,
+	send func(context.Context, schemas.TaskingOrder) error,
+	o schemas.TaskingOrder,
+	noted bool,
+) (failed, err error) {
 	timed, cancel := context.WithTimeout(ctx, orderTime)
 	defer cancel()
 	failed = send(timed, o)

@@ -135,8 +135,13 @@ func (a *Activities) tell(ctx context.Context, t *schemas.Tasking, e schemas.Tas
 	entry := ledger.Entry{ID: id, Channel: to.channel, Team: to.Name, Kind: e.Kind, Subject: t.Reference}
 	send := func(done func(string) bool) ([]string, error) {
 		if to.channel == ledger.Webhook {
-			return nil, a.Hooks.Send(ctx, to.Webhook.URL, to.Webhook.Secret, webhook.Event{ID: id, Source: "harmstack", Type: "harmstack.tasking." + e.Kind,
-				Subject: t.Reference, Time: e.At, Data: eventData(t, e)})
+			return nil, a.Hooks.Send(
+				ctx,
+				to.Webhook.URL,
+				to.Webhook.Secret,
+				webhook.Event{ID: id, Source: "harmstack", Type: "harmstack.tasking." + e.Kind,
+					Subject: t.Reference, Time: e.At, Data: eventData(t, e)},
+			)
 		}
 		notice := digest.Notice{Key: id, Party: to.Name, To: to.Mail, Tasking: t, Event: e}
 		var err error
@@ -187,8 +192,18 @@ type hooked struct {
 }
 
 func eventData(t *schemas.Tasking, e schemas.TaskingEvent) hooked {
-	h := hooked{Reference: t.Reference, Event: e.Number, Team: e.Team, From: e.From, BCU: t.BCU, State: t.State, Outcome: e.Outcome,
-		Facts: t.Facts, Specialists: append([]string{}, t.Specialists...), News: append([]string{}, e.News...)}
+	h := hooked{
+		Reference:   t.Reference,
+		Event:       e.Number,
+		Team:        e.Team,
+		From:        e.From,
+		BCU:         t.BCU,
+		State:       t.State,
+		Outcome:     e.Outcome,
+		Facts:       t.Facts,
+		Specialists: append([]string{}, t.Specialists...),
+		News:        append([]string{}, e.News...),
+	}
 	if due, ok := t.Due(); ok {
 		h.Due = due.Format("2006-01-02T15:04:05Z07:00")
 	}

@@ -83,7 +83,18 @@ func (a *Activities) order(ctx context.Context, p OrderParams) (r OrderResult, e
 	group.SetLimit(ordersAtOnce)
 	for _, o := range plan.Orders {
 		group.Go(func() error {
-			why, err := carryOut(ctx, a.Store, a.SendOrder, schemas.TaskingOrder{Night: p.Manifest.NightID, Revoked: p.Revoked, Team: p.Team, Reference: o.Reference}, noted[o.Reference])
+			why, err := carryOut(
+				ctx,
+				a.Store,
+				a.SendOrder,
+				schemas.TaskingOrder{
+					Night:     p.Manifest.NightID,
+					Revoked:   p.Revoked,
+					Team:      p.Team,
+					Reference: o.Reference,
+				},
+				noted[o.Reference],
+			)
 			if why != nil {
 				failed.Add(1)
 			}
@@ -94,7 +105,12 @@ func (a *Activities) order(ctx context.Context, p OrderParams) (r OrderResult, e
 		return r, err
 	}
 	if r.Failed = int(failed.Load()); p.Late && r.Failed > 0 {
-		return r, fmt.Errorf("%d of %s for %s cannot be carried out yet: `starter status` names them", r.Failed, text.Count(r.Orders, "order"), p.Team)
+		return r, fmt.Errorf(
+			"%d of %s for %s cannot be carried out yet: `starter status` names them",
+			r.Failed,
+			text.Count(r.Orders, "order"),
+			p.Team,
+		)
 	}
 	return r, nil
 }
@@ -193,7 +209,17 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 		return ApplyResult{Tasking: brief(after), Notify: toTell(after, p.Known, command.Key, who)}, err
 	}
 	if p.Request != nil {
-		err = audit.Append(ctx, a.Store, audit.Entry{At: p.At, Who: p.Request.By, Did: p.Do + " for " + p.Request.Team, On: p.Reference, Why: p.Request.Note})
+		err = audit.Append(
+			ctx,
+			a.Store,
+			audit.Entry{
+				At:  p.At,
+				Who: p.Request.By,
+				Did: p.Do + " for " + p.Request.Team,
+				On:  p.Reference,
+				Why: p.Request.Note,
+			},
+		)
 		if err != nil {
 			return ApplyResult{}, err
 		}
@@ -254,7 +280,8 @@ func brief(t *schemas.Tasking) *schemas.Tasking {
 	for i := len(view.Events) - 1; i >= 0; i-- {
 		e := &view.Events[i]
 		e.Reason, e.By, e.News = cut(e.Reason, schemas.MaxNote), cut(e.By, schemas.MaxWho), cutAll(e.News)
-		if data, _ := json.Marshal(e); len(data)+size > viewBytes && i < len(view.Events)-1 { // strings and numbers: it can be written
+		if data, _ := json.Marshal(e); len(data)+size > viewBytes &&
+			i < len(view.Events)-1 { // strings and numbers: it can be written
 			view.Events = view.Events[i+1:]
 			break
 		} else {

@@ -124,7 +124,13 @@ func (a *Activities) plan(ctx context.Context, params PlanParams) (result PlanRe
 	}
 	parties := append(who.Owners(), who.Specialists()...)
 	for _, party := range parties {
-		b.plans[party.Name] = &plan{Team: party.Name, At: b.at, Orders: []casework.Order{}, Suspects: []planned{}, Left: []digest.Left{}}
+		b.plans[party.Name] = &plan{
+			Team:     party.Name,
+			At:       b.at,
+			Orders:   []casework.Order{},
+			Suspects: []planned{},
+			Left:     []digest.Left{},
+		}
 	}
 	if err := b.stack(ctx); err != nil {
 		return result, err
@@ -184,7 +190,10 @@ func (b *planner) earlier(ctx context.Context) error {
 	if b.night.revoked == nil {
 		orders = nil
 		for id := b.night.manifest.NightID; len(orders) < id.Revision; {
-			orders = append(orders, schemas.TaskingOrder{Night: schemas.NightID{AsOf: id.AsOf, Revision: len(orders) + 1}})
+			orders = append(
+				orders,
+				schemas.TaskingOrder{Night: schemas.NightID{AsOf: id.AsOf, Revision: len(orders) + 1}},
+			)
 		}
 	}
 	for _, o := range orders {
@@ -209,7 +218,8 @@ func (b *planner) earlier(ctx context.Context) error {
 // now.
 func (b *planner) deadlines(t *schemas.Tasking, reference string) schemas.TaskingDeadlines {
 	p, promised := b.promise[reference]
-	if promised && p.Chase != (schemas.TaskingDeadlines{}) && (t == nil || !slices.ContainsFunc(t.Events, func(e schemas.TaskingEvent) bool { return e.Key == p.key })) {
+	if promised && p.Chase != (schemas.TaskingDeadlines{}) &&
+		(t == nil || !slices.ContainsFunc(t.Events, func(e schemas.TaskingEvent) bool { return e.Key == p.key })) {
 		return p.Chase
 	}
 	return schemas.TaskingDeadlines(b.who.Deadlines(b.at))
@@ -228,7 +238,12 @@ func (b *planner) stack(ctx context.Context) error {
 	if b.night.noStack() {
 		return nil
 	}
-	contributions, err := nights.ReadFile[schemas.Contribution](ctx, b.a.Store, b.night.manifest, schemas.ContributionsFile)
+	contributions, err := nights.ReadFile[schemas.Contribution](
+		ctx,
+		b.a.Store,
+		b.night.manifest,
+		schemas.ContributionsFile,
+	)
 	if err != nil {
 		return err
 	}
@@ -256,7 +271,13 @@ func (b *planner) stack(ctx context.Context) error {
 		if before == nil || after.Version != before.Version {
 			p.Orders = append(p.Orders, o)
 		}
-		suspect := planned{Reference: o.Reference, Position: row.Position, With: after.Team, State: digest.StateText(after), Added: after.Specialists}
+		suspect := planned{
+			Reference: o.Reference,
+			Position:  row.Position,
+			With:      after.Team,
+			State:     digest.StateText(after),
+			Added:     after.Specialists,
+		}
 		for _, e := range b.tonight(after) {
 			suspect.News = append(suspect.News, e.News...)
 			switch e.Kind {
@@ -269,7 +290,14 @@ func (b *planner) stack(ctx context.Context) error {
 			case schemas.EventTransferred:
 				suspect.Arrival = "new to you, from " + e.From
 				from := b.of(e.From)
-				from.Left = append(from.Left, digest.Left{Reference: o.Reference, Position: row.Position, Why: "still on the stack, now with " + e.Team})
+				from.Left = append(
+					from.Left,
+					digest.Left{
+						Reference: o.Reference,
+						Position:  row.Position,
+						Why:       "still on the stack, now with " + e.Team,
+					},
+				)
 			}
 		}
 		p.Suspects = append(p.Suspects, suspect)
@@ -287,8 +315,11 @@ func (b *planner) stack(ctx context.Context) error {
 func (b *planner) unreadable(o casework.Order) {
 	p := b.of(o.Owner)
 	p.Orders = append(p.Orders, o)
-	p.Suspects = append(p.Suspects, planned{Reference: o.Reference, Position: o.Position, With: o.Owner, Added: o.Specialists,
-		State: "Cannot be read at the moment: those who run the system see to it"})
+	p.Suspects = append(
+		p.Suspects,
+		planned{Reference: o.Reference, Position: o.Position, With: o.Owner, Added: o.Specialists,
+			State: "Cannot be read at the moment: those who run the system see to it"},
+	)
 }
 
 // apply tells what a tasking would be after an order.
@@ -313,9 +344,23 @@ func (b *planner) tonight(t *schemas.Tasking) (events []schemas.TaskingEvent) {
 
 // order is what the night wants of a suspect on its stack.
 func (b *planner) order(row schemas.Ranked, own []schemas.Contribution) casework.Order {
-	o := casework.Order{Reference: b.a.Pseudonym(row.SuspectID), Night: b.night.manifest.NightID, OnStack: true, Owner: teams.CentralDesk, Position: row.Position,
-		Facts: schemas.TaskingFacts{Allegations: row.Allegations, Reports: row.Reports, Victims: row.Victims, HarmDays: row.SumDays,
-			DomesticAbuse: row.DomesticAbuse, NonRecent: row.NonRecent, AlsoVictim: row.AlsoVictim, Boroughs: row.Boroughs}}
+	o := casework.Order{
+		Reference: b.a.Pseudonym(row.SuspectID),
+		Night:     b.night.manifest.NightID,
+		OnStack:   true,
+		Owner:     teams.CentralDesk,
+		Position:  row.Position,
+		Facts: schemas.TaskingFacts{
+			Allegations:   row.Allegations,
+			Reports:       row.Reports,
+			Victims:       row.Victims,
+			HarmDays:      row.SumDays,
+			DomesticAbuse: row.DomesticAbuse,
+			NonRecent:     row.NonRecent,
+			AlsoVictim:    row.AlsoVictim,
+			Boroughs:      row.Boroughs,
+		},
+	}
 	if b.night.revoked != nil {
 		o.Reason = revokedText(b.night)
 	}
@@ -334,7 +379,10 @@ func (b *planner) order(row schemas.Ranked, own []schemas.Contribution) casework
 			added[s] = true
 		}
 		// Keyed as a suspect's pseudonym is, under words that no id begins with.
-		o.Allegations = append(o.Allegations, strings.ReplaceAll(b.a.Pseudonym("allegation\x00"+c.AllegationID), "-", ""))
+		o.Allegations = append(
+			o.Allegations,
+			strings.ReplaceAll(b.a.Pseudonym("allegation\x00"+c.AllegationID), "-", ""),
+		)
 	}
 	slices.Sort(o.Allegations)
 	for _, s := range b.who.Specialists() {
@@ -420,8 +468,12 @@ func (b *planner) leaves(reference, why string) casework.Order {
 
 // revokedText says that an approval was taken back, and why.
 func revokedText(n night) string {
-	return fmt.Sprintf("the approval of the stack of %s, revision %d, was taken back: %s", n.revoked.Manifest.AsOf.Start().Format("2 January 2006"),
-		n.revoked.Manifest.Revision, n.revoked.Reason)
+	return fmt.Sprintf(
+		"the approval of the stack of %s, revision %d, was taken back: %s",
+		n.revoked.Manifest.AsOf.Start().Format("2 January 2006"),
+		n.revoked.Manifest.Revision,
+		n.revoked.Reason,
+	)
 }
 
 // leftText says why somebody left the stack.

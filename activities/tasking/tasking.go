@@ -73,14 +73,21 @@ func (n night) occasion() string { return schemas.Occasion(n.manifest.NightID, n
 // loadOccasion reads the stack that was approved, named by ref, or, when revoked is not zero, that is approved again
 // because the approval of that night was taken back: none at all, perhaps. outdated: the teams are told of something
 // newer by now.
-func (a *Activities) loadOccasion(ctx context.Context, ref schemas.ManifestRef, revoked schemas.NightID) (n night, outdated bool, err error) {
+func (a *Activities) loadOccasion(
+	ctx context.Context,
+	ref schemas.ManifestRef,
+	revoked schemas.NightID,
+) (n night, outdated bool, err error) {
 	last, outdated, err := a.last(ctx, schemas.Occasion(ref.NightID, revoked))
 	if err != nil || outdated {
 		return n, outdated, err
 	}
 	again := revoked != (schemas.NightID{})
 	if again && last == nil {
-		return n, false, task.Permanent(fault.BadRequest, fmt.Errorf("night %s: its approval was not taken back", revoked))
+		return n, false, task.Permanent(
+			fault.BadRequest,
+			fmt.Errorf("night %s: its approval was not taken back", revoked),
+		)
 	}
 	if again {
 		ref = last.Manifest
@@ -110,14 +117,20 @@ func loadApproved(ctx context.Context, st *store.Store, ref schemas.ManifestRef)
 		return night{}, err
 	}
 	if found != ref {
-		return night{}, task.Permanent(fault.OtherManifest, fmt.Errorf("night %s: its manifest is not the one that was approved", ref.NightID))
+		return night{}, task.Permanent(
+			fault.OtherManifest,
+			fmt.Errorf("night %s: its manifest is not the one that was approved", ref.NightID),
+		)
 	}
 	decision, err := nights.LoadDecision(ctx, st, ref.NightID)
 	if err != nil {
 		return night{}, err
 	}
 	if decision == nil || decision.Decision != schemas.Approved || decision.Manifest != ref {
-		return night{}, task.Permanent(fault.BadRequest, fmt.Errorf("night %s is not approved: nobody is tasked from it", ref.NightID))
+		return night{}, task.Permanent(
+			fault.BadRequest,
+			fmt.Errorf("night %s is not approved: nobody is tasked from it", ref.NightID),
+		)
 	}
 	return night{manifest: m, approved: *decision}, nil
 }
@@ -130,13 +143,31 @@ func (a *Activities) last(ctx context.Context, occasion string) (last *schemas.C
 }
 
 // deliver sends one message and notes it in the ledger and in the audit log.
-func (a *Activities) deliver(ctx context.Context, e ledger.Entry, why string, send func(done func(string) bool) ([]string, error)) (ledger.Delivery, error) {
-	return Deliver(ctx, a.Store, e, fmt.Sprintf("sent the %s %s by %s to %s", e.Kind, e.ID, e.Channel, e.Team), why, send)
+func (a *Activities) deliver(
+	ctx context.Context,
+	e ledger.Entry,
+	why string,
+	send func(done func(string) bool) ([]string, error),
+) (ledger.Delivery, error) {
+	return Deliver(
+		ctx,
+		a.Store,
+		e,
+		fmt.Sprintf("sent the %s %s by %s to %s", e.Kind, e.ID, e.Channel, e.Team),
+		why,
+		send,
+	)
 }
 
 // Deliver sends one message, unless the ledger of the store says that it was sent, and notes in the ledger what became
 // of it and in the audit log who did what, and why.
-func Deliver(ctx context.Context, st *store.Store, e ledger.Entry, did, why string, send func(done func(string) bool) ([]string, error)) (ledger.Delivery, error) {
+func Deliver(
+	ctx context.Context,
+	st *store.Store,
+	e ledger.Entry,
+	did, why string,
+	send func(done func(string) bool) ([]string, error),
+) (ledger.Delivery, error) {
 	d, err := ledger.Deliver(ctx, st, e, now, send, refused)
 	if err != nil {
 		return d, err

@@ -69,7 +69,11 @@ func Trouble(ctx context.Context, st *store.Store, at time.Time) (t casework.Tro
 
 // told are the teams to whom the last record has something to say and has not said it, and the messages under which it
 // has to the others.
-func told(ctx context.Context, st *store.Store, last schemas.Current) (untold []string, digests map[string]bool, err error) {
+func told(
+	ctx context.Context,
+	st *store.Store,
+	last schemas.Current,
+) (untold []string, digests map[string]bool, err error) {
 	digests = map[string]bool{}
 	folder := plansFolder(last.Occasion())
 	keys, err := st.List(ctx, folder)

@@ -180,7 +180,16 @@ func LoadPaths(p Paths) (*Tables, error) {
 			set, p.Rules = s, ""
 		}
 	}
-	return load(Files, set, map[string]string{EditionFile: p.Edition, set.rules: p.Rules, SupplementFile: p.Supplement, set.resolutions: p.Resolutions})
+	return load(
+		Files,
+		set,
+		map[string]string{
+			EditionFile:     p.Edition,
+			set.rules:       p.Rules,
+			SupplementFile:  p.Supplement,
+			set.resolutions: p.Resolutions,
+		},
+	)
 }
 
 // Load reads and validates the tables in a folder. The error names every fault by file and line.
@@ -197,12 +206,27 @@ func load(dir fs.FS, set ruleSet, other map[string]string) (*Tables, error) {
 		placeholders: map[string]bool{},
 	}
 	l := loader{dir: dir, other: other}
-	t.Edition = l.table(EditionFile, "cchi-2020", "urn,home_office_code,offence_class,title,days,proxy,notifiable,offence_group,offence_subgroup", t.addOffence)
+	t.Edition = l.table(
+		EditionFile,
+		"cchi-2020",
+		"urn,home_office_code,offence_class,title,days,proxy,notifiable,offence_group,offence_subgroup",
+		t.addOffence,
+	)
 	if err := l.err(); err != nil {
 		return nil, err // the other tables would find nothing right in a wrong index
 	}
-	t.Rules = l.table(set.rules, set.name, "urn,home_office_code,offence_class,title,victim_sex_in_code,vawg,reason", t.addRule)
-	t.Supplement = l.table(SupplementFile, "vawg-supplement-v1", "home_office_code,offence_class,title,vawg,days,basis", t.addSupplement)
+	t.Rules = l.table(
+		set.rules,
+		set.name,
+		"urn,home_office_code,offence_class,title,victim_sex_in_code,vawg,reason",
+		t.addRule,
+	)
+	t.Supplement = l.table(
+		SupplementFile,
+		"vawg-supplement-v1",
+		"home_office_code,offence_class,title,vawg,days,basis",
+		t.addSupplement,
+	)
 	t.Resolutions = l.table(set.resolutions, set.resolutionsName, resolutionsV1+" or "+resolutionsV2, t.addResolution)
 	l.table(BoroughsFile, "boroughs", "borough,bcu,bcu_code", t.addBorough)
 	l.table(AliasesFile, "borough-aliases", "alias,borough", t.addAlias)
@@ -369,7 +393,13 @@ func (t *Tables) addResolution(row []string) error {
 		}
 		t.asClass[code] = as
 	default:
-		return fmt.Errorf("rule %q of %s is unknown: a class that is known takes %s, one that is missing %s with the class in as_class", rule, schemas.TrimSpace(code+" "+class), ByLowest, ByAsClass)
+		return fmt.Errorf(
+			"rule %q of %s is unknown: a class that is known takes %s, one that is missing %s with the class in as_class",
+			rule,
+			schemas.TrimSpace(code+" "+class),
+			ByLowest,
+			ByAsClass,
+		)
 	}
 	return nil
 }
@@ -428,11 +458,15 @@ func (t *Tables) IsPlaceholder(id string) bool {
 	if id == "" || rest == "" || strings.TrimLeft(id, "9") == "" {
 		return true
 	}
-	if !strings.ContainsFunc(id, func(r rune) bool { return !unicode.IsPunct(r) && !unicode.IsSymbol(r) && !unicode.IsSpace(r) }) {
+	if !strings.ContainsFunc(
+		id,
+		func(r rune) bool { return !unicode.IsPunct(r) && !unicode.IsSymbol(r) && !unicode.IsSpace(r) },
+	) {
 		return true
 	}
 	folded := foldSpace(id)
-	return t.placeholders[folded] || slices.ContainsFunc(t.prefixes, func(p string) bool { return strings.HasPrefix(folded, p) })
+	return t.placeholders[folded] ||
+		slices.ContainsFunc(t.prefixes, func(p string) bool { return strings.HasPrefix(folded, p) })
 }
 
 func parseYes(s string) (bool, error) {
@@ -457,7 +491,13 @@ func parseTenths(s string) (int64, error) {
 
 // Basis names the tables, beside a model.
 func (t *Tables) Basis(m schemas.Model) schemas.Basis {
-	return schemas.Basis{Edition: t.Edition, Rules: t.Rules, Supplement: t.Supplement, Resolutions: t.Resolutions, Model: m.Named()}
+	return schemas.Basis{
+		Edition:     t.Edition,
+		Rules:       t.Rules,
+		Supplement:  t.Supplement,
+		Resolutions: t.Resolutions,
+		Model:       m.Named(),
+	}
 }
 
 // Boroughs are the 32, in the order of their names.

@@ -97,7 +97,15 @@ func Cells(values []string, separator string) string {
 
 // unseen tells whether nothing, or only a gap, is seen of a character.
 func unseen(r rune) bool {
-	return unicode.IsSpace(r) || unicode.In(r, unicode.Z, unicode.Cc, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) ||
+	return unicode.IsSpace(r) ||
+		unicode.In(
+			r,
+			unicode.Z,
+			unicode.Cc,
+			unicode.Cf,
+			unicode.Other_Default_Ignorable_Code_Point,
+			unicode.Variation_Selector,
+		) ||
 		r == '\u2800' // a Braille pattern without a dot
 }
 
@@ -106,7 +114,15 @@ func unseen(r rune) bool {
 // \xff.
 func Line(s string) string {
 	bad := func(r rune) bool {
-		return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point) || r == utf8.RuneError
+		return unicode.In(
+			r,
+			unicode.Cc,
+			unicode.Cf,
+			unicode.Zl,
+			unicode.Zp,
+			unicode.Other_Default_Ignorable_Code_Point,
+		) ||
+			r == utf8.RuneError
 	}
 	if strings.IndexFunc(s, bad) < 0 {
 		return s
@@ -154,7 +170,8 @@ func Markdown(s string) string {
 		}
 		b.WriteRune(r)
 		// Addresses become links by themselves, escaped or not: a space keeps them apart.
-		if rest := string(runes[i+1 : min(i+3, len(runes))]); r == ':' && rest == "//" || r == '.' && i >= 3 && strings.EqualFold(string(runes[i-3:i]), "www") ||
+		if rest := string(runes[i+1 : min(i+3, len(runes))]); r == ':' && rest == "//" ||
+			r == '.' && i >= 3 && strings.EqualFold(string(runes[i-3:i]), "www") ||
 			r == '@' && word(i-1) && word(i+1) {
 			b.WriteByte(' ')
 		}

@@ -140,7 +140,11 @@ func (d *Document) field(t *token.Token) (found string) {
 func (d *Document) fraction(into reflect.Type) (err error) {
 	walk(d.root, nil, func(path []string, node ast.Node) bool {
 		if kind := kindAt(into, path); node.Type() == ast.FloatType && kind >= reflect.Int && kind <= reflect.Uint64 {
-			err = &Fault{Line: line(node.GetToken()), Field: d.field(node.GetToken()), Text: "a whole number is needed here"}
+			err = &Fault{
+				Line:  line(node.GetToken()),
+				Field: d.field(node.GetToken()),
+				Text:  "a whole number is needed here",
+			}
 		}
 		return err != nil
 	})

@@ -74,7 +74,10 @@ func Decode(data []byte, limit int64, into any) (*Document, error) {
 		switch {
 		case doc.Body == nil:
 		case d.root != nil:
-			return nil, &Fault{Line: line(doc.Body.GetToken()), Text: "a second document begins here: keep one to a file"}
+			return nil, &Fault{
+				Line: line(doc.Body.GetToken()),
+				Text: "a second document begins here: keep one to a file",
+			}
 		default:
 			d.root = doc.Body
 		}
@@ -108,7 +111,10 @@ func bounded(tokens token.Tokens) error {
 				blocks = open(blocks, tokens[i-1])
 			}
 		case token.AnchorType, token.AliasType, token.TagType, token.MergeKeyType:
-			return &Fault{Line: line(t), Text: "anchors (&), aliases (*), merges (<<) and tags (!) are not taken: write the value out, or in quotes"}
+			return &Fault{
+				Line: line(t),
+				Text: "anchors (&), aliases (*), merges (<<) and tags (!) are not taken: write the value out, or in quotes",
+			}
 		}
 		if len(blocks)+flow > maxDepth {
 			return &Fault{Line: line(t), Text: fmt.Sprintf("it goes deeper than %d levels", maxDepth)}
@@ -123,7 +129,8 @@ func open(blocks []*token.Token, t *token.Token) []*token.Token {
 	entry := t.Type == token.SequenceEntryType
 	for len(blocks) > 0 {
 		last := blocks[len(blocks)-1]
-		if last.Position.Column < t.Position.Column || last.Position.Column == t.Position.Column && entry && last.Type != token.SequenceEntryType {
+		if last.Position.Column < t.Position.Column ||
+			last.Position.Column == t.Position.Column && entry && last.Type != token.SequenceEntryType {
 			break
 		}
 		blocks = blocks[:len(blocks)-1]

@@ -38,7 +38,10 @@ func examineWide(ctx context.Context, m config.Mail, wide []string) error {
 		return fmt.Errorf("it cannot be told whether the mail server takes them: %w", err)
 	}
 	if !able {
-		return fmt.Errorf("the mail server takes no letters beyond ASCII before the @ (it has no SMTPUTF8): give another address for %s", strings.Join(wide, "; "))
+		return fmt.Errorf(
+			"the mail server takes no letters beyond ASCII before the @ (it has no SMTPUTF8): give another address for %s",
+			strings.Join(wide, "; "),
+		)
 	}
 	return nil
 }

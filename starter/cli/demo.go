@@ -179,8 +179,15 @@ Ctrl-C ends it.
 
 // preview shows the night at once, made here without Temporal: to build a server takes minutes, the first time.
 func preview(ctx context.Context, dir, source string, asOf schemas.Date, out io.Writer) error {
-	fmt.Fprintln(out, "   There is no Temporal server yet: to build one takes minutes. First, here is the same night without it:")
-	m, err := scoreExtract(ctx, scoreRequest{extract: source, out: dir, model: schemas.DefaultModel, asOf: asOf, threads: scoring.Threads()}, out)
+	fmt.Fprintln(
+		out,
+		"   There is no Temporal server yet: to build one takes minutes. First, here is the same night without it:",
+	)
+	m, err := scoreExtract(
+		ctx,
+		scoreRequest{extract: source, out: dir, model: schemas.DefaultModel, asOf: asOf, threads: scoring.Threads()},
+		out,
+	)
 	if err != nil {
 		return err
 	}
@@ -202,7 +209,14 @@ func firstTen(ctx context.Context, out io.Writer, st *store.Store, m schemas.Man
 	if err != nil {
 		return err
 	}
-	say(out, "\nThe first ten of %s; %s %s on the stack.%s\n\n", text.Count(m.Suspects, "suspect"), text.Number(m.Cut.Stack), text.Noun(m.Cut.Stack, "is", "are"), cutNote(m.Cut))
+	say(
+		out,
+		"\nThe first ten of %s; %s %s on the stack.%s\n\n",
+		text.Count(m.Suspects, "suspect"),
+		text.Number(m.Cut.Stack),
+		text.Noun(m.Cut.Stack, "is", "are"),
+		cutNote(m.Cut),
+	)
 	return table(out, rankedRows(stack[:min(10, len(stack))]))
 }
 

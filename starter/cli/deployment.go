@@ -33,7 +33,9 @@ func openStoreAt(ctx context.Context, url string) (*store.Store, error) {
 		url = os.Getenv("HARMSTACK_STORE")
 	}
 	if url == "" {
-		return nil, errors.New("no store: set HARMSTACK_STORE or give --store (after a demo: --store harmstack-demo/store)")
+		return nil, errors.New(
+			"no store: set HARMSTACK_STORE or give --store (after a demo: --store harmstack-demo/store)",
+		)
 	}
 	st, _, err := store.OpenSetUp(ctx, url)
 	if err == nil {
@@ -144,8 +146,11 @@ func readable(ctx context.Context, c client.Client, cfg config.Config, id, runID
 			return fmt.Errorf("workflow %s cannot be looked at: %w", id, err)
 		}
 		if key != "" {
-			return fmt.Errorf("what runs there is encrypted with the key %q, which HARMSTACK_PAYLOAD_KEYS does not name: "+
-				"give the worker's keys (nothing was sent)", key)
+			return fmt.Errorf(
+				"what runs there is encrypted with the key %q, which HARMSTACK_PAYLOAD_KEYS does not name: "+
+					"give the worker's keys (nothing was sent)",
+				key,
+			)
 		}
 	}
 	return nil
@@ -201,7 +206,9 @@ func (n *nightFlags) find(ctx context.Context, st *store.Store) (schemas.Manifes
 			return schemas.Manifest{}, schemas.ManifestRef{}, err
 		}
 		if current == nil {
-			return schemas.Manifest{}, schemas.ManifestRef{}, errors.New("no stack is approved yet: give --as-of to look at a published one")
+			return schemas.Manifest{}, schemas.ManifestRef{}, errors.New(
+				"no stack is approved yet: give --as-of to look at a published one",
+			)
 		}
 		id = current.Manifest.NightID
 	} else if id.Revision == 0 {

@@ -74,7 +74,8 @@ only what the rankings hold.`,
 	}
 	storeFlag(cmd)
 	tableFlags(cmd, &paths)
-	cmd.Flags().StringVar(&model, "model", schemas.DefaultModel, "the model of a night that went by none of this program's: a YAML `file`")
+	cmd.Flags().
+		StringVar(&model, "model", schemas.DefaultModel, "the model of a night that went by none of this program's: a YAML `file`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -112,7 +113,11 @@ func (c *comparison) open(ctx context.Context, arg string) (*side, error) {
 	n, err := parseNight(arg)
 	if folder := filepath.Join(arg, schemas.ManifestFile); err != nil {
 		if _, statErr := os.Stat(folder); statErr != nil {
-			return nil, fmt.Errorf("%s is neither a night, like 2026-06-30 or 2026-06-30-r2, nor a folder that `starter score` made: %w", arg, statErr)
+			return nil, fmt.Errorf(
+				"%s is neither a night, like 2026-06-30 or 2026-06-30-r2, nor a folder that `starter score` made: %w",
+				arg,
+				statErr,
+			)
 		}
 		if s.in, err = store.Open(ctx, arg); err != nil {
 			return nil, err
@@ -208,7 +213,8 @@ func (c *comparison) changes(ctx context.Context) ([]change, error) {
 			one.After = &r
 		}
 		// Whoever is not ranked has no allegation that counts.
-		one.Explained = (one.Before == nil || a.own[id] != nil || known[0]) && (one.After == nil || b.own[id] != nil || known[1])
+		one.Explained = (one.Before == nil || a.own[id] != nil || known[0]) &&
+			(one.After == nil || b.own[id] != nil || known[1])
 		if one.Explained {
 			one.Terms = terms(a.own[id], b.own[id], one.Before, one.After, b.manifest.AsOf, window)
 		}
@@ -284,7 +290,13 @@ func (c *comparison) complete(ctx context.Context, s, other *side) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	n := pipeline.Night{NightID: s.manifest.NightID, Tables: c.tables[tables], Model: model, Threads: scoring.Threads(), Temp: tempDir()}
+	n := pipeline.Night{
+		NightID: s.manifest.NightID,
+		Tables:  c.tables[tables],
+		Model:   model,
+		Threads: scoring.Threads(),
+		Temp:    tempDir(),
+	}
 	engine, err := n.NewEngine(nil, false)
 	if err != nil {
 		return false, err
@@ -315,11 +327,23 @@ func terms(before, after []schemas.Contribution, was, is *schemas.Ranked, asOf s
 		had, ok := old[now.AllegationID]
 		delete(old, now.AllegationID)
 		if !ok {
-			list = append(list, difference{now.AllegationID, "new", 0, now.HarmDays, scoreDays(now.HarmDays, now.RecencyPPM)})
+			list = append(
+				list,
+				difference{now.AllegationID, "new", 0, now.HarmDays, scoreDays(now.HarmDays, now.RecencyPPM)},
+			)
 			continue
 		}
 		if had.HarmDays != now.HarmDays {
-			list = append(list, difference{now.AllegationID, "weight", had.HarmDays, now.HarmDays, scoreDays(now.HarmDays-had.HarmDays, had.RecencyPPM)})
+			list = append(
+				list,
+				difference{
+					now.AllegationID,
+					"weight",
+					had.HarmDays,
+					now.HarmDays,
+					scoreDays(now.HarmDays-had.HarmDays, had.RecencyPPM),
+				},
+			)
 		}
 		older := scoreDays(now.HarmDays, now.RecencyPPM-had.RecencyPPM)
 		if had.Age != now.Age {
@@ -336,7 +360,11 @@ func terms(before, after []schemas.Contribution, was, is *schemas.Ranked, asOf s
 		list = append(list, gone)
 	}
 	slices.SortFunc(list, func(a, b difference) int {
-		return cmp.Or(-cmp.Compare(max(a.Days, -a.Days), max(b.Days, -b.Days)), cmp.Compare(a.Allegation, b.Allegation), cmp.Compare(a.What, b.What))
+		return cmp.Or(
+			-cmp.Compare(max(a.Days, -a.Days), max(b.Days, -b.Days)),
+			cmp.Compare(a.Allegation, b.Allegation),
+			cmp.Compare(a.What, b.What),
+		)
 	})
 	if was != nil && is != nil {
 		if f, g := factor(before, *was), factor(after, *is); f != g {
@@ -367,11 +395,22 @@ func why(c change) string {
 		case "new":
 			parts = append(parts, fmt.Sprintf("new: %s, %s", t.Allegation, text.CountDays(t.After, "day")))
 		case "gone":
-			parts = append(parts, fmt.Sprintf("no longer counted: %s, %s", t.Allegation, text.CountDays(t.Before, "day")))
+			parts = append(
+				parts,
+				fmt.Sprintf("no longer counted: %s, %s", t.Allegation, text.CountDays(t.Before, "day")),
+			)
 		case "aged_out":
 			parts = append(parts, fmt.Sprintf("left the window: %s, %s", t.Allegation, text.CountDays(t.Before, "day")))
 		case "weight":
-			parts = append(parts, fmt.Sprintf("weight of %s: %s -> %s", t.Allegation, text.Days(t.Before), text.CountDays(t.After, "day")))
+			parts = append(
+				parts,
+				fmt.Sprintf(
+					"weight of %s: %s -> %s",
+					t.Allegation,
+					text.Days(t.Before),
+					text.CountDays(t.After, "day"),
+				),
+			)
 		case "model":
 			parts = append(parts, fmt.Sprintf("recency of %s: %.3f -> %.3f", t.Allegation, t.Before, t.After))
 		}
@@ -380,7 +419,15 @@ func why(c change) string {
 		parts = append(parts[:3], fmt.Sprintf("%d more", more))
 	}
 	if ages > 0 {
-		parts = append(parts, fmt.Sprintf("%s %+.0f %s of age", text.Count(ages, "allegation"), older, text.Noun(int(max(older, -older)), "day")))
+		parts = append(
+			parts,
+			fmt.Sprintf(
+				"%s %+.0f %s of age",
+				text.Count(ages, "allegation"),
+				older,
+				text.Noun(int(max(older, -older)), "day"),
+			),
+		)
 	}
 	for _, t := range c.Terms {
 		if t.What == "frequency" {
@@ -440,7 +487,16 @@ func (c *comparison) print(out io.Writer, changes []change) error {
 		}
 	}
 	n := nights.CountChanges(plain)
-	say(out, "%s to %s: %d entered, %d left, %d moved, %d stayed.\n", a.name, b.name, n.Entered, n.Left, n.Moved, n.Stayed)
+	say(
+		out,
+		"%s to %s: %d entered, %d left, %d moved, %d stayed.\n",
+		a.name,
+		b.name,
+		n.Entered,
+		n.Left,
+		n.Moved,
+		n.Stayed,
+	)
 	for _, t := range []struct {
 		what     string
 		was, now schemas.Named
@@ -456,14 +512,28 @@ func (c *comparison) print(out io.Writer, changes []change) error {
 	rows := [][]string{{"CHANGE", "SUSPECT", "FROM", "TO", "REASON", "WHY"}}
 	for _, one := range changes {
 		if one.Kind != schemas.ChangeStayed {
-			rows = append(rows, []string{one.Kind, one.SuspectID, position(one.Previous), position(one.Position), orDash(one.Reason), one.Why})
+			rows = append(
+				rows,
+				[]string{
+					one.Kind,
+					one.SuspectID,
+					position(one.Previous),
+					position(one.Position),
+					orDash(one.Reason),
+					one.Why,
+				},
+			)
 		}
 	}
 	if err := table(out, rows); err != nil {
 		return err
 	}
 	if unexplained > 0 {
-		say(out, "\nOf %s only one night's allegations are known: name the other's tables and model, and its store. See `starter diff --help`.\n", text.Count(unexplained, "suspect"))
+		say(
+			out,
+			"\nOf %s only one night's allegations are known: name the other's tables and model, and its store. See `starter diff --help`.\n",
+			text.Count(unexplained, "suspect"),
+		)
 	}
 	return nil
 }

@@ -241,7 +241,7 @@ func TestReadmeIsReadInFiveMinutes(t *testing.T) {
 	at := slices.IndexFunc(readme.blocks, func(line string) bool { return strings.HasPrefix(line, "go test ") })
 	require.GreaterOrEqual(t, at, 0, "the test command")
 	command, _, _ := strings.Cut(readme.blocks[at], "#")
-	require.True(t, slices.Contains(strings.Split(string(ci), "\n"), strings.TrimSpace(command)), "CI does not run %s", command)
+	require.Contains(t, string(ci), "\nHARMSTACK_E2E=full "+strings.TrimSpace(command)+"\n", "CI does not run the test command, with all that is long")
 }
 
 func TestDocsTellEveryVariable(t *testing.T) {

@@ -119,7 +119,11 @@ func examine(ctx context.Context) (checks []check) {
 	add("memory", found, err)
 	switch r := cfg.Retention; {
 	case r.Extract == 0 && r.Night == 0:
-		add("retention", "everything is kept for ever: set HARMSTACK_KEEP_EXTRACTS and HARMSTACK_KEEP_NIGHTS by the force's retention schedule", nil)
+		add(
+			"retention",
+			"everything is kept for ever: set HARMSTACK_KEEP_EXTRACTS and HARMSTACK_KEEP_NIGHTS by the force's retention schedule",
+			nil,
+		)
 	default:
 		add("retention", fmt.Sprintf("rows as read %s, nights %s", keptFor(r.Extract), keptFor(r.Night)), nil)
 	}
@@ -183,7 +187,12 @@ func examineStore(ctx context.Context, cfg config.Config) (string, error) {
 	}
 	if foreign, err := st.Foreign(); err != nil || foreign != "" {
 		if err == nil {
-			err = fmt.Errorf("%s belongs to another user than the store, who is shut out: chown -R --reference=%s %s", foreign, strings.TrimPrefix(st.URL(), "file://"), foreign)
+			err = fmt.Errorf(
+				"%s belongs to another user than the store, who is shut out: chown -R --reference=%s %s",
+				foreign,
+				strings.TrimPrefix(st.URL(), "file://"),
+				foreign,
+			)
 		}
 		return "", err
 	}
@@ -207,7 +216,11 @@ func examineRunning(ctx context.Context, c client.Client, cfg config.Config) (st
 	defer st.Close()
 	stopped, err := stoppedTaskings(ctx, c, cfg.TaskQueue, st)
 	if err == nil && stopped > 0 {
-		err = fmt.Errorf("%s on the stack %s not: look in the web UI why, then `starter tasking resume`", text.Count(stopped, "tasking"), text.Noun(stopped, "does", "do"))
+		err = fmt.Errorf(
+			"%s on the stack %s not: look in the web UI why, then `starter tasking resume`",
+			text.Count(stopped, "tasking"),
+			text.Noun(stopped, "does", "do"),
+		)
 	}
 	return "all on the stack", err
 }

@@ -59,11 +59,18 @@ func examineMemory(budget int64, slots int, machine int64) (string, error) {
 	gib := func(n int64) string { return strconv.FormatFloat(float64(n)/(1<<30), 'f', 1, 64) + " GiB" }
 	switch {
 	case budget == 0:
-		return "without bound: the " + text.Count(slots, "stage") + " that may run at once take what they need; HARMSTACK_MEMORY bounds them", nil
+		return "without bound: the " + text.Count(
+			slots,
+			"stage",
+		) + " that may run at once take what they need; HARMSTACK_MEMORY bounds them", nil
 	case machine == 0:
 		return "what this machine has cannot be told", nil
 	case budget > machine/10*9:
-		return "", fmt.Errorf("HARMSTACK_MEMORY is %s, this machine has %s: give at most nine tenths of that", gib(budget), gib(machine))
+		return "", fmt.Errorf(
+			"HARMSTACK_MEMORY is %s, this machine has %s: give at most nine tenths of that",
+			gib(budget),
+			gib(machine),
+		)
 	}
 	return fmt.Sprintf("%s of the %s here, %s for each of the %s that may run at once", gib(budget), gib(machine), gib(budget/int64(slots)), text.Count(slots, "stage")), nil
 }
@@ -100,7 +107,9 @@ func machineMemory(root string) (int64, error) {
 	}
 	for _, file := range files {
 		data, err := os.ReadFile(file)
-		if bound, parseErr := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64); err == nil && parseErr == nil && bound > 0 {
+		if bound, parseErr := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64); err == nil &&
+			parseErr == nil &&
+			bound > 0 {
 			total = min(total, bound)
 		}
 	}
@@ -112,8 +121,11 @@ func examineNamespace(ctx context.Context, c client.Client) (string, error) {
 	_, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{})
 	var none *serviceerror.NamespaceNotFound
 	if errors.As(err, &none) {
-		return "", fmt.Errorf("there is no namespace %s: temporal operator namespace create --namespace %s, or name another in TEMPORAL_NAMESPACE",
-			none.Namespace, none.Namespace)
+		return "", fmt.Errorf(
+			"there is no namespace %s: temporal operator namespace create --namespace %s, or name another in TEMPORAL_NAMESPACE",
+			none.Namespace,
+			none.Namespace,
+		)
 	}
 	return "there", err
 }
@@ -133,7 +145,12 @@ func examineCompute(ctx context.Context, c client.Client, taskQueue string, now 
 	if err == nil {
 		return found, nil
 	}
-	running, countErr := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: "WorkflowType = 'NightlyRun' AND ExecutionStatus = 'Running'"})
+	running, countErr := c.CountWorkflow(
+		ctx,
+		&workflowservice.CountWorkflowExecutionsRequest{
+			Query: "WorkflowType = 'NightlyRun' AND ExecutionStatus = 'Running'",
+		},
+	)
 	_, workerErr := examineQueue(ctx, c, taskQueue, now)
 	if countErr != nil || workerErr != nil || running.GetCount() == 0 {
 		return "", err
@@ -141,7 +158,13 @@ func examineCompute(ctx context.Context, c client.Client, taskQueue string, now 
 	return "busy: " + text.Count(running.GetCount(), "night runs", "nights run"), nil
 }
 
-func polling(ctx context.Context, c client.Client, queue string, kind enumspb.TaskQueueType, now time.Time) (string, error) {
+func polling(
+	ctx context.Context,
+	c client.Client,
+	queue string,
+	kind enumspb.TaskQueueType,
+	now time.Time,
+) (string, error) {
 	d, err := c.DescribeTaskQueue(ctx, queue, kind)
 	if err != nil {
 		return "", err
@@ -160,7 +183,11 @@ func polling(ctx context.Context, c client.Client, queue string, kind enumspb.Ta
 	case live > 0:
 		return fmt.Sprintf("%d polling %s", live, queue), nil
 	case !last.IsZero():
-		return "", fmt.Errorf("nobody polls the task queue %s since %s: the worker is gone or hangs, start it again", queue, londonMinute(last))
+		return "", fmt.Errorf(
+			"nobody polls the task queue %s since %s: the worker is gone or hangs, start it again",
+			queue,
+			londonMinute(last),
+		)
 	}
 	return "", fmt.Errorf("nobody polls the task queue %s: start a worker", queue)
 }
@@ -171,7 +198,12 @@ func examineAttributes(ctx context.Context, c client.Client) error {
 		_, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: a.GetName() + " IS NULL"})
 		var unknown *serviceerror.InvalidArgument
 		if errors.As(err, &unknown) {
-			return fmt.Errorf("%s is not registered: temporal operator search-attribute create --name %s --type %s", a.GetName(), a.GetName(), a.GetValueType())
+			return fmt.Errorf(
+				"%s is not registered: temporal operator search-attribute create --name %s --type %s",
+				a.GetName(),
+				a.GetName(),
+				a.GetValueType(),
+			)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", a.GetName(), err)

@@ -25,7 +25,11 @@ func extractCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			start := time.Now()
-			file, err := sources.Open(cmd.Context(), name, sources.Options{Temp: tempDir(), Threads: threads, Progress: tell(cmd.ErrOrStderr(), "converted", 0)})
+			file, err := sources.Open(
+				cmd.Context(),
+				name,
+				sources.Options{Temp: tempDir(), Threads: threads, Progress: tell(cmd.ErrOrStderr(), "converted", 0)},
+			)
 			if err != nil {
 				return err
 			}
@@ -35,16 +39,35 @@ func extractCommand() *cobra.Command {
 				return err
 			}
 			defer func() { err = errors.Join(err, st.Close()) }()
-			parts, err := extract.Snapshot(cmd.Context(), file.File, st, ".", threads, tell(cmd.ErrOrStderr(), "kept", file.Rows()))
+			parts, err := extract.Snapshot(
+				cmd.Context(),
+				file.File,
+				st,
+				".",
+				threads,
+				tell(cmd.ErrOrStderr(), "kept", file.Rows()),
+			)
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
-			say(cmd.OutOrStdout(), "%s: %s in %s, in %s\n", out, text.Count(file.Rows(), "row"), text.Count(len(parts), "part"), time.Since(start).Round(10*time.Millisecond))
+			say(
+				cmd.OutOrStdout(),
+				"%s: %s in %s, in %s\n",
+				out,
+				text.Count(file.Rows(), "row"),
+				text.Count(len(parts), "part"),
+				time.Since(start).Round(10*time.Millisecond),
+			)
 			return nil
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&name, "extract", "", "the `file` or folder to copy: Parquet, CSV, or the YAML of a declared source; a path or a bucket's URL")
+	f.StringVar(
+		&name,
+		"extract",
+		"",
+		"the `file` or folder to copy: Parquet, CSV, or the YAML of a declared source; a path or a bucket's URL",
+	)
 	f.StringVar(&out, "out", "", "the `folder` to write to")
 	f.IntVar(&threads, "threads", scoring.Threads(), "how many goroutines")
 	required(cmd, "extract", "out")

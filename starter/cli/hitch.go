@@ -85,7 +85,10 @@ func (l *looker) look(ctx context.Context, id, runID string) (hitches []hitch) {
 	queue := cmp.Or(d.GetExecutionConfig().GetTaskQueue().GetName(), l.queue)
 	if task := d.GetPendingWorkflowTask(); task.GetAttempt() > 1 {
 		why := l.taskFailure(ctx, id, d.GetWorkflowExecutionInfo())
-		hitches = append(hitches, hitch{fmt.Sprintf("no step of the workflow can be taken, attempt %d: %s", task.GetAttempt(), why), why})
+		hitches = append(
+			hitches,
+			hitch{fmt.Sprintf("no step of the workflow can be taken, attempt %d: %s", task.GetAttempt(), why), why},
+		)
 	} else if task.GetState() == enumspb.PENDING_WORKFLOW_TASK_STATE_SCHEDULED && time.Since(task.GetScheduledTime().AsTime()) > patience {
 		hitches = append(hitches, l.noWorker(ctx, queue, enumspb.TASK_QUEUE_TYPE_WORKFLOW))
 	}
@@ -99,7 +102,11 @@ func (l *looker) look(ctx context.Context, id, runID string) (hitches []hitch) {
 		case a.GetLastFailure() != nil:
 			hitches = append(hitches, l.retried(name, a))
 		case a.GetState() == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED && time.Since(a.GetScheduledTime().AsTime()) > patience:
-			h := l.noWorker(ctx, cmp.Or(a.GetActivityOptions().GetTaskQueue().GetName(), queue), enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+			h := l.noWorker(
+				ctx,
+				cmp.Or(a.GetActivityOptions().GetTaskQueue().GetName(), queue),
+				enumspb.TASK_QUEUE_TYPE_ACTIVITY,
+			)
 			hitches = append(hitches, hitch{name + ": " + h.text, name + h.cause})
 		}
 	}
@@ -124,7 +131,13 @@ func (l *looker) retried(name string, a *workflowpb.PendingActivityInfo) hitch {
 // taskFailure says why the workflow's code cannot go on.
 func (l *looker) taskFailure(ctx context.Context, id string, info *workflowpb.WorkflowExecutionInfo) string {
 	why := "the workers' log says why"
-	it := l.client.GetWorkflowHistory(ctx, id, info.GetExecution().GetRunId(), false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	it := l.client.GetWorkflowHistory(
+		ctx,
+		id,
+		info.GetExecution().GetRunId(),
+		false,
+		enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT,
+	)
 	for it.HasNext() {
 		e, err := it.Next()
 		if err != nil {

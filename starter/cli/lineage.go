@@ -82,7 +82,15 @@ func lineageOf(ctx context.Context, st *store.Store, n nightFlags) (l lineage, e
 	if err != nil {
 		return l, err
 	}
-	l = lineage{Night: m.NightID, Manifest: ref, Code: m.Code, Basis: m.Basis, Inputs: m.Inputs, Stages: m.Stages, Previous: m.Previous}
+	l = lineage{
+		Night:    m.NightID,
+		Manifest: ref,
+		Code:     m.Code,
+		Basis:    m.Basis,
+		Inputs:   m.Inputs,
+		Stages:   m.Stages,
+		Previous: m.Previous,
+	}
 	if l.Stages == nil {
 		l.Stages = stagesBefore(m)
 	}
@@ -106,7 +114,12 @@ func lineageOf(ctx context.Context, st *store.Store, n nightFlags) (l lineage, e
 
 // stagesBefore tells from the names of the outputs which stage left them, for a night of a build that did not note it.
 func stagesBefore(m schemas.Manifest) []schemas.StageRecord {
-	stages := []schemas.StageRecord{{Stage: "extract"}, {Stage: "check", Reads: []string{"extract"}}, {Stage: "rank", Reads: []string{"extract"}}, {Stage: "publish", Reads: []string{"rank"}}}
+	stages := []schemas.StageRecord{
+		{Stage: "extract"},
+		{Stage: "check", Reads: []string{"extract"}},
+		{Stage: "rank", Reads: []string{"extract"}},
+		{Stage: "publish", Reads: []string{"rank"}},
+	}
 	for _, o := range m.Outputs {
 		stage := &stages[2]
 		switch file := path.Base(o.URI); {
@@ -124,10 +137,21 @@ func stagesBefore(m schemas.Manifest) []schemas.StageRecord {
 
 func (l lineage) print(out io.Writer) error {
 	short := func(sha string) string { return fmt.Sprintf("%.12s", sha) }
-	say(out, "Night of %s, revision %d: %s, sha256 %s, by build %s.\n\n", l.Night.AsOf, l.Night.Revision, l.Manifest.URI, short(l.Manifest.SHA256), short(l.Code))
+	say(
+		out,
+		"Night of %s, revision %d: %s, sha256 %s, by build %s.\n\n",
+		l.Night.AsOf,
+		l.Night.Revision,
+		l.Manifest.URI,
+		short(l.Manifest.SHA256),
+		short(l.Code),
+	)
 	rows := [][]string{{"STAGE", "READS", "OUTPUT", "ROWS", "SHA256", "DONE BY"}}
 	for _, in := range l.Inputs {
-		rows = append(rows, []string{"input", "", in.URI, fmt.Sprintf("%12s", text.Number(in.Rows)), short(in.SHA256), ""})
+		rows = append(
+			rows,
+			[]string{"input", "", in.URI, fmt.Sprintf("%12s", text.Number(in.Rows)), short(in.SHA256), ""},
+		)
 	}
 	for _, s := range l.Stages {
 		reads := strings.Join(s.Reads, ", ")
@@ -142,7 +166,10 @@ func (l lineage) print(out io.Writer) error {
 			by += fmt.Sprintf(", for %s r%d: reused", s.Reused.AsOf, s.Reused.Revision)
 		}
 		for i, o := range s.Outputs {
-			rows = append(rows, []string{s.Stage, reads, o.URI, fmt.Sprintf("%12s", text.Number(o.Rows)), short(o.SHA256), by})
+			rows = append(
+				rows,
+				[]string{s.Stage, reads, o.URI, fmt.Sprintf("%12s", text.Number(o.Rows)), short(o.SHA256), by},
+			)
 			if i == 0 {
 				s.Stage, reads, by = "", "", ""
 			}
@@ -170,7 +197,14 @@ func (l lineage) print(out io.Writer) error {
 	case d == nil:
 		fmt.Fprintln(out, "Nobody has decided it yet.")
 	default:
-		say(out, "%s by %s on %s: %s\n", strings.ToUpper(d.Decision[:1])+d.Decision[1:], d.By, d.At.In(schemas.London).Format("2 January 2006 at 15:04"), d.Reason)
+		say(
+			out,
+			"%s by %s on %s: %s\n",
+			strings.ToUpper(d.Decision[:1])+d.Decision[1:],
+			d.By,
+			d.At.In(schemas.London).Format("2 January 2006 at 15:04"),
+			d.Reason,
+		)
 	}
 	if r := l.Revocation; r != nil {
 		say(out, "Revoked by %s on %s: %s\n", r.By, r.At.In(schemas.London).Format("2 January 2006 at 15:04"), r.Reason)
@@ -179,7 +213,12 @@ func (l lineage) print(out io.Writer) error {
 		fmt.Fprintln(out, "It is the current stack.")
 	}
 	if l.Plans > 0 {
-		say(out, "%s planned for from it, in taskings/plans/%s/.\n", text.Count(l.Plans, "team was", "teams were"), l.Night)
+		say(
+			out,
+			"%s planned for from it, in taskings/plans/%s/.\n",
+			text.Count(l.Plans, "team was", "teams were"),
+			l.Night,
+		)
 	}
 	return nil
 }

@@ -60,7 +60,15 @@ func stackCommand() *cobra.Command {
 			case asCSV:
 				return spreadsheet(out, rankedRows(stack))
 			}
-			say(out, "Night of %s, revision %d: %s ranked, %s on the stack.%s\n\n", m.AsOf, m.Revision, text.Count(m.Suspects, "suspect"), text.Number(m.Cut.Stack), cutNote(m.Cut))
+			say(
+				out,
+				"Night of %s, revision %d: %s ranked, %s on the stack.%s\n\n",
+				m.AsOf,
+				m.Revision,
+				text.Count(m.Suspects, "suspect"),
+				text.Number(m.Cut.Stack),
+				cutNote(m.Cut),
+			)
 			return table(out, rankedRows(stack))
 		},
 	}
@@ -79,8 +87,15 @@ func cutNote(c schemas.Cut) string {
 	if !c.InsideTie {
 		return ""
 	}
-	return fmt.Sprintf(" The cut falls inside a tie: %s with the last score %s on the stack, %s %s not.",
-		text.Number(c.TiedIn), text.Noun(c.TiedIn, "is", "are"), text.Number(c.TiedOut), text.Noun(c.TiedOut, "is", "are"))
+	return fmt.Sprintf(
+		" The cut falls inside a tie: %s with the last score %s on the stack, %s %s not.",
+		text.Number(
+			c.TiedIn,
+		),
+		text.Noun(c.TiedIn, "is", "are"),
+		text.Number(c.TiedOut),
+		text.Noun(c.TiedOut, "is", "are"),
+	)
 }
 
 func explainCommand() *cobra.Command {
@@ -112,7 +127,11 @@ Name the suspect by id, or by position on the stack: #12.`,
 			}
 			suspect := find(stack, args[0])
 			if suspect == nil {
-				return fmt.Errorf("nobody of that name is on the stack of %s, revision %d: contributions are kept for the stack alone", m.AsOf, m.Revision)
+				return fmt.Errorf(
+					"nobody of that name is on the stack of %s, revision %d: contributions are kept for the stack alone",
+					m.AsOf,
+					m.Revision,
+				)
 			}
 			all, err := nights.ReadFile[schemas.Contribution](ctx, st, m, schemas.ContributionsFile)
 			if err == nil {
@@ -134,11 +153,29 @@ Name the suspect by id, or by position on the stack: #12.`,
 					Contributions []schemas.Contribution `json:"contributions"`
 				}{*suspect, own})
 			}
-			say(out, "Night of %s, revision %d: position %d, rank %d%s, %s from %s.\n",
-				m.AsOf, m.Revision, suspect.Position, suspect.Rank, ties(suspect.TieSize), text.CountDays(suspect.ScoreDays, "score day"), text.CountDays(suspect.SumDays, "harm day"))
-			say(out, "%s in %s, %s. Frequency factor %.1f.%s\n\n",
-				text.Count(suspect.Allegations, "allegation"), text.Count(suspect.Reports, "report"), text.Count(suspect.Victims, "victim"),
-				suspect.ScoreDays*schemas.ScorePerDay/float64(sumBase(own)), alsoVictim(*suspect))
+			say(
+				out,
+				"Night of %s, revision %d: position %d, rank %d%s, %s from %s.\n",
+				m.AsOf,
+				m.Revision,
+				suspect.Position,
+				suspect.Rank,
+				ties(suspect.TieSize),
+				text.CountDays(suspect.ScoreDays, "score day"),
+				text.CountDays(suspect.SumDays, "harm day"),
+			)
+			say(
+				out,
+				"%s in %s, %s. Frequency factor %.1f.%s\n\n",
+				text.Count(
+					suspect.Allegations,
+					"allegation",
+				),
+				text.Count(suspect.Reports, "report"),
+				text.Count(suspect.Victims, "victim"),
+				suspect.ScoreDays*schemas.ScorePerDay/float64(sumBase(own)),
+				alsoVictim(*suspect),
+			)
 			return table(out, contributionRows(own))
 		},
 	}
@@ -180,7 +217,21 @@ func find(stack []schemas.Ranked, name string) *schemas.Ranked {
 }
 
 func contributionRows(own []schemas.Contribution) [][]string {
-	rows := [][]string{{"ALLEGATION", "REPORTED", "AGE", "OFFENCE", "HARM DAYS", "RECENCY", "FREQUENCY", "SHARE", "BOROUGH", "OUTCOME", "WEIGHT BY"}}
+	rows := [][]string{
+		{
+			"ALLEGATION",
+			"REPORTED",
+			"AGE",
+			"OFFENCE",
+			"HARM DAYS",
+			"RECENCY",
+			"FREQUENCY",
+			"SHARE",
+			"BOROUGH",
+			"OUTCOME",
+			"WEIGHT BY",
+		},
+	}
 	for _, c := range own {
 		frequency := "-" // set aside by the model, or of a night that did not tell
 		if c.FrequencyPPM > 0 {
@@ -230,7 +281,17 @@ func statusCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				lines[i] = nightLine{n.ID, n.Status, current != nil && current.Manifest.NightID == n.ID, n.Disposed, m.RowsRead, m.Suspects, m.Changes, n.Decision, n.Revocation}
+				lines[i] = nightLine{
+					n.ID,
+					n.Status,
+					current != nil && current.Manifest.NightID == n.ID,
+					n.Disposed,
+					m.RowsRead,
+					m.Suspects,
+					m.Changes,
+					n.Decision,
+					n.Revocation,
+				}
 			}
 			// What is known is shown, also where Temporal is away or a tasking cannot be read.
 			now, notAsked := lookAtRunning(ctx, st, all)
@@ -303,7 +364,17 @@ func nightRows(lines []nightLine) [][]string {
 		if l.Disposed {
 			status += ", disposed of"
 		}
-		row := []string{l.Night.AsOf.String(), strconv.Itoa(l.Night.Revision), status, text.Number(l.RowsRead), text.Number(l.Suspects), "", "", "", ""}
+		row := []string{
+			l.Night.AsOf.String(),
+			strconv.Itoa(l.Night.Revision),
+			status,
+			text.Number(l.RowsRead),
+			text.Number(l.Suspects),
+			"",
+			"",
+			"",
+			"",
+		}
 		if l.Changes != nil {
 			row[5], row[6] = strconv.FormatInt(l.Changes.Entered, 10), strconv.FormatInt(l.Changes.Left, 10)
 		}
@@ -327,8 +398,15 @@ func putAside(out io.Writer, night schemas.NightID, status string) {
 	if verb == "" || schemas.CheckAsOf(night.AsOf, now()) == nil {
 		return
 	}
-	say(out, "\nNight %s is of the future and supersedes every real one. Put it aside, then run the real nights again, as their next revisions:\n"+
-		"  starter %s --as-of %s --revision %d --by WHO --reason TEXT\n", night, verb, night.AsOf, night.Revision)
+	say(
+		out,
+		"\nNight %s is of the future and supersedes every real one. Put it aside, then run the real nights again, as their next revisions:\n"+
+			"  starter %s --as-of %s --revision %d --by WHO --reason TEXT\n",
+		night,
+		verb,
+		night.AsOf,
+		night.Revision,
+	)
 }
 
 func checksCommand() *cobra.Command {
@@ -376,10 +454,23 @@ func checksCommand() *cobra.Command {
 }
 
 func printMeasures(out io.Writer, m casework.Measures, undelivered int) error {
-	say(out, "\n%s of the %s on the approved stack %s ever tasked. %s, %s overdue.\n", text.Number(m.Tasked), text.Number(m.Stack), text.Noun(m.Tasked, "was", "were"),
-		text.Count(m.Open, "open tasking"), text.Number(m.Overdue))
+	say(
+		out,
+		"\n%s of the %s on the approved stack %s ever tasked. %s, %s overdue.\n",
+		text.Number(m.Tasked),
+		text.Number(m.Stack),
+		text.Noun(m.Tasked, "was", "were"),
+		text.Count(m.Open, "open tasking"),
+		text.Number(m.Overdue),
+	)
 	if m.Acknowledged > 0 {
-		say(out, "Acknowledged %s: half of them within %s, nine in ten within %s.\n", text.Count(m.Acknowledged, "time"), hours(m.AcknowledgeMedian), hours(m.AcknowledgeP90))
+		say(
+			out,
+			"Acknowledged %s: half of them within %s, nine in ten within %s.\n",
+			text.Count(m.Acknowledged, "time"),
+			hours(m.AcknowledgeMedian),
+			hours(m.AcknowledgeP90),
+		)
 	}
 	if undelivered > 0 {
 		say(out, "%s not delivered (yet): `starter tasking deliveries --state refused` and `--state begun` list %s.\n",
@@ -395,13 +486,29 @@ func printMeasures(out io.Writer, m casework.Measures, undelivered int) error {
 		}
 	}
 	if m.Unreadable > 0 {
-		say(out, "%s cannot be read and %s not counted: `starter tasking list --all` names %s.\n", text.Count(m.Unreadable, "tasking"),
-			text.Noun(m.Unreadable, "is", "are"), text.Noun(m.Unreadable, "it", "them"))
+		say(
+			out,
+			"%s cannot be read and %s not counted: `starter tasking list --all` names %s.\n",
+			text.Count(m.Unreadable, "tasking"),
+			text.Noun(m.Unreadable, "is", "are"),
+			text.Noun(m.Unreadable, "it", "them"),
+		)
 	}
 	if len(m.Teams) > 0 {
 		rows := [][]string{{"TEAM", "OPEN", "UNANSWERED", "OVERDUE", "> 7 DAYS", "> 30 DAYS", "OLDEST"}}
 		for _, t := range m.Teams {
-			rows = append(rows, []string{t.Team, strconv.Itoa(t.Open), strconv.Itoa(t.Unanswered), strconv.Itoa(t.Overdue), strconv.Itoa(t.WeekOld), strconv.Itoa(t.MonthOld), hours(t.Oldest)})
+			rows = append(
+				rows,
+				[]string{
+					t.Team,
+					strconv.Itoa(t.Open),
+					strconv.Itoa(t.Unanswered),
+					strconv.Itoa(t.Overdue),
+					strconv.Itoa(t.WeekOld),
+					strconv.Itoa(t.MonthOld),
+					hours(t.Oldest),
+				},
+			)
 		}
 		fmt.Fprintln(out)
 		if err := table(out, rows); err != nil {

@@ -63,7 +63,12 @@ unchanged is not done again but taken from where it was done, once its files are
 	f.StringVar(&request.Extract, "extract", "", "a configured source, or a path or `URL` that the worker can read")
 	f.StringVar(&request.Model, "model", "", "a built-in model: "+strings.Join(schemas.ModelNames(), ", "))
 	f.BoolVar(&request.Wait, "wait", false, "wait for a source that is late, as a scheduled night does")
-	f.StringVar(&request.AcceptDrift, "accept-drift", "", "the `reason` to take an extract that lost or retyped a column since the last night from the same source")
+	f.StringVar(
+		&request.AcceptDrift,
+		"accept-drift",
+		"",
+		"the `reason` to take an extract that lost or retyped a column since the last night from the same source",
+	)
 	f.BoolVar(&request.DryRun, "dry-run", false, "publish nothing and task nobody")
 	f.BoolVar(&request.Force, "force", false, "do every stage again, also where a result from the same inputs is there")
 	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
@@ -71,7 +76,13 @@ unchanged is not done again but taken from where it was done, once its files are
 }
 
 // runNight starts a night and shows its stages as they go by, and what keeps it from going on.
-func runNight(ctx context.Context, c client.Client, cfg config.Config, request schemas.NightRequest, progress io.Writer) (
+func runNight(
+	ctx context.Context,
+	c client.Client,
+	cfg config.Config,
+	request schemas.NightRequest,
+	progress io.Writer,
+) (
 	result workflows.NightResult, err error) {
 	l, err := newLooker(c, cfg)
 	if err != nil {
@@ -84,7 +95,10 @@ func runNight(ctx context.Context, c client.Client, cfg config.Config, request s
 	run, err := flows.StartNight(ctx, c, cfg.Deployment, cfg.TaskQueue, request)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &started) {
-		return result, fmt.Errorf("the night is running already, as workflow %s: wait for it, or cancel it in the UI", id)
+		return result, fmt.Errorf(
+			"the night is running already, as workflow %s: wait for it, or cancel it in the UI",
+			id,
+		)
 	}
 	if err != nil {
 		return result, fmt.Errorf("the night could not be started: %w", err)
@@ -111,7 +125,10 @@ func runNight(ctx context.Context, c client.Client, cfg config.Config, request s
 		return result, fmt.Errorf("no longer following workflow %s: it goes on", id)
 	}
 	if err != nil && completed(ctx, c, run) {
-		return result, fmt.Errorf("the night ended well, but its result cannot be read here (%s): `starter status` lists it", oneLine(err))
+		return result, fmt.Errorf(
+			"the night ended well, but its result cannot be read here (%s): `starter status` lists it",
+			oneLine(err),
+		)
 	}
 	return result, nightError(err)
 }
@@ -150,7 +167,8 @@ func follow(ctx context.Context, c client.Client, run client.WorkflowRun, out io
 		if err != nil {
 			continue // no worker yet, or one too busy to answer: the result says how it ended
 		}
-		if n := len(p.Stages); n > 0 && p.Stages[n-1].State == workflows.StageRunning && p.Stages[n-1].Notes != said && p.Stages[n-1].Rows == 0 {
+		if n := len(p.Stages); n > 0 && p.Stages[n-1].State == workflows.StageRunning && p.Stages[n-1].Notes != said &&
+			p.Stages[n-1].Rows == 0 {
 			said = p.Stages[n-1].Notes
 			say(out, "  %-8s %s\n", p.Stages[n-1].Name, said)
 		}
@@ -169,8 +187,15 @@ func printNight(out io.Writer, r workflows.NightResult) error {
 	if err := table(out, dispositionRows(r.Dispositions)); err != nil {
 		return err
 	}
-	say(out, "\n%s ranked, %s on the stack.%s\n", text.Count(r.Suspects, "suspect"), text.Number(r.Cut.Stack), cutNote(r.Cut))
-	if failed := slices.DeleteFunc(slices.Clone(r.Checks), func(c schemas.CheckOutcome) bool { return !c.Failed }); len(failed) > 0 {
+	say(
+		out,
+		"\n%s ranked, %s on the stack.%s\n",
+		text.Count(r.Suspects, "suspect"),
+		text.Number(r.Cut.Stack),
+		cutNote(r.Cut),
+	)
+	failed := slices.DeleteFunc(slices.Clone(r.Checks), func(c schemas.CheckOutcome) bool { return !c.Failed })
+	if len(failed) > 0 {
 		fmt.Fprintln(out)
 		if err := table(out, checkRows(failed)); err != nil {
 			return err
@@ -182,7 +207,13 @@ func printNight(out io.Writer, r workflows.NightResult) error {
 	case r.Superseded:
 		say(out, "Night %s is published and superseded at once: a newer night is there.\n", r.Night)
 	default:
-		say(out, "Night %s is published and waits for a decision:\n  starter approve --as-of %s --revision %d --by WHO --reason TEXT\n", r.Night, r.Night.AsOf, r.Night.Revision)
+		say(
+			out,
+			"Night %s is published and waits for a decision:\n  starter approve --as-of %s --revision %d --by WHO --reason TEXT\n",
+			r.Night,
+			r.Night.AsOf,
+			r.Night.Revision,
+		)
 	}
 	return nil
 }
@@ -213,7 +244,13 @@ the one before, so that the last is the one to be decided.`,
 			var results []workflows.NightResult
 			var failed error
 			for asOf := from; !to.Before(asOf); asOf = asOf.AddDays(1) {
-				r, err := runNight(cmd.Context(), c, cfg, schemas.NightRequest{AsOf: asOf, Extract: extract}, cmd.ErrOrStderr())
+				r, err := runNight(
+					cmd.Context(),
+					c,
+					cfg,
+					schemas.NightRequest{AsOf: asOf, Extract: extract},
+					cmd.ErrOrStderr(),
+				)
 				if err != nil {
 					failed = fmt.Errorf("night of %s: %w", asOf, err)
 					break
@@ -245,7 +282,16 @@ func printBackfill(cmd *cobra.Command, st *store.Store, results []workflows.Nigh
 		if d != nil {
 			status = d.Decision
 		}
-		rows = append(rows, []string{r.Night.AsOf.String(), fmt.Sprint(r.Night.Revision), text.Number(r.RowsRead), text.Number(r.Suspects), status})
+		rows = append(
+			rows,
+			[]string{
+				r.Night.AsOf.String(),
+				fmt.Sprint(r.Night.Revision),
+				text.Number(r.RowsRead),
+				text.Number(r.Suspects),
+				status,
+			},
+		)
 	}
 	return table(cmd.OutOrStdout(), rows)
 }
@@ -257,8 +303,13 @@ type verdict struct {
 }
 
 var (
-	approve = verdict{"approve", "Approve a night's stack, make it current and task the teams", "approved", workflows.Approve}
-	hold    = verdict{"hold", "Hold a night's stack back, for good", "held", workflows.Hold}
+	approve = verdict{
+		"approve",
+		"Approve a night's stack, make it current and task the teams",
+		"approved",
+		workflows.Approve,
+	}
+	hold = verdict{"hold", "Hold a night's stack back, for good", "held", workflows.Hold}
 )
 
 func decisionCommand(v verdict) *cobra.Command {
@@ -295,7 +346,12 @@ report.html or ` + "`starter stack`" + ` first.`,
 	if v.name == approve.name {
 		f.StringVar(&request.Override, "override", "", "`why` the stack is approved though a check blocks it")
 	}
-	f.StringVar(&request.ManifestSHA256, "manifest", "", "the `sha256` that was shown (default: that of the published manifest)")
+	f.StringVar(
+		&request.ManifestSHA256,
+		"manifest",
+		"",
+		"the `sha256` that was shown (default: that of the published manifest)",
+	)
 	required(cmd, "as-of", "by", "reason")
 	return cmd
 }
@@ -314,7 +370,10 @@ func decide(ctx context.Context, c client.Client, cfg config.Config, st *store.S
 		return schemas.Decision{}, err
 	}
 	if last != nil && slices.Contains(last.RevokedNights(), ref.NightID) {
-		return schemas.Decision{}, fmt.Errorf("the approval of night %s was taken back, and that is final: run the night again for another revision", ref.NightID)
+		return schemas.Decision{}, fmt.Errorf(
+			"the approval of night %s was taken back, and that is final: run the night again for another revision",
+			ref.NightID,
+		)
 	}
 	request.Revision = ref.Revision
 	if request.ManifestSHA256 == "" {
@@ -342,16 +401,28 @@ func decide(ctx context.Context, c client.Client, cfg config.Config, st *store.S
 	standing, readErr := nights.LoadDecision(ctx, st, ref.NightID)
 	switch {
 	case readErr != nil:
-		return d, fmt.Errorf("the decision did not get through (%s), and the store cannot be read: %w", oneLine(err), readErr)
+		return d, fmt.Errorf(
+			"the decision did not get through (%s), and the store cannot be read: %w",
+			oneLine(err),
+			readErr,
+		)
 	case standing != nil && standing.Says(v.done, request):
 		if !missing(err) {
 			say(progress, "The answer could not be read (%s), but the decision is recorded.\n", oneLine(err))
 		}
 		return *standing, becameCurrent(ctx, st, *standing)
 	case standing != nil:
-		return d, fmt.Errorf("night %s was %s already, by %s: a decision is final", ref.NightID, standing.Decision, standing.By)
+		return d, fmt.Errorf(
+			"night %s was %s already, by %s: a decision is final",
+			ref.NightID,
+			standing.Decision,
+			standing.By,
+		)
 	case missing(err):
-		return d, fmt.Errorf("nothing waits for a decision on night %s, and none is recorded: is this the Temporal it ran on?", ref.NightID)
+		return d, fmt.Errorf(
+			"nothing waits for a decision on night %s, and none is recorded: is this the Temporal it ran on?",
+			ref.NightID,
+		)
 	}
 	return d, fmt.Errorf("the decision did not get through: %w", err)
 }

@@ -97,7 +97,20 @@ func checkRows(outcomes []schemas.CheckOutcome) [][]string {
 
 // rankedRows is the table of the first suspects.
 func rankedRows(stack []schemas.Ranked) [][]string {
-	rows := [][]string{{"POSITION", "RANK", "TIED", "SUSPECT", "SCORE DAYS", "HARM DAYS", "ALLEGATIONS", "VICTIMS", "LAST REPORT", "BOROUGH"}}
+	rows := [][]string{
+		{
+			"POSITION",
+			"RANK",
+			"TIED",
+			"SUSPECT",
+			"SCORE DAYS",
+			"HARM DAYS",
+			"ALLEGATIONS",
+			"VICTIMS",
+			"LAST REPORT",
+			"BOROUGH",
+		},
+	}
 	for _, r := range stack {
 		tied := ""
 		if r.TieSize > 1 {

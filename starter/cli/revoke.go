@@ -54,7 +54,14 @@ next revision.`,
 			if r.Current != (schemas.ManifestRef{}) {
 				now = fmt.Sprintf("The stack of night %s is the current one again", r.Current.NightID)
 			}
-			say(cmd.OutOrStdout(), "The approval of night %s was taken back by %s.\n%s; workflow %s tells the teams.\n", id, r.Revocation.By, now, r.Retask)
+			say(
+				cmd.OutOrStdout(),
+				"The approval of night %s was taken back by %s.\n%s; workflow %s tells the teams.\n",
+				id,
+				r.Revocation.By,
+				now,
+				r.Retask,
+			)
 			return nil
 		},
 	}
@@ -86,7 +93,13 @@ func (n *nightFlags) approved(ctx context.Context, st *store.Store) (schemas.Nig
 
 // revoke starts the workflow that takes the approval back, and waits until that is recorded. What keeps it from that is
 // said on progress.
-func revoke(ctx context.Context, c client.Client, cfg config.Config, request schemas.RevokeRequest, progress io.Writer) (
+func revoke(
+	ctx context.Context,
+	c client.Client,
+	cfg config.Config,
+	request schemas.RevokeRequest,
+	progress io.Writer,
+) (
 	r workflows.RevokeResult, err error) {
 	l, err := newLooker(c, cfg)
 	if err != nil {
@@ -96,7 +109,11 @@ func revoke(ctx context.Context, c client.Client, cfg config.Config, request sch
 	run, err := flows.StartRevocation(ctx, c, cfg.Deployment, cfg.TaskQueue, request)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &started) {
-		return r, fmt.Errorf("the approval of night %s is being taken back already, by workflow %s: look there what it waits for", request.Night(), id)
+		return r, fmt.Errorf(
+			"the approval of night %s is being taken back already, by workflow %s: look there what it waits for",
+			request.Night(),
+			id,
+		)
 	}
 	if err != nil {
 		return r, fmt.Errorf("the revocation did not get through: %w", err)
@@ -109,7 +126,10 @@ func revoke(ctx context.Context, c client.Client, cfg config.Config, request sch
 	case app != nil:
 		return r, errors.New(app.Message())
 	case err != nil && completed(ctx, c, run):
-		return r, fmt.Errorf("the approval was taken back, but the answer cannot be read here (%s): `starter status` shows what is approved", oneLine(err))
+		return r, fmt.Errorf(
+			"the approval was taken back, but the answer cannot be read here (%s): `starter status` shows what is approved",
+			oneLine(err),
+		)
 	case err != nil:
 		return r, fmt.Errorf("the approval could not be taken back: %w", err)
 	}

@@ -49,10 +49,27 @@ New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`
 		&cobra.Group{ID: groupTask, Title: "Work a tasking:"},
 	)
 	root.AddCommand(
-		demoCommand(), generateCommand(), scoreCommand(), extractCommand(),
-		setupCommand(), runCommand(), backfillCommand(), scheduleCommand(), retentionCommand(), decisionCommand(approve), decisionCommand(hold), revokeCommand(), doctorCommand(),
-		stackCommand(), explainCommand(), diffCommand(), lineageCommand(), statusCommand(), checksCommand(),
-		taskingCommand(), teamsCommand(),
+		demoCommand(),
+		generateCommand(),
+		scoreCommand(),
+		extractCommand(),
+		setupCommand(),
+		runCommand(),
+		backfillCommand(),
+		scheduleCommand(),
+		retentionCommand(),
+		decisionCommand(approve),
+		decisionCommand(hold),
+		revokeCommand(),
+		doctorCommand(),
+		stackCommand(),
+		explainCommand(),
+		diffCommand(),
+		lineageCommand(),
+		statusCommand(),
+		checksCommand(),
+		taskingCommand(),
+		teamsCommand(),
 	)
 	for _, a := range answers {
 		root.AddCommand(answerCommand(a))

@@ -136,7 +136,10 @@ func (r running) print(out io.Writer) error {
 	if len(r.Nights) > 0 {
 		rows := [][]string{{"NIGHT", "STATE", "STAGE", "SINCE (LONDON)", "WORKFLOW", "WHY"}}
 		for _, n := range r.Nights {
-			rows = append(rows, []string{n.AsOf.String(), n.State, n.Stage, londonMinute(n.Started), n.Workflow, short(n.Why, 160)})
+			rows = append(
+				rows,
+				[]string{n.AsOf.String(), n.State, n.Stage, londonMinute(n.Started), n.Workflow, short(n.Why, 160)},
+			)
 		}
 		fmt.Fprintln(out, "\nNights that run, or whose last run of the week failed:")
 		if err := table(out, rows); err != nil {
@@ -144,7 +147,12 @@ func (r running) print(out io.Writer) error {
 		}
 	}
 	for _, id := range r.Undecidable {
-		say(out, "\nNobody can decide night %s: workflow %s does not run. Start it again, see the manual.\n", id, deployment().ID(workflows.DecisionWorkflowID(id)))
+		say(
+			out,
+			"\nNobody can decide night %s: workflow %s does not run. Start it again, see the manual.\n",
+			id,
+			deployment().ID(workflows.DecisionWorkflowID(id)),
+		)
 	}
 	if r.Stopped > 0 {
 		say(out, "\n%s on the stack %s not run, so that nobody is chased: look in the web UI why, "+

@@ -27,19 +27,32 @@ func scheduleCommand() *cobra.Command {
 		scheduleVerb("apply", "Create the schedules, or bring them up to date", true, applySchedule),
 		scheduleVerb("show", "Show when each ran and when it will", true, showSchedule),
 		pauseCommand(),
-		scheduleVerb("trigger", "Start a night, or what another schedule starts, now", false, func(cmd *cobra.Command, c client.Client, s flows.Scheduled) error {
-			if err := s.Handle(cmd.Context(), c).Trigger(cmd.Context(), client.ScheduleTriggerOptions{}); err != nil {
-				return err
-			}
-			say(cmd.OutOrStdout(), "Started what schedule %s starts; a night is listed by `starter status` once it is published.\n", s.Options.ID)
-			return nil
-		}),
+		scheduleVerb(
+			"trigger",
+			"Start a night, or what another schedule starts, now",
+			false,
+			func(cmd *cobra.Command, c client.Client, s flows.Scheduled) error {
+				if err := s.Handle(cmd.Context(), c).Trigger(cmd.Context(), client.ScheduleTriggerOptions{}); err != nil {
+					return err
+				}
+				say(
+					cmd.OutOrStdout(),
+					"Started what schedule %s starts; a night is listed by `starter status` once it is published.\n",
+					s.Options.ID,
+				)
+				return nil
+			},
+		),
 	)
 	return cmd
 }
 
 // scheduleVerb does something to the schedule that is named; without a name to all of them, or to that of the nights.
-func scheduleVerb(name, short string, all bool, do func(*cobra.Command, client.Client, flows.Scheduled) error) *cobra.Command {
+func scheduleVerb(
+	name, short string,
+	all bool,
+	do func(*cobra.Command, client.Client, flows.Scheduled) error,
+) *cobra.Command {
 	var names []string
 	for _, s := range flows.Schedules("", "") {
 		names = append(names, s.Name)
@@ -48,8 +61,12 @@ func scheduleVerb(name, short string, all bool, do func(*cobra.Command, client.C
 	if all {
 		without = "all of them"
 	}
-	return &cobra.Command{Use: fmt.Sprintf("%s [%s]", name, strings.Join(names, " | ")), Short: short, Long: fmt.Sprintf("%s. Without a name: %s.", short, without),
-		Args: cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs), ValidArgs: names,
+	return &cobra.Command{
+		Use:       fmt.Sprintf("%s [%s]", name, strings.Join(names, " | ")),
+		Short:     short,
+		Long:      fmt.Sprintf("%s. Without a name: %s.", short, without),
+		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: names,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, cfg, err := dial(cmd.Context())
 			if err != nil {
@@ -73,7 +90,8 @@ func scheduleVerb(name, short string, all bool, do func(*cobra.Command, client.C
 				}
 			}
 			return nil
-		}}
+		},
+	}
 }
 
 func applySchedule(cmd *cobra.Command, c client.Client, scheduled flows.Scheduled) error {
@@ -125,27 +143,32 @@ func showSchedule(cmd *cobra.Command, c client.Client, s flows.Scheduled) error 
 func pauseCommand() *cobra.Command {
 	var reason string
 	var off bool
-	cmd := scheduleVerb("pause", "Pause the nights, or another schedule, or with --off go on", false, func(cmd *cobra.Command, c client.Client, s flows.Scheduled) error {
-		if err := schemas.CheckText("--reason", reason, schemas.MaxReason); err != nil {
-			return err
-		}
-		note := whoami() + ": " + reason
-		if off {
-			if err := s.Handle(cmd.Context(), c).Unpause(cmd.Context(), client.ScheduleUnpauseOptions{Note: note}); err != nil {
+	cmd := scheduleVerb(
+		"pause",
+		"Pause the nights, or another schedule, or with --off go on",
+		false,
+		func(cmd *cobra.Command, c client.Client, s flows.Scheduled) error {
+			if err := schemas.CheckText("--reason", reason, schemas.MaxReason); err != nil {
 				return err
 			}
-			say(cmd.OutOrStdout(), "Schedule %s goes on.\n", s.Options.ID)
+			note := whoami() + ": " + reason
+			if off {
+				if err := s.Handle(cmd.Context(), c).Unpause(cmd.Context(), client.ScheduleUnpauseOptions{Note: note}); err != nil {
+					return err
+				}
+				say(cmd.OutOrStdout(), "Schedule %s goes on.\n", s.Options.ID)
+				return nil
+			}
+			if reason == "" {
+				return errors.New("--reason: say why it stops")
+			}
+			if err := s.Handle(cmd.Context(), c).Pause(cmd.Context(), client.SchedulePauseOptions{Note: note}); err != nil {
+				return err
+			}
+			say(cmd.OutOrStdout(), "Schedule %s is paused.\n", s.Options.ID)
 			return nil
-		}
-		if reason == "" {
-			return errors.New("--reason: say why it stops")
-		}
-		if err := s.Handle(cmd.Context(), c).Pause(cmd.Context(), client.SchedulePauseOptions{Note: note}); err != nil {
-			return err
-		}
-		say(cmd.OutOrStdout(), "Schedule %s is paused.\n", s.Options.ID)
-		return nil
-	})
+		},
+	)
 	cmd.Flags().StringVar(&reason, "reason", "", "why")
 	cmd.Flags().BoolVar(&off, "off", false, "end the pause")
 	return cmd

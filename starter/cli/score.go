@@ -95,21 +95,48 @@ leave under it, and why. The night itself is not touched.`,
 			for _, line := range m.Blind() {
 				say(out, "%s\n", line)
 			}
-			say(out, "%s ranked, %s on the stack.%s\n%s, in %s\n", text.Count(m.Suspects, "suspect"), text.Number(m.Cut.Stack), cutNote(m.Cut),
-				filepath.Join(r.out, schemas.ManifestFile), time.Since(start).Round(10*time.Millisecond))
+			say(
+				out,
+				"%s ranked, %s on the stack.%s\n%s, in %s\n",
+				text.Count(m.Suspects, "suspect"),
+				text.Number(m.Cut.Stack),
+				cutNote(m.Cut),
+				filepath.Join(r.out, schemas.ManifestFile),
+				time.Since(start).Round(10*time.Millisecond),
+			)
 			return nil
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&r.extract, "extract", "", "the `file` or folder to score: Parquet, CSV, or the YAML of a declared source; a path or a bucket's URL")
+	f.StringVar(
+		&r.extract,
+		"extract",
+		"",
+		"the `file` or folder to score: Parquet, CSV, or the YAML of a declared source; a path or a bucket's URL",
+	)
 	f.Var(dateFlag{&r.asOf}, "as-of", "the last full `date` to count")
-	f.StringVar(&r.night, "night", "", "instead of an extract: a published `night` such as 2026-06-30 (the newest revision) or 2026-06-30-r2")
+	f.StringVar(
+		&r.night,
+		"night",
+		"",
+		"instead of an extract: a published `night` such as 2026-06-30 (the newest revision) or 2026-06-30-r2",
+	)
 	storeFlag(cmd)
 	tableFlags(cmd, &r.tables)
 	f.StringVar(&r.out, "out", "", "the `folder` to write to")
-	f.StringVar(&r.model, "model", schemas.DefaultModel, "a built-in model ("+strings.Join(schemas.ModelNames(), ", ")+") or a YAML `file`")
+	f.StringVar(
+		&r.model,
+		"model",
+		schemas.DefaultModel,
+		"a built-in model ("+strings.Join(schemas.ModelNames(), ", ")+") or a YAML `file`",
+	)
 	f.IntVar(&r.threads, "threads", scoring.Threads(), "how many goroutines")
-	f.StringVar(&memory, "memory", "", "spill what exceeds this `amount`, such as 256MiB, into the folder HARMSTACK_TEMP (default: all in memory)")
+	f.StringVar(
+		&memory,
+		"memory",
+		"",
+		"spill what exceeds this `amount`, such as 256MiB, into the folder HARMSTACK_TEMP (default: all in memory)",
+	)
 	f.BoolVar(&r.unique, "unique", false, "every allegation_id comes once: do not look for other versions")
 	f.BoolVar(&r.keepExtract, "keep-extract", false, "keep the rows as read, typed, in DIR/extract")
 	required(cmd, "out")
@@ -123,8 +150,21 @@ leave under it, and why. The night itself is not touched.`,
 // tableFlags add a flag for each table that a file may replace.
 func tableFlags(cmd *cobra.Command, p *reference.Paths) {
 	f := cmd.Flags()
-	f.StringVar(&p.Edition, "edition", "", "CSV `file` of another edition of the index, laid out like schemas/reference/"+reference.EditionFile)
-	f.StringVar(&p.Rules, "rules", "", "a built-in rule set ("+strings.Join(reference.RuleSets(), ", ")+") or a CSV `file` of another, like "+reference.RulesFile)
+	f.StringVar(
+		&p.Edition,
+		"edition",
+		"",
+		"CSV `file` of another edition of the index, laid out like schemas/reference/"+reference.EditionFile,
+	)
+	f.StringVar(
+		&p.Rules,
+		"rules",
+		"",
+		"a built-in rule set ("+strings.Join(
+			reference.RuleSets(),
+			", ",
+		)+") or a CSV `file` of another, like "+reference.RulesFile,
+	)
 	f.StringVar(&p.Supplement, "supplement", "", "CSV `file` of another supplement, like "+reference.SupplementFile)
 	f.StringVar(&p.Resolutions, "resolutions", "", "CSV `file` of other resolutions, like "+reference.ResolutionsFile)
 }
@@ -170,7 +210,14 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 		collect = 40
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(collect))
-	n := pipeline.Night{NightID: schemas.NightID{AsOf: r.asOf, Revision: 1}, Tables: tables, Model: model, Threads: r.threads, Memory: r.memory, Temp: tempDir()}
+	n := pipeline.Night{
+		NightID: schemas.NightID{AsOf: r.asOf, Revision: 1},
+		Tables:  tables,
+		Model:   model,
+		Threads: r.threads,
+		Memory:  r.memory,
+		Temp:    tempDir(),
+	}
 	bad := n.NewQuarantine()
 	defer bad.Close()
 	engine, err := n.NewEngine(bad, r.unique)
@@ -203,7 +250,14 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 		return m, err
 	}
 	if r.keepExtract {
-		parts, err := extract.Snapshot(ctx, from.file, n.Store, schemas.ExtractFolder, r.threads, tell(progress, "kept", from.Rows()))
+		parts, err := extract.Snapshot(
+			ctx,
+			from.file,
+			n.Store,
+			schemas.ExtractFolder,
+			r.threads,
+			tell(progress, "kept", from.Rows()),
+		)
 		if err != nil {
 			return m, err
 		}
@@ -235,16 +289,37 @@ func openRows(ctx context.Context, r *scoreRequest, progress io.Writer) (*rows, 
 	if r.asOf.IsZero() {
 		return nil, errors.New("--as-of: name the last full date to count")
 	}
-	file, err := sources.Open(ctx, r.extract, sources.Options{Temp: tempDir(), Progress: tell(progress, "converted", 0), Threads: r.threads, Memory: r.memory, AsOf: r.asOf})
+	file, err := sources.Open(
+		ctx,
+		r.extract,
+		sources.Options{
+			Temp:     tempDir(),
+			Progress: tell(progress, "converted", 0),
+			Threads:  r.threads,
+			Memory:   r.memory,
+			AsOf:     r.asOf,
+		},
+	)
 	if err != nil {
 		return nil, err
 	}
-	return &rows{Source: pipeline.File{File: file.File}, file: file.File, close: func() { file.Close() }, name: func(m *schemas.Manifest) error {
-		ref, err := file.Ref()
-		m.Inputs, m.Form = []schemas.ArtifactRef{ref}, &schemas.ExtractForm{Source: r.extract, Columns: file.Forms(), Near: file.NearColumns()}
-		m.Facts.ExtraColumns, m.Facts.Unreadable = int64(file.ExtraColumns()), file.Unreadable
-		return err
-	}}, nil
+	return &rows{
+		Source: pipeline.File{File: file.File},
+		file:   file.File,
+		close:  func() { file.Close() },
+		name: func(m *schemas.Manifest) error {
+			ref, err := file.Ref()
+			m.Inputs, m.Form = []schemas.ArtifactRef{
+				ref,
+			}, &schemas.ExtractForm{
+				Source:  r.extract,
+				Columns: file.Forms(),
+				Near:    file.NearColumns(),
+			}
+			m.Facts.ExtraColumns, m.Facts.Unreadable = int64(file.ExtraColumns()), file.Unreadable
+			return err
+		},
+	}, nil
 }
 
 // openNight opens the rows that a published night kept.
@@ -282,7 +357,13 @@ func openNight(ctx context.Context, r *scoreRequest) (_ *rows, err error) {
 }
 
 // writeNight writes the night's files and names them in the manifest.
-func writeNight(ctx context.Context, n *pipeline.Night, m *schemas.Manifest, s *scoring.Scores, bad *extract.Quarantine) error {
+func writeNight(
+	ctx context.Context,
+	n *pipeline.Night,
+	m *schemas.Manifest,
+	s *scoring.Scores,
+	bad *extract.Quarantine,
+) error {
 	all, page := report.NewCollector(m.AsOf, m.Suspects, n.Model.Depth), report.Page{Model: n.Model}
 	var kept schemas.ArtifactRef
 	var ranked pipeline.Ranked

@@ -91,8 +91,11 @@ func sameNames(ctx context.Context, st *store.Store, key []byte) error {
 		return err
 	}
 	if !slices.ContainsFunc(stack, func(r schemas.Ranked) bool { return slices.Contains(tasked, hide(r.SuspectID)) }) {
-		return fmt.Errorf("store %s: %w: its taskings were named under another key than HARMSTACK_PSEUDONYM_KEY. Under this one everybody would be tasked anew: find the old key",
-			st.URL(), store.ErrOtherStore)
+		return fmt.Errorf(
+			"store %s: %w: its taskings were named under another key than HARMSTACK_PSEUDONYM_KEY. Under this one everybody would be tasked anew: find the old key",
+			st.URL(),
+			store.ErrOtherStore,
+		)
 	}
 	return nil
 }

@@ -62,7 +62,9 @@ func taskingListCommand() *cobra.Command {
 			found := []*schemas.Tasking{}
 			err = casework.All(ctx, st, func(t *schemas.Tasking) error {
 				if (all || state != "" || t.State.Open()) && (team == "" || teams.Slug(team) == teams.Slug(t.Team) || slices.ContainsFunc(t.Specialists, func(s string) bool { return teams.Slug(s) == teams.Slug(team) })) &&
-					(state == "" || state == string(t.State)) && (!overdue || casework.Overdue(t, at)) && (!unanswered || t.State.Unanswered()) {
+					(state == "" || state == string(t.State)) &&
+					(!overdue || casework.Overdue(t, at)) &&
+					(!unanswered || t.State.Unanswered()) {
 					t.Seen = nil
 					found = append(found, t)
 				}
@@ -80,7 +82,19 @@ func taskingListCommand() *cobra.Command {
 				fmt.Fprintln(out, "No tasking is like that.")
 				return err
 			}
-			rows := [][]string{{"TASKING", "TEAM", "STATE", "SINCE", "ACKNOWLEDGE BY", "POSITION", "ALLEGATIONS", "VICTIMS", "SPECIALISTS"}}
+			rows := [][]string{
+				{
+					"TASKING",
+					"TEAM",
+					"STATE",
+					"SINCE",
+					"ACKNOWLEDGE BY",
+					"POSITION",
+					"ALLEGATIONS",
+					"VICTIMS",
+					"SPECIALISTS",
+				},
+			}
 			for _, t := range found {
 				due := ""
 				if d, ok := t.Due(); ok {
@@ -89,8 +103,22 @@ func taskingListCommand() *cobra.Command {
 						due += " OVERDUE"
 					}
 				}
-				rows = append(rows, []string{t.Reference, t.Team, strings.TrimSpace(string(t.State) + " " + t.Outcome), londonMinute(t.Since), due, fmt.Sprint(t.Position),
-					fmt.Sprint(t.Facts.Allegations), fmt.Sprint(t.Facts.Victims), strings.Join(t.Specialists, ", ")})
+				rows = append(
+					rows,
+					[]string{
+						t.Reference,
+						t.Team,
+						strings.TrimSpace(string(t.State) + " " + t.Outcome),
+						londonMinute(t.Since),
+						due,
+						fmt.Sprint(t.Position),
+						fmt.Sprint(
+							t.Facts.Allegations,
+						),
+						fmt.Sprint(t.Facts.Victims),
+						strings.Join(t.Specialists, ", "),
+					},
+				)
 			}
 			return errors.Join(table(out, rows), err)
 		},
@@ -98,7 +126,12 @@ func taskingListCommand() *cobra.Command {
 	storeFlag(cmd)
 	f := cmd.Flags()
 	f.StringVar(&team, "team", "", "those of one `team`, or those that a specialist team was added to")
-	f.StringVar(&state, "state", "", "those in one `state`: issued, transferred, escalated, acknowledged, in_progress, closed, stood_down")
+	f.StringVar(
+		&state,
+		"state",
+		"",
+		"those in one `state`: issued, transferred, escalated, acknowledged, in_progress, closed, stood_down",
+	)
 	f.BoolVar(&overdue, "overdue", false, "those that should have been acknowledged by now")
 	f.BoolVar(&unanswered, "unanswered", false, "those that nobody has acknowledged")
 	f.BoolVar(&all, "all", false, "also those that are closed or stood down")
@@ -129,7 +162,10 @@ in the audit log.`,
 			defer st.Close()
 			t, err := casework.History(ctx, st, taskingReference(args[0]))
 			if err == nil && t == nil {
-				err = fmt.Errorf("there is no tasking %s: `starter tasking list --all` lists them", taskingReference(args[0]))
+				err = fmt.Errorf(
+					"there is no tasking %s: `starter tasking list --all` lists them",
+					taskingReference(args[0]),
+				)
 			}
 			if err != nil {
 				return err
@@ -150,8 +186,17 @@ in the audit log.`,
 					by = "night " + e.Night.String()
 				}
 				why := append(slices.Clone(e.News), e.Reason)
-				rows = append(rows, []string{fmt.Sprint(e.Number), londonMinute(e.At), strings.TrimSpace(e.Kind + " " + e.Outcome), e.Team, by,
-					strings.Join(slices.DeleteFunc(why, func(s string) bool { return s == "" }), "; ")})
+				rows = append(
+					rows,
+					[]string{
+						fmt.Sprint(e.Number),
+						londonMinute(e.At),
+						strings.TrimSpace(e.Kind + " " + e.Outcome),
+						e.Team,
+						by,
+						strings.Join(slices.DeleteFunc(why, func(s string) bool { return s == "" }), "; "),
+					},
+				)
 			}
 			return table(out, rows)
 		},
@@ -182,7 +227,11 @@ func printPack(cmd *cobra.Command, st *store.Store, t *schemas.Tasking, format s
 	}
 	data, err := write(in)
 	if err == nil {
-		err = audit.Append(cmd.Context(), st, audit.Entry{At: now(), Who: whoami(), Did: "looked at the pack", On: t.Reference})
+		err = audit.Append(
+			cmd.Context(),
+			st,
+			audit.Entry{At: now(), Who: whoami(), Did: "looked at the pack", On: t.Reference},
+		)
 	}
 	if err != nil {
 		return err
@@ -218,14 +267,18 @@ func deliveriesCommand() *cobra.Command {
 			}
 			rows := [][]string{{"BEGUN", "STATE", "BY", "TO", "WHAT", "ABOUT", "MESSAGE", "WHY"}}
 			for _, e := range entries {
-				rows = append(rows, []string{londonMinute(e.Begun), e.State, e.Channel, e.Team, e.Kind, e.Subject, e.ID, e.Reasons()})
+				rows = append(
+					rows,
+					[]string{londonMinute(e.Begun), e.State, e.Channel, e.Team, e.Kind, e.Subject, e.ID, e.Reasons()},
+				)
 			}
 			return table(cmd.OutOrStdout(), rows)
 		},
 	}
 	storeFlag(cmd)
 	cmd.Flags().StringVar(&team, "team", "", "those to one `team`")
-	cmd.Flags().StringVar(&state, "state", "", "`sent`, begun or refused; waiting: some of its addresses have not taken it yet")
+	cmd.Flags().
+		StringVar(&state, "state", "", "`sent`, begun or refused; waiting: some of its addresses have not taken it yet")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -282,18 +335,40 @@ type answer struct {
 }
 
 var answers = []answer{
-	{"ack", "Acknowledge a tasking: the team takes it on", `  starter ack k7qd-2m4x-9w3t-c5hn --team Hackney --by "PS B. Officer 4321"`, workflows.Acknowledge, nil},
-	{"progress", "Note what has been done about a tasking", `  starter progress k7qd-2m4x-9w3t-c5hn --team Hackney --by "PS B. Officer 4321" --note "Arrest planned for Tuesday"`, workflows.Report, nil},
-	{"outcome", "Close a tasking with its outcome", `  starter outcome k7qd-2m4x-9w3t-c5hn --team Hackney --by "PS B. Officer 4321" --outcome charged`, workflows.Close,
+	{
+		"ack",
+		"Acknowledge a tasking: the team takes it on",
+		`  starter ack k7qd-2m4x-9w3t-c5hn --team Hackney --by "PS B. Officer 4321"`,
+		workflows.Acknowledge,
+		nil,
+	},
+	{
+		"progress",
+		"Note what has been done about a tasking",
+		`  starter progress k7qd-2m4x-9w3t-c5hn --team Hackney --by "PS B. Officer 4321" --note "Arrest planned for Tuesday"`,
+		workflows.Report,
+		nil,
+	},
+	{
+		"outcome",
+		"Close a tasking with its outcome",
+		`  starter outcome k7qd-2m4x-9w3t-c5hn --team Hackney --by "PS B. Officer 4321" --outcome charged`,
+		workflows.Close,
 		func(cmd *cobra.Command, r *schemas.TaskingRequest) {
 			cmd.Flags().StringVar(&r.Outcome, "outcome", "", "`one` of "+strings.Join(schemas.Outcomes, ", "))
 			required(cmd, "outcome")
-		}},
-	{"transfer", "Hand a tasking to another borough, or to the central desk", `  starter transfer k7qd-2m4x-9w3t-c5hn --team Hackney --by "PS B. Officer 4321" --to Barnet --note "Moved to Barnet in June"`, workflows.Transfer,
+		},
+	},
+	{
+		"transfer",
+		"Hand a tasking to another borough, or to the central desk",
+		`  starter transfer k7qd-2m4x-9w3t-c5hn --team Hackney --by "PS B. Officer 4321" --to Barnet --note "Moved to Barnet in June"`,
+		workflows.Transfer,
 		func(cmd *cobra.Command, r *schemas.TaskingRequest) {
 			cmd.Flags().StringVar(&r.To, "to", "", "the `borough` that takes it over")
 			required(cmd, "to")
-		}},
+		},
+	},
 }
 
 func answerCommand(a answer) *cobra.Command {
@@ -340,8 +415,15 @@ func answerCommand(a answer) *cobra.Command {
 
 // sendAnswer sends a team's answer, and says on progress what keeps it from being recorded. The same answer to a
 // tasking that has not changed since has the same key, so that a double click does no harm.
-func sendAnswer(ctx context.Context, c client.Client, cfg config.Config, a answer, reference string, r schemas.TaskingRequest,
-	progress io.Writer) (t schemas.Tasking, err error) {
+func sendAnswer(
+	ctx context.Context,
+	c client.Client,
+	cfg config.Config,
+	a answer,
+	reference string,
+	r schemas.TaskingRequest,
+	progress io.Writer,
+) (t schemas.Tasking, err error) {
 	id := cfg.Deployment.ID(workflows.TaskingWorkflowID(reference))
 	l, err := newLooker(c, cfg)
 	if err == nil {
@@ -368,7 +450,11 @@ func sendAnswer(ctx context.Context, c client.Client, cfg config.Config, a answe
 		// There is no answer, or none that can be read. What counts is the store.
 		recorded, readErr := recordedAnswer(ctx, cfg, reference, key)
 		if readErr != nil {
-			return t, fmt.Errorf("the answer did not get through (%s), and the store cannot be read: %w", oneLine(err), readErr)
+			return t, fmt.Errorf(
+				"the answer did not get through (%s), and the store cannot be read: %w",
+				oneLine(err),
+				readErr,
+			)
 		}
 		if recorded != nil {
 			say(progress, "What came back could not be read (%s), but the answer is recorded.\n", oneLine(err))
@@ -376,7 +462,11 @@ func sendAnswer(ctx context.Context, c client.Client, cfg config.Config, a answe
 		}
 	}
 	if missing(err) {
-		return t, fmt.Errorf("tasking %s does not run: it was never issued, or it has left the stack (starter tasking show %s)", reference, reference)
+		return t, fmt.Errorf(
+			"tasking %s does not run: it was never issued, or it has left the stack (starter tasking show %s)",
+			reference,
+			reference,
+		)
 	}
 	return t, fmt.Errorf("the answer did not get through: %w", err)
 }
@@ -389,7 +479,8 @@ func recordedAnswer(ctx context.Context, cfg config.Config, reference, key strin
 	}
 	defer st.Close()
 	t, err := casework.Load(ctx, st, reference)
-	if err != nil || t == nil || !slices.ContainsFunc(t.Events, func(e schemas.TaskingEvent) bool { return e.Key == key }) {
+	if err != nil || t == nil ||
+		!slices.ContainsFunc(t.Events, func(e schemas.TaskingEvent) bool { return e.Key == key }) {
 		return nil, err
 	}
 	return t, nil

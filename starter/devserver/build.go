@@ -92,7 +92,11 @@ var errNoGo = errors.New("the Temporal dev server is built with Go: install it f
 func cacheFolder() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("no place to keep the Temporal dev server: %w; or name a ready one in %s", err, binaryVariable)
+		return "", fmt.Errorf(
+			"no place to keep the Temporal dev server: %w; or name a ready one in %s",
+			err,
+			binaryVariable,
+		)
 	}
 	return filepath.Join(cache, "harmstack"), nil
 }
@@ -197,7 +201,11 @@ func build(ctx context.Context, out io.Writer, source, cache string) (string, er
 		return "", err
 	}
 	defer os.RemoveAll(temp)
-	fmt.Fprintf(out, "Building the Temporal dev server: the first time takes some five minutes on two cores. It is kept in %s.\n", cache)
+	fmt.Fprintf(
+		out,
+		"Building the Temporal dev server: the first time takes some five minutes on two cores. It is kept in %s.\n",
+		cache,
+	)
 	built := filepath.Join(temp, filepath.Base(path))
 	if err := compile(ctx, out, goTool, source, built); err != nil {
 		return "", err
@@ -217,7 +225,8 @@ func cacheKey(ctx context.Context, goTool, source string) (string, error) {
 	}
 	err := filepath.WalkDir(source, func(path string, d fs.DirEntry, err error) error {
 		name := d.Name()
-		if err != nil || d.IsDir() || strings.HasSuffix(name, "_test.go") || filepath.Ext(name) != ".go" && name != "go.mod" && name != "go.sum" {
+		if err != nil || d.IsDir() || strings.HasSuffix(name, "_test.go") ||
+			filepath.Ext(name) != ".go" && name != "go.mod" && name != "go.sum" {
 			return err
 		}
 		content, err := os.ReadFile(path)
@@ -233,7 +242,17 @@ func cacheKey(ctx context.Context, goTool, source string) (string, error) {
 
 func compile(ctx context.Context, out io.Writer, goTool, source, target string) error {
 	var said bytes.Buffer
-	cmd := exec.CommandContext(ctx, goTool, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", target, ".")
+	cmd := exec.CommandContext(
+		ctx,
+		goTool,
+		"build",
+		"-trimpath",
+		"-buildvcs=false",
+		"-ldflags=-s -w",
+		"-o",
+		target,
+		".",
+	)
 	cmd.Dir = source
 	// A workspace knows nothing of this module, and flags such as -race are for other builds.
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")

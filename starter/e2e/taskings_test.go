@@ -96,7 +96,7 @@ func weather() (count, kills int) {
 	if sweep.Whole() {
 		return 30, 50
 	}
-	return 4, 4
+	return 3, 2
 }
 
 // Nights with a changing stack: every entrant is tasked once, every leaver stood down once, every message in the sink

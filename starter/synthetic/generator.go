@@ -146,7 +146,19 @@ func (g *generator) row(k kind, p profile, i int) schemas.Offence {
 		AllegationID: g.id("A"), ReportID: g.id("R"), SuspectID: p.id, SuspectStatus: orNil(p.status), OffenceCode: g.code(o.code),
 		OffenceClass: orNil(o.class), OffenceURN: orNil(o.urn), ReportedAt: &reported, Borough: g.place(p.home),
 		VictimID: p.victims[i%len(p.victims)], VictimSex: pick(g, schemas.SexFemale), Source: pick(g, "victim", "victim", "victim", "victim", "witness", "third_party"),
-		Outcome: pick(g, "open", "open", "open", "open", "no_further_action", "no_further_action", "no_further_action", "no_further_action", "charged", "convicted"),
+		Outcome: pick(
+			g,
+			"open",
+			"open",
+			"open",
+			"open",
+			"no_further_action",
+			"no_further_action",
+			"no_further_action",
+			"no_further_action",
+			"charged",
+			"convicted",
+		),
 	}
 	committed := reported - g.r.Int64N(3*day)
 	if g.chance(60) { // reported years later

@@ -41,7 +41,10 @@ const (
 // Write writes one Parquet file of the contract's extract.
 func Write(ctx context.Context, w io.Writer, o Options) (s Summary, err error) {
 	if o.Suspects < 1 {
-		return s, fmt.Errorf("%s: give at least 1", text.Count(o.Suspects, "suspect makes no extract", "suspects make no extract"))
+		return s, fmt.Errorf(
+			"%s: give at least 1",
+			text.Count(o.Suspects, "suspect makes no extract", "suspects make no extract"),
+		)
 	}
 	if o.AsOf.IsZero() {
 		return s, errors.New("the extract needs a date: give the last full day")
@@ -50,8 +53,12 @@ func Write(ctx context.Context, w io.Writer, o Options) (s Summary, err error) {
 	if err != nil {
 		return s, err
 	}
-	out := parquet.NewGenericWriter[schemas.Offence](w, parquet.CreatedBy("harmstack", "1", ""), parquet.Compression(&parquet.Snappy),
-		parquet.MaxRowsPerRowGroup(rowGroupRows))
+	out := parquet.NewGenericWriter[schemas.Offence](
+		w,
+		parquet.CreatedBy("harmstack", "1", ""),
+		parquet.Compression(&parquet.Snappy),
+		parquet.MaxRowsPerRowGroup(rowGroupRows),
+	)
 	g := &generator{options: o, mix: mix, dayStart: starts(o.AsOf)}
 	shuffle := rand.New(rand.NewPCG(o.Seed, 1<<63))
 	flush := func(keep int) error {

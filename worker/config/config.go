@@ -111,7 +111,11 @@ func LoadClient(env func(string) string) (Config, error) {
 
 // place is where the store is, and whose.
 func (l *loader) place() Config {
-	c := Config{env: l.env, Store: l.env("HARMSTACK_STORE"), Deployment: workflows.Deployment(l.env("HARMSTACK_DEPLOYMENT"))}
+	c := Config{
+		env:        l.env,
+		Store:      l.env("HARMSTACK_STORE"),
+		Deployment: workflows.Deployment(l.env("HARMSTACK_DEPLOYMENT")),
+	}
 	if !deploymentName.MatchString(string(c.Deployment)) {
 		l.fault("HARMSTACK_DEPLOYMENT", errors.New("give a name of at most 40 lower-case letters, digits and dashes"))
 	}
@@ -193,7 +197,14 @@ func LoadSetup(env func(string) string) (Config, error) {
 func (l *loader) pseudonymKey() []byte {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(l.secret("HARMSTACK_PSEUDONYM_KEY")))
 	if err != nil || len(key) < pseudonym.KeyBytes {
-		l.fault("HARMSTACK_PSEUDONYM_KEY", fmt.Errorf("give at least %d random bytes in base64 (openssl rand -base64 %d)", pseudonym.KeyBytes, pseudonym.KeyBytes))
+		l.fault(
+			"HARMSTACK_PSEUDONYM_KEY",
+			fmt.Errorf(
+				"give at least %d random bytes in base64 (openssl rand -base64 %d)",
+				pseudonym.KeyBytes,
+				pseudonym.KeyBytes,
+			),
+		)
 	}
 	return key
 }
@@ -206,7 +217,10 @@ func LoadRetention(env func(string) string) (retention.Rules, error) {
 }
 
 func (l *loader) retention() retention.Rules {
-	return retention.Rules{Extract: int(l.number("HARMSTACK_KEEP_EXTRACTS", parseCount)), Night: int(l.number("HARMSTACK_KEEP_NIGHTS", parseCount))}
+	return retention.Rules{
+		Extract: int(l.number("HARMSTACK_KEEP_EXTRACTS", parseCount)),
+		Night:   int(l.number("HARMSTACK_KEEP_NIGHTS", parseCount)),
+	}
 }
 
 type loader struct {

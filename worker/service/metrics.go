@@ -27,21 +27,86 @@ const (
 
 // The metrics, by team and outcome: never by tasking, which would be by person.
 var (
-	openTaskings    = prometheus.NewDesc("harmstack_taskings_open", "Taskings that a team has in hand.", []string{"team"}, nil)
-	unanswered      = prometheus.NewDesc("harmstack_taskings_unanswered", "Taskings that nobody has acknowledged.", []string{"team"}, nil)
-	overdue         = prometheus.NewDesc("harmstack_taskings_overdue", "Taskings that should have been acknowledged by now.", []string{"team"}, nil)
-	oldest          = prometheus.NewDesc("harmstack_tasking_oldest_seconds", "Age of the oldest open tasking since it came to the team.", []string{"team"}, nil)
-	acknowledged    = prometheus.NewDesc("harmstack_tasking_acknowledge_seconds", "Time from a tasking's arrival to its acknowledgement.", []string{"quantile"}, nil)
-	outcomes        = prometheus.NewDesc("harmstack_tasking_outcomes_total", "Taskings closed, by outcome.", []string{"outcome"}, nil)
-	stackSize       = prometheus.NewDesc("harmstack_stack_suspects", "Suspects on the approved stack.", nil, nil)
-	stackTasked     = prometheus.NewDesc("harmstack_stack_tasked", "Suspects on the approved stack who were ever tasked.", nil, nil)
-	undelivered     = prometheus.NewDesc("harmstack_messages_undelivered", "Messages that were begun and not sent.", nil, nil)
-	teamsUntold     = prometheus.NewDesc("harmstack_teams_untold", "Teams that have not been told of the approved stack.", nil, nil)
-	addressesUnmet  = prometheus.NewDesc("harmstack_messages_partly_delivered", "Messages that some addresses of their team did not take.", nil, nil)
-	ordersLate      = prometheus.NewDesc("harmstack_orders_late", "Taskings that could not be brought up to date with the approved stack.", nil, nil)
+	openTaskings = prometheus.NewDesc(
+		"harmstack_taskings_open",
+		"Taskings that a team has in hand.",
+		[]string{"team"},
+		nil,
+	)
+	unanswered = prometheus.NewDesc(
+		"harmstack_taskings_unanswered",
+		"Taskings that nobody has acknowledged.",
+		[]string{"team"},
+		nil,
+	)
+	overdue = prometheus.NewDesc(
+		"harmstack_taskings_overdue",
+		"Taskings that should have been acknowledged by now.",
+		[]string{"team"},
+		nil,
+	)
+	oldest = prometheus.NewDesc(
+		"harmstack_tasking_oldest_seconds",
+		"Age of the oldest open tasking since it came to the team.",
+		[]string{"team"},
+		nil,
+	)
+	acknowledged = prometheus.NewDesc(
+		"harmstack_tasking_acknowledge_seconds",
+		"Time from a tasking's arrival to its acknowledgement.",
+		[]string{"quantile"},
+		nil,
+	)
+	outcomes = prometheus.NewDesc(
+		"harmstack_tasking_outcomes_total",
+		"Taskings closed, by outcome.",
+		[]string{"outcome"},
+		nil,
+	)
+	stackSize   = prometheus.NewDesc("harmstack_stack_suspects", "Suspects on the approved stack.", nil, nil)
+	stackTasked = prometheus.NewDesc(
+		"harmstack_stack_tasked",
+		"Suspects on the approved stack who were ever tasked.",
+		nil,
+		nil,
+	)
+	undelivered = prometheus.NewDesc(
+		"harmstack_messages_undelivered",
+		"Messages that were begun and not sent.",
+		nil,
+		nil,
+	)
+	teamsUntold = prometheus.NewDesc(
+		"harmstack_teams_untold",
+		"Teams that have not been told of the approved stack.",
+		nil,
+		nil,
+	)
+	addressesUnmet = prometheus.NewDesc(
+		"harmstack_messages_partly_delivered",
+		"Messages that some addresses of their team did not take.",
+		nil,
+		nil,
+	)
+	ordersLate = prometheus.NewDesc(
+		"harmstack_orders_late",
+		"Taskings that could not be brought up to date with the approved stack.",
+		nil,
+		nil,
+	)
 	unreadable      = prometheus.NewDesc("harmstack_taskings_unreadable", "Taskings whose files are damaged.", nil, nil)
-	measuresOutDate = prometheus.NewDesc("harmstack_measures_failed", "1 when the store could not be read for the measures.", nil, nil)
-	measuresAge     = prometheus.NewDesc("harmstack_measures_age_seconds", "How long ago the store was read for the other figures.", nil, nil)
+	measuresOutDate = prometheus.NewDesc(
+		"harmstack_measures_failed",
+		"1 when the store could not be read for the measures.",
+		nil,
+		nil,
+	)
+	measuresAge = prometheus.NewDesc(
+		"harmstack_measures_age_seconds",
+		"How long ago the store was read for the other figures.",
+		nil,
+		nil,
+	)
 )
 
 // measures is a Prometheus collector of what was found in the store when it was last read. A scrape never waits for the
@@ -140,7 +205,11 @@ func serveMetrics(ctx context.Context, address string, st *store.Store) (_ net.A
 	}
 	m := &measures{store: st}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(
+		m,
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}

@@ -82,8 +82,19 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	}
 	s := &Service{store: st, metrics: cfg.Metrics, memory: cfg.Memory, failed: make(chan error, 1)}
 	acts := workflows.Activities{
-		Nightly: &nightly.Activities{Store: st, Sources: cfg.Sources, Threads: cfg.Threads, Memory: cfg.Memory / ComputeSlots, ShardRows: cfg.ShardRows,
-			Checks: cfg.Checks, TempDir: cfg.TempDir, Tables: cfg.Tables, Lineage: lineage, Code: Build(), Identity: Identity()},
+		Nightly: &nightly.Activities{
+			Store:     st,
+			Sources:   cfg.Sources,
+			Threads:   cfg.Threads,
+			Memory:    cfg.Memory / ComputeSlots,
+			ShardRows: cfg.ShardRows,
+			Checks:    cfg.Checks,
+			TempDir:   cfg.TempDir,
+			Tables:    cfg.Tables,
+			Lineage:   lineage,
+			Code:      Build(),
+			Identity:  Identity(),
+		},
 		Decision:  &decision.Activities{Store: st},
 		Retention: &retention.Activities{Store: st, Rules: cfg.Retention},
 		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,
@@ -225,7 +236,13 @@ var Identity = sync.OnceValue(func() string {
 			settings[s.Key] = s.Value
 		}
 		if settings["vcs.revision"] != "" && settings["vcs.modified"] == "false" {
-			return fmt.Sprintf("%s %s %s/%s", settings["vcs.revision"], info.GoVersion, settings["GOOS"], settings["GOARCH"])
+			return fmt.Sprintf(
+				"%s %s %s/%s",
+				settings["vcs.revision"],
+				info.GoVersion,
+				settings["GOOS"],
+				settings["GOARCH"],
+			)
 		}
 	}
 	f, err := os.Open("/proc/self/exe") // also when another was installed in its place since

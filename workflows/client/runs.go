@@ -31,9 +31,19 @@ type NightRun struct {
 
 // NightRuns lists the runs of a deployment's nights that were started since an instant: those that run first, then the
 // newest.
-func NightRuns(ctx context.Context, c client.Client, d workflows.Deployment, taskQueue string, since time.Time) (runs []NightRun, err error) {
+func NightRuns(
+	ctx context.Context,
+	c client.Client,
+	d workflows.Deployment,
+	taskQueue string,
+	since time.Time,
+) (runs []NightRun, err error) {
 	request := &workflowservice.ListWorkflowExecutionsRequest{
-		Query: fmt.Sprintf("WorkflowType = 'NightlyRun' AND TaskQueue = '%s' AND StartTime >= '%s'", taskQueue, since.UTC().Format(time.RFC3339))}
+		Query: fmt.Sprintf(
+			"WorkflowType = 'NightlyRun' AND TaskQueue = '%s' AND StartTime >= '%s'",
+			taskQueue,
+			since.UTC().Format(time.RFC3339),
+		)}
 	for {
 		page, err := c.ListWorkflow(ctx, request)
 		if err != nil {
@@ -91,7 +101,11 @@ func (r NightRun) Trouble(ctx context.Context, c client.Client) string {
 
 // Scheduling asks Temporal what a watch cannot see in the store: whether the nightly schedule of the deployment runs,
 // and how far a night of it is.
-func Scheduling(c client.Client, d workflows.Deployment, taskQueue string) func(ctx context.Context, asOf schemas.Date) (operations.Scheduling, error) {
+func Scheduling(
+	c client.Client,
+	d workflows.Deployment,
+	taskQueue string,
+) func(ctx context.Context, asOf schemas.Date) (operations.Scheduling, error) {
 	return func(ctx context.Context, asOf schemas.Date) (s operations.Scheduling, err error) {
 		schedule, err := c.ScheduleClient().GetHandle(ctx, d.ID(ScheduleID)).Describe(ctx)
 		var gone *serviceerror.NotFound

@@ -43,7 +43,9 @@ func RetentionSchedule(taskQueue string) client.ScheduleOptions {
 	return client.ScheduleOptions{
 		ID: "harmstack-retention",
 		Spec: client.ScheduleSpec{
-			Calendars:    []client.ScheduleCalendarSpec{{Hour: []client.ScheduleRange{{Start: 5}}, Minute: []client.ScheduleRange{{Start: 30}}}},
+			Calendars: []client.ScheduleCalendarSpec{
+				{Hour: []client.ScheduleRange{{Start: 5}}, Minute: []client.ScheduleRange{{Start: 30}}},
+			},
 			TimeZoneName: schemas.London.String(),
 		},
 		Action: &client.ScheduleWorkflowAction{
@@ -63,7 +65,9 @@ func WatchSchedule(taskQueue string) client.ScheduleOptions {
 	return client.ScheduleOptions{
 		ID: WatchScheduleID,
 		Spec: client.ScheduleSpec{
-			Calendars:    []client.ScheduleCalendarSpec{{Hour: []client.ScheduleRange{{Start: 7}}, Minute: []client.ScheduleRange{{Start: 30}}}},
+			Calendars: []client.ScheduleCalendarSpec{
+				{Hour: []client.ScheduleRange{{Start: 7}}, Minute: []client.ScheduleRange{{Start: 30}}},
+			},
 			TimeZoneName: schemas.London.String(),
 		},
 		Action: &client.ScheduleWorkflowAction{
@@ -82,7 +86,9 @@ func Schedule(taskQueue string) client.ScheduleOptions {
 	return client.ScheduleOptions{
 		ID: ScheduleID,
 		Spec: client.ScheduleSpec{
-			Calendars:    []client.ScheduleCalendarSpec{{Hour: []client.ScheduleRange{{Start: 3}}, Minute: []client.ScheduleRange{{Start: 30}}}},
+			Calendars: []client.ScheduleCalendarSpec{
+				{Hour: []client.ScheduleRange{{Start: 3}}, Minute: []client.ScheduleRange{{Start: 30}}},
+			},
 			TimeZoneName: schemas.London.String(),
 		},
 		Action: &client.ScheduleWorkflowAction{
@@ -106,12 +112,17 @@ func (s Scheduled) Apply(ctx context.Context, c client.Client) (created bool, er
 	if !errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 		return err == nil, err
 	}
-	return false, s.Handle(ctx, c).Update(ctx, client.ScheduleUpdateOptions{DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
-		now := in.Description.Schedule // its state stays
-		now.Spec, now.Action = &s.Options.Spec, s.Options.Action
-		now.Policy = &client.SchedulePolicies{Overlap: s.Options.Overlap, CatchupWindow: s.Options.CatchupWindow, PauseOnFailure: s.Options.PauseOnFailure}
-		return &client.ScheduleUpdate{Schedule: &now}, nil
-	}})
+	return false, s.Handle(ctx, c).
+		Update(ctx, client.ScheduleUpdateOptions{DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+			now := in.Description.Schedule // its state stays
+			now.Spec, now.Action = &s.Options.Spec, s.Options.Action
+			now.Policy = &client.SchedulePolicies{
+				Overlap:        s.Options.Overlap,
+				CatchupWindow:  s.Options.CatchupWindow,
+				PauseOnFailure: s.Options.PauseOnFailure,
+			}
+			return &client.ScheduleUpdate{Schedule: &now}, nil
+		}})
 }
 
 // Handle is by which the schedule is described, paused and triggered.

@@ -35,8 +35,12 @@ func ParseKeys(text string) ([]Key, error) {
 		id, encoded, ok := strings.Cut(field, "=")
 		secret, err := base64.StdEncoding.DecodeString(encoded)
 		if !ok || id == "" || err != nil || len(secret) != KeyBytes {
-			return nil, fmt.Errorf("payload key %d: write it as id=key, the key being %d random bytes in base64 (openssl rand -base64 %d)",
-				len(keys)+1, KeyBytes, KeyBytes)
+			return nil, fmt.Errorf(
+				"payload key %d: write it as id=key, the key being %d random bytes in base64 (openssl rand -base64 %d)",
+				len(keys)+1,
+				KeyBytes,
+				KeyBytes,
+			)
 		}
 		for _, k := range keys {
 			if k.ID == id {
@@ -106,8 +110,11 @@ func (c *codec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error
 			return nil, err
 		}
 		encoded[i] = &commonpb.Payload{
-			Metadata: map[string][]byte{converter.MetadataEncoding: []byte(encodingEncrypted), metadataKeyID: []byte(c.current)},
-			Data:     c.ciphers[c.current].Seal(nil, nil, plain, []byte(c.current)),
+			Metadata: map[string][]byte{
+				converter.MetadataEncoding: []byte(encodingEncrypted),
+				metadataKeyID:              []byte(c.current),
+			},
+			Data: c.ciphers[c.current].Seal(nil, nil, plain, []byte(c.current)),
 		}
 	}
 	return encoded, nil
@@ -125,11 +132,16 @@ func (c *codec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error
 		id := string(p.Metadata[metadataKeyID])
 		aead, ok := c.ciphers[id]
 		if !ok {
-			return nil, fmt.Errorf("a payload is encrypted with the key %q, which is not configured: add it after the current one", id)
+			return nil, fmt.Errorf(
+				"a payload is encrypted with the key %q, which is not configured: add it after the current one",
+				id,
+			)
 		}
 		plain, err := aead.Open(nil, nil, p.Data, []byte(id))
 		if err != nil {
-			return nil, errors.New("a payload cannot be decrypted: it was changed, or the configured key of that id is another")
+			return nil, errors.New(
+				"a payload cannot be decrypted: it was changed, or the configured key of that id is another",
+			)
 		}
 		decoded[i] = &commonpb.Payload{}
 		if err := proto.Unmarshal(plain, decoded[i]); err != nil {

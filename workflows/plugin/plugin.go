@@ -57,7 +57,10 @@ type activityLog struct {
 	interceptor.WorkerInterceptorBase
 }
 
-func (*activityLog) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
+func (*activityLog) InterceptActivity(
+	_ context.Context,
+	next interceptor.ActivityInboundInterceptor,
+) interceptor.ActivityInboundInterceptor {
 	a := &activityTimer{}
 	a.Next = next
 	return a

@@ -38,7 +38,11 @@ func Fingerprint(key []byte) string {
 // "k7qd-2m4x-9w3t-c5hn". Among a million suspects two share one with a probability of 4 in 10^13.
 func New(key []byte) (Func, error) {
 	if len(key) < KeyBytes {
-		return nil, fmt.Errorf("the pseudonym key has %s: give at least %d random ones", text.Count(len(key), "byte"), KeyBytes)
+		return nil, fmt.Errorf(
+			"the pseudonym key has %s: give at least %d random ones",
+			text.Count(len(key), "byte"),
+			KeyBytes,
+		)
 	}
 	key = append([]byte(nil), key...)
 	return func(suspectID string) string {

@@ -175,11 +175,19 @@ func (f file) teams(env func(string) string, tables *reference.Tables, document 
 		}
 		for j, o := range s.Offences {
 			if !tables.Knows(o) && !tables.KnowsClass(o) {
-				l.fault(path+".offences", `offence %d of %d is no class or code of the edition %s or its supplement: write it in quotes, like "019" or "020/03"`,
-					j+1, len(s.Offences), tables.Edition.Name)
+				l.fault(
+					path+".offences",
+					`offence %d of %d is no class or code of the edition %s or its supplement: write it in quotes, like "019" or "020/03"`,
+					j+1,
+					len(s.Offences),
+					tables.Edition.Name,
+				)
 			}
 		}
-		t.specialists = append(t.specialists, specialist{l.party(path, Party{Name: s.Name}, s.Contact), s.Offences, s.DomesticAbuse})
+		t.specialists = append(
+			t.specialists,
+			specialist{l.party(path, Party{Name: s.Name}, s.Contact), s.Offences, s.DomesticAbuse},
+		)
 	}
 	if err := document.Place(errors.Join(l.faults...)); err != nil {
 		return nil, err

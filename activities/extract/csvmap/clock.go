@@ -103,7 +103,8 @@ var (
 // tells that times of many years ago are read.
 func doubtful(layout string, zone *time.Location, old bool) string {
 	if !abbreviated(layout) && !figures(layout) {
-		if name := zoneName.FindString(elements.Replace(layout)); name != "" && !(zone == time.UTC && (name == "UTC" || name == "GMT" || name == "Z")) {
+		if name := zoneName.FindString(elements.Replace(layout)); name != "" &&
+			!(zone == time.UTC && (name == "UTC" || name == "GMT" || name == "Z")) {
 			return "has a zone that is not heeded: write MST for an abbreviation, Z07:00 for an offset or Z"
 		}
 	}
@@ -115,11 +116,15 @@ func doubtful(layout string, zone *time.Location, old bool) string {
 		for _, month := range []time.Month{time.January, time.July} {
 			at := time.Date(year, month, 23, 16, 47, 58, 0, zone)
 			back, ok := instant(layout, at.Format(layout), zone)
-			same := back.Equal(at) || back.Equal(at.Add(-58*time.Second)) || back.Equal(time.Date(year, month, 23, 16, 0, 0, 0, zone)) ||
+			same := back.Equal(at) || back.Equal(at.Add(-58*time.Second)) ||
+				back.Equal(time.Date(year, month, 23, 16, 0, 0, 0, zone)) ||
 				back.Equal(time.Date(year, month, 23, 0, 0, 0, 0, zone))
 			if !ok || !same {
-				return fmt.Sprintf("does not keep a time: 16:47 on %s would be read as another. Write 2006 for the year, 01 or Jan for the month, "+
-					"02 for the day, 15 for the hour, or 03 with PM", at.Format("2 January 2006"))
+				return fmt.Sprintf(
+					"does not keep a time: 16:47 on %s would be read as another. Write 2006 for the year, 01 or Jan for the month, "+
+						"02 for the day, 15 for the hour, or 03 with PM",
+					at.Format("2 January 2006"),
+				)
 			}
 		}
 	}
@@ -131,7 +136,10 @@ func (m *Mapping) Doubt() string {
 	for _, name := range slices.Sorted(maps.Keys(m.Columns)) {
 		for _, layout := range m.Columns[name].Layouts {
 			if m.Columns[name].Zone == "" && abbreviated(layout) {
-				return fmt.Sprintf("columns.%s.layouts: no zone is declared, so that of the abbreviations only UTC and GMT are read", name)
+				return fmt.Sprintf(
+					"columns.%s.layouts: no zone is declared, so that of the abbreviations only UTC and GMT are read",
+					name,
+				)
 			}
 		}
 	}

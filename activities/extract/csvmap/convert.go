@@ -54,7 +54,13 @@ func Convert(ctx context.Context, in io.Reader, m *Mapping, out io.Writer, progr
 	if err != nil {
 		return result, err
 	}
-	c := &converter{out: parquet.NewGenericWriter[schemas.Offence](out, parquet.CreatedBy("harmstack", "1", ""), parquet.Compression(&parquet.Snappy))}
+	c := &converter{
+		out: parquet.NewGenericWriter[schemas.Offence](
+			out,
+			parquet.CreatedBy("harmstack", "1", ""),
+			parquet.Compression(&parquet.Snappy),
+		),
+	}
 	b, err := m.bind(header)
 	if err != nil {
 		return result, fmt.Errorf("%w: %w", ErrMismatch, err)
@@ -147,13 +153,19 @@ func (m *Mapping) open(in io.Reader) (r *csv.Reader, limit *limited, header []st
 func csvError(err error) error {
 	var parse *csv.ParseError
 	if errors.As(err, &parse) {
-		return fmt.Errorf("%w: line %d: %w: is it cut short, or a quote not doubled?", ErrDamaged, parse.Line, parse.Err)
+		return fmt.Errorf(
+			"%w: line %d: %w: is it cut short, or a quote not doubled?",
+			ErrDamaged,
+			parse.Line,
+			parse.Err,
+		)
 	}
 	if errors.Is(err, errEndless) {
 		return fmt.Errorf("%w: %w: is a quote not doubled, or is it no CSV?", ErrDamaged, err)
 	}
 	var zipped flate.CorruptInputError
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.As(err, &zipped) {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) ||
+		errors.As(err, &zipped) {
 		return fmt.Errorf("%w: it cannot be read to its end: %w", ErrDamaged, err)
 	}
 	return err

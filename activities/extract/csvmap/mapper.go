@@ -50,7 +50,8 @@ func (m *Mapper) Unreadable() map[string]int64 { return m.c.unreadable }
 // layout of their own, nor, unless zoned says that each tells its own time zone, in one that is not UTC.
 func (m *Mapping) Plain(column string, zoned bool) bool {
 	c, mapped := m.Columns[column]
-	return !mapped || c.Constant == "" && len(c.Values) == 0 && len(c.Layouts) == 0 && (zoned || c.zone == nil || c.zone == time.UTC)
+	return !mapped ||
+		c.Constant == "" && len(c.Values) == 0 && len(c.Layouts) == 0 && (zoned || c.zone == nil || c.zone == time.UTC)
 }
 
 // exactTime reads the instant of an exact column. The years that text can name are those that are read.

@@ -94,7 +94,8 @@ func (m *Mapping) Validate() error {
 			fault("columns."+name, "zone and layouts are for timestamps")
 		}
 		var err error
-		if c.zone, err = time.LoadLocation(c.Zone); err != nil || c.Zone == time.Local.String() { // whatever zone the machine is in
+		if c.zone, err = time.LoadLocation(c.Zone); err != nil ||
+			c.Zone == time.Local.String() { // whatever zone the machine is in
 			c.zone = time.UTC
 			fault("columns."+name+".zone", "it is no time zone: write it like Europe/London")
 		}
@@ -199,9 +200,18 @@ func (m *Mapping) bind(header []string) (b binding, err error) {
 		case mapped:
 			errs = append(errs, fmt.Errorf("column %s: expected in %q, found no such column", o.Name, c.From))
 		case o.MustExist && matched.Near[o.Name]:
-			errs = append(errs, fmt.Errorf("column %s: expected, found none but one that is called nearly so: name in the mapping what it comes from", o.Name))
+			errs = append(
+				errs,
+				fmt.Errorf(
+					"column %s: expected, found none but one that is called nearly so: name in the mapping what it comes from",
+					o.Name,
+				),
+			)
 		case o.MustExist:
-			errs = append(errs, fmt.Errorf("column %s: expected, found none: name in the mapping what it comes from", o.Name))
+			errs = append(
+				errs,
+				fmt.Errorf("column %s: expected, found none: name in the mapping what it comes from", o.Name),
+			)
 		}
 		b.origins[i] = origin{Column: c, field: field}
 	}

@@ -89,11 +89,22 @@ type batch struct {
 // Write writes rows that come in order as a Parquet file of the contract, by so many goroutines, and says what they
 // come to. out may be nil, when nothing but that is asked. stamps asks for Stamps and Newest too. progress, if not nil,
 // is told the rows so far.
-func Write(ctx context.Context, records iter.Seq2[Record, error], out io.Writer, threads int, stamps bool, progress func(rows int64)) (Sum, error) {
+func Write(
+	ctx context.Context,
+	records iter.Seq2[Record, error],
+	out io.Writer,
+	threads int,
+	stamps bool,
+	progress func(rows int64),
+) (Sum, error) {
 	w := &writer{sum: sum{all: sha256.New()}, threads: max(threads, 1), stamps: stamps}
 	if out != nil {
 		// It is read once, soon, by this process: compressing it would not pay.
-		w.out = parquet.NewGenericWriter[schemas.Offence](out, parquet.CreatedBy("harmstack", "1", ""), parquet.Compression(&parquet.Uncompressed))
+		w.out = parquet.NewGenericWriter[schemas.Offence](
+			out,
+			parquet.CreatedBy("harmstack", "1", ""),
+			parquet.Compression(&parquet.Uncompressed),
+		)
 		w.columns = w.out.ColumnWriters()
 	}
 	full, empty := make(chan *batch, 1), make(chan *batch, 2)

@@ -141,7 +141,12 @@ func (b *Base) records(ctx context.Context, st *store.Store) iter.Seq2[extsort.R
 	}
 }
 
-func (b *Base) part(ctx context.Context, st *store.Store, part schemas.ArtifactRef, yield func(extsort.Record, error) bool) (more bool, err error) {
+func (b *Base) part(
+	ctx context.Context,
+	st *store.Store,
+	part schemas.ArtifactRef,
+	yield func(extsort.Record, error) bool,
+) (more bool, err error) {
 	artifact, err := st.Open(ctx, part)
 	if err != nil {
 		return false, err
@@ -152,7 +157,12 @@ func (b *Base) part(ctx context.Context, st *store.Store, part schemas.ArtifactR
 		return false, err
 	}
 	if f.Rows() != part.Rows {
-		return false, fmt.Errorf("%s holds %s, %s written", part.URI, text.Count(f.Rows(), "row"), text.Count(part.Rows, "was", "were"))
+		return false, fmt.Errorf(
+			"%s holds %s, %s written",
+			part.URI,
+			text.Count(f.Rows(), "row"),
+			text.Count(part.Rows, "was", "were"),
+		)
 	}
 	for r, err := range extsort.Records(ctx, f) {
 		if err != nil {

@@ -63,10 +63,21 @@ func (w *Weekday) UnmarshalYAML(node ast.Node) error {
 func (d Declaration) Validate() error {
 	var errs []error
 	if !d.Full.given {
-		errs = append(errs, yamlfile.Wrong("incremental.full", "give the weekday on which everything is read, like sunday"))
+		errs = append(
+			errs,
+			yamlfile.Wrong("incremental.full", "give the weekday on which everything is read, like sunday"),
+		)
 	}
 	if d.Days != 0 && d.Days < minDays {
-		errs = append(errs, yamlfile.Wrong("incremental.days", "it is %d, give at least %d: the score looks back a year", d.Days, minDays))
+		errs = append(
+			errs,
+			yamlfile.Wrong(
+				"incremental.days",
+				"it is %d, give at least %d: the score looks back a year",
+				d.Days,
+				minDays,
+			),
+		)
 	}
 	return errors.Join(errs...)
 }
@@ -86,7 +97,11 @@ type Database interface {
 	Stamps(ctx context.Context) (rows int64, sum string, err error)
 	// Changed are all rows of each allegation that has one changed at since or after, in order; seen is told each of
 	// those.
-	Changed(ctx context.Context, since time.Time, seen func(key uint64)) (records iter.Seq2[extsort.Record, error], n int64, err error)
+	Changed(
+		ctx context.Context,
+		since time.Time,
+		seen func(key uint64),
+	) (records iter.Seq2[extsort.Record, error], n int64, err error)
 	// All are all rows, in order.
 	All(ctx context.Context) (iter.Seq2[extsort.Record, error], error)
 	// Keep keeps the view while nothing is asked of it.
@@ -108,7 +123,11 @@ type Night struct {
 
 // Read writes the night's rows into out, and says how they were read and what they come to. lost are those of the rows
 // of the last snapshot that the night's were laid over and that are still there.
-func (n Night) Read(ctx context.Context, db Database, out *os.File) (sum extsort.Sum, how schemas.Reading, lost []Lost, err error) {
+func (n Night) Read(
+	ctx context.Context,
+	db Database,
+	out *os.File,
+) (sum extsort.Sum, how schemas.Reading, lost []Lost, err error) {
 	why, weekday := "", n.AsOf.Start().Weekday() == n.Declaration.Full.Weekday
 	var merged extsort.Sum
 	var changed int64
@@ -160,7 +179,12 @@ func (n Night) Read(ctx context.Context, db Database, out *os.File) (sum extsort
 }
 
 // merge lays what changed over the base. doubt says why the result is not to be used; empty: it is proved.
-func (n Night) merge(ctx context.Context, db Database, base *Base, out io.Writer) (sum extsort.Sum, changed int64, lost []Lost, doubt string, err error) {
+func (n Night) merge(
+	ctx context.Context,
+	db Database,
+	base *Base,
+	out io.Writer,
+) (sum extsort.Sum, changed int64, lost []Lost, doubt string, err error) {
 	rows, stamps, err := db.Stamps(ctx)
 	if err != nil {
 		return sum, 0, nil, "", err

@@ -17,7 +17,13 @@ import (
 // copy gives the rows of one statement, record by record: as many fields as the query has columns, blank where one is
 // not read or null. A record is valid during the call only. A result that breaks off is an error, never a short
 // success.
-func (s *Snapshot) copy(ctx context.Context, conn *pgx.Conn, sel Selection, from string, row func(record []string) error) (int64, error) {
+func (s *Snapshot) copy(
+	ctx context.Context,
+	conn *pgx.Conn,
+	sel Selection,
+	from string,
+	row func(record []string) error,
+) (int64, error) {
 	d := &decoder{row: row, record: make([]string, len(s.Columns))}
 	var columns []string
 	for _, c := range sel.Read {
@@ -33,7 +39,8 @@ func (s *Snapshot) copy(ctx context.Context, conn *pgx.Conn, sel Selection, from
 		columns = append(columns, name)
 		d.fields = append(d.fields, field{column: c, as: as})
 	}
-	tag, err := conn.PgConn().CopyTo(ctx, d, "COPY (SELECT "+strings.Join(columns, ", ")+from+") TO STDOUT (FORMAT binary)")
+	tag, err := conn.PgConn().
+		CopyTo(ctx, d, "COPY (SELECT "+strings.Join(columns, ", ")+from+") TO STDOUT (FORMAT binary)")
 	if d.err != nil {
 		return d.rows, d.err
 	}

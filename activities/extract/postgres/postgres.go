@@ -51,7 +51,10 @@ func (q Query) Validate() error {
 	}
 	bare, err := pgx.ParseConfig(withoutPassword(q.URL))
 	if err != nil || bare.Password != c.Password {
-		return yamlfile.Wrong("postgres.url", "it holds a password: give it in PGPASSWORD, or in the file that PGPASSFILE names")
+		return yamlfile.Wrong(
+			"postgres.url",
+			"it holds a password: give it in PGPASSWORD, or in the file that PGPASSFILE names",
+		)
 	}
 	return nil
 }

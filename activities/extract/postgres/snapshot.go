@@ -144,9 +144,12 @@ func (s *Snapshot) set(ctx context.Context, conn *pgx.Conn, snapshot string) err
 	if snapshot != "" {
 		sql += "SET TRANSACTION SNAPSHOT " + literal(snapshot) + ";"
 	}
-	sql += fmt.Sprintf("SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = '60s';"+
-		"SET LOCAL standard_conforming_strings = on; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres';"+
-		"SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1", timeout.Milliseconds())
+	sql += fmt.Sprintf(
+		"SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = '60s';"+
+			"SET LOCAL standard_conforming_strings = on; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres';"+
+			"SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1",
+		timeout.Milliseconds(),
+	)
 	_, err := conn.PgConn().Exec(ctx, sql).ReadAll()
 	return err
 }
@@ -210,7 +213,13 @@ func (s *Snapshot) key(sel Selection) string {
 // instant is a column of time as SQL: null where it is none, or one that no text can name.
 func (s *Snapshot) instant(column int) string {
 	at := s.name(column)
-	return fmt.Sprintf("CASE WHEN %s BETWEEN %s AND %s THEN %s END", at, s.moment(column, firstYear), s.moment(column, lastYear), at)
+	return fmt.Sprintf(
+		"CASE WHEN %s BETWEEN %s AND %s THEN %s END",
+		at,
+		s.moment(column, firstYear),
+		s.moment(column, lastYear),
+		at,
+	)
 }
 
 // from is the query as SQL, with its window.
@@ -218,7 +227,10 @@ func (s *Snapshot) from(sel Selection, conditions ...string) string {
 	sql := " FROM (" + s.sql + "\n) AS q"
 	if sel.Window != nil {
 		at := s.name(*sel.Window)
-		conditions = append(conditions, fmt.Sprintf("(%s >= %s OR %s IS NULL)", at, s.moment(*sel.Window, sel.Since), at))
+		conditions = append(
+			conditions,
+			fmt.Sprintf("(%s >= %s OR %s IS NULL)", at, s.moment(*sel.Window, sel.Since), at),
+		)
 	}
 	if len(conditions) > 0 {
 		sql += " WHERE " + strings.Join(conditions, " AND ")
@@ -244,7 +256,11 @@ var firstYear, lastYear = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(99
 // over key, bar and updated in microseconds since 1970: "C1|1751360400000000", without what is null. Two results of
 // which both are equal hold the same rows in the same versions, as far as versions are told by updated.
 func (s *Snapshot) Stamps(ctx context.Context, sel Selection) (rows int64, sum string, err error) {
-	text := fmt.Sprintf("coalesce(%s::text, '') || '|' || coalesce(((extract(epoch FROM %s) * 1000000)::bigint)::text, '')", s.name(sel.Key), s.instant(sel.Updated))
+	text := fmt.Sprintf(
+		"coalesce(%s::text, '') || '|' || coalesce(((extract(epoch FROM %s) * 1000000)::bigint)::text, '')",
+		s.name(sel.Key),
+		s.instant(sel.Updated),
+	)
 	sql := "SELECT count(*), coalesce(sum(('x' || encode(substr(sha256(convert_to(" + text + ", 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint & 1152921504606846975), 0)::text"
 	err = s.conn.QueryRow(ctx, sql+s.from(sel)).Scan(&rows, &sum)
 	return rows, sum, explain(ctx, "count", err)
@@ -268,7 +284,13 @@ func (s *Snapshot) Changed(ctx context.Context, sel Selection, since time.Time, 
 // Read gives every row once, in ranges of the key, several at a time when there are many rows. All keys of a range are
 // less than those of the next, by bytes. begin is told how many ranges there are; row gets the rows of the i-th, and
 // done is called at its end. Those two are called by several goroutines, but for one range by one.
-func (s *Snapshot) Read(ctx context.Context, sel Selection, begin func(ranges int) error, row func(i int, record []string) error, done func(i int) error) error {
+func (s *Snapshot) Read(
+	ctx context.Context,
+	sel Selection,
+	begin func(ranges int) error,
+	row func(i int, record []string) error,
+	done func(i int) error,
+) error {
 	cuts, err := s.cuts(ctx, sel)
 	if err != nil {
 		return err
@@ -360,7 +382,10 @@ func (s *Snapshot) cuts(ctx context.Context, sel Selection) ([]string, error) {
 	if n <= 1 {
 		return nil, nil
 	}
-	rows, err := s.conn.Query(ctx, "SELECT "+s.key(sel)+s.from(sel, fmt.Sprintf("random() < %g", sampleRows/planned[0].Plan.Rows)))
+	rows, err := s.conn.Query(
+		ctx,
+		"SELECT "+s.key(sel)+s.from(sel, fmt.Sprintf("random() < %g", sampleRows/planned[0].Plan.Rows)),
+	)
 	if err != nil {
 		return nil, explain(ctx, "sample", err)
 	}

@@ -35,7 +35,13 @@ func (d *Declared) validatePostgres() error {
 		err = errors.Join(err, errors.New("encoding and delimiter are of csv: PostgreSQL tells its own"))
 	}
 	if c := d.Columns[schemas.Offences[schemas.AllegationID].Name]; c.Constant != "" || len(c.Values) > 0 {
-		err = errors.Join(err, yamlfile.Wrong("columns.allegation_id", "rows are read in ranges of it and told apart by it: name the column it comes from, without constant or values"))
+		err = errors.Join(
+			err,
+			yamlfile.Wrong(
+				"columns.allegation_id",
+				"rows are read in ranges of it and told apart by it: name the column it comes from, without constant or values",
+			),
+		)
 	}
 	if d.Incremental == nil {
 		return err
@@ -108,8 +114,14 @@ func (d *Declared) open(ctx context.Context, o Options) (_ *database, err error)
 	}
 	for _, i := range []int{schemas.UpdatedAt, schemas.ReportedAt} {
 		if f := m.Field(i); f < 0 || !b.exact[f] {
-			err = errors.Join(err, fmt.Errorf("incremental: columns.%s must come from one column of PostgreSQL's type timestamptz, or timestamp in UTC, without constant, values or layouts; "+
-				"a local time is made one in the query: updated AT TIME ZONE 'Europe/London' AS updated", schemas.Offences[i].Name))
+			err = errors.Join(
+				err,
+				fmt.Errorf(
+					"incremental: columns.%s must come from one column of PostgreSQL's type timestamptz, or timestamp in UTC, without constant, values or layouts; "+
+						"a local time is made one in the query: updated AT TIME ZONE 'Europe/London' AS updated",
+					schemas.Offences[i].Name,
+				),
+			)
 		}
 	}
 	if err != nil {
@@ -184,9 +196,22 @@ func (b *database) read(ctx context.Context, name string, f *os.File) (*Opened, 
 	if err != nil {
 		return nil, err
 	}
-	ref := schemas.ArtifactRef{URI: name, SHA256: sum.SHA256, Rows: sum.Rows, Bytes: sum.Bytes, Schema: schemas.OffenceSchema}
-	opened.Source = &extract.Source{File: file, Extra: b.extra, Near: b.near, Unreadable: b.counted(kept), TextForms: textForms(b.absent), Release: f.Close,
-		Reference: func() (schemas.ArtifactRef, error) { return ref, nil }}
+	ref := schemas.ArtifactRef{
+		URI:    name,
+		SHA256: sum.SHA256,
+		Rows:   sum.Rows,
+		Bytes:  sum.Bytes,
+		Schema: schemas.OffenceSchema,
+	}
+	opened.Source = &extract.Source{
+		File:       file,
+		Extra:      b.extra,
+		Near:       b.near,
+		Unreadable: b.counted(kept),
+		TextForms:  textForms(b.absent),
+		Release:    f.Close,
+		Reference:  func() (schemas.ArtifactRef, error) { return ref, nil },
+	}
 	return opened, nil
 }
 
@@ -286,7 +311,11 @@ func (b *database) records() iter.Seq2[extsort.Record, error] {
 }
 
 // Changed are the rows of the allegations that changed.
-func (b *database) Changed(ctx context.Context, since time.Time, seen func(key uint64)) (iter.Seq2[extsort.Record, error], int64, error) {
+func (b *database) Changed(
+	ctx context.Context,
+	since time.Time,
+	seen func(key uint64),
+) (iter.Seq2[extsort.Record, error], int64, error) {
 	b.seen = seen
 	defer func() { b.seen = nil }()
 	row, done, err := b.begin(1)

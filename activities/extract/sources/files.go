@@ -172,7 +172,12 @@ func (o *opened) ref(name string, rows int64) schemas.ArtifactRef {
 }
 
 // openText converts every file, once the first lines of all were looked at.
-func (d Declared) openText(ctx context.Context, o *opened, name string, options Options) (_ *extract.Source, err error) {
+func (d Declared) openText(
+	ctx context.Context,
+	o *opened,
+	name string,
+	options Options,
+) (_ *extract.Source, err error) {
 	s := &extract.Source{Unreadable: map[string]int64{}}
 	if _, s.Near, err = d.headers(o); err != nil {
 		return nil, err

@@ -138,7 +138,14 @@ func (p *place) listBucket(ctx context.Context) (files []object, err error) {
 	if prefix != "" && !strings.HasSuffix(prefix, "/") {
 		a, err := p.bucket.Attributes(ctx, p.key)
 		if err == nil {
-			return []object{{p.key[strings.LastIndexByte(p.key, '/')+1:], a.Size, fmt.Sprintf("%s %s %x", a.ModTime.UTC(), a.ETag, a.MD5), a.ModTime.UTC()}}, nil
+			return []object{
+				{
+					p.key[strings.LastIndexByte(p.key, '/')+1:],
+					a.Size,
+					fmt.Sprintf("%s %s %x", a.ModTime.UTC(), a.ETag, a.MD5),
+					a.ModTime.UTC(),
+				},
+			}, nil
 		}
 		if gcerrors.Code(err) != gcerrors.NotFound {
 			return nil, p.unreadable(err)
@@ -154,7 +161,15 @@ func (p *place) listBucket(ctx context.Context) (files []object, err error) {
 		if err != nil {
 			return nil, p.unreadable(err)
 		}
-		files = append(files, object{strings.TrimPrefix(o.Key, prefix), o.Size, fmt.Sprintf("%s %x", o.ModTime.UTC(), o.MD5), o.ModTime.UTC()})
+		files = append(
+			files,
+			object{
+				strings.TrimPrefix(o.Key, prefix),
+				o.Size,
+				fmt.Sprintf("%s %x", o.ModTime.UTC(), o.MD5),
+				o.ModTime.UTC(),
+			},
+		)
 	}
 }
 
@@ -177,10 +192,16 @@ func choose(all []object) (files []object, err error) {
 		for _, element := range strings.Split(o.name, "/") {
 			switch {
 			case element == "_delta_log", element == ".hoodie", strings.HasSuffix(element, ".metadata.json"):
-				return nil, fmt.Errorf("%w: it is a table with a history (Delta, Hudi or Iceberg), whose files hold old rows too: export the rows as they are now",
-					extract.ErrNoSource)
+				return nil, fmt.Errorf(
+					"%w: it is a table with a history (Delta, Hudi or Iceberg), whose files hold old rows too: export the rows as they are now",
+					extract.ErrNoSource,
+				)
 			case element == "_temporary":
-				return nil, fmt.Errorf("%w: %s is there: wait for the export, or delete it when that broke off", ErrChanging, element)
+				return nil, fmt.Errorf(
+					"%w: %s is there: wait for the export, or delete it when that broke off",
+					ErrChanging,
+					element,
+				)
 			}
 			hidden = hidden || strings.HasPrefix(element, ".") || strings.HasPrefix(element, "_")
 		}
@@ -196,7 +217,10 @@ func choose(all []object) (files []object, err error) {
 		return nil, fmt.Errorf("%w: the folder holds no *.parquet, *.csv or *.csv.gz", errEmpty)
 	}
 	if text > 0 && text < len(files) {
-		return nil, fmt.Errorf("%w: the folder holds both Parquet and CSV: which of them is the extract?", extract.ErrNoSource)
+		return nil, fmt.Errorf(
+			"%w: the folder holds both Parquet and CSV: which of them is the extract?",
+			extract.ErrNoSource,
+		)
 	}
 	return files, nil
 }
@@ -253,7 +277,12 @@ func (p *place) fetch(ctx context.Context, o object, temp string) (f *os.File, s
 	hash := sha256.New()
 	n, err := io.Copy(io.MultiWriter(f, hash), &cancelled{ctx, r})
 	if err == nil && n != o.size {
-		err = fmt.Errorf("%w: it had %s, %s read", ErrChanging, text.Count(o.size, "byte"), text.Count(n, "was", "were"))
+		err = fmt.Errorf(
+			"%w: it had %s, %s read",
+			ErrChanging,
+			text.Count(o.size, "byte"),
+			text.Count(n, "was", "were"),
+		)
 	}
 	if err == nil {
 		_, err = f.Seek(0, io.SeekStart)

@@ -89,10 +89,14 @@ func written(ctx context.Context, d Declared, name string, asOf schemas.Date) (l
 	text := d.CSV != "" || isText(files[0].name)
 	switch {
 	case last.Before(asOf.AddDays(1).Start()):
-		return true, late("it was written on %s, before that day was over", last.In(schemas.London).Format("2 January 2006 at 15:04"))
+		return true, late(
+			"it was written on %s, before that day was over",
+			last.In(schemas.London).Format("2 January 2006 at 15:04"),
+		)
 	case (text || p.folder) && time.Since(last) < quiet:
 		return true, late("it was written to within the last minute, and may not be whole")
-	case text, p.bucket != nil: // an object of a bucket appears whole; for its newest change it would have to be fetched
+	case text,
+		p.bucket != nil: // an object of a bucket appears whole; for its newest change it would have to be fetched
 		return true, nil
 	}
 	return false, nil
@@ -105,7 +109,10 @@ func late(format string, args ...any) error {
 // stale judges the newest change in a source.
 func stale(newest time.Time, asOf schemas.Date, fresh time.Duration) error {
 	if newest.Before(asOf.AddDays(1).Start().Add(-fresh)) {
-		return late("its newest change is of %s: is it an earlier export?", newest.In(schemas.London).Format("2 January 2006 at 15:04"))
+		return late(
+			"its newest change is of %s: is it an earlier export?",
+			newest.In(schemas.London).Format("2 January 2006 at 15:04"),
+		)
 	}
 	return nil
 }

@@ -77,7 +77,10 @@ func find(name string) (d Declared, err error) {
 		return d, err
 	}
 	if p.bucket != nil {
-		return d, errors.Join(fmt.Errorf("%w: a declaration lies on this machine, not in a bucket", extract.ErrNoSource), p.close())
+		return d, errors.Join(
+			fmt.Errorf("%w: a declaration lies on this machine, not in a bucket", extract.ErrNoSource),
+			p.close(),
+		)
 	}
 	data, err := yamlfile.Read(p.path, yamlfile.Small)
 	if errors.Is(err, yamlfile.ErrTooLarge) {
@@ -222,7 +225,12 @@ func textForms(absent ...[]string) map[string]string {
 }
 
 // convert turns text into a typed file that has no name.
-func (d Declared) convert(ctx context.Context, text io.Reader, temp string, progress func(rows int64)) (*converted, error) {
+func (d Declared) convert(
+	ctx context.Context,
+	text io.Reader,
+	temp string,
+	progress func(rows int64),
+) (*converted, error) {
 	f, err := unnamed(temp)
 	if err != nil {
 		return nil, err

@@ -155,7 +155,9 @@ func sender(from string) (*mail.Address, error) {
 		return nil, fmt.Errorf("mail: the sender %w", err)
 	}
 	if teams.NeedsSMTPUTF8(a) {
-		return nil, errors.New("mail: the sender has letters beyond ASCII before the @: many servers refuse that, choose another")
+		return nil, errors.New(
+			"mail: the sender has letters beyond ASCII before the @: many servers refuse that, choose another",
+		)
 	}
 	return a, nil
 }
@@ -281,7 +283,11 @@ func recipients(conversation *smtp.Client, m Message, wide bool) (refused map[st
 		step := fmt.Sprintf("recipient %d of %d", i+1, len(m.To))
 		var no *SendError
 		if teams.NeedsSMTPUTF8(to) && !wide {
-			no = &SendError{Step: step, Permanent: true, cause: "the server takes no letters beyond ASCII before the @ (it has no SMTPUTF8)"}
+			no = &SendError{
+				Step:      step,
+				Permanent: true,
+				cause:     "the server takes no letters beyond ASCII before the @ (it has no SMTPUTF8)",
+			}
 		} else if err := conversation.Rcpt("<" + to.Address + ">"); err != nil {
 			no = sendError(step, err)
 		}

@@ -47,7 +47,9 @@ func (m Message) Bytes(from *mail.Address) ([]byte, error) {
 	part(alternative, "text/plain; charset=utf-8", "", m.Text)
 	part(alternative, "text/html; charset=utf-8", "", m.HTML)
 	alternative.Close()
-	nested, _ := mixed.CreatePart(textproto.MIMEHeader{"Content-Type": {"multipart/alternative; boundary=" + alternative.Boundary()}})
+	nested, _ := mixed.CreatePart(
+		textproto.MIMEHeader{"Content-Type": {"multipart/alternative; boundary=" + alternative.Boundary()}},
+	)
 	alternatives.WriteTo(nested)
 	for _, a := range m.Attachments {
 		part(mixed, a.Type, mime.FormatMediaType("attachment", map[string]string{"filename": a.Name}), string(a.Data))

@@ -53,14 +53,25 @@ func (n Notice) Build() (Message, error) {
 	if err := htmlNotice.Execute(&html, page); err != nil {
 		return Message{}, fmt.Errorf("notice: %w", err)
 	}
-	return Message{Key: n.Key, Date: n.Event.At, To: to, Subject: fmt.Sprintf("Tasking %s, %s: %s", t.Reference, page.Team, page.Title),
-		Text: plain.String(), HTML: html.String(), Attachments: n.Pack}, nil
+	return Message{
+		Key:         n.Key,
+		Date:        n.Event.At,
+		To:          to,
+		Subject:     fmt.Sprintf("Tasking %s, %s: %s", t.Reference, page.Team, page.Title),
+		Text:        plain.String(),
+		HTML:        html.String(),
+		Attachments: n.Pack,
+	}, nil
 }
 
 // words says what happened and what the reader is to do about it.
 func (n Notice) words() (what, ask string) {
-	answer := fmt.Sprintf("Acknowledge it: starter ack %s --team %q --by YOUR-NAME, or by the update acknowledge of the workflow tasking-%s.",
-		n.Tasking.Reference, n.Tasking.Team, n.Tasking.Reference)
+	answer := fmt.Sprintf(
+		"Acknowledge it: starter ack %s --team %q --by YOUR-NAME, or by the update acknowledge of the workflow tasking-%s.",
+		n.Tasking.Reference,
+		n.Tasking.Team,
+		n.Tasking.Reference,
+	)
 	switch n.Event.Kind {
 	case schemas.EventReminded:
 		return "nobody has acknowledged it yet", answer
@@ -68,7 +79,12 @@ func (n Notice) words() (what, ask string) {
 		return "not acknowledged in time", "You lead the command that " + n.Tasking.Team + " belongs to: see that somebody takes it on. " + answer
 	case schemas.EventDesk:
 		return "still not acknowledged", "Neither the team nor its lead has answered: take it on for them, or find out why. " +
-			strings.Replace(answer, fmt.Sprintf("%q", n.Tasking.Team), fmt.Sprintf("%q", n.Party), 1)
+			strings.Replace(
+				answer,
+				fmt.Sprintf("%q", n.Tasking.Team),
+				fmt.Sprintf("%q", n.Party),
+				1,
+			)
 	case schemas.EventTransferred:
 		if n.Party == n.Event.From {
 			return "transferred to " + n.Event.Team, "There is nothing more to do for you."
@@ -103,8 +119,20 @@ func minute(t time.Time) string { return t.In(schemas.London).Format("Monday 2 J
 
 // FactsText says in one line what is alleged.
 func FactsText(f schemas.TaskingFacts) string {
-	s := text.Count(f.Allegations, "allegation") + " in " + text.Count(f.Reports, "crime report") + " against " + text.Count(f.Victims, "victim") +
-		", " + text.CountDays(f.HarmDays, "harm day")
+	s := text.Count(
+		f.Allegations,
+		"allegation",
+	) + " in " + text.Count(
+		f.Reports,
+		"crime report",
+	) + " against " + text.Count(
+		f.Victims,
+		"victim",
+	) +
+		", " + text.CountDays(
+		f.HarmDays,
+		"harm day",
+	)
 	if f.Status != "" && f.Status != "unknown" {
 		s += "; " + strings.ReplaceAll(f.Status, "_", " ")
 	}

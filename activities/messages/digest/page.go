@@ -52,8 +52,13 @@ func newPage(in Input) page {
 		p.Left = append(p.Left, Left{l.Reference, l.Position, text.Line(l.Why)})
 	}
 	if r := in.Revoked; r != nil {
-		p.Revoked = fmt.Sprintf("The approval of the stack of %s, revision %d, was taken back on %s: %s.", longDate(r.Manifest.AsOf.Start()), r.Manifest.Revision,
-			dateAndTime(r.At), text.Line(strings.TrimRight(r.Reason, ".")))
+		p.Revoked = fmt.Sprintf(
+			"The approval of the stack of %s, revision %d, was taken back on %s: %s.",
+			longDate(r.Manifest.AsOf.Start()),
+			r.Manifest.Revision,
+			dateAndTime(r.At),
+			text.Line(strings.TrimRight(r.Reason, ".")),
+		)
 		if in.Night == (schemas.NightID{}) {
 			p.Title, p.Under = "No VAWG stack is approved", "Nobody is tasked until an officer approves one."
 		} else {
@@ -142,13 +147,32 @@ func notes(in Input, r Suspect) (lines []string) {
 	add(status == "on_bail", "On bail.")
 	add(r.AlsoVictim, "Also recorded as a victim: look for a counter-allegation.")
 	add(r.NonRecent == 1, "One allegation is non-recent: more than a year before it was reported.")
-	add(r.NonRecent > 1, "%s are non-recent: more than a year before they were reported.", text.Count(r.NonRecent, "allegation"))
-	add(r.TieSize > 1, "Same score as %s; victims, allegations and the last report settle the order.", text.Count(r.TieSize-1, "other suspect"))
-	add(in.Cut.InsideTie && r.Score == in.Cut.Score, "The edge of the stack falls inside this tie: %s with this score did not make it.", text.Count(in.Cut.TiedOut, "suspect"))
+	add(
+		r.NonRecent > 1,
+		"%s are non-recent: more than a year before they were reported.",
+		text.Count(r.NonRecent, "allegation"),
+	)
+	add(
+		r.TieSize > 1,
+		"Same score as %s; victims, allegations and the last report settle the order.",
+		text.Count(r.TieSize-1, "other suspect"),
+	)
+	add(
+		in.Cut.InsideTie && r.Score == in.Cut.Score,
+		"The edge of the stack falls inside this tie: %s with this score did not make it.",
+		text.Count(in.Cut.TiedOut, "suspect"),
+	)
 	owner := cmp.Or(orEmpty(r.OwnerBorough), teams.CentralDesk)
 	add(r.With != in.Team, "The tasking is with %s.", r.With)
-	add(r.With == in.Team && owner == teams.CentralDesk && in.Team != owner, "Transferred to you from the central desk.")
-	add(r.With == in.Team && owner != teams.CentralDesk && in.Team != owner, "Transferred to you; most of the alleged harm is in %s.", owner)
+	add(
+		r.With == in.Team && owner == teams.CentralDesk && in.Team != owner,
+		"Transferred to you from the central desk.",
+	)
+	add(
+		r.With == in.Team && owner != teams.CentralDesk && in.Team != owner,
+		"Transferred to you; most of the alleged harm is in %s.",
+		owner,
+	)
 	var others []string
 	for _, b := range r.Boroughs {
 		if b != in.Team && b != owner {

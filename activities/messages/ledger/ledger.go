@@ -90,7 +90,14 @@ func (e Entry) Unreached(message string) error {
 	if n == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d of %s of %s not reached by the %s yet: %s", n, text.Count(len(e.Recipients), "address", "addresses"), e.Team, message, e.Reasons())
+	return fmt.Errorf(
+		"%d of %s of %s not reached by the %s yet: %s",
+		n,
+		text.Count(len(e.Recipients), "address", "addresses"),
+		e.Team,
+		message,
+		e.Reasons(),
+	)
 }
 
 // One file a message in each folder that fits it; the last of them counts. What was sent, but not to all addresses,
@@ -122,7 +129,14 @@ type Delivery struct {
 // send returns the addresses that it tried, if the channel has any; those that are done it leaves out: they have the
 // message, or will never take it. An error with a method Unmet() map[string]error says that the other addresses took
 // it. While some may still take it, Deliver can be called again for them.
-func Deliver(ctx context.Context, st *store.Store, e Entry, now func() time.Time, send func(done func(address string) bool) ([]string, error), refused func(error) bool) (Delivery, error) {
+func Deliver(
+	ctx context.Context,
+	st *store.Store,
+	e Entry,
+	now func() time.Time,
+	send func(done func(address string) bool) ([]string, error),
+	refused func(error) bool,
+) (Delivery, error) {
 	name := e.ID + ".json"
 	sent, err := Find(ctx, st, e.ID)
 	if err != nil {
@@ -206,7 +220,10 @@ func load(ctx context.Context, st *store.Store, key string) (*Entry, error) {
 
 // done tells whether nothing more is to be done for an address.
 func (e Entry) done(address string) bool {
-	return slices.ContainsFunc(e.Recipients, func(r Recipient) bool { return r.Address == hidden(e.ID, address) && r.State != Waiting })
+	return slices.ContainsFunc(
+		e.Recipients,
+		func(r Recipient) bool { return r.Address == hidden(e.ID, address) && r.State != Waiting },
+	)
 }
 
 // note keeps what became of the addresses that were tried. One that waited and was not tried is no address of the

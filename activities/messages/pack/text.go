@@ -81,7 +81,18 @@ func (p *paper) suspect(v page, e entry) {
 	}
 	p.heading("The allegations")
 	p.wrap("", v.Legend)
-	p.line(fmt.Sprintf("\n%5s  %11s  %11s  %11s  %5s  %7s  %7s", "No", "Reported", "Offence", "Harm days", "Age", "Recency", "Share"))
+	p.line(
+		fmt.Sprintf(
+			"\n%5s  %11s  %11s  %11s  %5s  %7s  %7s",
+			"No",
+			"Reported",
+			"Offence",
+			"Harm days",
+			"Age",
+			"Recency",
+			"Share",
+		),
+	)
 	for i, r := range e.Allegations {
 		if i > 0 {
 			p.line("")
@@ -104,7 +115,19 @@ func (p *paper) allegation(r row) {
 	if r.Old {
 		old = "old"
 	}
-	p.line(fmt.Sprintf("%5s  %11s  %11s  %11s  %5s  %7s  %7s  %s", r.No, r.Reported, committed, r.Harm, r.Age, r.Recency, r.Share, old))
+	p.line(
+		fmt.Sprintf(
+			"%5s  %11s  %11s  %11s  %5s  %7s  %7s  %s",
+			r.No,
+			r.Reported,
+			committed,
+			r.Harm,
+			r.Age,
+			r.Recency,
+			r.Share,
+			old,
+		),
+	)
 	for _, f := range []pair{
 		{"Offence", r.Offence + " (" + r.Code + ")"}, {"Borough", r.Borough}, {"Outcome", r.Outcome}, {"Source", r.Source},
 		{"Weight", r.Weight}, {"Report", r.Report}, {"Victim", r.Victim}, {"Allegation", r.Allegation},

@@ -157,11 +157,25 @@ func why(s Suspect, all []numbered) string {
 	if top.Age == 0 {
 		when = "on the day of this night"
 	}
-	return fmt.Sprintf("%s in %s%s since %s. %s for %s%s in the Cambridge Crime Harm Index; with recency and frequency counted %s %s. "+
-		"%s of the score comes from %s, reported %s (allegation 1).",
-		text.Count(len(all), "allegation"), text.Count(len(groups(all, report)), "report"), against, longDate(time.UnixMicro(first)),
-		stand, text.CountDays(float64(sum)/schemas.TenthsPerDay, "harm day"), years(sum), score, text.CountDays(s.Ranked.ScoreDays, "day"),
-		part, title(top.Offence), when)
+	return fmt.Sprintf(
+		"%s in %s%s since %s. %s for %s%s in the Cambridge Crime Harm Index; with recency and frequency counted %s %s. "+
+			"%s of the score comes from %s, reported %s (allegation 1).",
+		text.Count(
+			len(all),
+			"allegation",
+		),
+		text.Count(len(groups(all, report)), "report"),
+		against,
+		longDate(time.UnixMicro(first)),
+		stand,
+		text.CountDays(float64(sum)/schemas.TenthsPerDay, "harm day"),
+		years(sum),
+		score,
+		text.CountDays(s.Ranked.ScoreDays, "day"),
+		part,
+		title(top.Offence),
+		when,
+	)
 }
 
 // flags are what to know before anything is done, each with what to do about it.
@@ -176,16 +190,32 @@ func flags(s Suspect, all []numbered) (list []pair) {
 		some := slices.DeleteFunc(slices.Clone(all), func(a numbered) bool { return !holds(a) })
 		add(len(some) > 0, name, format, those(some))
 	}
-	add(s.Ranked.AlsoVictim, "Also recorded as a victim", "within the last year. Look for a counter-allegation before you act.")
+	add(
+		s.Ranked.AlsoVictim,
+		"Also recorded as a victim",
+		"within the last year. Look for a counter-allegation before you act.",
+	)
 	switch status := value(s.Ranked.SuspectStatus); status {
 	case "in_custody":
 		add(true, "In custody", "by the latest record. Find out where and until when before you act.")
 	case "on_bail":
-		add(true, "On bail", "by the latest record. Check the conditions and the date of return, and that the victims know them.")
+		add(
+			true,
+			"On bail",
+			"by the latest record. Check the conditions and the date of return, and that the victims know them.",
+		)
 	case "at_large":
-		add(true, "At large", "by the latest record, neither in custody nor on bail. Check whether an arrest is outstanding.")
+		add(
+			true,
+			"At large",
+			"by the latest record, neither in custody nor on bail. Check whether an arrest is outstanding.",
+		)
 	case "", "unknown":
-		add(true, "Custody not known", "the records do not say whether in custody, on bail or at large. Find out first.")
+		add(
+			true,
+			"Custody not known",
+			"the records do not say whether in custody, on bail or at large. Find out first.",
+		)
 	default:
 		add(true, "Status", "%s, by the latest record. Check it before you act.", words(status))
 	}
@@ -205,16 +235,39 @@ func flags(s Suspect, all []numbered) (list []pair) {
 		places = append(places, clean(g.key)+" ("+those(g.members)+")")
 	}
 	add(len(places) > 0, "In other boroughs", "%s. Agree with them who leads before anyone acts.", and(places))
-	about("Non-recent", "%s came to notice more than a year after the alleged offence. Seek early what time removes, such as records, devices and witnesses.",
-		func(a numbered) bool { return a.CommittedAt != nil && a.ReportedAt-*a.CommittedAt > nonRecent })
-	about("Not reported by a victim", "%s came from a witness or third party, without a victim's account on the record. Plan how a trained officer will seek one.",
-		func(a numbered) bool { return a.Source == "witness" || a.Source == "third_party" })
-	abuse := slices.DeleteFunc(slices.Clone(all), func(a numbered) bool { return a.DomesticAbuse == nil || !*a.DomesticAbuse })
-	add(len(abuse) > 0, "Domestic abuse", "flagged in %s of %s: %s. Check each victim's safety plan, and whether a protection notice or order is needed.",
-		text.Number(len(abuse)), text.Count(len(all), "allegation"), those(abuse))
-	add(s.InTie, "Tie at the edge", "the edge of the stack falls inside this tie: somebody with the same score is not on it. Go by the allegations, not by the place.")
-	add(s.Ranked.TieSize > 1, "Tied rank", "same score as %s; victims, allegations and the last report settle the order. Read nothing into the place within the tie.",
-		text.Count(s.Ranked.TieSize-1, "other suspect"))
+	about(
+		"Non-recent",
+		"%s came to notice more than a year after the alleged offence. Seek early what time removes, such as records, devices and witnesses.",
+		func(a numbered) bool { return a.CommittedAt != nil && a.ReportedAt-*a.CommittedAt > nonRecent },
+	)
+	about(
+		"Not reported by a victim",
+		"%s came from a witness or third party, without a victim's account on the record. Plan how a trained officer will seek one.",
+		func(a numbered) bool { return a.Source == "witness" || a.Source == "third_party" },
+	)
+	abuse := slices.DeleteFunc(
+		slices.Clone(all),
+		func(a numbered) bool { return a.DomesticAbuse == nil || !*a.DomesticAbuse },
+	)
+	add(
+		len(abuse) > 0,
+		"Domestic abuse",
+		"flagged in %s of %s: %s. Check each victim's safety plan, and whether a protection notice or order is needed.",
+		text.Number(len(abuse)),
+		text.Count(len(all), "allegation"),
+		those(abuse),
+	)
+	add(
+		s.InTie,
+		"Tie at the edge",
+		"the edge of the stack falls inside this tie: somebody with the same score is not on it. Go by the allegations, not by the place.",
+	)
+	add(
+		s.Ranked.TieSize > 1,
+		"Tied rank",
+		"same score as %s; victims, allegations and the last report settle the order. Read nothing into the place within the tie.",
+		text.Count(s.Ranked.TieSize-1, "other suspect"),
+	)
 	return list
 }
 
@@ -250,7 +303,15 @@ func linked(all []numbered) (lines []string) {
 	}
 	for _, g := range groups(all, victim) {
 		if n := len(groups(g.members, report)); n > 1 {
-			lines = append(lines, fmt.Sprintf("Same victim %s: %s. This victim recurs, in %s.", clean(g.key), those(g.members), text.Count(n, "report")))
+			lines = append(
+				lines,
+				fmt.Sprintf(
+					"Same victim %s: %s. This victim recurs, in %s.",
+					clean(g.key),
+					those(g.members),
+					text.Count(n, "report"),
+				),
+			)
 		} else if len(g.members) > 1 {
 			lines = append(lines, fmt.Sprintf("Same victim %s: %s, in one report.", clean(g.key), those(g.members)))
 		}
@@ -261,7 +322,8 @@ func linked(all []numbered) (lines []string) {
 	case len(lines) == 0:
 		lines = append(lines, "Each allegation is in a report of its own, and no victim is named twice.")
 	}
-	if unnamed := slices.DeleteFunc(slices.Clone(all), func(a numbered) bool { return victim(a.Contribution) != "" }); len(unnamed) > 0 {
+	unnamed := slices.DeleteFunc(slices.Clone(all), func(a numbered) bool { return victim(a.Contribution) != "" })
+	if len(unnamed) > 0 {
 		lines = append(lines, fmt.Sprintf("No victim is recorded in %s.", those(unnamed)))
 	}
 	return lines
@@ -285,17 +347,29 @@ func alike(all []numbered) (lines []string) {
 				continue
 			}
 			same := ""
-			if titles := groups(g.members, func(c *schemas.Contribution) string { return c.Offence }); len(titles) == 1 {
+			titles := groups(g.members, func(c *schemas.Contribution) string { return c.Offence })
+			if len(titles) == 1 {
 				same = ", " + title(titles[0].key)
 			}
-			lines = append(lines, fmt.Sprintf("%s %s%s, against %s: %s.", kind, clean(g.key), same, text.Count(n, "victim"), those(g.members)))
+			lines = append(
+				lines,
+				fmt.Sprintf(
+					"%s %s%s, against %s: %s.",
+					kind,
+					clean(g.key),
+					same,
+					text.Count(n, "victim"),
+					those(g.members),
+				),
+			)
 		}
 	}
 	find("Offence class", class, func(group) bool { return false })
 	// One offence class within a Home Office class has just been named.
 	find("Home Office class", homeOfficeClass, func(g group) bool {
 		first := class(g.members[0].Contribution)
-		return first != "" && !slices.ContainsFunc(g.members, func(a numbered) bool { return class(a.Contribution) != first })
+		return first != "" &&
+			!slices.ContainsFunc(g.members, func(a numbered) bool { return class(a.Contribution) != first })
 	})
 	return lines
 }

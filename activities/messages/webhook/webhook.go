@@ -105,7 +105,9 @@ func (s *Sender) Send(ctx context.Context, url string, secret []byte, e Event) e
 func (s *Sender) send(ctx context.Context, url string, secret []byte, e Event) *SendError {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	body, err := json.Marshal(cloudEvent{"1.0", e.ID, e.Source, e.Type, e.Subject, e.Time.UTC(), "application/json", e.Data})
+	body, err := json.Marshal(
+		cloudEvent{"1.0", e.ID, e.Source, e.Type, e.Subject, e.Time.UTC(), "application/json", e.Data},
+	)
 	if err != nil {
 		return &SendError{Permanent: true, cause: "the event cannot be written as JSON"}
 	}
@@ -127,7 +129,11 @@ func (s *Sender) send(ctx context.Context, url string, secret []byte, e Event) *
 	switch status := answer.StatusCode; {
 	case status >= 200 && status < 300:
 		return nil
-	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500:
+	case status == http.StatusRequestTimeout,
+		status == http.StatusConflict,
+		status == http.StatusTooEarly,
+		status == http.StatusTooManyRequests,
+		status >= 500:
 		return &SendError{Status: status, RetryAfter: retryAfter(answer.Header.Get("Retry-After"), time.Now())}
 	default:
 		return &SendError{Status: status, Permanent: true}

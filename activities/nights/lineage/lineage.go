@@ -96,15 +96,31 @@ func id(parts ...string) string {
 
 // NewEvent makes the event of a stage; where is the store's URL.
 func NewEvent(kind string, at time.Time, where string, s Stage) Event {
-	e := Event{EventType: kind, EventTime: at.UTC(), Producer: producer, SchemaURL: schemaURL, Inputs: []dataset{}, Outputs: []dataset{},
-		Job: job{namespace, "night." + s.Name},
+	e := Event{
+		EventType: kind,
+		EventTime: at.UTC(),
+		Producer:  producer,
+		SchemaURL: schemaURL,
+		Inputs:    []dataset{},
+		Outputs:   []dataset{},
+		Job:       job{namespace, "night." + s.Name},
 		Run: run{id(s.Run, s.Name, s.Part), map[string]any{
-			"nominalTime": facet("1-0-1/NominalTimeRunFacet", map[string]any{"nominalStartTime": s.Night.AsOf.Start().UTC().Format(time.RFC3339),
-				"nominalEndTime": s.Night.AsOf.AddDays(1).Start().UTC().Format(time.RFC3339)}),
-			"parent": facet("1-0-1/ParentRunFacet", map[string]any{"run": map[string]any{"runId": id(s.Run)}, "job": job{namespace, "night"}}),
-		}}}
+			"nominalTime": facet(
+				"1-0-1/NominalTimeRunFacet",
+				map[string]any{"nominalStartTime": s.Night.AsOf.Start().UTC().Format(time.RFC3339),
+					"nominalEndTime": s.Night.AsOf.AddDays(1).Start().UTC().Format(time.RFC3339)},
+			),
+			"parent": facet(
+				"1-0-1/ParentRunFacet",
+				map[string]any{"run": map[string]any{"runId": id(s.Run)}, "job": job{namespace, "night"}},
+			),
+		}},
+	}
 	if s.Failure != "" {
-		e.Run.Facets["errorMessage"] = facet("1-0-1/ErrorMessageRunFacet", map[string]any{"message": s.Failure, "programmingLanguage": "Go"})
+		e.Run.Facets["errorMessage"] = facet(
+			"1-0-1/ErrorMessageRunFacet",
+			map[string]any{"message": s.Failure, "programmingLanguage": "Go"},
+		)
 	}
 	for _, in := range s.Inputs {
 		d := describe(where, in)
@@ -118,7 +134,12 @@ func NewEvent(kind string, at time.Time, where string, s Stage) Event {
 	}
 	for _, out := range s.Outputs {
 		d := describe(where, out)
-		d.OutputFacets = map[string]any{"outputStatistics": facet("1-0-2/OutputStatisticsOutputDatasetFacet", map[string]any{"rowCount": out.Rows, "size": out.Bytes})}
+		d.OutputFacets = map[string]any{
+			"outputStatistics": facet(
+				"1-0-2/OutputStatisticsOutputDatasetFacet",
+				map[string]any{"rowCount": out.Rows, "size": out.Bytes},
+			),
+		}
 		e.Outputs = append(e.Outputs, d)
 	}
 	return e

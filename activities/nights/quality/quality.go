@@ -240,7 +240,13 @@ var checks = []check{
 			values := n.Manifest.RowsRead - n.Manifest.Profile.Nulls[c.Column] + n.Manifest.Facts.Unreadable[c.Column]
 			if now := share(c.Values, values); now > most {
 				most = now
-				worst = fmt.Sprintf("%s: %s of %s, %s", c.Column, text.Number(c.Values), text.Count(values, "value"), percent(now))
+				worst = fmt.Sprintf(
+					"%s: %s of %s, %s",
+					c.Column,
+					text.Number(c.Values),
+					text.Count(values, "value"),
+					percent(now),
+				)
 			}
 		}
 		if worst == "" {
@@ -266,7 +272,11 @@ var checks = []check{
 	{"duplicates", true, func(n Night, limit float64) (string, bool, bool) {
 		return n.part(n.Manifest.Dispositions[schemas.Duplicate]+n.Manifest.Dispositions[schemas.Superseded], limit)
 	}},
-	{"conflicts", true, func(n Night, limit float64) (string, bool, bool) { return n.part(n.Manifest.Facts.Conflicting, limit) }},
+	{
+		"conflicts",
+		true,
+		func(n Night, limit float64) (string, bool, bool) { return n.part(n.Manifest.Facts.Conflicting, limit) },
+	},
 	{"unscored", true, func(n Night, limit float64) (string, bool, bool) {
 		return n.part(n.Manifest.Dispositions[schemas.UnscoredOffence], limit)
 	}},
@@ -392,7 +402,17 @@ func (c Checks) Outcomes(n Night) []schemas.CheckOutcome {
 		if _, any, _ := k.look(n, 0); k.name == unreadable && any && !beyond {
 			l.Level, beyond = schemas.Warn, true
 		}
-		outcomes = append(outcomes, schemas.CheckOutcome{Name: k.name, Level: l.Level, Limit: l.Limit, Found: found, Failed: ok && beyond, Skipped: !ok})
+		outcomes = append(
+			outcomes,
+			schemas.CheckOutcome{
+				Name:    k.name,
+				Level:   l.Level,
+				Limit:   l.Limit,
+				Found:   found,
+				Failed:  ok && beyond,
+				Skipped: !ok,
+			},
+		)
 	}
 	return outcomes
 }

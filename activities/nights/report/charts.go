@@ -122,7 +122,16 @@ func edge(d Distribution, stack int64) chart {
 	gap := min(0.5, w/4)
 	for i, v := range d.Head {
 		h := plotHeight * v / top
-		c.Bars = append(c.Bars, rect{round(plotLeft + w*float64(i)), round(plotBottom - h), math.Round((w-gap)*100) / 100, round(h), int64(i) < stack})
+		c.Bars = append(
+			c.Bars,
+			rect{
+				round(plotLeft + w*float64(i)),
+				round(plotBottom - h),
+				math.Round((w-gap)*100) / 100,
+				round(h),
+				int64(i) < stack,
+			},
+		)
 	}
 	for _, p := range []int{1, len(d.Head) / 4, len(d.Head) / 2, 3 * len(d.Head) / 4, len(d.Head)} {
 		if p > 0 {

@@ -79,8 +79,16 @@ type Collector struct {
 
 // NewCollector returns a collector for a ranking of so many suspects. depth is how deep the stack is.
 func NewCollector(asOf schemas.Date, suspects, depth int64) *Collector {
-	c := &Collector{asOf: asOf, suspects: suspects, depth: depth, bins: make([]int64, len(edges)), bin: len(edges) - 1, next: 1,
-		newest: math.MinInt64, owners: map[string]*Owner{}}
+	c := &Collector{
+		asOf:     asOf,
+		suspects: suspects,
+		depth:    depth,
+		bins:     make([]int64, len(edges)),
+		bin:      len(edges) - 1,
+		next:     1,
+		newest:   math.MinInt64,
+		owners:   map[string]*Owner{},
+	}
 	for _, last := range ageRanges[:len(ageRanges)-1] {
 		c.since = append(c.since, asOf.AddDays(-last).Start().UnixMicro())
 	}
@@ -132,7 +140,11 @@ func (c *Collector) Add(rows []schemas.Ranked) error {
 func (c *Collector) Distribution() (Distribution, error) {
 	d := c.d
 	if d.Suspects != c.suspects || d.Suspects == 0 {
-		return Distribution{}, fmt.Errorf("ranking: it holds %s, it should hold %s: run the night again", text.Count(d.Suspects, "suspect"), text.Number(c.suspects))
+		return Distribution{}, fmt.Errorf(
+			"ranking: it holds %s, it should hold %s: run the night again",
+			text.Count(d.Suspects, "suspect"),
+			text.Number(c.suspects),
+		)
 	}
 	d.NewestAge = c.asOf.DaysSince(schemas.LondonDate(time.UnixMicro(c.newest)))
 	for _, o := range c.owners {

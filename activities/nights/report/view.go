@@ -234,7 +234,10 @@ func (v *view) addHeld() {
 	stack := int64(len(v.Stack))
 	v.Held = []held{{"the stack (" + percent(stack, d.Suspects) + ")", stack, percent(v.stackTenths(), d.HarmTenths)}}
 	for _, k := range []int64{10, 50, 100, 200, 500} {
-		v.Held = append(v.Held, held{fmt.Sprintf("the first %d%%", k/10), (k*d.Suspects + 999) / 1000, percent(d.Held[k], d.HarmTenths)})
+		v.Held = append(
+			v.Held,
+			held{fmt.Sprintf("the first %d%%", k/10), (k*d.Suspects + 999) / 1000, percent(d.Held[k], d.HarmTenths)},
+		)
 	}
 	for i, name := range []string{"in the last 7 days", "7 to 29 days before", "30 to 89 days before", "90 to 179 days before", "180 days before or more"} {
 		v.Ages = append(v.Ages, share{Name: name, Count: d.Ages[i], Of: percent(d.Ages[i], d.Suspects)})
@@ -266,7 +269,11 @@ func (v *view) addOffences() {
 		v.Offences = append(v.Offences, share{Name: name, Count: n, Of: percent(harm[name], all)})
 	}
 	slices.SortFunc(v.Offences, func(a, b share) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(harm[b.Name], harm[a.Name]), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(
+			cmp.Compare(b.Count, a.Count),
+			cmp.Compare(harm[b.Name], harm[a.Name]),
+			cmp.Compare(a.Name, b.Name),
+		)
 	})
 	bars(v.Offences)
 	for _, reason := range slices.Sorted(maps.Keys(v.Manifest.Facts.QuarantineReasons)) {
@@ -315,7 +322,14 @@ func (v *view) addFall() {
 func (v *view) addLook() {
 	for _, c := range v.Manifest.Checks {
 		if c.Failed && c.Level == schemas.Block {
-			v.Look = append(v.Look, fmt.Sprintf("The check %s failed: %s. It blocks an approval, unless you override it and say why.", c.Name, c.Found))
+			v.Look = append(
+				v.Look,
+				fmt.Sprintf(
+					"The check %s failed: %s. It blocks an approval, unless you override it and say why.",
+					c.Name,
+					c.Found,
+				),
+			)
 		} else if c.Failed {
 			v.Look = append(v.Look, fmt.Sprintf("The check %s failed: %s.", c.Name, c.Found))
 		}
@@ -337,26 +351,54 @@ func (v *view) addLook() {
 	}
 	age := v.Distribution.NewestAge
 	add(age > 1, "The newest report that counts is %s old. The extract may not be up to date.", text.Count(age, "day"))
-	add(m.Cut.InsideTie, "The cut falls inside a tie: %s with its score of %s made it onto the stack, %s with the very same score did not. Victims, allegations and the last report settled the order.",
-		text.Count(m.Cut.TiedIn, "suspect"), text.CountDays(v.CutScore, "day"), text.Number(m.Cut.TiedOut))
+	add(
+		m.Cut.InsideTie,
+		"The cut falls inside a tie: %s with its score of %s made it onto the stack, %s with the very same score did not. Victims, allegations and the last report settled the order.",
+		text.Count(m.Cut.TiedIn, "suspect"),
+		text.CountDays(v.CutScore, "day"),
+		text.Number(m.Cut.TiedOut),
+	)
 	n, list := where(func(r schemas.Ranked) bool { return r.AlsoVictim })
 	add(n > 0, "%s also recorded as a victim (%s). Look for a counter-allegation.", are(n, "suspect"), list)
 	n, list = where(func(r schemas.Ranked) bool { return r.Allegations == 1 })
 	add(n > 0, "%s there on one allegation alone (%s).", are(n, "suspect"), list)
 	n, list = where(func(r schemas.Ranked) bool { return r.NonRecent == r.Allegations })
-	add(n > 0, "%s there on non-recent allegations only: committed more than a year before they were reported (%s).", are(n, "suspect"), list)
+	add(
+		n > 0,
+		"%s there on non-recent allegations only: committed more than a year before they were reported (%s).",
+		are(n, "suspect"),
+		list,
+	)
 	n, list = where(func(r schemas.Ranked) bool { return r.OwnerBorough == nil })
 	add(n > 0, "%s owned by no borough and will go to the central desk (%s).", are(n, "suspect"), list)
 	n, list = where(func(r schemas.Ranked) bool { return r.SuspectStatus != nil && *r.SuspectStatus == "in_custody" })
 	add(n > 0, "%s in custody (%s).", are(n, "suspect"), list)
 	for _, c := range m.Facts.ReadAsNull() {
-		v.Look = append(v.Look, fmt.Sprintf("Could not be read, and taken as null: %s of %s.", text.Count(c.Values, "value"), c.Column))
+		v.Look = append(
+			v.Look,
+			fmt.Sprintf("Could not be read, and taken as null: %s of %s.", text.Count(c.Values, "value"), c.Column),
+		)
 	}
 	v.Look = append(v.Look, m.Blind()...)
-	add(m.Dispositions[schemas.Quarantined] > 0, "%s could not be read and took no part.", text.Count(m.Dispositions[schemas.Quarantined], "row"))
-	add(m.Dispositions[schemas.UnscoredOffence] > 0, "%s may describe violence against women and girls, but the tables give no single weight. %s to nobody’s score.",
-		text.Count(m.Dispositions[schemas.UnscoredOffence], "row"), text.Noun(m.Dispositions[schemas.UnscoredOffence], "It adds", "They add"))
-	add(m.Facts.Conflicting > 0, "%s contradicted another version with the same time of update. One of each was kept.", text.Count(m.Facts.Conflicting, "duplicate row"))
+	add(
+		m.Dispositions[schemas.Quarantined] > 0,
+		"%s could not be read and took no part.",
+		text.Count(m.Dispositions[schemas.Quarantined], "row"),
+	)
+	add(
+		m.Dispositions[schemas.UnscoredOffence] > 0,
+		"%s may describe violence against women and girls, but the tables give no single weight. %s to nobody’s score.",
+		text.Count(
+			m.Dispositions[schemas.UnscoredOffence],
+			"row",
+		),
+		text.Noun(m.Dispositions[schemas.UnscoredOffence], "It adds", "They add"),
+	)
+	add(
+		m.Facts.Conflicting > 0,
+		"%s contradicted another version with the same time of update. One of each was kept.",
+		text.Count(m.Facts.Conflicting, "duplicate row"),
+	)
 	add(v.Previous == "", "No stack was approved before, so there is nothing to compare with.")
 }
 

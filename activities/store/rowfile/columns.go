@@ -41,7 +41,10 @@ func (v *values) reset(rows int) {
 // layout lists the columns of a row type in the order of its schema, with the footer of a file of no rows. A
 // row is a flat struct of the types that have a filler; anything else is a mistake of the program.
 func layout[T any]() ([]leaf, *format.FileMetaData) {
-	empty := parquet.NewGenericWriter[T](io.Discard, parquet.CreatedBy("harmstack", "1", "")) // no version: a new release must not change the bytes of an old night
+	empty := parquet.NewGenericWriter[T](
+		io.Discard,
+		parquet.CreatedBy("harmstack", "1", ""),
+	) // no version: a new release must not change the bytes of an old night
 	if err := empty.Close(); err != nil {
 		panic(err)
 	}
@@ -53,8 +56,16 @@ func layout[T any]() ([]leaf, *format.FileMetaData) {
 		column, _ := schema.Lookup(path...)
 		raw := column.Node.Compression() != nil && column.Node.Compression().CompressionCodec() == format.Uncompressed
 		delta := column.Node.Encoding() != nil && column.Node.Encoding().Encoding() == format.DeltaBinaryPacked
-		leaves[i] = leaf{offset: f.Offset, fill: fillers[f.Type], kind: format.Type(column.Node.Type().Kind()), path: path,
-			optional: column.MaxDefinitionLevel > 0, list: column.MaxRepetitionLevel > 0, delta: delta, raw: raw}
+		leaves[i] = leaf{
+			offset:   f.Offset,
+			fill:     fillers[f.Type],
+			kind:     format.Type(column.Node.Type().Kind()),
+			path:     path,
+			optional: column.MaxDefinitionLevel > 0,
+			list:     column.MaxRepetitionLevel > 0,
+			delta:    delta,
+			raw:      raw,
+		}
 		if leaves[i].fill == nil {
 			panic(fmt.Sprintf("ranking: no column is made of a field of type %s", f.Type))
 		}
@@ -72,12 +83,16 @@ func fieldOf[V any](first unsafe.Pointer, stride uintptr, row int) V {
 }
 
 var fillers = map[reflect.Type]filler{
-	reflect.TypeFor[int64]():    required(func(v *values, n int64) { v.numbers = append(v.numbers, n) }),
-	reflect.TypeFor[float64]():  required(func(v *values, f float64) { v.numbers = append(v.numbers, int64(math.Float64bits(f))) }),
-	reflect.TypeFor[bool]():     required(func(v *values, b bool) { v.numbers = append(v.numbers, oneIf(b)) }),
-	reflect.TypeFor[string]():   required(func(v *values, s string) { v.texts = append(v.texts, s) }),
-	reflect.TypeFor[*int64]():   optional(func(v *values, n int64) { v.numbers = append(v.numbers, n) }),
-	reflect.TypeFor[*float64](): optional(func(v *values, f float64) { v.numbers = append(v.numbers, int64(math.Float64bits(f))) }),
+	reflect.TypeFor[int64](): required(func(v *values, n int64) { v.numbers = append(v.numbers, n) }),
+	reflect.TypeFor[float64](): required(
+		func(v *values, f float64) { v.numbers = append(v.numbers, int64(math.Float64bits(f))) },
+	),
+	reflect.TypeFor[bool]():   required(func(v *values, b bool) { v.numbers = append(v.numbers, oneIf(b)) }),
+	reflect.TypeFor[string](): required(func(v *values, s string) { v.texts = append(v.texts, s) }),
+	reflect.TypeFor[*int64](): optional(func(v *values, n int64) { v.numbers = append(v.numbers, n) }),
+	reflect.TypeFor[*float64](): optional(
+		func(v *values, f float64) { v.numbers = append(v.numbers, int64(math.Float64bits(f))) },
+	),
 	reflect.TypeFor[*bool]():    optional(func(v *values, b bool) { v.numbers = append(v.numbers, oneIf(b)) }),
 	reflect.TypeFor[*int32]():   optional(func(v *values, n int32) { v.numbers = append(v.numbers, int64(n)) }),
 	reflect.TypeFor[*string]():  optional(func(v *values, s string) { v.texts = append(v.texts, s) }),

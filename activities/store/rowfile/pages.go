@@ -128,7 +128,12 @@ func (p *pages) page(header *format.PageHeader, meta *format.ColumnMetaData, bod
 		levels = nil
 	}
 	if len(levels)+len(p.body) > maxPage {
-		return fmt.Errorf("column %s: %d rows hold more than %d bytes", meta.PathInSchema[0], header.DataPageHeaderV2.V.NumRows, maxPage)
+		return fmt.Errorf(
+			"column %s: %d rows hold more than %d bytes",
+			meta.PathInSchema[0],
+			header.DataPageHeaderV2.V.NumRows,
+			maxPage,
+		)
 	}
 	header.UncompressedPageSize = int32(len(levels) + len(p.body))
 	header.CompressedPageSize = int32(len(levels) + len(body))

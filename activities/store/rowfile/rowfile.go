@@ -135,8 +135,13 @@ func (w *Writer[T]) commit(e *encoder[T]) error {
 	if err := w.begin(); err != nil {
 		return err
 	}
-	group := format.RowGroup{NumRows: int64(len(e.rows)), FileOffset: w.offset, TotalCompressedSize: int64(len(e.pages.out)),
-		Ordinal: int16(len(w.footer.RowGroups)), Columns: slices.Clone(e.pages.columns)}
+	group := format.RowGroup{
+		NumRows:             int64(len(e.rows)),
+		FileOffset:          w.offset,
+		TotalCompressedSize: int64(len(e.pages.out)),
+		Ordinal:             int16(len(w.footer.RowGroups)),
+		Columns:             slices.Clone(e.pages.columns),
+	}
 	for i := range group.Columns {
 		meta := &group.Columns[i].MetaData
 		if slices.Contains(meta.Encoding, format.RLEDictionary) {
@@ -282,9 +287,29 @@ func ReadAll[T any](r io.ReaderAt, size int64) (all []T, err error) {
 // in UTC, boroughs separated by semicolons, null as nothing.
 func WriteCSV(w io.Writer, stack []schemas.Ranked) (int64, error) {
 	out := csv.NewWriter(w)
-	header := []string{"position", "rank", "tie_size", "suspect_id", "score", "score_days", "sum_days", "max_days", "sum_rank",
-		"allegations", "reports", "victims", "first_reported", "last_reported", "owner_borough", "owner_bcu", "boroughs",
-		"domestic_abuse", "non_recent", "also_victim", "suspect_status"}
+	header := []string{
+		"position",
+		"rank",
+		"tie_size",
+		"suspect_id",
+		"score",
+		"score_days",
+		"sum_days",
+		"max_days",
+		"sum_rank",
+		"allegations",
+		"reports",
+		"victims",
+		"first_reported",
+		"last_reported",
+		"owner_borough",
+		"owner_bcu",
+		"boroughs",
+		"domestic_abuse",
+		"non_recent",
+		"also_victim",
+		"suspect_status",
+	}
 	if err := out.Write(header); err != nil {
 		return 0, err
 	}

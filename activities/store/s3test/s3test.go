@@ -90,7 +90,11 @@ func New(t testing.TB) *Server {
 		h.CloseClientConnections()
 		h.Close()
 	})
-	s.URL = "s3://" + bucket + "?" + url.Values{"endpoint": {h.URL}, "region": {"eu-west-2"}, "use_path_style": {"true"}}.Encode()
+	s.URL = "s3://" + bucket + "?" + url.Values{
+		"endpoint":       {h.URL},
+		"region":         {"eu-west-2"},
+		"use_path_style": {"true"},
+	}.Encode()
 	return s
 }
 
@@ -147,7 +151,13 @@ func (s *Server) Age(key string, by time.Duration) {
 
 func newObject(data []byte, meta http.Header) object {
 	sum := md5.Sum(data)
-	return object{data: data, etag: hex.EncodeToString(sum[:]), crc: checksum(data), meta: meta, modified: time.Now().UTC()}
+	return object{
+		data:     data,
+		etag:     hex.EncodeToString(sum[:]),
+		crc:      checksum(data),
+		meta:     meta,
+		modified: time.Now().UTC(),
+	}
 }
 
 func checksum(data []byte) string {
@@ -362,7 +372,11 @@ func (s *Server) get(key string, r *http.Request) (answer, error) {
 	if !there {
 		return answer{}, refuse(http.StatusNotFound, "NoSuchKey")
 	}
-	a := answer{header: http.Header{"Etag": {strconv.Quote(o.etag)}, "Last-Modified": {o.modified.Format(http.TimeFormat)}}, body: o.data, length: len(o.data)}
+	a := answer{
+		header: http.Header{"Etag": {strconv.Quote(o.etag)}, "Last-Modified": {o.modified.Format(http.TimeFormat)}},
+		body:   o.data,
+		length: len(o.data),
+	}
 	maps.Copy(a.header, o.meta)
 	from, to, ranged := strings.Cut(strings.TrimPrefix(r.Header.Get("Range"), "bytes="), "-")
 	if !ranged {
@@ -446,7 +460,8 @@ func (s *Server) list(q url.Values) (answer, error) {
 			page.IsTruncated, page.NextContinuationToken = true, page.Contents[limit-1].Key
 			break
 		}
-		if folder, _, in := strings.Cut(key, "/"); in && q.Get("delimiter") == "/" && page.Prefix == "" { // all that anybody asks for
+		if folder, _, in := strings.Cut(key, "/"); in && q.Get("delimiter") == "/" &&
+			page.Prefix == "" { // all that anybody asks for
 			if n := len(page.CommonPrefixes); n == 0 || page.CommonPrefixes[n-1].Prefix != folder+"/" {
 				page.CommonPrefixes = append(page.CommonPrefixes, struct{ Prefix string }{folder + "/"})
 			}
