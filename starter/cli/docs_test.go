@@ -241,7 +241,8 @@ func TestReadmeIsReadInFiveMinutes(t *testing.T) {
 	at := slices.IndexFunc(readme.blocks, func(line string) bool { return strings.HasPrefix(line, "go test ") })
 	require.GreaterOrEqual(t, at, 0, "the test command")
 	command, _, _ := strings.Cut(readme.blocks[at], "#")
-	require.Contains(t, string(ci), "\nHARMSTACK_E2E=full "+strings.TrimSpace(command)+"\n", "CI does not run the test command, with all that is long")
+	full := strings.Replace(strings.TrimSpace(command), "go test ", "HARMSTACK_E2E=full go test -timeout 30m ", 1)
+	require.Contains(t, string(ci), "\n"+full+"\n", "CI does not run the test command, with all that is long")
 }
 
 func TestDocsTellEveryVariable(t *testing.T) {
