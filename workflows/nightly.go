@@ -150,49 +150,29 @@ func (n *night) score(
 	if err != nil {
 		return r, err
 	}
-	deduplicated, err := fanOut(
-		ctx,
-		n,
-		"deduplicate",
-		acts.Settle,
-		shards,
-		func(id schemas.NightID, i, _ int) nightly.ShardParams {
-			p := nightly.ShardParams{
-				Night:  id,
-				Model:  n.request.Model,
-				Shard:  i,
-				Shards: shards,
-				Force:  n.request.Force,
-			}
-			for _, s := range scattered {
-				p.Inputs = append(p.Inputs, s.Ranges[i])
+	// A shard takes its range of whatever the workers before it sorted.
+	shard := func(ranges [][]schemas.ArtifactRef) func(id schemas.NightID, i, of int) nightly.ShardParams {
+		return func(id schemas.NightID, i, _ int) nightly.ShardParams {
+			p := nightly.ShardParams{Night: id, Model: n.request.Model, Shard: i, Shards: shards, Force: n.request.Force}
+			for _, r := range ranges {
+				p.Inputs = append(p.Inputs, r[i])
 			}
 			return p
-		},
-	)
+		}
+	}
+	var ranges [][]schemas.ArtifactRef
+	for _, s := range scattered {
+		ranges = append(ranges, s.Ranges)
+	}
+	deduplicated, err := fanOut(ctx, n, "deduplicate", acts.Settle, shards, shard(ranges))
 	if err != nil {
 		return r, err
 	}
-	scored, err := fanOut(
-		ctx,
-		n,
-		"score",
-		acts.ScoreShard,
-		shards,
-		func(id schemas.NightID, i, _ int) nightly.ShardParams {
-			p := nightly.ShardParams{
-				Night:  id,
-				Model:  n.request.Model,
-				Shard:  i,
-				Shards: shards,
-				Force:  n.request.Force,
-			}
-			for _, s := range deduplicated {
-				p.Inputs = append(p.Inputs, s.Ranges[i])
-			}
-			return p
-		},
-	)
+	ranges = nil
+	for _, s := range deduplicated {
+		ranges = append(ranges, s.Ranges)
+	}
+	scored, err := fanOut(ctx, n, "score", acts.ScoreShard, shards, shard(ranges))
 	if err != nil {
 		return r, err
 	}

@@ -157,7 +157,7 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 		{"   stack", filepath.Join(night, schemas.StackCSVFile)},
 		{"   manifest", filepath.Join(night, schemas.ManifestFile)},
 		{"   approved", filepath.Join(r.dir, "store", schemas.CurrentPath)},
-		{"   digests", cfg.Mail.Outbox},
+		{"   digests", filepath.Join(r.dir, "outbox")},
 	}); err != nil {
 		return err
 	}

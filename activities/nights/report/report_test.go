@@ -230,6 +230,21 @@ func TestWriteTellsWhatCouldNotBeRead(t *testing.T) {
 	}
 }
 
+func TestWriteSaysHowAModelCounts(t *testing.T) {
+	for name, want := range map[string]string{
+		"rfs-v1": "by how recent it is (half after 180 days) and the whole by how many there are.",
+		"rfs-v2": "by how recent it is (half after 180 days), and each further one of a suspect counts more than the one before it.",
+	} {
+		model, err := schemas.LoadModel(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if page := visible(t, write(t, Page{Model: model})); !strings.Contains(page, want) {
+			t.Errorf("%s: the page does not say %q", name, want)
+		}
+	}
+}
+
 func TestWriteEscapes(t *testing.T) {
 	p, rows := sample(t, 200)
 	const hostile = `"><script>alert(1)</script>&amp;'`
