@@ -21,7 +21,9 @@ const (
 	IntelligenceOnly
 	PoliceDetected
 	Cleared
+	Transferred // to another force, whose it is now
 	NotVAWG
+	VictimSexUnknown // it would be VAWG if the victim were female
 	UnscoredOffence
 	SuspectUnder18
 	SuspectDeceased
@@ -31,7 +33,8 @@ const (
 
 var dispositionNames = [DispositionCount]string{
 	"quarantined", "superseded", "duplicate", "after_as_of", "outside_window", "no_named_suspect",
-	"intelligence_only", "police_detected", "cleared", "not_vawg", "unscored_offence",
+	"intelligence_only", "police_detected", "cleared", "transferred", "not_vawg",
+	"victim_sex_unknown", "unscored_offence",
 	"suspect_under_18", "suspect_deceased", "scored",
 }
 

@@ -90,9 +90,17 @@ type ExtractForm struct {
 type Facts struct {
 	// Conflicting counts duplicates whose values differed from the row that stayed.
 	Conflicting int64 `json:"conflicting_duplicates"`
-	// AgesOutOfRange counts ages outside 0 to 130, read as null; OutOfRange does by column.
-	AgesOutOfRange int64            `json:"ages_out_of_range"`
-	OutOfRange     map[string]int64 `json:"out_of_range,omitempty"`
+	// OutOfRange counts values that a nullable column cannot hold and that were read as null, by column: an age outside
+	// 0 to 130, a date before 1900, a status or sex that is none, text that is not UTF-8 (section 3).
+	OutOfRange map[string]int64 `json:"out_of_range,omitempty"`
+	// Placeholders counts ids that name nobody, by column (section 4, rule 5).
+	Placeholders map[string]int64 `json:"placeholders,omitempty"`
+	// OlderStands counts rows that stay although a later version of them is quarantined (section 4, rule 2).
+	OlderStands int64 `json:"older_version_stands,omitempty"`
+	// Resolutions counts scored rows by the rule of resolutions.csv that their weight took, URNContradicts those whose
+	// URN belongs to another offence code than theirs (section 5).
+	Resolutions    map[string]int64 `json:"resolutions,omitempty"`
+	URNContradicts int64            `json:"urn_contradicts_code,omitempty"`
 	// Unreadable counts values that were not what their column holds (text of CSV or a database, numbers that are not
 	// whole) and were read as null, by column.
 	Unreadable map[string]int64 `json:"unreadable_values,omitempty"`

@@ -1,7 +1,6 @@
 package schemas
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -9,7 +8,7 @@ import (
 )
 
 // OffenceSchema names the schema of the extract (contract, section 3).
-const OffenceSchema = "offence-v1"
+const OffenceSchema = "offence-v2"
 
 // ColumnType is what a column of the contract holds.
 type ColumnType uint8
@@ -59,11 +58,14 @@ const (
 	Source
 	Outcome
 	UpdatedAt
+	Handling
 	OffenceColumns // how many there are
 )
 
 // Enum values that rules of the contract name.
 const (
+	StatusOnBail               = "on_bail"
+	StatusInCustody            = "in_custody"
 	StatusDeceased             = "deceased"
 	SexFemale                  = "F"
 	SexUnknown                 = "U"
@@ -71,6 +73,10 @@ const (
 	SourcePoliceDetected       = "police_detected"
 	OutcomeNoCrime             = "no_crime"
 	OutcomeAcquitted           = "acquitted"
+	OutcomeWithdrawn           = "victim_does_not_support"
+	OutcomeTransferred         = "transferred"
+	HandlingNormal             = "normal"
+	HandlingRestricted         = "restricted"
 	AdultAge             int32 = 18
 	MaxAge               int32 = 130
 )
@@ -84,7 +90,7 @@ var Offences = [OffenceColumns]Column{
 	SuspectAge:   {Name: "suspect_age", Type: Int32},
 	SuspectStatus: {
 		Name: "suspect_status",
-		Enum: []string{"at_large", "on_bail", "in_custody", StatusDeceased, "unknown"},
+		Enum: []string{"at_large", StatusOnBail, StatusInCustody, StatusDeceased, "unknown"},
 	},
 	OffenceCode:   {Name: "offence_code", NotNull: true, MustExist: true},
 	OffenceClass:  {Name: "offence_class"},
@@ -99,8 +105,9 @@ var Offences = [OffenceColumns]Column{
 	Source: {Name: "source", NotNull: true, MustExist: true,
 		Enum: []string{"victim", "witness", "third_party", SourcePoliceDetected, SourceIntelligence}},
 	Outcome: {Name: "outcome", NotNull: true, MustExist: true,
-		Enum: []string{"open", "charged", "convicted", "no_further_action", OutcomeAcquitted, OutcomeNoCrime}},
+		Enum: []string{"open", "charged", "convicted", OutcomeWithdrawn, "no_further_action", OutcomeAcquitted, OutcomeNoCrime, OutcomeTransferred}},
 	UpdatedAt: {Name: "updated_at", Type: Timestamp, NotNull: true, MustExist: true},
+	Handling:  {Name: "handling", Enum: []string{HandlingNormal, HandlingRestricted}},
 }
 
 // The instants between which a timestamp is valid, in microseconds since 1970 UTC:
@@ -152,21 +159,12 @@ type Offence struct {
 	Source        *string `parquet:"source,optional,dict"`
 	Outcome       *string `parquet:"outcome,optional,dict"`
 	UpdatedAt     *int64  `parquet:"updated_at,optional,timestamp(microsecond)"`
+	Handling      *string `parquet:"handling,optional,dict"`
 }
 
 // TrimSpace cuts the white space of section 3 from both ends: space, tab, CR, LF and the
 // non-breaking space. Other white space belongs to the value.
 func TrimSpace(s string) string { return strings.Trim(s, " \t\r\n\u00a0") }
-
-// placeholders stand in a suspect's column for "nobody named" (section 4, rule 5). One of them taken
-// for a person would top the stack.
-var placeholders = []string{"unknown", "not known", "n/k", "nk", "n/a", "none", "null", "nil", "tbc", "-", "0"}
-
-// IsPlaceholder tells whether a trimmed suspect id names nobody, in any letter case.
-func IsPlaceholder(id string) bool {
-	return len(id) <= len("not known")+2 &&
-		slices.ContainsFunc(placeholders, func(p string) bool { return strings.EqualFold(p, id) })
-}
 
 // NormaliseOffenceCode turns the three accepted forms of a Home Office code (`019/08`, `19/8`,
 // `01908`) into the first; ok is false for anything else.

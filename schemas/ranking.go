@@ -46,6 +46,33 @@ type Ranked struct {
 	NonRecent     int64    `parquet:"non_recent,delta,uncompressed" json:"non_recent"`
 	AlsoVictim    bool     `parquet:"also_victim" json:"also_victim"`
 	SuspectStatus *string  `parquet:"suspect_status,optional" json:"suspect_status"`
+	// Lane follows from the status: LaneFree, LaneBailed or LaneContained. Empty in a file of version 1.
+	Lane string `parquet:"lane" json:"lane"`
+	// AgesDisagree: the suspect's kept rows imply years of birth more than two apart (section 4). Restricted: some kept
+	// row is of restricted handling (section 8).
+	AgesDisagree bool `parquet:"ages_disagree" json:"ages_disagree"`
+	Restricted   bool `parquet:"restricted" json:"restricted"`
+	// Withdrawn counts scored rows whose victim does not support the case.
+	Withdrawn int64 `parquet:"withdrawn,delta,uncompressed" json:"withdrawn"`
+}
+
+// The lanes of section 6: who is in custody can be visited by nobody at home.
+const (
+	LaneFree      = "free"
+	LaneBailed    = "bailed"
+	LaneContained = "contained"
+)
+
+// LaneOf is the lane of a suspect by status; nil is a status that nobody knows.
+func LaneOf(status *string) string {
+	switch {
+	case status == nil:
+	case *status == StatusInCustody:
+		return LaneContained
+	case *status == StatusOnBail:
+		return LaneBailed
+	}
+	return LaneFree
 }
 
 // Contribution is one row of contributions.parquet: one scored allegation against a suspect of the
@@ -80,6 +107,12 @@ type Contribution struct {
 	DomesticAbuse *bool   `parquet:"domestic_abuse,optional" json:"domestic_abuse"`
 	Source        string  `parquet:"source" json:"source"`
 	Outcome       string  `parquet:"outcome" json:"outcome"`
+	// LeavesOn is the first as_of for which it is out of the window, as 2026-06-30.
+	LeavesOn string `parquet:"leaves_on" json:"leaves_on,omitempty"`
+	// OlderStands: a later version of the row is quarantined, and this one stands (section 4, rule 2).
+	OlderStands bool `parquet:"older_version_stands" json:"older_version_stands,omitempty"`
+	// URNContradicts: the tables have the URN under another code (section 5).
+	URNContradicts bool `parquet:"urn_contradicts_code" json:"urn_contradicts_code,omitempty"`
 }
 
 // The kinds of a Change.
@@ -133,6 +166,7 @@ type Quarantine struct {
 	Source        []byte `parquet:"source,optional"`
 	Outcome       []byte `parquet:"outcome,optional"`
 	UpdatedAt     *int64 `parquet:"updated_at,optional,timestamp(microsecond)"`
+	Handling      []byte `parquet:"handling,optional"`
 }
 
 // Suspect is one scored suspect before the ranking: what passes from the score stage to the rank
@@ -153,6 +187,9 @@ type Suspect struct {
 	NonRecent     int64    `parquet:"non_recent,delta,uncompressed"`
 	AlsoVictim    bool     `parquet:"also_victim"`
 	SuspectStatus *string  `parquet:"suspect_status,optional"`
+	AgesDisagree  bool     `parquet:"ages_disagree"`
+	Restricted    bool     `parquet:"restricted"`
+	Withdrawn     int64    `parquet:"withdrawn,delta,uncompressed"`
 }
 
 // SumCount says how many suspects have a plain sum of harm, in tenths of a day.

@@ -23,19 +23,6 @@ func TestNormaliseOffenceCode(t *testing.T) {
 	}
 }
 
-func TestIsPlaceholder(t *testing.T) {
-	for _, id := range []string{"unknown", "UNKNOWN", "Not Known", "N/K", "nk", "N/A", "None", "NULL", "nil", "TBC", "-", "0"} {
-		if !IsPlaceholder(id) {
-			t.Errorf("%q names nobody", id)
-		}
-	}
-	for _, id := range []string{"00", "unknown1", "S-1", "--", "no", "not  known"} {
-		if IsPlaceholder(id) {
-			t.Errorf("%q may name somebody", id)
-		}
-	}
-}
-
 func TestTrimSpace(t *testing.T) {
 	if got := TrimSpace("\u00a0\t a\u00a0b \r\n"); got != "a\u00a0b" {
 		t.Errorf("got %q", got)

@@ -53,7 +53,7 @@ func fields(r *schemas.Quarantine) [schemas.OffenceColumns]any {
 		schemas.OffenceClass: &r.OffenceClass, schemas.OffenceURN: &r.OffenceURN, schemas.ReportedAt: &r.ReportedAt,
 		schemas.CommittedAt: &r.CommittedAt, schemas.BoroughName: &r.Borough, schemas.VictimID: &r.VictimID,
 		schemas.VictimSex: &r.VictimSex, schemas.VictimAge: &r.VictimAge, schemas.DomesticAbuse: &r.DomesticAbuse,
-		schemas.Source: &r.Source, schemas.Outcome: &r.Outcome, schemas.UpdatedAt: &r.UpdatedAt,
+		schemas.Source: &r.Source, schemas.Outcome: &r.Outcome, schemas.UpdatedAt: &r.UpdatedAt, schemas.Handling: &r.Handling,
 	}
 }
 

@@ -87,7 +87,7 @@ type copier struct {
 var columnOrder = [schemas.OffenceColumns]int{
 	schemas.AllegationID, schemas.ReportID, schemas.SuspectID, schemas.VictimID, schemas.BoroughName, schemas.OffenceURN, schemas.OffenceCode,
 	schemas.OffenceClass, schemas.SuspectStatus, schemas.Source, schemas.Outcome, schemas.VictimSex, schemas.CommittedAt, schemas.ReportedAt,
-	schemas.UpdatedAt, schemas.SuspectAge, schemas.VictimAge, schemas.DomesticAbuse,
+	schemas.UpdatedAt, schemas.SuspectAge, schemas.VictimAge, schemas.DomesticAbuse, schemas.Handling,
 }
 
 func init() {

@@ -38,9 +38,10 @@ type ScatterResult struct {
 	RowsRead    int64 `json:"rows_read"`
 	Quarantined int64 `json:"quarantined"`
 	// OutOfRange, by column, and Reasons are parts of the facts. Lists: a workflow must not go through a map.
-	OutOfRange []ReasonCount         `json:"out_of_range,omitempty"`
-	Reasons    []ReasonCount         `json:"reasons,omitempty"`
-	Ranges     []schemas.ArtifactRef `json:"ranges"`
+	OutOfRange   []ReasonCount         `json:"out_of_range,omitempty"`
+	Placeholders []ReasonCount         `json:"placeholders,omitempty"`
+	Reasons      []ReasonCount         `json:"reasons,omitempty"`
+	Ranges       []schemas.ArtifactRef `json:"ranges"`
 	Origin
 }
 
@@ -70,6 +71,7 @@ type DeduplicateResult struct {
 	RowsRead     int64                 `json:"rows_read"`
 	Dispositions schemas.Dispositions  `json:"dispositions"`
 	Conflicting  int64                 `json:"conflicting"`
+	OlderStands  int64                 `json:"older_stands,omitempty"`
 	Ranges       []schemas.ArtifactRef `json:"ranges"`
 	Origin
 }
@@ -84,6 +86,7 @@ type ShardResult struct {
 	RowsRead     int64                `json:"rows_read"`
 	Dispositions schemas.Dispositions `json:"dispositions"`
 	Facts        schemas.Facts        `json:"facts"`
+	Resolutions  []ReasonCount        `json:"resolutions,omitempty"`
 	Shard        Shard                `json:"shard"`
 	Basis        *schemas.Basis       `json:"basis,omitempty"`
 	Origin
@@ -115,10 +118,11 @@ func (a *Activities) Scatter(ctx context.Context, p ScatterParams) (ScatterResul
 			}
 			counts := engine.Counts()
 			r = ScatterResult{
-				RowsRead:    counts.RowsRead,
-				Quarantined: counts.Quarantined(),
-				OutOfRange:  listed(counts.OutOfRange),
-				Reasons:     listed(counts.QuarantineReasons),
+				RowsRead:     counts.RowsRead,
+				Quarantined:  counts.Quarantined(),
+				OutOfRange:   listed(counts.OutOfRange),
+				Placeholders: listed(counts.Placeholders),
+				Reasons:      listed(counts.QuarantineReasons),
 			}
 			r.Ranges, err = n.Shuffle(ctx, engine, attemptFolder(ctx, "scatter", shard), p.Shards)
 			return r, err
@@ -153,6 +157,7 @@ func (a *Activities) Settle(ctx context.Context, p ShardParams) (DeduplicateResu
 				RowsRead:     deduplicated.RowsRead,
 				Dispositions: deduplicated.Dispositions,
 				Conflicting:  deduplicated.Conflicting,
+				OlderStands:  deduplicated.OlderStands,
 			}
 			r.Ranges, err = n.Shuffle(ctx, engine, attemptFolder(ctx, "deduplicate", p), p.Shards)
 			return r, err
@@ -179,6 +184,7 @@ func (a *Activities) ScoreShard(ctx context.Context, p ShardParams) (ShardResult
 				RowsRead:     scores.RowsRead,
 				Dispositions: scores.Dispositions,
 				Facts:        scores.Facts,
+				Resolutions:  listed(scores.Facts.Resolutions),
 				Basis:        &basis,
 			}
 			r.Shard, err = n.WriteShard(ctx, fmt.Sprintf("%s/score-%03d", p.Night.WorkPath(), p.Shard), scores)
@@ -239,21 +245,15 @@ func Combine(
 	for _, s := range scattered {
 		r.RowsRead += s.RowsRead
 		r.Dispositions[schemas.Quarantined] += s.Quarantined
-		for _, c := range s.OutOfRange {
-			if r.Facts.OutOfRange == nil {
-				r.Facts.OutOfRange = map[string]int64{}
-			}
-			r.Facts.OutOfRange[c.Reason] += c.Rows
-			r.Facts.AgesOutOfRange += c.Rows
-		}
-		for _, c := range s.Reasons {
-			r.Facts.QuarantineReasons[c.Reason] += c.Rows
-		}
+		addCounts(&r.Facts.OutOfRange, s.OutOfRange)
+		addCounts(&r.Facts.Placeholders, s.Placeholders)
+		addCounts(&r.Facts.QuarantineReasons, s.Reasons)
 		sorted += rowsIn(s.Ranges)
 	}
 	for _, s := range deduplicated {
 		r.Dispositions.Add(s.Dispositions)
 		r.Facts.Conflicting += s.Conflicting
+		r.Facts.OlderStands += s.OlderStands
 		received += s.RowsRead
 		passed += rowsIn(s.Ranges)
 	}
@@ -264,6 +264,8 @@ func Combine(
 		r.Dispositions.Add(s.Dispositions)
 		r.Facts.Lowest += s.Facts.Lowest
 		r.Facts.Supplement += s.Facts.Supplement
+		r.Facts.URNContradicts += s.Facts.URNContradicts
+		addCounts(&r.Facts.Resolutions, s.Resolutions)
 		r.Shards = append(r.Shards, s.Shard)
 		if first := scored[0].Basis; first != nil && s.Basis != nil && *first != *s.Basis {
 			return r, task.Permanent(
@@ -286,6 +288,15 @@ func Combine(
 		))
 	}
 	return r, task.Of(r.reconcile(p, r.Suspects()))
+}
+
+func addCounts(to *map[string]int64, counts []ReasonCount) {
+	for _, c := range counts {
+		if *to == nil {
+			*to = map[string]int64{}
+		}
+		(*to)[c.Reason] += c.Rows
+	}
 }
 
 func rowsIn(refs []schemas.ArtifactRef) (n int64) {

@@ -54,7 +54,7 @@ func (e *Engine) aggregate(t *tally, number int, emit func(*suspect, []allegatio
 	w.next, w.last, w.marks = grow(w.next, len(w.starts)), grow(w.last, len(w.starts)), grow(w.marks, len(w.starts))
 	clear(w.next)
 	for i := range w.marks {
-		w.marks[i] = mark{minor: neverMinor}
+		w.marks[i] = nothing
 	}
 	w.firsts = w.firsts[:0]
 	find := func(hash uint32, id []byte) *slot {
@@ -77,7 +77,7 @@ func (e *Engine) aggregate(t *tally, number int, emit func(*suspect, []allegatio
 			var m mark
 			m.decode(t.marks[at:])
 			of := &w.marks[slot.record-1]
-			*of = mark{of.victim || m.victim, of.deceased || m.deceased, min(of.minor, m.minor)}
+			*of = of.with(m)
 		}
 		at = end
 	}
@@ -90,8 +90,7 @@ func (e *Engine) aggregate(t *tally, number int, emit func(*suspect, []allegatio
 			a := &w.rows[len(w.rows)-1]
 			a.decode(t.records[w.starts[r-1]:])
 			a.age = e.rules.window.age(a.reported)
-			of.deceased = of.deceased || a.status == statusDeceased
-			of.minor = min(of.minor, e.rules.window.minorBefore(a.reported, a.suspectAge))
+			of = of.with(e.rules.window.mark(a.reported, a.suspectAge, a.status, a.handling))
 			ageless = ageless || a.suspectAge == noAge
 		}
 		if ageless && of.minor < neverMinor {
@@ -114,7 +113,7 @@ func (e *Engine) aggregate(t *tally, number int, emit func(*suspect, []allegatio
 		if err := e.score(t, w.rows, s); err != nil {
 			return err
 		}
-		s.alsoVictim = of.victim
+		s.alsoVictim, s.agesDisagree, s.restricted = of.victim, of.agesDisagree(), of.restricted
 		if err := emit(s, w.rows); err != nil {
 			return err
 		}
@@ -141,12 +140,19 @@ func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 	latest := &rows[0]
 	for i := range rows {
 		a := &rows[i]
-		weight := e.vocabulary.offenceOf(a).weight(a.sex, a.domesticAbuse)
+		offence := e.vocabulary.offenceOf(a)
+		weight := offence.weight(a.sex, a.domesticAbuse)
 		switch weight.Rule {
 		case reference.ByLowest:
 			t.lowest++
 		case reference.BySupplement:
 			t.supplement++
+		}
+		if weight.Resolution != "" {
+			t.resolve(weight.Resolution)
+		}
+		if offence.contradicts {
+			t.contradicts++
 		}
 		part := weight.Tenths * e.recency[a.age]
 		if base > math.MaxInt64-part {
@@ -161,6 +167,9 @@ func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 		}
 		if a.nonRecent() {
 			s.nonRecent++
+		}
+		if a.outcome == outcomeWithdrawn {
+			s.withdrawn++
 		}
 		if a.updated > latest.updated || a.updated == latest.updated && bytes.Compare(a.id, latest.id) > 0 {
 			latest = a

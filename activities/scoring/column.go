@@ -59,6 +59,19 @@ func (c *textColumn) text(row int) []byte {
 	return c.texts[row]
 }
 
+// drop makes a row's text null.
+func (c *textColumn) drop(row int) {
+	if c.offsets != nil {
+		n := len(c.offsets) - 1
+		c.texts = grow(c.texts, n)
+		for i := range n {
+			c.texts[i] = c.bytes[c.offsets[i]:c.offsets[i+1]]
+		}
+		c.offsets = nil
+	}
+	c.texts[row] = nil
+}
+
 // load reads the column for every row of the batch.
 func (c *textColumn) load(col arrow.Array) error {
 	c.column, c.offsets, c.mayLack, c.mayFail = col, nil, true, true

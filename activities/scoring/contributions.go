@@ -23,6 +23,8 @@ func (e *Engine) contributions(rows []allegation) []schemas.Contribution {
 			Offence: weight.Title, WeightRule: weight.Rule, HarmDays: float64(weight.Tenths) / schemas.TenthsPerDay,
 			Age: int64(a.age), RecencyPPM: e.recency[a.age], Base: weight.Tenths * e.recency[a.age],
 			Source: enumText(schemas.Source, a.source), Outcome: enumText(schemas.Outcome, a.outcome),
+			LeavesOn: e.options.AsOf.AddDays(e.options.Model.WindowDays - int(a.age)).String(), OlderStands: a.older,
+			URNContradicts: offence.contradicts,
 		}
 		if a.committed != noTime {
 			c.CommittedAt = &a.committed

@@ -23,13 +23,15 @@ var (
 	sourcePoliceDetected = uint8(enumPosition(schemas.Source, schemas.SourcePoliceDetected))
 	outcomeNoCrime       = uint8(enumPosition(schemas.Outcome, schemas.OutcomeNoCrime))
 	outcomeAcquitted     = uint8(enumPosition(schemas.Outcome, schemas.OutcomeAcquitted))
+	outcomeTransferred   = uint8(enumPosition(schemas.Outcome, schemas.OutcomeTransferred))
+	outcomeWithdrawn     = uint8(enumPosition(schemas.Outcome, schemas.OutcomeWithdrawn))
+	handlingRestricted   = uint8(enumPosition(schemas.Handling, schemas.HandlingRestricted))
 )
 
 // decide finds the disposition that each row of a batch has if it stays and its suspect is alive.
 func (r *rules) decide(v *validator, dispositions []schemas.Disposition) {
 	reported := v.times[schemas.ReportedAt].TimestampValues()
 	sources, outcomes := v.text[schemas.Source].results, v.text[schemas.Outcome].results
-	suspects := v.text[schemas.SuspectID]
 	for i := range dispositions {
 		if v.faulty && v.faults[i] != 0 {
 			dispositions[i] = schemas.Quarantined
@@ -38,7 +40,7 @@ func (r *rules) decide(v *validator, dispositions []schemas.Disposition) {
 		d := r.window.of(int64(reported[i]))
 		switch outcome, source := uint8(outcomes[i]), uint8(sources[i]); {
 		case d != schemas.Scored:
-		case isNobody(suspects.text(i)):
+		case v.nobody[i]:
 			d = schemas.NoNamedSuspect
 		case source == sourceIntelligence:
 			d = schemas.IntelligenceOnly
@@ -46,6 +48,8 @@ func (r *rules) decide(v *validator, dispositions []schemas.Disposition) {
 			d = schemas.PoliceDetected
 		case outcome == outcomeNoCrime || outcome == outcomeAcquitted:
 			d = schemas.Cleared
+		case outcome == outcomeTransferred:
+			d = schemas.Transferred
 		default:
 			d = r.weigh(v, i)
 		}
@@ -56,8 +60,10 @@ func (r *rules) decide(v *validator, dispositions []schemas.Disposition) {
 // weigh decides by the offence and by the suspect's age.
 func (r *rules) weigh(v *validator, row int) schemas.Disposition {
 	switch v.weight(row).Verdict {
-	case reference.NotVAWG, reference.SexUnknown: // which is told apart once version 2 of the contract holds
+	case reference.NotVAWG:
 		return schemas.NotVAWG
+	case reference.SexUnknown:
+		return schemas.VictimSexUnknown
 	case reference.Unscored:
 		return schemas.UnscoredOffence
 	}
@@ -65,18 +71,6 @@ func (r *rules) weigh(v *validator, row int) schemas.Disposition {
 		return schemas.SuspectUnder18
 	}
 	return schemas.Scored
-}
-
-// isNobody tells whether a suspect's id is null or a placeholder. Ids of people seldom begin as one.
-func isNobody(id []byte) bool {
-	if len(id) == 0 {
-		return true
-	}
-	switch id[0] {
-	case 'u', 'U', 'n', 'N', 't', 'T', '-', '0':
-		return schemas.IsPlaceholder(text(id))
-	}
-	return false
 }
 
 // Ingester takes the batches of one goroutine into the engine.
@@ -117,6 +111,9 @@ func (f *Ingester) Add(batch arrow.Record, firstRow int64) error {
 	reported := f.validator.times[schemas.ReportedAt].TimestampValues()
 	for i, d := range f.dispositions {
 		if d == schemas.Quarantined {
+			if err := f.quarantined(i, f.repeated(firstRow+int64(i))); err != nil {
+				return err
+			}
 			continue
 		}
 		if f.repeated(firstRow + int64(i)) {
@@ -130,9 +127,16 @@ func (f *Ingester) Add(batch arrow.Record, firstRow int64) error {
 			f.scored.Add(i, bucket.Hash(suspects.text(i)))
 		} else {
 			f.pass.dispositions[d]++
-			err := f.pass.markSuspect(suspects.text(i), int64(reported[i]), f.validator.enum(schemas.SuspectStatus, i), f.validator.ages[schemas.SuspectAge][i])
-			if err != nil {
-				return err
+			if !f.validator.nobody[i] {
+				m := f.pass.window.mark(
+					int64(reported[i]),
+					f.validator.ages[schemas.SuspectAge][i],
+					f.validator.enum(schemas.SuspectStatus, i),
+					f.validator.enum(schemas.Handling, i),
+				)
+				if err := f.pass.markSuspect(m, suspects.text(i)); err != nil {
+					return err
+				}
 			}
 		}
 		if victim := victims.text(i); d >= schemas.NoNamedSuspect && len(victim) > 0 {
@@ -155,6 +159,17 @@ func (f *Ingester) Add(batch arrow.Record, firstRow int64) error {
 	return nil
 }
 
+// quarantined keeps in mind that a version of an allegation that may have others is quarantined, if it says which and as
+// of when (section 4, rule 2).
+func (f *Ingester) quarantined(row int, repeated bool) error {
+	updated := f.validator.times[schemas.UpdatedAt]
+	id := f.validator.text[schemas.AllegationID].text(row)
+	if !repeated || len(id) == 0 || isBroken(id) || updated.IsNull(row) || !validTime(int64(updated.Value(row))) {
+		return nil
+	}
+	return putQuarantined(f.repeats, id, int64(updated.Value(row)))
+}
+
 // repeated tells whether another row may be of the same allegation.
 func (f *Ingester) repeated(row int64) bool {
 	return !f.engine.options.Unique && (!f.engine.prescanned || f.engine.repeated.has(row))
@@ -171,6 +186,7 @@ func (f *Ingester) Close() error {
 // are, who may be suspects.
 type router struct {
 	window          *window
+	tables          *reference.Tables
 	suspects, marks *bucket.Scatterer
 	dispositions    schemas.Dispositions // of the rows that have one
 	passed          int64                // the others: their suspect decides
@@ -179,6 +195,7 @@ type router struct {
 func (e *Engine) newRouter() router {
 	return router{
 		window:   &e.rules.window,
+		tables:   e.options.Tables,
 		suspects: bucket.NewScatterer(e.suspects),
 		marks:    bucket.NewScatterer(e.marks),
 	}
@@ -199,8 +216,10 @@ func (p *router) pass(rec []byte) error {
 		putHash(to, h)
 	} else {
 		p.dispositions[a.disposition]++
-		if err := p.markSuspect(a.suspect, a.reported, a.status, a.suspectAge); err != nil {
-			return err
+		if !p.tables.IsPlaceholder(text(a.suspect)) {
+			if err := p.markSuspect(p.window.mark(a.reported, a.suspectAge, a.status, a.handling), a.suspect); err != nil {
+				return err
+			}
 		}
 	}
 	if a.disposition < schemas.NoNamedSuspect || len(a.victim) == 0 {
@@ -210,13 +229,25 @@ func (p *router) pass(rec []byte) error {
 }
 
 // aVictim marks the victim of a row in the window.
-var aVictim = mark{victim: true, minor: neverMinor}
+var aVictim = mark{victim: true, minor: neverMinor, born: neverBorn, bornLast: -neverBorn}
 
-// markSuspect marks the suspect of a row that is kept and not scored, when it says that they are dead, or young: that
-// decides over the rows that are scored (section 4, rules 12 and 13).
-func (p *router) markSuspect(suspect []byte, reported int64, status, age uint8) error {
-	m := mark{deceased: status == statusDeceased, minor: p.window.minorBefore(reported, age)}
-	if !m.deceased && int(m.minor) >= len(p.window.starts)-1 || isNobody(suspect) {
+// mark is what a kept row says of its suspect.
+func (w *window) mark(reported int64, age, status, handling uint8) mark {
+	m := mark{
+		deceased: status == statusDeceased, restricted: handling == handlingRestricted,
+		minor: w.minorBefore(reported, age), born: neverBorn, bornLast: -neverBorn,
+	}
+	if age != noAge {
+		m.born = int16(w.year(reported) - int(age))
+		m.bornLast = m.born
+	}
+	return m
+}
+
+// markSuspect marks the suspect of a row that is kept and not scored: what it says decides over the rows that are
+// (section 4, rules 12 and 13, and what follows them).
+func (p *router) markSuspect(m mark, suspect []byte) error {
+	if m == nothing {
 		return nil
 	}
 	return m.put(p.marks, bucket.Hash(suspect), suspect)

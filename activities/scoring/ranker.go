@@ -61,6 +61,8 @@ func (p *ranker) place(s *schemas.Suspect, row *schemas.Ranked, tieSize func() i
 		Allegations: s.Allegations, Reports: s.Reports, Victims: s.Victims,
 		FirstReported: s.FirstReported, LastReported: s.LastReported, OwnerBorough: s.OwnerBorough, Boroughs: s.Boroughs,
 		DomesticAbuse: s.DomesticAbuse, NonRecent: s.NonRecent, AlsoVictim: s.AlsoVictim, SuspectStatus: s.SuspectStatus,
+		Lane: schemas.LaneOf(s.SuspectStatus), AgesDisagree: s.AgesDisagree, Restricted: s.Restricted,
+		Withdrawn: s.Withdrawn,
 	}
 	if s.OwnerBorough != nil {
 		name := *s.OwnerBorough

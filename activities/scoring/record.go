@@ -20,6 +20,8 @@ type allegation struct {
 	suspectAge, victimAge        uint8 // noAge for null
 	status, sex, source, outcome uint8 // position in the enum, from 1
 	domesticAbuse                uint8 // 0 null, 1 false, abuseTrue
+	handling                     uint8 // position in the enum, from 1
+	older                        bool  // a later version of the row is quarantined
 	disposition                  schemas.Disposition
 	age                          uint32    // days before as_of, of rows that are their suspects'
 	id, report, suspect, victim  []byte    // empty: null
@@ -34,15 +36,16 @@ const (
 	// what is small has the rest of its eight bytes.
 	atHash       = bucket.LengthBytes
 	atReported   = atHash + 4     // and status, sex, outcome
-	atUpdated    = atReported + 8 // and source, domestic abuse, disposition
-	atCommitted  = atUpdated + 8  // one more, 0 for null; and the victim's age
+	atUpdated    = atReported + 8 // and source, domestic abuse, disposition, older
+	atCommitted  = atUpdated + 8  // one more, 0 for null; and the victim's age, handling
 	atOffence    = atCommitted + 8
 	atBorough    = atOffence + 4
 	atSuspectAge = atBorough + 4
 	atTexts      = atSuspectAge + 1 // the lengths of suspect, id, report and victim as varints, then the texts; then its ownTexts
 
-	timeBits = 54
-	timeMask = 1<<timeBits - 1
+	timeBits   = 54
+	atHandling = timeBits + 8
+	timeMask   = 1<<timeBits - 1
 )
 
 func putHash(rec []byte, hash uint64) {
@@ -51,9 +54,25 @@ func putHash(rec []byte, hash uint64) {
 
 func hashOf(rec []byte) uint32 { return binary.LittleEndian.Uint32(rec[atHash:]) }
 
-// small packs numbers of at most seven, each into three bits, behind a time.
+// What stands in ten bits behind a time: two numbers of at most seven, then one of at most fifteen.
+const (
+	atSecond = timeBits + 3
+	atThird  = timeBits + 6
+)
+
+// As many as have room; this does not compile when there are more.
+const _ = uint(1<<4 - schemas.DispositionCount)
+
 func small(a, b, c uint8) uint64 {
-	return uint64(a)<<timeBits | uint64(b)<<(timeBits+3) | uint64(c)<<(timeBits+6)
+	return uint64(a)<<timeBits | uint64(b)<<atSecond | uint64(c)<<atThird
+}
+
+// olderFlag says of an encoded row that a later version is quarantined.
+const olderFlag = uint64(1) << 63
+
+func setOlder(rec []byte) {
+	le := binary.LittleEndian
+	le.PutUint64(rec[atUpdated:], le.Uint64(rec[atUpdated:])|olderFlag)
 }
 
 func sinceMin(t int64) uint64 { return uint64(t - schemas.MinTimestamp) }
@@ -88,10 +107,11 @@ func (v *validator) put(w *bucket.Scatterer, h uint64, row int, d schemas.Dispos
 	le.PutUint64(head[atUpdated:], sinceMin(int64(v.times[schemas.UpdatedAt].Value(row)))|
 		small(v.enum(schemas.Source, row), v.domesticAbuse(row), uint8(d)))
 	committed := uint64(0)
-	if c := v.times[schemas.CommittedAt]; c.IsValid(row) {
-		committed = sinceMin(int64(c.Value(row))) + 1
+	if c := v.committed(row); c != noTime {
+		committed = sinceMin(c) + 1
 	}
-	le.PutUint64(head[atCommitted:], committed|uint64(v.ages[schemas.VictimAge][row])<<timeBits)
+	le.PutUint64(head[atCommitted:], committed|uint64(v.ages[schemas.VictimAge][row])<<timeBits|
+		uint64(v.enum(schemas.Handling, row))<<atHandling)
 	le.PutUint32(head[atOffence:], offence)
 	le.PutUint32(head[atBorough:], borough)
 	head[atSuspectAge] = v.ages[schemas.SuspectAge][row]
@@ -112,6 +132,28 @@ func (v *validator) put(w *bucket.Scatterer, h uint64, row int, d schemas.Dispos
 		own.put(offence, borough, rec[at:])
 	}
 	return nil
+}
+
+// putQuarantined notes that a version of an allegation, as of then, is quarantined.
+func putQuarantined(w *bucket.Scatterer, id []byte, updated int64) error {
+	h := bucket.Hash(id)
+	n := atTexts + 3 + lengthSize(len(id)) + len(id)
+	rec, err := w.Record(bucket.Of(h), n)
+	if err != nil {
+		return err
+	}
+	clear(rec[:n])
+	le := binary.LittleEndian
+	le.PutUint32(rec, uint32(n))
+	putHash(rec, h)
+	le.PutUint64(rec[atUpdated:], sinceMin(updated)|small(0, 0, uint8(schemas.Quarantined)))
+	copy(rec[atTexts+1+putLength(rec[atTexts+1:], len(id))+2:], id)
+	return nil
+}
+
+// isQuarantined tells a record of putQuarantined from a row.
+func isQuarantined(rec []byte) bool {
+	return schemas.Disposition(binary.LittleEndian.Uint64(rec[atUpdated:])>>atThird&15) == schemas.Quarantined
 }
 
 // copyText copies a text, a short one as a whole register: what it writes too much is written over by what comes
@@ -155,10 +197,11 @@ func (a *allegation) decode(rec []byte) {
 	le := binary.LittleEndian
 	reported, updated, committed := le.Uint64(rec[atReported:]), le.Uint64(rec[atUpdated:]), le.Uint64(rec[atCommitted:])
 	a.reported = int64(reported&timeMask) + schemas.MinTimestamp
-	a.status, a.sex, a.outcome = uint8(reported>>timeBits&7), uint8(reported>>(timeBits+3)&7), uint8(reported>>(timeBits+6)&7)
+	a.status, a.sex, a.outcome = uint8(reported>>timeBits&7), uint8(reported>>atSecond&7), uint8(reported>>atThird&15)
 	a.updated = int64(updated&timeMask) + schemas.MinTimestamp
-	a.source, a.domesticAbuse, a.disposition = uint8(updated>>timeBits&7), uint8(updated>>(timeBits+3)&7), schemas.Disposition(updated>>(timeBits+6))
-	a.committed, a.victimAge = noTime, uint8(committed>>timeBits)
+	a.source, a.domesticAbuse = uint8(updated>>timeBits&7), uint8(updated>>atSecond&7)
+	a.disposition, a.older = schemas.Disposition(updated>>atThird&15), updated&olderFlag != 0
+	a.committed, a.victimAge, a.handling = noTime, uint8(committed>>timeBits), uint8(committed>>atHandling)
 	if c := committed & timeMask; c != 0 {
 		a.committed = int64(c-1) + schemas.MinTimestamp
 	}
@@ -198,12 +241,31 @@ func idOf(rec []byte) []byte {
 	return rec[at+suspect : at+suspect+id]
 }
 
-// mark is what a row that is not scored says of somebody who may be a suspect of one that is.
+// mark is what the kept rows of somebody say that may decide over those that are scored.
 type mark struct {
-	victim   bool // they are the victim of a row in the window
-	deceased bool // they are the suspect of a row that says so
-	minor    int32
+	victim     bool // they are the victim of a row in the window
+	deceased   bool // they are the suspect of a row that says so
+	restricted bool // they are the suspect of a row of restricted handling
+	minor      int32
+	// born and bornLast are the first and the last year of birth that their ages imply (section 4); neverBorn: none.
+	born, bornLast int16
 }
+
+const neverBorn = math.MaxInt16
+
+// nothing is the mark of who has none.
+var nothing = mark{minor: neverMinor, born: neverBorn, bornLast: -neverBorn}
+
+// with is both marks together.
+func (m mark) with(o mark) mark {
+	return mark{
+		m.victim || o.victim, m.deceased || o.deceased, m.restricted || o.restricted, min(m.minor, o.minor),
+		min(m.born, o.born), max(m.bornLast, o.bornLast),
+	}
+}
+
+// agesDisagree tells whether the ages imply years of birth more than two apart (section 4).
+func (m mark) agesDisagree() bool { return int(m.bornLast)-int(m.born) > 2 }
 
 // put notes a mark of somebody.
 func (m mark) put(w *bucket.Scatterer, h uint64, id []byte) error {
@@ -212,32 +274,37 @@ func (m mark) put(w *bucket.Scatterer, h uint64, id []byte) error {
 	if err != nil {
 		return err
 	}
-	binary.LittleEndian.PutUint32(rec, uint32(n))
+	le := binary.LittleEndian
+	le.PutUint32(rec, uint32(n))
 	putHash(rec, h)
 	rec[atFlags] = 0
-	if m.victim {
-		rec[atFlags] |= 1
+	for bit, flag := range [...]bool{m.victim, m.deceased, m.restricted} {
+		if flag {
+			rec[atFlags] |= 1 << bit
+		}
 	}
-	if m.deceased {
-		rec[atFlags] |= 2
-	}
-	binary.LittleEndian.PutUint32(rec[atMinor:], uint32(m.minor))
+	le.PutUint32(rec[atMinor:], uint32(m.minor))
+	le.PutUint16(rec[atBorn:], uint16(m.born))
+	le.PutUint16(rec[atBornLast:], uint16(m.bornLast))
 	copyText(rec[markHead:], id)
 	return nil
 }
 
 // decode reads the mark at the start of rec.
 func (m *mark) decode(rec []byte) {
-	m.victim, m.deceased, m.minor = rec[atFlags]&1 != 0, rec[atFlags]&2 != 0, int32(
-		binary.LittleEndian.Uint32(rec[atMinor:]),
-	)
+	le, flags := binary.LittleEndian, rec[atFlags]
+	m.victim, m.deceased, m.restricted = flags&1 != 0, flags&2 != 0, flags&4 != 0
+	m.minor = int32(le.Uint32(rec[atMinor:]))
+	m.born, m.bornLast = int16(le.Uint16(rec[atBorn:])), int16(le.Uint16(rec[atBornLast:]))
 }
 
 // Offsets in an encoded mark, after its length and hash; the id is the rest.
 const (
-	atFlags  = atHash + 4
-	atMinor  = atFlags + 1
-	markHead = atMinor + 4
+	atFlags    = atHash + 4
+	atMinor    = atFlags + 1
+	atBorn     = atMinor + 4
+	atBornLast = atBorn + 2
+	markHead   = atBornLast + 2
 )
 
 // versionOrders order two versions of a row by one column's values as normalised: null lowest, strings by bytes, false
@@ -269,6 +336,9 @@ var versionOrders = [schemas.OffenceColumns]func(v *vocabulary, a, b *allegation
 	schemas.Source:        func(_ *vocabulary, a, b *allegation) int { return compareEnum(schemas.Source, a.source, b.source) },
 	schemas.Outcome:       func(_ *vocabulary, a, b *allegation) int { return compareEnum(schemas.Outcome, a.outcome, b.outcome) },
 	schemas.UpdatedAt:     func(_ *vocabulary, a, b *allegation) int { return cmp.Compare(a.updated, b.updated) },
+	schemas.Handling: func(_ *vocabulary, a, b *allegation) int {
+		return compareEnum(schemas.Handling, a.handling, b.handling)
+	},
 }
 
 func init() {

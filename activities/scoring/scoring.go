@@ -62,12 +62,14 @@ type Engine struct {
 	dispositions schemas.Dispositions // of rows that are deduplicated
 	passed       int64                // rows that are their suspects'
 	conflicting  int64
+	olderStands  int64
 }
 
 // Counts are what the rows alone decide.
 type Counts struct {
 	RowsRead          int64            // or received
-	OutOfRange        map[string]int64 // ages by column; nil: none
+	OutOfRange        map[string]int64 // values read as null, by column; nil: none
+	Placeholders      map[string]int64 // ids that name nobody, by column; nil: none
 	QuarantineReasons map[string]int64
 }
 
@@ -81,14 +83,18 @@ func (c Counts) Quarantined() (n int64) {
 
 func (c *Counts) add(v *validator) {
 	c.RowsRead += v.rows
-	for i, n := range v.outOfRange {
-		if n > 0 && c.OutOfRange == nil {
-			c.OutOfRange = map[string]int64{}
-		}
-		if n > 0 {
-			c.OutOfRange[schemas.Offences[i].Name] += n
+	byColumn := func(to *map[string]int64, counts *[schemas.OffenceColumns]int64) {
+		for i, n := range counts {
+			if n > 0 && *to == nil {
+				*to = map[string]int64{}
+			}
+			if n > 0 {
+				(*to)[schemas.Offences[i].Name] += n
+			}
 		}
 	}
+	byColumn(&c.OutOfRange, &v.outOfRange)
+	byColumn(&c.Placeholders, &v.placeholder)
 	if c.QuarantineReasons == nil {
 		c.QuarantineReasons = map[string]int64{}
 	}
@@ -161,6 +167,7 @@ type Deduplicated struct {
 	Counts
 	Dispositions schemas.Dispositions
 	Conflicting  int64
+	OlderStands  int64
 	// Passed rows stay, and are a suspect's.
 	Passed int64
 }
@@ -183,8 +190,9 @@ func (e *Engine) Deduplicate(ctx context.Context, threads int) (s Deduplicated, 
 		e.dispositions.Add(t.pass.dispositions)
 		e.passed += t.pass.passed
 		e.conflicting += t.conflicting
+		e.olderStands += t.olderStands
 	}
-	s = Deduplicated{e.counts, e.dispositions, e.conflicting, e.passed}
+	s = Deduplicated{e.counts, e.dispositions, e.conflicting, e.olderStands, e.passed}
 	s.Dispositions[schemas.Quarantined] = e.counts.Quarantined()
 	if n := s.Dispositions.Sum() + s.Passed; n != s.RowsRead {
 		return s, fmt.Errorf("%d of %d rows read are accounted for", n, s.RowsRead)
@@ -218,11 +226,10 @@ func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads i
 	}
 	s.Facts = schemas.Facts{
 		OutOfRange:        maps.Clone(deduplicated.OutOfRange),
+		Placeholders:      maps.Clone(deduplicated.Placeholders),
+		OlderStands:       deduplicated.OlderStands,
 		Conflicting:       deduplicated.Conflicting,
 		QuarantineReasons: maps.Clone(deduplicated.QuarantineReasons),
-	}
-	for _, n := range s.Facts.OutOfRange {
-		s.Facts.AgesOutOfRange += n
 	}
 	var tops tops
 	for i := range tallies {
@@ -232,6 +239,13 @@ func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads i
 		s.Dispositions[schemas.Scored] += t.scored
 		s.Facts.Lowest += t.lowest
 		s.Facts.Supplement += t.supplement
+		s.Facts.URNContradicts += t.contradicts
+		for name, n := range t.resolutions {
+			if s.Facts.Resolutions == nil {
+				s.Facts.Resolutions = map[string]int64{}
+			}
+			s.Facts.Resolutions[name] += n
+		}
 		tops = append(tops, t.tops...)
 	}
 	if sum := s.Dispositions.Sum(); sum != s.RowsRead {
@@ -296,12 +310,22 @@ type tally struct {
 	records     []byte
 	marks       []byte
 	conflicting int64
+	olderStands int64
 	under18     int64 // rows, by other rows of their suspects
 	deceased    int64 // rows
 	scored      int64
 	lowest      int64
 	supplement  int64
+	contradicts int64
+	resolutions map[string]int64 // scored rows by the rule that their weight took
 	work        aggregation
+}
+
+func (t *tally) resolve(name string) {
+	if t.resolutions == nil {
+		t.resolutions = map[string]int64{}
+	}
+	t.resolutions[name]++
 }
 
 // eachBucket runs do over all buckets, one of the workers a goroutine.

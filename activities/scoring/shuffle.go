@@ -18,7 +18,7 @@ import (
 // the numbers of the engine that filled them.
 
 // shuffleMagic begins whatever is shuffled; another layout gets another number.
-const shuffleMagic = "HARMSTACK ROWS 4\n"
+const shuffleMagic = "HARMSTACK ROWS 5\n"
 
 // shuffled are the buckets that go to another machine, in this order.
 func (e *Engine) shuffled() [3]*bucket.Set {
@@ -60,7 +60,9 @@ func (e *Engine) Shuffle(w io.Writer, shard, shards int) (rows int64, err error)
 			_, _ = out.Write(buf)
 			if kind != marks {
 				for at := 0; at < len(buf); at = bucket.Next(buf, at) {
-					rows++
+					if !isQuarantined(buf[at:]) {
+						rows++
+					}
 				}
 			}
 		}
@@ -148,8 +150,8 @@ type translation struct {
 // holds what it cannot.
 func (t *translation) of(r *rules, rec []byte, kind int) ([]byte, bool) {
 	a, end, ok := r.sound(rec, kind)
-	if !ok {
-		return nil, false
+	if !ok || a.disposition == schemas.Quarantined {
+		return rec, ok
 	}
 	own := a.own.clone()
 	if own == nil {
@@ -204,7 +206,9 @@ func (e *Engine) unload(in io.Reader, to *bucket.Scatterer, number int, size int
 				return errors.New("a record holds what it cannot")
 			}
 			t.record = translated
-			rows++
+			if !isQuarantined(translated) {
+				rows++
+			}
 		}
 		rec, err := to.Record(number, len(t.record))
 		if err != nil {
@@ -242,7 +246,7 @@ func (r *rules) sound(rec []byte, kind int) (a allegation, end int, ok bool) {
 	}
 	a.decode(rec)
 	for _, e := range [...]struct{ column, position int }{
-		{schemas.SuspectStatus, int(a.status)}, {schemas.VictimSex, int(a.sex)}, {schemas.Source, int(a.source)}, {schemas.Outcome, int(a.outcome)},
+		{schemas.SuspectStatus, int(a.status)}, {schemas.VictimSex, int(a.sex)}, {schemas.Source, int(a.source)}, {schemas.Outcome, int(a.outcome)}, {schemas.Handling, int(a.handling)},
 	} {
 		if e.position > len(schemas.Offences[e.column].Enum) {
 			return a, 0, false

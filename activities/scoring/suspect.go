@@ -18,9 +18,12 @@ type suspect struct {
 	firstReported int64
 	domesticAbuse int64
 	nonRecent     int64
+	withdrawn     int64
 	owner         uint32 // 0: the central desk
 	status        uint8
 	alsoVictim    bool
+	agesDisagree  bool
+	restricted    bool
 	boroughs      []uint32
 	others        []string // the names of the boroughs that are unnumbered: other is the first, and so on
 }
@@ -64,8 +67,8 @@ const (
 	atFirst        = atLast + 8
 	atOwner        = atFirst + 8
 	atStatus       = atOwner + 4
-	atAlsoVictim   = atStatus + 1
-	atSuspectCount = atAlsoVictim + 1 // varints, the boroughs among them; the id is the rest
+	atSuspectFlags = atStatus + 1
+	atSuspectCount = atSuspectFlags + 1 // varints, the boroughs among them; the id is the rest
 )
 
 // encode appends s to buf.
@@ -79,10 +82,12 @@ func (s *suspect) encode(buf []byte) []byte {
 	le.PutUint64(rec[atFirst:], uint64(s.firstReported))
 	le.PutUint32(rec[atOwner:], s.owner)
 	rec[atStatus] = s.status
-	if s.alsoVictim {
-		rec[atAlsoVictim] = 1
+	for bit, flag := range [...]bool{s.alsoVictim, s.agesDisagree, s.restricted} {
+		if flag {
+			rec[atSuspectFlags] |= 1 << bit
+		}
 	}
-	for _, n := range [...]int64{s.victims, s.allegations, s.reports, s.domesticAbuse, s.nonRecent, s.sum, s.most, int64(len(s.boroughs))} {
+	for _, n := range [...]int64{s.victims, s.allegations, s.reports, s.domesticAbuse, s.nonRecent, s.withdrawn, s.sum, s.most, int64(len(s.boroughs))} {
 		buf = binary.AppendUvarint(buf, uint64(n))
 	}
 	for _, b := range s.boroughs {
@@ -102,13 +107,15 @@ func (s *suspect) encode(buf []byte) []byte {
 func (s *suspect) decode(rec []byte) {
 	le := binary.LittleEndian
 	s.score, s.lastReported, s.firstReported = int64(le.Uint64(rec[atScore:])), int64(le.Uint64(rec[atLast:])), int64(le.Uint64(rec[atFirst:]))
-	s.owner, s.status, s.alsoVictim = le.Uint32(rec[atOwner:]), rec[atStatus], rec[atAlsoVictim] == 1
+	s.owner, s.status = le.Uint32(rec[atOwner:]), rec[atStatus]
+	flags := rec[atSuspectFlags]
+	s.alsoVictim, s.agesDisagree, s.restricted = flags&1 != 0, flags&2 != 0, flags&4 != 0
 	at := atSuspectCount
 	number := func() (n int) {
 		n, at = getLength(rec, at)
 		return n
 	}
-	for _, to := range [...]*int64{&s.victims, &s.allegations, &s.reports, &s.domesticAbuse, &s.nonRecent, &s.sum, &s.most} {
+	for _, to := range [...]*int64{&s.victims, &s.allegations, &s.reports, &s.domesticAbuse, &s.nonRecent, &s.withdrawn, &s.sum, &s.most} {
 		*to = int64(number())
 	}
 	s.boroughs, s.others = slices.Grow(s.boroughs[:0], 4), s.others[:0]
@@ -132,6 +139,7 @@ func (v *vocabulary) row(s *suspect, names []string, row *schemas.Suspect) []str
 		SuspectID: text(s.id), Score: s.score, SumTenths: s.sum, MaxTenths: s.most, Allegations: s.allegations, Reports: s.reports,
 		Victims: s.victims, FirstReported: s.firstReported, LastReported: s.lastReported, DomesticAbuse: s.domesticAbuse,
 		NonRecent: s.nonRecent, AlsoVictim: s.alsoVictim, SuspectStatus: statusText(s.status),
+		AgesDisagree: s.agesDisagree, Restricted: s.restricted, Withdrawn: s.withdrawn,
 	}
 	if s.owner != 0 {
 		row.OwnerBorough = &v.borough(s.owner).name

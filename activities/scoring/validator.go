@@ -25,6 +25,7 @@ type validator struct {
 	ages       [schemas.OffenceColumns][]uint8     // noAge for null and for what is out of range
 	times      [schemas.OffenceColumns]*array.Timestamp
 	bools      [schemas.OffenceColumns]*array.Boolean
+	nobody     []bool     // of every row: its suspect is null or a placeholder
 	faults     []rowFault // of every row
 	faulty     bool       // some row of the batch has one
 
@@ -33,7 +34,8 @@ type validator struct {
 	parts    *interner               // numbers of codes, classes and urns
 
 	rows        int64
-	outOfRange  [schemas.OffenceColumns]int64 // ages by column
+	outOfRange  [schemas.OffenceColumns]int64 // values that cannot be held and are null, by column
+	placeholder [schemas.OffenceColumns]int64 // ids that name nobody, by column
 	quarantined [faultCount]int64             // rows by fault
 }
 
@@ -124,7 +126,11 @@ func (v *validator) load(batch arrow.Record) error {
 			if err := v.text[i].load(col); err != nil {
 				return fmt.Errorf("column %s: %w", c.Name, err)
 			}
-			v.textFaults(i, c.NotNull)
+			if c.NotNull {
+				v.textFaults(i)
+			} else {
+				v.textNulls(i)
+			}
 		case schemas.Timestamp:
 			if v.times[i], ok = col.(*array.Timestamp); ok {
 				ok = arrow.TypeEqual(col.DataType(), schemas.ArrowTimestamp)
@@ -148,7 +154,27 @@ func (v *validator) load(batch arrow.Record) error {
 			)
 		}
 	}
+	v.findNobody()
 	return nil
+}
+
+// findNobody finds the rows whose suspect is nobody, and makes a victim null who is (section 4, rule 5).
+func (v *validator) findNobody() {
+	v.nobody = grow(v.nobody, len(v.faults))
+	suspects, victims := v.text[schemas.SuspectID], v.text[schemas.VictimID]
+	for row := range v.nobody {
+		suspect := suspects.text(row)
+		v.nobody[row] = v.vocabulary.tables.IsPlaceholder(text(suspect))
+		if v.nobody[row] && len(suspect) > 0 && v.faults[row] == 0 {
+			v.placeholder[schemas.SuspectID]++
+		}
+		if victim := victims.text(row); len(victim) > 0 && v.vocabulary.tables.IsPlaceholder(text(victim)) {
+			victims.drop(row)
+			if v.faults[row] == 0 {
+				v.placeholder[schemas.VictimID]++
+			}
+		}
+	}
 }
 
 // rowFault is why a row is quarantined: a column and a rule. Zero: it is not.
@@ -182,15 +208,16 @@ func (v *validator) fault(row, column int, r rule) {
 	}
 }
 
-func (v *validator) textFaults(i int, notNull bool) {
+// textFaults finds the rows to be quarantined for a column that must have a value.
+func (v *validator) textFaults(i int) {
 	t := v.text[i]
-	if !t.mayFail && !(t.mayLack && notNull) {
+	if !t.mayFail && !t.mayLack {
 		return
 	}
 	if t.numberOf == nil {
 		for row := range v.faults {
 			switch text := t.text(row); {
-			case len(text) == 0 && notNull:
+			case len(text) == 0:
 				v.fault(row, i, ruleMissing)
 			case isBroken(text):
 				v.fault(row, i, ruleNotUTF8)
@@ -200,7 +227,7 @@ func (v *validator) textFaults(i int, notNull bool) {
 	}
 	for row, number := range t.results[:len(v.faults)] {
 		switch {
-		case number == null && notNull:
+		case number == null:
 			v.fault(row, i, ruleMissing)
 		case number == notUTF8:
 			v.fault(row, i, ruleNotUTF8)
@@ -208,6 +235,33 @@ func (v *validator) textFaults(i int, notNull bool) {
 			v.fault(row, i, ruleNotCode)
 		case number == notAllowed:
 			v.fault(row, i, ruleNotAllowed)
+		}
+	}
+}
+
+// textNulls makes what a nullable column cannot hold null, and counts it (section 3).
+func (v *validator) textNulls(i int) {
+	t := v.text[i]
+	if !t.mayFail {
+		return
+	}
+	if t.numberOf == nil {
+		for row := range v.faults {
+			if isBroken(t.text(row)) {
+				t.drop(row)
+				v.outOfRange[i]++
+			}
+		}
+		return
+	}
+	for row, number := range t.results[:len(v.faults)] {
+		if number != notUTF8 && number != notAllowed {
+			continue
+		}
+		v.outOfRange[i]++
+		t.results[row] = null
+		if i == schemas.Handling { // fails safe: whoever cannot be read must not be told to a borough
+			t.results[row] = uint32(handlingRestricted)
 		}
 	}
 }
@@ -223,10 +277,23 @@ func (v *validator) timeFaults(col *array.Timestamp, i int, notNull bool) {
 			if notNull {
 				v.fault(row, i, ruleMissing)
 			}
-		case int64(t) < schemas.MinTimestamp || int64(t) >= schemas.EndTimestamp:
+		case !validTime(int64(t)) && notNull:
 			v.fault(row, i, ruleOutOfRange)
+		case !validTime(int64(t)):
+			v.outOfRange[i]++
 		}
 	}
+}
+
+func validTime(t int64) bool { return t >= schemas.MinTimestamp && t < schemas.EndTimestamp }
+
+// committed is when the row's offence began; noTime for null and for what is out of range.
+func (v *validator) committed(row int) int64 {
+	c := v.times[schemas.CommittedAt]
+	if t := int64(c.Value(row)); c.IsValid(row) && validTime(t) {
+		return t
+	}
+	return noTime
 }
 
 // within tells whether every value is from low to high, those of nulls too.

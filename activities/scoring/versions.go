@@ -74,7 +74,7 @@ func (e *Engine) keepLatest(t *tally, number int) (err error) {
 		e.keepOne(t, append(others, first), lost)
 	}
 	for i, start := range w.starts {
-		if lost[int32(i)] {
+		if lost[int32(i)] || isQuarantined(t.records[start:]) {
 			continue
 		}
 		if err := t.pass.pass(t.records[start:bucket.Next(t.records, start)]); err != nil {
@@ -84,23 +84,32 @@ func (e *Engine) keepLatest(t *tally, number int) (err error) {
 	return nil
 }
 
-// keepOne finds the version that stays: the latest, and of several as late the greatest by its values.
+// keepOne finds the version that stays: the latest, and of several as late the greatest by its values. One that is
+// quarantined and later still leaves a note on it.
 func (e *Engine) keepOne(t *tally, versions []int32, lost map[int32]bool) {
 	var best, other allegation
-	winner := int32(-1)
+	winner, quarantined := int32(-1), int64(noTime)
 	for _, v := range versions {
 		other.decode(t.records[t.work.starts[v]:])
+		if other.disposition == schemas.Quarantined {
+			quarantined = max(quarantined, other.updated)
+			continue
+		}
 		if winner < 0 || other.updated > best.updated ||
 			other.updated == best.updated && e.vocabulary.compare(&other, &best) > 0 {
 			winner, best = v, other
 		}
 	}
+	if winner >= 0 && quarantined > best.updated {
+		t.olderStands++
+		setOlder(t.records[t.work.starts[winner]:])
+	}
 	for _, v := range versions {
-		if v == winner {
+		other.decode(t.records[t.work.starts[v]:])
+		if v == winner || other.disposition == schemas.Quarantined {
 			continue
 		}
 		lost[v] = true
-		other.decode(t.records[t.work.starts[v]:])
 		if other.updated < best.updated {
 			t.pass.dispositions[schemas.Superseded]++
 			continue

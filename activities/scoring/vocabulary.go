@@ -46,6 +46,8 @@ type offenceKey struct{ code, class, urn string }
 type offence struct {
 	offenceKey
 	weights [reference.Sexes][2]reference.Weight
+	// contradicts: the tables have the urn under another code.
+	contradicts bool
 }
 
 // weight is by the victim's sex, a position in the enum, and by the flag as records hold it.
@@ -109,7 +111,7 @@ func (v *vocabulary) offenceNumber(k offenceKey) uint32 {
 
 // weigh looks a combination up in the tables.
 func (v *vocabulary) weigh(k offenceKey) offence {
-	o := offence{offenceKey: k}
+	o := offence{offenceKey: k, contradicts: v.tables.URNContradicts(k.urn, k.code)}
 	for sex := range reference.Sexes {
 		for domestic := range 2 {
 			o.weights[sex][domestic] = v.tables.Weigh(

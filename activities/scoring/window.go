@@ -1,6 +1,7 @@
 package scoring
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -13,6 +14,7 @@ type window struct {
 	asOf   schemas.Date
 	end    int64   // the first instant after as_of
 	starts []int64 // starts[age]: the first instant of the day of that age
+	years  []int64 // the first instant of each year from firstYear on
 }
 
 func newWindow(asOf schemas.Date, days int) window {
@@ -20,7 +22,28 @@ func newWindow(asOf schemas.Date, days int) window {
 	for age := range w.starts {
 		w.starts[age] = asOf.AddDays(-age).Start().UnixMicro()
 	}
+	for year := firstYear; year <= lastYear; year++ {
+		w.years = append(w.years, schemas.MustDate(fmt.Sprintf("%d-01-01", year)).Start().UnixMicro())
+	}
 	return w
+}
+
+// The years that a valid timestamp can be of, in London.
+const (
+	firstYear = 1899
+	lastYear  = 2201
+)
+
+// year is the London year of a valid timestamp.
+func (w *window) year(t int64) int {
+	at := min(max(int((t-w.years[0])/(365*day+day/4)), 0), len(w.years)-1) // at most one off
+	for at+1 < len(w.years) && t >= w.years[at+1] {
+		at++
+	}
+	for at > 0 && t < w.years[at] {
+		at--
+	}
+	return firstYear + at
 }
 
 // day is about as long as one in microseconds.

@@ -23,6 +23,7 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf8"
 
 	"harmstack/schemas"
 	"harmstack/schemas/text"
@@ -118,6 +119,9 @@ type Tables struct {
 
 	placeholders map[string]bool // in lower case, runs of space as one
 	prefixes     []string        // likewise
+	// By first bytes, so that the ids of people cost next to nothing: those that a placeholder may begin with.
+	mayBeNobody [256]bool
+	mayBegin    [256][256]bool
 }
 
 type pair struct{ code, class string }
@@ -231,6 +235,7 @@ func load(dir fs.FS, set ruleSet, other map[string]string) (*Tables, error) {
 	l.table(BoroughsFile, "boroughs", "borough,bcu,bcu_code", t.addBorough)
 	l.table(AliasesFile, "borough-aliases", "alias,borough", t.addAlias)
 	l.table(PlaceholdersFile, "placeholders", "pattern,reason", t.addPlaceholder)
+	t.notePlaceholders()
 	if err := l.err(); err != nil {
 		return nil, err
 	}
@@ -447,6 +452,29 @@ func (t *Tables) addPlaceholder(row []string) error {
 	return nil
 }
 
+// notePlaceholders fills mayBeNobody and mayBegin.
+func (t *Tables) notePlaceholders() {
+	plain := func(b int) bool {
+		return b < utf8.RuneSelf && (unicode.IsLetter(rune(b)) || unicode.IsDigit(rune(b)))
+	}
+	for a := range 256 {
+		t.mayBeNobody[a] = a == '0' || a == '9' || !plain(a)
+		for b := range 256 {
+			t.mayBegin[a][b] = max(a, b) >= utf8.RuneSelf || unicode.IsSpace(rune(b))
+		}
+	}
+	for _, p := range slices.Concat(t.prefixes, slices.Collect(maps.Keys(t.placeholders))) {
+		for _, a := range []byte{p[0], strings.ToUpper(p)[0]} {
+			t.mayBeNobody[a] = true
+			for b := range 256 {
+				if len(p) == 1 || p[1] == strings.ToLower(string(rune(b)))[0] {
+					t.mayBegin[a][b] = true
+				}
+			}
+		}
+	}
+}
+
 // foldSpace is a text in lower case, with runs of white space as one space and none around it.
 func foldSpace(s string) string { return strings.Join(strings.Fields(strings.ToLower(s)), " ") }
 
@@ -454,8 +482,13 @@ func foldSpace(s string) string { return strings.Join(strings.Fields(strings.ToL
 // in any letter case and with runs of space as one, begins with one that ends in *, or is only zeros, only nines or
 // only punctuation.
 func (t *Tables) IsPlaceholder(id string) bool {
-	rest := strings.TrimLeft(id, "0")
-	if id == "" || rest == "" || strings.TrimLeft(id, "9") == "" {
+	if id == "" {
+		return true
+	}
+	if !t.mayBeNobody[id[0]] { // nearly everybody
+		return false
+	}
+	if strings.TrimLeft(id, "0") == "" || strings.TrimLeft(id, "9") == "" {
 		return true
 	}
 	if !strings.ContainsFunc(
@@ -463,6 +496,9 @@ func (t *Tables) IsPlaceholder(id string) bool {
 		func(r rune) bool { return !unicode.IsPunct(r) && !unicode.IsSymbol(r) && !unicode.IsSpace(r) },
 	) {
 		return true
+	}
+	if len(id) > 1 && !t.mayBegin[id[0]][id[1]] {
+		return false
 	}
 	folded := foldSpace(id)
 	return t.placeholders[folded] ||

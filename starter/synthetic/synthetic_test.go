@@ -123,7 +123,7 @@ func TestCalibration(t *testing.T) {
 				nonRecent++
 			}
 		}
-		if also == 0 || nonRecent == 0 || s.Facts.Conflicting == 0 || s.Facts.AgesOutOfRange == 0 {
+		if also == 0 || nonRecent == 0 || s.Facts.Conflicting == 0 || len(s.Facts.OutOfRange) == 0 {
 			t.Errorf("seed %d: %d also victims, %d with old offences, %+v", seed, also, nonRecent, s.Facts)
 		}
 	}

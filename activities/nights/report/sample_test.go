@@ -124,7 +124,7 @@ func sample(t testing.TB, suspects int) (Page, []schemas.Ranked) {
 		Inputs:   []schemas.ArtifactRef{{URI: "/secret/place/extract.parquet", SHA256: "ab12" + tables.Edition.SHA256[4:], Rows: 214_803, Bytes: 9_104_331}},
 		Previous: &schemas.ManifestRef{NightID: schemas.NightID{AsOf: asOf.AddDays(-1), Revision: 8}},
 		Changes:  &schemas.ChangeCount{Entered: 6, Left: 6, Moved: 86, Stayed: 8},
-		Facts: schemas.Facts{Conflicting: 17, AgesOutOfRange: 23, ExtraColumns: 3, Lowest: 311, Supplement: 1204,
+		Facts: schemas.Facts{Conflicting: 17, OutOfRange: map[string]int64{"suspect_age": 23}, ExtraColumns: 3, Lowest: 311, Supplement: 1204,
 			QuarantineReasons: map[string]int64{"offence_code: not a Home Office code": 31, "reported_at: out of range": 4, "suspect_status: not an allowed value": 9}}}
 	m.Dispositions = schemas.Dispositions{44, 5120, 861, 12, 9310, 41_207, 2203, 1874, 3011, 61_450, 1407, 2980, 203, scored}
 	m.RowsRead = m.Dispositions.Sum()

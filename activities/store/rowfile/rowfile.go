@@ -309,6 +309,10 @@ func WriteCSV(w io.Writer, stack []schemas.Ranked) (int64, error) {
 		"non_recent",
 		"also_victim",
 		"suspect_status",
+		"lane",
+		"ages_disagree",
+		"restricted",
+		"withdrawn",
 	}
 	if err := out.Write(header); err != nil {
 		return 0, err
@@ -320,7 +324,8 @@ func WriteCSV(w io.Writer, stack []schemas.Ranked) (int64, error) {
 		err := out.Write([]string{whole(r.Position), whole(r.Rank), whole(r.TieSize), text.Cell(r.SuspectID), whole(r.Score),
 			real(r.ScoreDays), real(r.SumDays), real(r.MaxDays), whole(r.SumRank), whole(r.Allegations), whole(r.Reports), whole(r.Victims),
 			at(r.FirstReported), at(r.LastReported), text.Cell(orEmpty(r.OwnerBorough)), text.Cell(orEmpty(r.OwnerBCU)), text.Cells(r.Boroughs, ";"),
-			whole(r.DomesticAbuse), whole(r.NonRecent), strconv.FormatBool(r.AlsoVictim), text.Cell(orEmpty(r.SuspectStatus))})
+			whole(r.DomesticAbuse), whole(r.NonRecent), strconv.FormatBool(r.AlsoVictim), text.Cell(orEmpty(r.SuspectStatus)),
+			r.Lane, strconv.FormatBool(r.AgesDisagree), strconv.FormatBool(r.Restricted), whole(r.Withdrawn)})
 		if err != nil {
 			return 0, err
 		}
