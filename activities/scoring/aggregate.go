@@ -151,6 +151,9 @@ func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 		if weight.Resolution != "" {
 			t.resolve(weight.Resolution)
 		}
+		if a.borough != 0 && !e.vocabulary.isBorough(a.borough) {
+			t.unknownBoroughs++
+		}
 		if offence.contradicts {
 			t.contradicts++
 		}
