@@ -276,21 +276,21 @@ func random(seed uint64, n int) []schemas.Offence {
 		case 4: // around the turn of a year, which implies another year of birth
 			reported = *at("2025-12-31T23:00:00Z") + (r.Int64N(4)-1)*1_800_000_000
 		}
-		person := r.IntN(n/4 + 1)
+		person := r.IntN(n/8 + 1)
 		rows[i] = schemas.Offence{
-			AllegationID: pick(fmt.Sprintf("A%d", r.IntN(n)), fmt.Sprintf("A%d", r.IntN(n)), fmt.Sprintf(" A%d\u00a0", r.IntN(n)), long+fmt.Sprint(r.IntN(3))),
+			AllegationID: mostly(5, []string{long + fmt.Sprint(r.IntN(3))}, fmt.Sprintf("A%d", r.IntN(n)), fmt.Sprintf("A%d", r.IntN(n)), fmt.Sprintf(" A%d\u00a0", r.IntN(n))),
 			ReportID:     pick(fmt.Sprintf("R%d", r.IntN(n/2+1))),
 			SuspectID: mostly(10, []string{"NULL", " ", "N/K", "Unknown male", "not  KNOWN", "--", "00", "9999", "Refused", "xx", "Unk"},
 				fmt.Sprintf("S%d", person), fmt.Sprintf("S%d", person), fmt.Sprintf(" S%d", person), fmt.Sprintf("s%d", person), long, "Élodie-1"),
 			SuspectStatus: mostly(4, []string{"deceased", "deceased", "dead", "At_large"}, "NULL", "at_large", "on_bail", "in_custody", "unknown", " at_large"),
-			OffenceCode: mostly(3, []string{"19-08", "0019/08"}, "019/08", "19/8", "01908", "008/01", "8/1", "008/06", "195/94", "005/01", "008/77", "008/78", "999/99", "066/91", "020/05",
+			OffenceCode: mostly(3, []string{"19-08", "0019/08"}, "019/08", "19/8", "01908", "008/01", "8/1", "8/1", "008/06", "195/94", "005/01", "008/77", "008/78", "999/99", "066/91", "020/05",
 				"056/01", "008/61"),
 			OffenceClass: pick("NULL", "NULL", "19C", "19C", "8N", "8N", "8S", "5D", "", "ZZ", "56A"),
 			OffenceURN:   mostly(30, []string{"8N.8.1.1", "8N.8.1.2", "1.1.1.1", "0.0.0", "56A.56.1.0"}, "NULL"),
 			ReportedAt:   &reported, UpdatedAt: ptr(reported + r.Int64N(4)*1_000_000),
 			Borough: pick("Camden", "CAMDEN", " Barnet", "City of London", "NULL", "Westminster", "brent", "rbkc", "Kingston", "City of Westminster", "Hammersmith & fulham"),
 			VictimID: mostly(15, []string{"NULL", "  ", "unknown female", "N/K", "0", "???"},
-				fmt.Sprintf("V%d", r.IntN(n/3+1)), fmt.Sprintf("S%d", r.IntN(n/4+1))),
+				fmt.Sprintf("V%d", r.IntN(n/3+1)), fmt.Sprintf("S%d", r.IntN(n/8+1))),
 			VictimSex: pick("F", "F", "F", "F", "F", "F", "M", "X", "U", "NULL"),
 			Source:    pick("victim", "victim", "victim", "victim", "witness", "witness", "third_party", "third_party", "police_detected", "intelligence"),
 			Outcome: pick("open", "open", "open", "open", "charged", "convicted", "victim_does_not_support", "victim_does_not_support", "no_further_action",
