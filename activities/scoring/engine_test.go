@@ -388,7 +388,7 @@ func triesEverything(t *testing.T, rows []schemas.Offence, want reading) {
 		}
 	}
 	for what, n := range seen {
-		if least := int64(5); n < least && what != "resolutions" && what != "scored older versions" || n == 0 {
+		if least := int64(3); n < least && what != "resolutions" && what != "scored older versions" || n == 0 {
 			t.Errorf("%s: only %d", what, n)
 		}
 	}
