@@ -449,10 +449,12 @@ func smallRanges(t *testing.T) {
 }
 
 // cutOff is the stack of a ranking, with its contributions.
-func cutOff(m schemas.Model, ranking []schemas.Ranked, candidates []schemas.Contribution) (*Stack, []schemas.Contribution) {
+func cutOff(t *testing.T, m schemas.Model, ranking []schemas.Ranked, candidates []schemas.Contribution) (*Stack, []schemas.Contribution) {
 	stack := NewStack(m)
 	for from := 0; from < len(ranking); from += 7 {
-		stack.Add(ranking[from:min(from+7, len(ranking))])
+		if err := stack.Add(ranking[from:min(from+7, len(ranking))]); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return stack, stack.Contributions(candidates)
 }
@@ -475,7 +477,7 @@ func (want reading) check(t *testing.T, o Options, d schemas.Dispositions, f sch
 		t.Errorf("facts\n got %s\nwant %s", got, wanted)
 	}
 	same(t, ranking, want.ranking)
-	_, contributions := cutOff(o.Model, want.ranking, candidates)
+	_, contributions := cutOff(t, o.Model, want.ranking, candidates)
 	explained, rows, share := map[int64]bool{}, map[string]bool{}, 0.0
 	for _, c := range contributions {
 		suspect := want.ranking[c.Position-1]
@@ -494,9 +496,31 @@ func (want reading) check(t *testing.T, o Options, d schemas.Dispositions, f sch
 		explained[c.Position], rows[c.AllegationID] = true, true
 		share += c.Share
 	}
-	if n := min(int(o.Model.Depth), len(want.ranking)); len(explained) != n || share < float64(n)-1e-6 || share > float64(n)+1e-6 {
-		t.Errorf("%d of %d suspects are explained, by shares of %f", len(explained), n, share)
+	onStack := 0
+	for _, r := range want.stack(o.Model) {
+		onStack++
+		if !explained[r.Position] {
+			t.Errorf("position %d is on the stack and not explained", r.Position)
+		}
 	}
+	if len(explained) != onStack || share < float64(onStack)-1e-6 || share > float64(onStack)+1e-6 {
+		t.Errorf("%d of %d suspects are explained, by shares of %f", len(explained), onStack, share)
+	}
+}
+
+// stack is the first so many who are not in custody, and those in custody above the last of them (section 6, lanes).
+func (want reading) stack(m schemas.Model) (stack []schemas.Ranked) {
+	counted, last := int64(0), 0
+	for _, r := range want.ranking {
+		if counted == m.Depth {
+			break
+		}
+		if stack = append(stack, r); m.Custody == schemas.CustodyCounted || r.Lane != "contained" {
+			counted++
+			last = len(stack)
+		}
+	}
+	return stack[:last]
 }
 
 // reader gives suspects some at a time, and spoils what it gave before.
