@@ -378,7 +378,7 @@ func slowSuspect(o Options, id string, list, kept []slowRow, victim bool, r *rea
 	}
 	recency := slowRecency(o.Model.HalfLifeDays, o.Model.WindowDays)
 	base := func(row slowRow) int64 { return row.weight.Tenths * recency[row.age] }
-	slices.SortFunc(list, func(a, b slowRow) int { // the largest first; which of equal ones comes first makes no sum another
+	slices.SortFunc(list, func(a, b slowRow) int { // the largest first, of equal ones the least id
 		if c := base(b) - base(a); c != 0 {
 			return int(max(min(c, 1), -1))
 		}
