@@ -27,6 +27,7 @@ func (n *Night) NewEngine(bad *extract.Quarantine, unique bool) (*scoring.Engine
 		Spill:  spill.Folder(n.Temp),
 		Memory: n.Memory,
 		Unique: unique,
+		Links:  n.Links,
 	}
 	if bad != nil {
 		o.Quarantine = setAside(bad)

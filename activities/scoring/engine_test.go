@@ -79,7 +79,7 @@ func batch(mem memory.Allocator, rows []schemas.Offence, dict func(column int) b
 func appendValue(b array.Builder, r *schemas.Offence, column int) {
 	text := map[int]*string{schemas.AllegationID: r.AllegationID, schemas.ReportID: r.ReportID, schemas.SuspectID: r.SuspectID, schemas.SuspectStatus: r.SuspectStatus,
 		schemas.OffenceCode: r.OffenceCode, schemas.OffenceClass: r.OffenceClass, schemas.OffenceURN: r.OffenceURN, schemas.BoroughName: r.Borough,
-		schemas.VictimID: r.VictimID, schemas.VictimSex: r.VictimSex, schemas.Source: r.Source, schemas.Outcome: r.Outcome}
+		schemas.VictimID: r.VictimID, schemas.VictimSex: r.VictimSex, schemas.Source: r.Source, schemas.Outcome: r.Outcome, schemas.Handling: r.Handling}
 	times := map[int]*int64{schemas.ReportedAt: r.ReportedAt, schemas.CommittedAt: r.CommittedAt, schemas.UpdatedAt: r.UpdatedAt}
 	ages := map[int]*int32{schemas.SuspectAge: r.SuspectAge, schemas.VictimAge: r.VictimAge}
 	switch {
