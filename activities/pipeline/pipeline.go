@@ -34,6 +34,8 @@ type Night struct {
 	Model  schemas.Model
 	// Links replace the ids of suspects and victims; nil: there are none.
 	Links *scoring.Links
+	// Stability are the models that the stack is compared with; the zero value has none.
+	Stability schemas.Stability
 	// Checks look at a night before it is published; the zero value has none.
 	Checks quality.Checks
 	// Threads is how many goroutines work, at least 1. Memory is how many bytes a scoring holds before it spills into
