@@ -123,7 +123,7 @@ func (n *night) score(
 ) (r nightly.ScoreResult, err error) {
 	var acts *nightly.Activities
 	params := func(id schemas.NightID) nightly.ScoreParams {
-		return nightly.ScoreParams{Night: id, Model: n.request.Model, Parts: extracted.Parts,
+		return nightly.ScoreParams{Night: id, Model: n.request.Model, Parts: extracted.Parts, Links: extracted.LinksRef(),
 			ExtraColumns: extracted.ExtraColumns, Quarantined: checked.Quarantine.Rows, Force: n.request.Force}
 	}
 	if extracted.Shards <= 1 {
@@ -143,6 +143,7 @@ func (n *night) score(
 				Shard:  i,
 				Shards: shards,
 				Force:  n.request.Force,
+				Links:  extracted.LinksRef(),
 				Parts:  extracted.Parts[len(extracted.Parts)*i/of : len(extracted.Parts)*(i+1)/of],
 			}
 		},

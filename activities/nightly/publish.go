@@ -118,7 +118,7 @@ func (a *Activities) seal(
 		Cut:          p.Ranked.Cut,
 		Stability:    p.Ranked.CompareWith,
 		Basis:        basis,
-		Inputs:       []schemas.ArtifactRef{p.Extracted.Source},
+		Inputs:       p.Extracted.inputs(),
 		Code:         a.Code,
 	}
 	if p.Scored.Basis != nil { // as the workers that scored had it: this one may be configured otherwise by now
@@ -136,7 +136,7 @@ func (a *Activities) seal(
 	record("rank", p.Ranked.Origin, files(p.Ranked.refs()), "score")
 	m.Facts.Unreadable, m.Profile = p.Extracted.Unreadable, p.Checked.Profile
 	m.Reading, m.Form = p.Extracted.Reading, p.Extracted.Form
-	made := append([]schemas.ArtifactRef{}, p.Extracted.Parts...)
+	made := files(p.Extracted.refs())
 	made = append(
 		made,
 		p.Checked.Quarantine,

@@ -33,6 +33,7 @@ func (n *Night) newEngine(bad *extract.Quarantine, unique bool, counted schemas.
 		Memory:    n.Memory,
 		Unique:    unique,
 		Counted:   counted,
+		Links:     n.Links,
 	}
 	if bad != nil {
 		o.Quarantine = setAside(bad)
