@@ -15,7 +15,9 @@ type RankParams struct {
 	Night  schemas.NightID `json:"night"`
 	Model  string          `json:"model,omitempty"`
 	Shards []Shard         `json:"shards"`
-	Force  bool            `json:"force,omitempty"`
+	// Parts are the rows that were scored, for the cases; none, as from an older build: there are no cases.
+	Parts []schemas.ArtifactRef `json:"parts,omitempty"`
+	Force bool                  `json:"force,omitempty"`
 }
 
 // RankResult is everybody in order, the stack, and what put its suspects there.
@@ -31,15 +33,22 @@ func (r RankResult) Done() (int64, string) {
 	return r.Ranking.Rows, text.Number(r.Stack.Rows) + " on the stack"
 }
 
-// Rank merges the shards into one order and writes ranking.parquet, stack.parquet, stack.csv and
-// contributions.parquet.
+// Rank merges the shards into one order and writes ranking.parquet, stack.parquet, stack.csv,
+// contributions.parquet and cases.parquet.
 func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error) {
 	n, basis, err := a.scoring(p.Night, p.Model)
 	if err != nil {
 		return RankResult{}, err
 	}
 	scored := ScoreResult{Shards: p.Shards}
-	t := step{night: p.Night, stage: "rank", inputs: files(scored.refs()), force: p.Force, basis: basis}
+	t := step{
+		night:  p.Night,
+		stage:  "rank",
+		inputs: append(files(scored.refs()), p.Parts...),
+		force:  p.Force,
+		asOf:   p.Night.AsOf,
+		basis:  basis,
+	}
 	return stage(ctx, a, t, func(rows *atomic.Int64) (r RankResult, err error) {
 		if len(p.Shards) == 0 {
 			return r, fault.New(
@@ -52,7 +61,11 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 			return r, err
 		}
 		defer shards.Close()
-		r.Ranked, _, _, err = n.Rank(ctx, shards, shards.Candidates, func(batch []schemas.Ranked) error {
+		var parts pipeline.Source
+		if len(p.Parts) > 0 {
+			parts = a.parts(p.Parts)
+		}
+		r.Ranked, _, _, err = n.Rank(ctx, shards, shards.Candidates, parts, func(batch []schemas.Ranked) error {
 			rows.Add(int64(len(batch)))
 			return nil
 		})

@@ -17,11 +17,17 @@ type Ranked struct {
 	Stack         schemas.ArtifactRef `json:"stack"`
 	StackCSV      schemas.ArtifactRef `json:"stack_csv"`
 	Contributions schemas.ArtifactRef `json:"contributions"`
+	// Cases is nil of a night that had no rows at hand when it was ranked, as by an older build.
+	Cases *schemas.ArtifactRef `json:"cases,omitempty"`
 }
 
 // Refs are its files.
 func (r *Ranked) Refs() []*schemas.ArtifactRef {
-	return []*schemas.ArtifactRef{&r.Ranking, &r.Stack, &r.StackCSV, &r.Contributions}
+	refs := []*schemas.ArtifactRef{&r.Ranking, &r.Stack, &r.StackCSV, &r.Contributions}
+	if r.Cases != nil {
+		refs = append(refs, r.Cases)
+	}
+	return refs
 }
 
 // Ranking is everybody who was scored: of one engine scoring.Scores, of several shards Scored.
@@ -30,12 +36,14 @@ type Ranking interface {
 	Ranking(ctx context.Context, yield func([]schemas.Ranked) error) error
 }
 
-// Rank writes ranking.parquet, stack.parquet, stack.csv and contributions.parquet. see looks at every row of the
-// ranking as it is written. It also returns the rows of the stack and their contributions.
+// Rank writes ranking.parquet, stack.parquet, stack.csv, contributions.parquet and, when the rows that were scored are
+// given, cases.parquet. see looks at every row of the ranking as it is written. It also returns the rows of the stack and
+// their contributions.
 func (n *Night) Rank(
 	ctx context.Context,
 	everybody Ranking,
 	candidates []schemas.Contribution,
+	rows Source,
 	see func([]schemas.Ranked) error,
 ) (
 	r Ranked, stack []schemas.Ranked, contributions []schemas.Contribution, err error) {
@@ -65,5 +73,8 @@ func (n *Night) Rank(
 		return r, nil, nil, err
 	}
 	r.Contributions, err = n.write(ctx, schemas.ContributionsFile, schemas.ContributionSchema, rowsOf(contributions))
+	if err == nil && rows != nil {
+		r.Cases, err = n.writeCases(ctx, rows, stack)
+	}
 	return r, stack, contributions, err
 }

@@ -20,14 +20,8 @@ import (
 // NewEngine makes the engine that scores the night, or a shard of it. bad, if any, gets the rows that take no part;
 // unique: no allegation comes twice. It must be closed when the scores are no longer needed.
 func (n *Night) NewEngine(bad *extract.Quarantine, unique bool) (*scoring.Engine, error) {
-	o := scoring.Options{
-		AsOf:   n.AsOf,
-		Tables: n.Tables,
-		Model:  n.Model,
-		Spill:  spill.Folder(n.Temp),
-		Memory: n.Memory,
-		Unique: unique,
-	}
+	o := n.options()
+	o.Unique = unique
 	if bad != nil {
 		o.Quarantine = setAside(bad)
 	}
@@ -36,6 +30,16 @@ func (n *Night) NewEngine(bad *extract.Quarantine, unique bool) (*scoring.Engine
 		return nil, fault.Errorf(fault.BadRequest, "%w", err)
 	}
 	return engine, nil
+}
+
+func (n *Night) options() scoring.Options {
+	return scoring.Options{
+		AsOf:   n.AsOf,
+		Tables: n.Tables,
+		Model:  n.Model,
+		Spill:  spill.Folder(n.Temp),
+		Memory: n.Memory,
+	}
 }
 
 // Feed reads every row into an engine once.

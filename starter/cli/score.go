@@ -52,8 +52,8 @@ func scoreCommand() *cobra.Command {
 		GroupID: groupTry,
 		Short:   "Check, score and rank an extract, or a past night's, here and now, without Temporal",
 		Long: `Check, score and rank an extract here and now, without Temporal. DIR then holds what a night
-leaves: ranking.parquet, stack.parquet, stack.csv, contributions.parquet, quarantine.parquet,
-report.html and, last, manifest.json.
+leaves: ranking.parquet, stack.parquet, stack.csv, contributions.parquet, cases.parquet,
+quarantine.parquet, report.html and, last, manifest.json.
 
 With --night the rows are those that a published night kept, and the date is its date. Give another
 edition of the index, rule set, supplement or model, and ` + "`starter diff`" + ` tells who would enter and
@@ -246,7 +246,7 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	if err := from.name(&m); err != nil {
 		return m, err
 	}
-	if err := writeNight(ctx, &n, &m, scores, bad); err != nil {
+	if err := writeNight(ctx, &n, &m, from, scores, bad); err != nil {
 		return m, err
 	}
 	if r.keepExtract {
@@ -361,6 +361,7 @@ func writeNight(
 	ctx context.Context,
 	n *pipeline.Night,
 	m *schemas.Manifest,
+	from pipeline.Source,
 	s *scoring.Scores,
 	bad *extract.Quarantine,
 ) error {
@@ -377,14 +378,16 @@ func writeNight(
 		return err
 	})
 	g.Go(func() (err error) {
-		ranked, page.Stack, page.Contributions, err = n.Rank(beside, s, s.Candidates, all.Add)
+		ranked, page.Stack, page.Contributions, err = n.Rank(beside, s, s.Candidates, from, all.Add)
 		return err
 	})
 	err := g.Wait()
 	if err != nil {
 		return err
 	}
-	m.Outputs = []schemas.ArtifactRef{kept, ranked.Ranking, ranked.Stack, ranked.StackCSV, ranked.Contributions}
+	m.Outputs = []schemas.ArtifactRef{
+		kept, ranked.Ranking, ranked.Stack, ranked.StackCSV, ranked.Contributions, *ranked.Cases,
+	}
 	m.Cut = ranked.Cut
 	page.Manifest = *m
 	if page.Distribution, err = all.Distribution(); err != nil {
