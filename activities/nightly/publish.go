@@ -116,6 +116,7 @@ func (a *Activities) seal(
 		Suspects:     p.Ranked.Ranking.Rows,
 		Facts:        p.Scored.Facts,
 		Cut:          p.Ranked.Cut,
+		Stability:    p.Ranked.CompareWith,
 		Basis:        basis,
 		Inputs:       []schemas.ArtifactRef{p.Extracted.Source},
 		Code:         a.Code,
@@ -140,8 +141,7 @@ func (a *Activities) seal(
 	m.Facts.Unreadable, m.Profile = p.Extracted.Unreadable, p.Checked.Profile
 	m.Reading, m.Form = p.Extracted.Reading, p.Extracted.Form
 	made := append([]schemas.ArtifactRef{}, p.Extracted.Parts...)
-	made = append(made, p.Checked.Quarantine)
-	made = append(made, files(p.Ranked.refs())...)
+	made = append(append(made, p.Checked.Quarantine), files(p.Ranked.refs())...)
 	for _, o := range made {
 		// What an earlier revision's stages left, after a Reset, gets a name here, so that the night's folder is whole
 		// and the other may be deleted.

@@ -33,22 +33,16 @@ func (r RankResult) Done() (int64, string) {
 	return r.Ranking.Rows, text.Number(r.Stack.Rows) + " on the stack"
 }
 
-// Rank merges the shards into one order and writes ranking.parquet, stack.parquet, stack.csv,
-// contributions.parquet and cases.parquet.
+// Rank merges the shards into one order and writes ranking.parquet, stack.parquet, stack.csv, contributions.parquet,
+// stability.parquet and cases.parquet.
 func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error) {
 	n, basis, err := a.scoring(p.Night, p.Model)
 	if err != nil {
 		return RankResult{}, err
 	}
 	scored := ScoreResult{Shards: p.Shards}
-	t := step{
-		night:  p.Night,
-		stage:  "rank",
-		inputs: append(files(scored.refs()), p.Parts...),
-		force:  p.Force,
-		asOf:   p.Night.AsOf,
-		basis:  basis,
-	}
+	t := step{night: p.Night, stage: "rank", inputs: append(files(scored.refs()), p.Parts...), force: p.Force,
+		asOf: p.Night.AsOf, basis: basis, also: n.Stability.Named()}
 	return stage(ctx, a, t, func(rows *atomic.Int64) (r RankResult, err error) {
 		if len(p.Shards) == 0 {
 			return r, fault.New(
@@ -61,14 +55,14 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 			return r, err
 		}
 		defer shards.Close()
-		var parts pipeline.Source
-		if len(p.Parts) > 0 {
-			parts = a.parts(p.Parts)
-		}
-		r.Ranked, _, _, err = n.Rank(ctx, shards, shards.Candidates, parts, func(batch []schemas.Ranked) error {
+		var stack []schemas.Ranked
+		r.Ranked, stack, _, err = n.Rank(ctx, shards, shards.Candidates, shards.Contenders, func(batch []schemas.Ranked) error {
 			rows.Add(int64(len(batch)))
 			return nil
 		})
+		if err == nil && len(p.Parts) > 0 {
+			r.Cases, err = n.WriteCases(ctx, a.parts(p.Parts), stack)
+		}
 		if err == nil && r.Ranking.Rows != scored.Suspects() {
 			err = fault.Errorf(
 				fault.CountsDoNotReconcile,

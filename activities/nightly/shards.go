@@ -212,7 +212,7 @@ func shardStage[R any, P result[R]](
 		force:  p.Force,
 		asOf:   p.Night.AsOf,
 		basis:  basis,
-		also:   []int{p.Shard, p.Shards},
+		also:   []any{p.Shard, p.Shards, n.Stability.Named()},
 		part:   fmt.Sprint(p.Shard),
 	}
 	return stage[R, P](ctx, a, t, func(rows *atomic.Int64) (r R, err error) {

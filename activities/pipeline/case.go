@@ -32,8 +32,8 @@ func (n *Night) Cases(
 	return search.Cases(ctx)
 }
 
-// writeCases writes cases.parquet.
-func (n *Night) writeCases(ctx context.Context, from Source, stack []schemas.Ranked) (*schemas.ArtifactRef, error) {
+// WriteCases writes cases.parquet: of the stack, from the rows that were scored.
+func (n *Night) WriteCases(ctx context.Context, from Source, stack []schemas.Ranked) (*schemas.ArtifactRef, error) {
 	people := make(map[string]int64, len(stack))
 	for _, r := range stack {
 		people[r.SuspectID] = r.Position

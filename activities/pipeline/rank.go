@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"harmstack/activities/nights"
 	"harmstack/activities/scoring"
 	"harmstack/activities/store/rowfile"
 	"harmstack/schemas"
@@ -17,13 +18,19 @@ type Ranked struct {
 	Stack         schemas.ArtifactRef `json:"stack"`
 	StackCSV      schemas.ArtifactRef `json:"stack_csv"`
 	Contributions schemas.ArtifactRef `json:"contributions"`
-	// Cases is nil of a night that had no rows at hand when it was ranked, as by an older build.
+	// Stability is who is among the first under other models, and CompareWith which those are; nil: with none.
+	Stability   *schemas.ArtifactRef `json:"stability,omitempty"`
+	CompareWith *schemas.Named       `json:"compare_with,omitempty"`
+	// Cases is what WriteCases left; nil: nothing, as in a night of an older build.
 	Cases *schemas.ArtifactRef `json:"cases,omitempty"`
 }
 
 // Refs are its files.
 func (r *Ranked) Refs() []*schemas.ArtifactRef {
 	refs := []*schemas.ArtifactRef{&r.Ranking, &r.Stack, &r.StackCSV, &r.Contributions}
+	if r.Stability != nil {
+		refs = append(refs, r.Stability)
+	}
 	if r.Cases != nil {
 		refs = append(refs, r.Cases)
 	}
@@ -36,23 +43,22 @@ type Ranking interface {
 	Ranking(ctx context.Context, yield func([]schemas.Ranked) error) error
 }
 
-// Rank writes ranking.parquet, stack.parquet, stack.csv, contributions.parquet and, when the rows that were scored are
-// given, cases.parquet. see looks at every row of the ranking as it is written. It also returns the rows of the stack and
-// their contributions.
+// Rank writes ranking.parquet, stack.parquet, stack.csv, contributions.parquet and stability.parquet. see looks at every row of the
+// ranking as it is written. It also returns the rows of the stack and their contributions.
 func (n *Night) Rank(
 	ctx context.Context,
 	everybody Ranking,
 	candidates []schemas.Contribution,
-	rows Source,
+	contenders []schemas.Contender,
 	see func([]schemas.Ranked) error,
 ) (
 	r Ranked, stack []schemas.Ranked, contributions []schemas.Contribution, err error) {
-	top := scoring.NewStack(n.Model)
+	top, standings := scoring.NewStack(n.Model), scoring.NewStandings(len(n.Stability.Models), n.Model.Depth, contenders)
 	r.Ranking, err = n.write(ctx, schemas.RankingFile, schemas.RankingSchema, func(w io.Writer) (int64, error) {
 		return rowfile.WriteAll(w, func(yield func([]schemas.Ranked) error) error {
 			return everybody.Ranking(ctx, func(rows []schemas.Ranked) error {
-				top.Add(rows)
-				return errors.Join(see(rows), yield(rows))
+				standings.Place(rows)
+				return errors.Join(top.Add(rows), see(rows), yield(rows))
 			})
 		})
 	})
@@ -73,8 +79,13 @@ func (n *Night) Rank(
 		return r, nil, nil, err
 	}
 	r.Contributions, err = n.write(ctx, schemas.ContributionsFile, schemas.ContributionSchema, rowsOf(contributions))
-	if err == nil && rows != nil {
-		r.Cases, err = n.writeCases(ctx, rows, stack)
+	if err != nil || len(n.Stability.Models) == 0 {
+		return r, stack, contributions, err
 	}
+	named := n.Stability.Named()
+	ref, err := n.write(ctx, schemas.StabilityFile, schemas.StabilitySchema, func(w io.Writer) (int64, error) {
+		return nights.WriteStandings(w, n.Stability, standings.Rows)
+	})
+	r.Stability, r.CompareWith = &ref, &named
 	return r, stack, contributions, err
 }

@@ -35,7 +35,7 @@ func find(t *testing.T, rows []schemas.Offence, l layout, people ...string) ([]s
 // What became of every row, told row by row, counts up to what the engine counts; and what it scores is what puts people
 // on its stack.
 func TestFatesCountAsTheNight(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(6) {
 		rows := random(seed, 2000)
 		o := options(t)
 		o.Model.Depth = 10_000
@@ -84,8 +84,8 @@ func TestSearch(t *testing.T) {
 		}
 		return schemas.TrimSpace(*s)
 	}
-	for seed := range uint64(8) {
-		rows := random(seed, 1500)
+	for seed := range uint64(4) {
+		rows := random(seed, 600)
 		fates, err := Fates(t.Context(), options(t), rows)
 		if err != nil {
 			t.Fatal(err)
@@ -101,7 +101,7 @@ func TestSearch(t *testing.T) {
 							if c != nil {
 								base = c.Base * c.FrequencyPPM
 							}
-							want = append(want, fmt.Sprint(at+1, id, role, i, fates[i].Disposition, fates[i].OlderStands, base))
+							want = append(want, fmt.Sprintln(at+1, id, role, i, fates[i].Disposition, fates[i].OlderStands, base))
 						}
 					}
 				}
@@ -119,7 +119,7 @@ func TestSearch(t *testing.T) {
 					if c.Counted() && c.Role == schemas.RoleSuspect {
 						scored++
 					}
-					got = append(got, fmt.Sprint(c.Position, c.PersonID, c.Role, c.Row, c.Disposition, c.OlderStands, base))
+					got = append(got, fmt.Sprintln(c.Position, c.PersonID, c.Role, c.Row, c.Disposition, c.OlderStands, base))
 					if !slices.IsSortedFunc(cases, compareCases) {
 						t.Fatal("the cases are out of order")
 					}
@@ -153,7 +153,9 @@ func TestCasesByHand(t *testing.T) {
 		4: is(victim("A4", "Q", "V2"), func(o *schemas.Offence) { o.UpdatedAt = at("2026-07-01T13:00:00Z") }),
 		// A later version that cannot be read names nobody: the older stands.
 		5: is(victim("A5", " P\u00a0", "unknown"), func(o *schemas.Offence) { o.Outcome = ptr("victim_does_not_support") }),
-		6: is(rape("A5", "X"), func(o *schemas.Offence) { o.SuspectID, o.Source, o.UpdatedAt = nil, ptr("?"), at("2026-07-01T13:00:00Z") }),
+		6: is(rape("A5", "X"), func(o *schemas.Offence) {
+			o.SuspectID, o.Source, o.UpdatedAt = nil, ptr("?"), at("2026-07-01T13:00:00Z")
+		}),
 		// Nobody is suspected, and of its two versions the one that names P is the older.
 		7: is(victim("A6", "not known", "P"), func(o *schemas.Offence) { o.SuspectID = ptr("Not  known") }),
 		8: is(rape("A6", "x"), func(o *schemas.Offence) { o.SuspectID, o.UpdatedAt = nil, at("2026-07-01T13:00:00Z") }),

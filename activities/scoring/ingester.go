@@ -18,6 +18,7 @@ type rules struct {
 
 // Positions of the enum values that the rules name.
 var (
+	statusInCustody      = uint8(enumPosition(schemas.SuspectStatus, schemas.StatusInCustody))
 	statusDeceased       = uint8(enumPosition(schemas.SuspectStatus, schemas.StatusDeceased))
 	sourceIntelligence   = uint8(enumPosition(schemas.Source, schemas.SourceIntelligence))
 	sourcePoliceDetected = uint8(enumPosition(schemas.Source, schemas.SourcePoliceDetected))

@@ -54,7 +54,8 @@ func putHash(rec []byte, hash uint64) {
 
 func hashOf(rec []byte) uint32 { return binary.LittleEndian.Uint32(rec[atHash:]) }
 
-// What stands in ten bits behind a time: two numbers of at most seven, then one of at most fifteen.
+// What stands in ten bits behind a time: two numbers of at most seven, then one of at most fifteen. Behind updated the
+// second is at most three: see olderFlag.
 const (
 	atSecond = timeBits + 3
 	atThird  = timeBits + 6
@@ -68,7 +69,7 @@ func small(a, b, c uint8) uint64 {
 }
 
 // olderFlag says of an encoded row that a later version is quarantined.
-const olderFlag = uint64(1) << 63
+const olderFlag = uint64(1) << (atSecond + 2)
 
 func setOlder(rec []byte) {
 	le := binary.LittleEndian
@@ -198,7 +199,7 @@ func (a *allegation) decode(rec []byte) {
 	a.reported = int64(reported&timeMask) + schemas.MinTimestamp
 	a.status, a.sex, a.outcome = uint8(reported>>timeBits&7), uint8(reported>>atSecond&7), uint8(reported>>atThird&15)
 	a.updated = int64(updated&timeMask) + schemas.MinTimestamp
-	a.source, a.domesticAbuse = uint8(updated>>timeBits&7), uint8(updated>>atSecond&7)
+	a.source, a.domesticAbuse = uint8(updated>>timeBits&7), uint8(updated>>atSecond&3)
 	a.disposition, a.older = schemas.Disposition(updated>>atThird&15), updated&olderFlag != 0
 	a.committed, a.victimAge, a.handling = noTime, uint8(committed>>timeBits), uint8(committed>>atHandling)
 	if c := committed & timeMask; c != 0 {
