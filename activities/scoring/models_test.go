@@ -83,7 +83,7 @@ func TestWhatAModelCounts(t *testing.T) {
 			if len(all) != 1 || all[0].Score != c.score || all[0].Allegations != int64(len(c.rows)) {
 				t.Fatalf("a score of %d, want %d: %+v", all[0].Score, c.score, all)
 			}
-			_, contributions := cutOff(t, s, all)
+			_, contributions := cutOff(o.Model, all, s.Candidates)
 			slices.SortFunc(contributions, func(a, b schemas.Contribution) int { return cmp.Compare(a.AllegationID, b.AllegationID) })
 			shares, sum := 0.0, int64(0)
 			for i, a := range contributions {

@@ -54,8 +54,7 @@ func putHash(rec []byte, hash uint64) {
 
 func hashOf(rec []byte) uint32 { return binary.LittleEndian.Uint32(rec[atHash:]) }
 
-// What stands in ten bits behind a time: two numbers of at most seven, then one of at most fifteen. Behind updated the
-// second is at most three: see olderFlag.
+// What stands in ten bits behind a time: two numbers of at most seven, then one of at most fifteen.
 const (
 	atSecond = timeBits + 3
 	atThird  = timeBits + 6
@@ -68,8 +67,8 @@ func small(a, b, c uint8) uint64 {
 	return uint64(a)<<timeBits | uint64(b)<<atSecond | uint64(c)<<atThird
 }
 
-// olderFlag says of an encoded row that a later version is quarantined.
-const olderFlag = uint64(1) << (atSecond + 2)
+// olderFlag says of an encoded row that a later version is quarantined. Domestic abuse, at most abuseTrue, leaves it free.
+const olderFlag = uint64(1) << (atThird - 1)
 
 func setOlder(rec []byte) {
 	le := binary.LittleEndian
