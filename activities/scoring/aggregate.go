@@ -238,7 +238,12 @@ func apply(m *schemas.Model, rows []allegation, parts []scorePart) []scorePart {
 		return parts
 	}
 	if len(counted) > 1 {
-		slices.SortFunc(counted, func(a, b scorePart) int { return -cmp.Compare(a.base, b.base) })
+		slices.SortFunc(counted, func(a, b scorePart) int {
+			if a.base != b.base {
+				return -cmp.Compare(a.base, b.base)
+			}
+			return bytes.Compare(rows[a.row].id, rows[b.row].id) // for what each is told to add: the sum is the same
+		})
 	}
 	for i := range counted {
 		counted[i].factor = m.Frequency(int64(i) + 1)

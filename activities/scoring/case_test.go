@@ -3,6 +3,7 @@ package scoring
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -195,9 +196,11 @@ func TestCasesByHand(t *testing.T) {
 	if all := strings.Join(got, ""); all != want {
 		t.Errorf("got\n%swant\n%s", all, want)
 	}
-	// Four allegations of a rape today: the whole sum counts 1.3 times.
-	for _, c := range contributions {
-		if c.SuspectID != "P" || c.FrequencyPPM != 1_300_000 || c.Base != 18_250*1_000_000 || c.Share != 0.25 || c.Position != 1 {
+	// Four allegations of a rape today: they count 1, 1.1, 1.2 and 1.3 times, 4.6 times together.
+	for i, c := range contributions {
+		factor := int64(10+i) * 100_000
+		if id := []string{"A1", "A5", "B1", "B4"}[i]; c.AllegationID != id || c.SuspectID != "P" || c.FrequencyPPM != factor ||
+			c.Base != 18_250*1_000_000 || math.Abs(c.Share-float64(factor)/4_600_000) > 1e-12 || c.Position != 1 {
 			t.Errorf("contribution %+v", c)
 		}
 	}
