@@ -159,6 +159,9 @@ func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 		if weight.Resolution != "" {
 			t.resolve(weight.Resolution)
 		}
+		if a.borough != 0 && !e.vocabulary.isBorough(a.borough) {
+			t.unknownBoroughs++
+		}
 		if offence.contradicts {
 			t.contradicts++
 		}
@@ -239,10 +242,10 @@ func apply(m *schemas.Model, rows []allegation, parts []scorePart) []scorePart {
 	}
 	if len(counted) > 1 {
 		slices.SortFunc(counted, func(a, b scorePart) int {
-			if a.base != b.base {
-				return -cmp.Compare(a.base, b.base)
+			if c := -cmp.Compare(a.base, b.base); c != 0 {
+				return c
 			}
-			return bytes.Compare(rows[a.row].id, rows[b.row].id) // for what each is told to add: the sum is the same
+			return bytes.Compare(rows[a.row].id, rows[b.row].id) // so that the factors do not follow the order of reading
 		})
 	}
 	for i := range counted {

@@ -66,6 +66,7 @@ type Engine struct {
 	passed       int64                // rows that are their suspects'
 	conflicting  int64
 	olderStands  int64
+	blindSpot    schemas.BlindSpot
 }
 
 // Counts are what the rows alone decide.
@@ -149,6 +150,7 @@ func (e *Engine) count(v *validator, p *router) {
 	e.counts.add(v)
 	e.dispositions.Add(p.dispositions)
 	e.passed += p.passed
+	e.blindSpot.Add(p.left.named(e.vocabulary))
 }
 
 // Scores are the suspects of one extract, scored and counted. They are the engine's, and gone when it is
@@ -174,6 +176,7 @@ type Deduplicated struct {
 	Dispositions schemas.Dispositions
 	Conflicting  int64
 	OlderStands  int64
+	BlindSpot    schemas.BlindSpot
 	// Passed rows stay, and are a suspect's.
 	Passed int64
 }
@@ -195,10 +198,11 @@ func (e *Engine) Deduplicate(ctx context.Context, threads int) (s Deduplicated, 
 		}
 		e.dispositions.Add(t.pass.dispositions)
 		e.passed += t.pass.passed
+		e.blindSpot.Add(t.pass.left.named(e.vocabulary))
 		e.conflicting += t.conflicting
 		e.olderStands += t.olderStands
 	}
-	s = Deduplicated{e.counts, e.dispositions, e.conflicting, e.olderStands, e.passed}
+	s = Deduplicated{e.counts, e.dispositions, e.conflicting, e.olderStands, e.blindSpot, e.passed}
 	s.Dispositions[schemas.Quarantined] = e.counts.Quarantined()
 	if n := s.Dispositions.Sum() + s.Passed; n != s.RowsRead {
 		return s, fmt.Errorf("%d of %d rows read are accounted for", n, s.RowsRead)
@@ -238,6 +242,7 @@ func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads i
 		OutOfRange:        maps.Clone(deduplicated.OutOfRange),
 		Placeholders:      maps.Clone(deduplicated.Placeholders),
 		OlderStands:       deduplicated.OlderStands,
+		BlindSpot:         deduplicated.BlindSpot,
 		Conflicting:       deduplicated.Conflicting,
 		QuarantineReasons: maps.Clone(deduplicated.QuarantineReasons),
 	}
@@ -250,6 +255,7 @@ func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads i
 		s.Facts.Lowest += t.lowest
 		s.Facts.Supplement += t.supplement
 		s.Facts.URNContradicts += t.contradicts
+		s.Facts.UnknownBoroughs += t.unknownBoroughs
 		for name, n := range t.resolutions {
 			if s.Facts.Resolutions == nil {
 				s.Facts.Resolutions = map[string]int64{}
@@ -331,9 +337,11 @@ type tally struct {
 	lowest      int64
 	supplement  int64
 	contradicts int64
-	resolutions map[string]int64 // scored rows by the rule that their weight took
-	work        aggregation
-	left        func(allegation []byte, d schemas.Disposition) // told of rows that are not scored after all; nil: nobody is
+	// unknownBoroughs are scored rows of a borough that is none of the 32.
+	unknownBoroughs int64
+	resolutions     map[string]int64 // scored rows by the rule that their weight took
+	work            aggregation
+	left            func(allegation []byte, d schemas.Disposition) // told of rows that are not scored after all; nil: nobody
 }
 
 func (t *tally) resolve(name string) {
