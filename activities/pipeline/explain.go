@@ -127,13 +127,11 @@ func (n *Night) rowsOfCase(
 			}
 		}
 	}
-	if _, ok := m.Output(schemas.CasesFile); ok {
-		if rows, err = nights.ReadFile[schemas.Case](ctx, n.Store, m, schemas.CasesFile); err != nil {
-			return nil, nil, err
-		}
-		if slices.ContainsFunc(rows, func(c schemas.Case) bool { return c.PersonID == id }) {
-			return rows, own, nil
-		}
+	if rows, err = nights.Cases(ctx, n.Store, m); err != nil {
+		return nil, nil, err
+	}
+	if slices.ContainsFunc(rows, func(c schemas.Case) bool { return c.PersonID == id }) {
+		return rows, own, nil
 	}
 	found, list, err := n.casesAgain(ctx, m, map[string]int64{id: position})
 	if err != nil {

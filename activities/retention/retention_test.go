@@ -19,7 +19,7 @@ import (
 	"harmstack/schemas"
 )
 
-var files = []string{"extract/part-000.parquet", "quarantine.parquet", "ranking.parquet", "stack.parquet", "stack.csv", "contributions.parquet", "changes.parquet", "report.html"}
+var files = []string{"extract/part-000.parquet", "quarantine.parquet", "ranking.parquet", "stack.parquet", "stack.csv", "contributions.parquet", "cases.parquet", "changes.parquet", "report.html"}
 
 // later is when a night of 2 July 2096 is so many days old.
 func later(days int) time.Time {
@@ -86,7 +86,7 @@ func left(t *testing.T, st *store.Store, id schemas.NightID) string {
 }
 
 const (
-	whole      = "changes.parquet claim.json contributions.parquet decision.json extract/part-000.parquet manifest.json quarantine.parquet ranking.parquet report.html stack.csv stack.parquet work/"
+	whole      = "cases.parquet changes.parquet claim.json contributions.parquet decision.json extract/part-000.parquet manifest.json quarantine.parquet ranking.parquet report.html stack.csv stack.parquet work/"
 	records    = "claim.json decision.json disposal.json manifest.json"
 	withoutRow = "changes.parquet claim.json contributions.parquet decision.json disposal-extract.json manifest.json ranking.parquet report.html stack.csv stack.parquet"
 )
