@@ -34,6 +34,7 @@ const (
 	StackFile         = "stack.parquet"
 	StackCSVFile      = "stack.csv"
 	ContributionsFile = "contributions.parquet"
+	StabilityFile     = "stability.parquet"
 	ChangesFile       = "changes.parquet"
 	ReportFile        = "report.html"
 	ManifestFile      = "manifest.json"

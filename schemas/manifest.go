@@ -14,6 +14,8 @@ type Manifest struct {
 	Suspects     int64        `json:"suspects"`
 	// Facts are the counts that are no disposition but that an officer should see.
 	Facts Facts `json:"facts"`
+	// Stability names the models that the stack was compared with; empty in a night of version 1.
+	Stability *Named `json:"stability,omitempty"`
 	// Cut tells whether the stack's edge falls inside a tie.
 	Cut Cut `json:"cut"`
 
@@ -110,6 +112,10 @@ type Facts struct {
 	// weight came from the supplement.
 	Lowest     int64 `json:"weight_by_lowest_rule"`
 	Supplement int64 `json:"weight_by_supplement"`
+	// UnknownBoroughs counts scored rows whose borough is given and none of the 32.
+	UnknownBoroughs int64 `json:"unknown_boroughs,omitempty"`
+	// BlindSpot is what the night leaves out.
+	BlindSpot BlindSpot `json:"blind_spot,omitzero"`
 	// QuarantineReasons counts quarantined rows by reason.
 	QuarantineReasons map[string]int64 `json:"quarantine_reasons"`
 }
@@ -163,6 +169,8 @@ type Cut struct {
 	// TiedIn and TiedOut count suspects with the edge's score on the stack and below it.
 	TiedIn  int64 `json:"tied_in"`
 	TiedOut int64 `json:"tied_out"`
+	// Contained counts those in custody who stand above the last one, beside the stack.
+	Contained int64 `json:"contained,omitempty"`
 }
 
 // ChangeCount counts the rows of changes.parquet by kind.

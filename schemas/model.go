@@ -35,6 +35,8 @@ type Model struct {
 	NonRecent string `yaml:"non_recent" json:"non_recent,omitempty"`
 	// PerReport is PerReportAll or PerReportGravest; empty is PerReportAll.
 	PerReport string `yaml:"per_report" json:"per_report,omitempty"`
+	// Custody is CustodyAside or CustodyCounted; empty is CustodyAside.
+	Custody string `yaml:"custody" json:"custody,omitempty"`
 	// WindowDays: an allegation counts while its age in days is below this.
 	WindowDays int `yaml:"window_days" json:"window_days"`
 	// Depth is how many suspects the stack holds.
@@ -54,6 +56,8 @@ const (
 	NonRecentAside   = "aside"   // it does not count
 	PerReportAll     = "all"     // every allegation counts
 	PerReportGravest = "gravest" // of one report and one victim only the gravest does
+	CustodyAside     = "aside"   // who is in custody takes no place on the stack, and stands beside it
+	CustodyCounted   = "counted" // they take places as everybody does, as by version 1
 )
 
 // LoadModel returns the built-in model of that name.
@@ -119,6 +123,7 @@ func (m Model) Validate() error {
 	oneOf("frequency_apply", m.FrequencyApply, FrequencyAll, FrequencyEach)
 	oneOf("non_recent", m.NonRecent, NonRecentFull, NonRecentAside)
 	oneOf("per_report", m.PerReport, PerReportAll, PerReportGravest)
+	oneOf("custody", m.Custody, CustodyAside, CustodyCounted)
 	return errors.Join(errs...)
 }
 

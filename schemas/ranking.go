@@ -5,6 +5,8 @@ const (
 	RankingSchema      = "ranking-v1"
 	SuspectSchema      = "suspect-v1"
 	SumSchema          = "sum-v1"
+	ContenderSchema    = "contender-v1"
+	StabilitySchema    = "stability-v1"
 	RowsSchema         = "rows-v1" // rows on their way between the workers that score a night
 	ContributionSchema = "contribution-v1"
 	ChangeSchema       = "change-v1"

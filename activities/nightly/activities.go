@@ -45,6 +45,8 @@ type Activities struct {
 	Checks quality.Checks
 	// Tables weigh the offences; nil: the embedded ones.
 	Tables *reference.Tables
+	// Stability are the models that a stack is compared with; the zero value has the default ones.
+	Stability schemas.Stability
 	// Lineage is told what each stage made of what; nil: nobody is.
 	Lineage *lineage.Emitter
 	// Code names the build, for the manifest. Identity is what of the build may change the bytes that a stage writes;
@@ -199,6 +201,11 @@ func (a *Activities) scoring(id schemas.NightID, model string) (*pipeline.Night,
 	m, err := schemas.LoadModel(cmp.Or(model, schemas.DefaultModel))
 	if err != nil {
 		return nil, schemas.Basis{}, task.Permanent(fault.BadRequest, err)
+	}
+	if n.Stability = a.Stability; n.Stability.Models == nil {
+		if n.Stability, err = schemas.LoadStability(""); err != nil {
+			return nil, schemas.Basis{}, err
+		}
 	}
 	n.Model = m
 	return n, n.Tables.Basis(m), nil

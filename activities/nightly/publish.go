@@ -116,6 +116,7 @@ func (a *Activities) seal(
 		Suspects:     p.Ranked.Ranking.Rows,
 		Facts:        p.Scored.Facts,
 		Cut:          p.Ranked.Cut,
+		Stability:    p.Ranked.CompareWith,
 		Basis:        basis,
 		Inputs:       []schemas.ArtifactRef{p.Extracted.Source},
 		Code:         a.Code,
@@ -144,6 +145,9 @@ func (a *Activities) seal(
 		p.Ranked.StackCSV,
 		p.Ranked.Contributions,
 	)
+	if p.Ranked.Stability != nil {
+		made = append(made, *p.Ranked.Stability)
+	}
 	for _, o := range made {
 		// What an earlier revision's stages left, after a Reset, gets a name here, so that the night's folder is whole
 		// and the other may be deleted.

@@ -31,15 +31,16 @@ func (r RankResult) Done() (int64, string) {
 	return r.Ranking.Rows, text.Number(r.Stack.Rows) + " on the stack"
 }
 
-// Rank merges the shards into one order and writes ranking.parquet, stack.parquet, stack.csv and
-// contributions.parquet.
+// Rank merges the shards into one order and writes ranking.parquet, stack.parquet, stack.csv, contributions.parquet and
+// stability.parquet.
 func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error) {
 	n, basis, err := a.scoring(p.Night, p.Model)
 	if err != nil {
 		return RankResult{}, err
 	}
 	scored := ScoreResult{Shards: p.Shards}
-	t := step{night: p.Night, stage: "rank", inputs: files(scored.refs()), force: p.Force, basis: basis}
+	t := step{night: p.Night, stage: "rank", inputs: files(scored.refs()), force: p.Force, basis: basis,
+		also: n.Stability.Named()}
 	return stage(ctx, a, t, func(rows *atomic.Int64) (r RankResult, err error) {
 		if len(p.Shards) == 0 {
 			return r, fault.New(
@@ -52,7 +53,7 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 			return r, err
 		}
 		defer shards.Close()
-		r.Ranked, _, _, err = n.Rank(ctx, shards, shards.Candidates, func(batch []schemas.Ranked) error {
+		r.Ranked, _, _, err = n.Rank(ctx, shards, shards.Candidates, shards.Contenders, func(batch []schemas.Ranked) error {
 			rows.Add(int64(len(batch)))
 			return nil
 		})

@@ -77,7 +77,7 @@ func (a *Activities) Score(ctx context.Context, p ScoreParams) (ScoreResult, err
 		force:  p.Force,
 		asOf:   p.Night.AsOf,
 		basis:  basis,
-		also:   []int64{int64(p.ExtraColumns), p.Quarantined},
+		also:   []any{p.ExtraColumns, p.Quarantined, n.Stability.Named()},
 	}
 	return stage(ctx, a, t, func(rows *atomic.Int64) (r ScoreResult, err error) {
 		engine, err := n.NewEngine(nil, false)

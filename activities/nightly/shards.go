@@ -72,6 +72,7 @@ type DeduplicateResult struct {
 	Dispositions schemas.Dispositions  `json:"dispositions"`
 	Conflicting  int64                 `json:"conflicting"`
 	OlderStands  int64                 `json:"older_stands,omitempty"`
+	BlindSpot    schemas.BlindSpot     `json:"blind_spot,omitzero"`
 	Ranges       []schemas.ArtifactRef `json:"ranges"`
 	Origin
 }
@@ -158,6 +159,7 @@ func (a *Activities) Settle(ctx context.Context, p ShardParams) (DeduplicateResu
 				Dispositions: deduplicated.Dispositions,
 				Conflicting:  deduplicated.Conflicting,
 				OlderStands:  deduplicated.OlderStands,
+				BlindSpot:    deduplicated.BlindSpot,
 			}
 			r.Ranges, err = n.Shuffle(ctx, engine, attemptFolder(ctx, "deduplicate", p), p.Shards)
 			return r, err
@@ -212,7 +214,7 @@ func shardStage[R any, P result[R]](
 		force:  p.Force,
 		asOf:   p.Night.AsOf,
 		basis:  basis,
-		also:   []int{p.Shard, p.Shards},
+		also:   []any{p.Shard, p.Shards, n.Stability.Named()},
 		part:   fmt.Sprint(p.Shard),
 	}
 	return stage[R, P](ctx, a, t, func(rows *atomic.Int64) (r R, err error) {
@@ -254,6 +256,7 @@ func Combine(
 		r.Dispositions.Add(s.Dispositions)
 		r.Facts.Conflicting += s.Conflicting
 		r.Facts.OlderStands += s.OlderStands
+		r.Facts.BlindSpot.Add(s.BlindSpot)
 		received += s.RowsRead
 		passed += rowsIn(s.Ranges)
 	}
@@ -265,6 +268,7 @@ func Combine(
 		r.Facts.Lowest += s.Facts.Lowest
 		r.Facts.Supplement += s.Facts.Supplement
 		r.Facts.URNContradicts += s.Facts.URNContradicts
+		r.Facts.UnknownBoroughs += s.Facts.UnknownBoroughs
 		addCounts(&r.Facts.Resolutions, s.Resolutions)
 		r.Shards = append(r.Shards, s.Shard)
 		if first := scored[0].Basis; first != nil && s.Basis != nil && *first != *s.Basis {

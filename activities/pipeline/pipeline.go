@@ -32,6 +32,8 @@ type Night struct {
 	Folder string
 	Tables *reference.Tables
 	Model  schemas.Model
+	// Stability are the models that the stack is compared with; the zero value has none.
+	Stability schemas.Stability
 	// Checks look at a night before it is published; the zero value has none.
 	Checks quality.Checks
 	// Threads is how many goroutines work, at least 1. Memory is how many bytes a scoring holds before it spills into

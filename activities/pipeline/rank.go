@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"harmstack/activities/nights"
 	"harmstack/activities/scoring"
 	"harmstack/activities/store/rowfile"
 	"harmstack/schemas"
@@ -17,11 +18,18 @@ type Ranked struct {
 	Stack         schemas.ArtifactRef `json:"stack"`
 	StackCSV      schemas.ArtifactRef `json:"stack_csv"`
 	Contributions schemas.ArtifactRef `json:"contributions"`
+	// Stability is who is among the first under other models, and CompareWith which those are; nil: with none.
+	Stability   *schemas.ArtifactRef `json:"stability,omitempty"`
+	CompareWith *schemas.Named       `json:"compare_with,omitempty"`
 }
 
 // Refs are its files.
 func (r *Ranked) Refs() []*schemas.ArtifactRef {
-	return []*schemas.ArtifactRef{&r.Ranking, &r.Stack, &r.StackCSV, &r.Contributions}
+	refs := []*schemas.ArtifactRef{&r.Ranking, &r.Stack, &r.StackCSV, &r.Contributions}
+	if r.Stability != nil {
+		refs = append(refs, r.Stability)
+	}
+	return refs
 }
 
 // Ranking is everybody who was scored: of one engine scoring.Scores, of several shards Scored.
@@ -30,21 +38,22 @@ type Ranking interface {
 	Ranking(ctx context.Context, yield func([]schemas.Ranked) error) error
 }
 
-// Rank writes ranking.parquet, stack.parquet, stack.csv and contributions.parquet. see looks at every row of the
+// Rank writes ranking.parquet, stack.parquet, stack.csv, contributions.parquet and stability.parquet. see looks at every row of the
 // ranking as it is written. It also returns the rows of the stack and their contributions.
 func (n *Night) Rank(
 	ctx context.Context,
 	everybody Ranking,
 	candidates []schemas.Contribution,
+	contenders []schemas.Contender,
 	see func([]schemas.Ranked) error,
 ) (
 	r Ranked, stack []schemas.Ranked, contributions []schemas.Contribution, err error) {
-	top := scoring.NewStack(n.Model)
+	top, standings := scoring.NewStack(n.Model), scoring.NewStandings(len(n.Stability.Models), n.Model.Depth, contenders)
 	r.Ranking, err = n.write(ctx, schemas.RankingFile, schemas.RankingSchema, func(w io.Writer) (int64, error) {
 		return rowfile.WriteAll(w, func(yield func([]schemas.Ranked) error) error {
 			return everybody.Ranking(ctx, func(rows []schemas.Ranked) error {
-				top.Add(rows)
-				return errors.Join(see(rows), yield(rows))
+				standings.Place(rows)
+				return errors.Join(top.Add(rows), see(rows), yield(rows))
 			})
 		})
 	})
@@ -65,5 +74,13 @@ func (n *Night) Rank(
 		return r, nil, nil, err
 	}
 	r.Contributions, err = n.write(ctx, schemas.ContributionsFile, schemas.ContributionSchema, rowsOf(contributions))
+	if err != nil || len(n.Stability.Models) == 0 {
+		return r, stack, contributions, err
+	}
+	named := n.Stability.Named()
+	ref, err := n.write(ctx, schemas.StabilityFile, schemas.StabilitySchema, func(w io.Writer) (int64, error) {
+		return nights.WriteStandings(w, n.Stability, standings.Rows)
+	})
+	r.Stability, r.CompareWith = &ref, &named
 	return r, stack, contributions, err
 }

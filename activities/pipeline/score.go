@@ -21,12 +21,13 @@ import (
 // unique: no allegation comes twice. It must be closed when the scores are no longer needed.
 func (n *Night) NewEngine(bad *extract.Quarantine, unique bool) (*scoring.Engine, error) {
 	o := scoring.Options{
-		AsOf:   n.AsOf,
-		Tables: n.Tables,
-		Model:  n.Model,
-		Spill:  spill.Folder(n.Temp),
-		Memory: n.Memory,
-		Unique: unique,
+		AsOf:      n.AsOf,
+		Tables:    n.Tables,
+		Model:     n.Model,
+		Stability: n.Stability.For(n.Model),
+		Spill:     spill.Folder(n.Temp),
+		Memory:    n.Memory,
+		Unique:    unique,
 	}
 	if bad != nil {
 		o.Quarantine = setAside(bad)
@@ -123,11 +124,19 @@ type Shard struct {
 	Sums schemas.ArtifactRef `json:"sums"`
 	// Candidates are the contributions of those who may be on the stack.
 	Candidates schemas.ArtifactRef `json:"candidates"`
+	// Contenders may be among the first under another model. Its URI is empty when an older build scored.
+	Contenders schemas.ArtifactRef `json:"contenders,omitzero"`
+	// Stability are the models that they are contenders under.
+	Stability schemas.Named `json:"stability,omitzero"`
 }
 
 // Refs are its files.
 func (s *Shard) Refs() []*schemas.ArtifactRef {
-	return []*schemas.ArtifactRef{&s.Suspects, &s.Sums, &s.Candidates}
+	refs := []*schemas.ArtifactRef{&s.Suspects, &s.Sums, &s.Candidates}
+	if s.Contenders.URI != "" {
+		refs = append(refs, &s.Contenders)
+	}
+	return refs
 }
 
 // WriteShard writes scored suspects into a folder of the store.
@@ -143,6 +152,10 @@ func (n *Night) WriteShard(ctx context.Context, folder string, s *scoring.Scores
 	if shard.Candidates, err = n.Store.Write(ctx, folder+"/candidates.parquet", schemas.ContributionSchema, rowsOf(s.Candidates)); err != nil {
 		return shard, err
 	}
+	if shard.Contenders, err = n.Store.Write(ctx, folder+"/contenders.parquet", schemas.ContenderSchema, rowsOf(s.Contenders)); err != nil {
+		return shard, err
+	}
+	shard.Stability = n.Stability.Named()
 	shard.Suspects, err = n.Store.Write(
 		ctx,
 		folder+"/suspects.parquet",
@@ -160,6 +173,7 @@ func (n *Night) WriteShard(ctx context.Context, folder string, s *scoring.Scores
 // Scored are the suspects of several shards, open for reading.
 type Scored struct {
 	Candidates []schemas.Contribution
+	Contenders []schemas.Contender
 
 	night    *Night
 	sums     map[int64]int64
@@ -191,6 +205,24 @@ func (n *Night) OpenShards(ctx context.Context, shards []Shard) (s *Scored, err 
 		})
 		if err != nil {
 			return s, err
+		}
+		switch {
+		case shard.Contenders.URI == "":
+			n.Stability = schemas.Stability{}
+		case n.Stability.Models != nil && shard.Stability != n.Stability.Named():
+			return s, fault.New(
+				fault.BadRequest,
+				"the worker that scored compares the stack with other models than the one that ranks: give them the same "+
+					"HARMSTACK_STABILITY and start the night again",
+			)
+		case n.Stability.Models != nil:
+			err = nights.ReadRows(ctx, n.Store, shard.Contenders, func(batch []schemas.Contender) error {
+				s.Contenders = append(s.Contenders, batch...)
+				return nil
+			})
+			if err != nil {
+				return s, err
+			}
 		}
 		artifact, err := n.Store.Open(ctx, shard.Suspects)
 		if err != nil {

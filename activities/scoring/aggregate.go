@@ -151,6 +151,9 @@ func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 		if weight.Resolution != "" {
 			t.resolve(weight.Resolution)
 		}
+		if a.borough != 0 && !e.vocabulary.isBorough(a.borough) {
+			t.unknownBoroughs++
+		}
 		if offence.contradicts {
 			t.contradicts++
 		}
@@ -182,16 +185,11 @@ func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 	s.victims = w.distinct(rows, func(a *allegation) []byte { return a.victim })
 	s.owner, w.names = e.owner(w, w.names[:0])
 	s.boroughs, s.others = w.names, w.others
-	hi, lo := total(e.options.apply(rows, w.parts))
-	if hi >= schemas.PPM {
-		return ErrOverflow
+	var err error
+	if s.score, err = scoreOf(apply(&e.options.Model, rows, w.parts)); err != nil {
+		return err
 	}
-	score, _ := bits.Div64(hi, lo, schemas.PPM)
-	if score > math.MaxInt64 {
-		return ErrOverflow
-	}
-	s.score = int64(score)
-	return nil
+	return t.contenders.offer(s, rows, w.parts)
 }
 
 // scorePart is what one of a suspect's rows adds to the score: base times factor. A factor of 0 sets it aside.
@@ -214,8 +212,7 @@ func total(parts []scorePart) (hi, lo uint64) {
 }
 
 // apply gives the parts of a suspect's rows their factors, as the model has them, the largest base first (section 6).
-func (o *Options) apply(rows []allegation, parts []scorePart) []scorePart {
-	m := &o.Model
+func apply(m *schemas.Model, rows []allegation, parts []scorePart) []scorePart {
 	counted := parts
 	if m.NonRecent == schemas.NonRecentAside {
 		counted = partition(counted, func(p scorePart) bool { return !rows[p.row].nonRecent() })
@@ -236,7 +233,12 @@ func (o *Options) apply(rows []allegation, parts []scorePart) []scorePart {
 		return parts
 	}
 	if len(counted) > 1 {
-		slices.SortFunc(counted, func(a, b scorePart) int { return -cmp.Compare(a.base, b.base) })
+		slices.SortFunc(counted, func(a, b scorePart) int {
+			if c := -cmp.Compare(a.base, b.base); c != 0 {
+				return c
+			}
+			return bytes.Compare(rows[a.row].id, rows[b.row].id) // so that the factors do not follow the order of reading
+		})
 	}
 	for i := range counted {
 		counted[i].factor = m.Frequency(int64(i) + 1)

@@ -36,7 +36,7 @@ func (e *Engine) contributions(rows []allegation) []schemas.Contribution {
 		parts[i] = scorePart{base: c.Base, row: int32(i), tenths: weight.Tenths}
 		list[i] = c
 	}
-	parts = e.options.apply(rows, parts)
+	parts = apply(&e.options.Model, rows, parts)
 	hi, lo := total(parts)
 	whole := math.Ldexp(float64(hi), 64) + float64(lo)
 	for _, p := range parts {

@@ -26,9 +26,10 @@ import (
 
 var asOf = schemas.MustDate("2026-06-30")
 
+// model is the one of version 2 of the contract, whatever is the default.
 func model(t *testing.T) schemas.Model {
 	t.Helper()
-	m, err := schemas.LoadModel(schemas.DefaultModel)
+	m, err := schemas.LoadModel("rfs-v2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func batch(mem memory.Allocator, rows []schemas.Offence, dict func(column int) b
 func appendValue(b array.Builder, r *schemas.Offence, column int) {
 	text := map[int]*string{schemas.AllegationID: r.AllegationID, schemas.ReportID: r.ReportID, schemas.SuspectID: r.SuspectID, schemas.SuspectStatus: r.SuspectStatus,
 		schemas.OffenceCode: r.OffenceCode, schemas.OffenceClass: r.OffenceClass, schemas.OffenceURN: r.OffenceURN, schemas.BoroughName: r.Borough,
-		schemas.VictimID: r.VictimID, schemas.VictimSex: r.VictimSex, schemas.Source: r.Source, schemas.Outcome: r.Outcome}
+		schemas.VictimID: r.VictimID, schemas.VictimSex: r.VictimSex, schemas.Source: r.Source, schemas.Outcome: r.Outcome, schemas.Handling: r.Handling}
 	times := map[int]*int64{schemas.ReportedAt: r.ReportedAt, schemas.CommittedAt: r.CommittedAt, schemas.UpdatedAt: r.UpdatedAt}
 	ages := map[int]*int32{schemas.SuspectAge: r.SuspectAge, schemas.VictimAge: r.VictimAge}
 	switch {
@@ -205,8 +206,32 @@ func rankingOf(t *testing.T, s *Scores) (all []schemas.Ranked) {
 	return all
 }
 
+var tables = sync.OnceValues(func() (*reference.Tables, error) { return reference.LoadPaths(reference.Paths{Rules: "vawg-v2"}) })
+
 func options(t *testing.T) Options {
-	return Options{AsOf: asOf, Tables: reference.Default(), Model: model(t)}
+	t.Helper()
+	rules, err := tables()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Options{AsOf: asOf, Tables: rules, Model: model(t)}
+}
+
+// optionsOf are options of version 2, or of version 1 for every third seed.
+func optionsOf(t *testing.T, seed uint64) Options {
+	t.Helper()
+	o := options(t)
+	if seed%3 != 2 {
+		return o
+	}
+	var err error
+	if o.Model, err = schemas.LoadModel("rfs-v1"); err != nil {
+		t.Fatal(err)
+	}
+	if o.Tables, err = reference.LoadPaths(reference.Paths{Rules: "vawg-v1"}); err != nil {
+		t.Fatal(err)
+	}
+	return o
 }
 
 func score(t *testing.T, rows []schemas.Offence) *Scores {
@@ -227,6 +252,13 @@ func random(seed uint64, n int) []schemas.Offence {
 		}
 		return nil
 	}
+	// now and then one of the rare values, else one of the usual ones
+	mostly := func(percent int, rare []string, usual ...string) *string {
+		if r.IntN(100) < percent {
+			return pick(rare...)
+		}
+		return pick(usual...)
+	}
 	long := strings.Repeat("Ω", 5000)
 	begin, end := *at("2025-06-27T00:00:00Z"), *at("2026-07-03T00:00:00Z")
 	rows := make([]schemas.Offence, n)
@@ -239,63 +271,127 @@ func random(seed uint64, n int) []schemas.Offence {
 			reported = *at("2026-06-30T22:00:00Z") + r.Int64N(4)*1_800_000_000
 		case 2:
 			reported = *at("2025-10-25T21:30:00Z") + r.Int64N(8)*1_800_000_000
-		case 3: // far outside the window, where only who is dead or a child matters
+		case 3: // far outside the window, where only what a kept row says of a person matters
 			reported = begin + (r.Int64N(20)-10)*365*86_400_000_000
+		case 4: // around the turn of a year, which implies another year of birth
+			reported = *at("2025-12-31T23:00:00Z") + (r.Int64N(4)-1)*1_800_000_000
 		}
+		person := r.IntN(n/8 + 1)
 		rows[i] = schemas.Offence{
-			AllegationID: pick(fmt.Sprintf("A%d", r.IntN(n)), fmt.Sprintf("A%d", r.IntN(n)), fmt.Sprintf(" A%d\u00a0", r.IntN(n)), long+fmt.Sprint(r.IntN(3))),
+			AllegationID: mostly(5, []string{long + fmt.Sprint(r.IntN(3))}, fmt.Sprintf("A%d", r.IntN(n)), fmt.Sprintf("A%d", r.IntN(n)), fmt.Sprintf(" A%d\u00a0", r.IntN(n))),
 			ReportID:     pick(fmt.Sprintf("R%d", r.IntN(n/2+1))),
-			SuspectID: pick(fmt.Sprintf("S%d", r.IntN(n/4+1)), fmt.Sprintf("S%d", r.IntN(n/4+1)), fmt.Sprintf("S%d", r.IntN(n/4+1)), fmt.Sprintf("s%d", r.IntN(n/4+1)),
-				long, "Élodie-1", "NULL", " ", "N/K", "Unknown", "-", "00"),
-			SuspectStatus: pick("NULL", "at_large", "on_bail", "in_custody", "unknown", " at_large"),
-			OffenceCode:   pick("019/08", "19/8", "01908", "008/01", "8/1", "008/06", "195/94", "005/01", "008/77", "008/78", "999/99", "066/91", "020/05"),
-			OffenceClass:  pick("NULL", "NULL", "19C", "8N", "8S", "5D", "", "ZZ"),
-			OffenceURN:    pick("NULL", "NULL", "NULL", "8N.8.1.1", "8N.8.1.2", "1.1.1.1", "0.0.0"),
-			ReportedAt:    &reported, UpdatedAt: ptr(reported + r.Int64N(4)*1_000_000),
-			Borough:   pick("Camden", "CAMDEN", " Barnet", "City of London", "NULL", "Westminster", "brent"),
-			VictimID:  pick(fmt.Sprintf("V%d", r.IntN(n/3+1)), fmt.Sprintf("S%d", r.IntN(n/4+1)), "NULL", "  "),
-			VictimSex: pick("F", "F", "F", "F", "M", "X", "U", "NULL"),
-			Source:    pick("victim", "victim", "victim", "witness", "third_party", "police_detected", "intelligence"),
-			Outcome:   pick("open", "open", "open", "charged", "convicted", "no_further_action", "acquitted", "no_crime"),
+			SuspectID: mostly(10, []string{"NULL", " ", "N/K", "Unknown male", "not  KNOWN", "--", "00", "9999", "Refused", "xx", "Unk"},
+				fmt.Sprintf("S%d", person), fmt.Sprintf("S%d", person), fmt.Sprintf(" S%d", person), fmt.Sprintf("s%d", person), long, "Élodie-1"),
+			SuspectStatus: mostly(4, []string{"deceased", "deceased", "dead", "At_large"}, "NULL", "at_large", "on_bail", "in_custody", "unknown", " at_large"),
+			OffenceCode: mostly(3, []string{"19-08", "0019/08"}, "019/08", "19/8", "01908", "008/01", "8/1", "8/1", "008/06", "195/94", "005/01", "008/77", "008/78", "999/99", "066/91", "020/05",
+				"056/01", "008/61"),
+			OffenceClass: pick("NULL", "NULL", "19C", "19C", "8N", "8N", "8S", "5D", "", "ZZ", "56A"),
+			OffenceURN:   mostly(30, []string{"8N.8.1.1", "8N.8.1.2", "1.1.1.1", "0.0.0", "56A.56.1.0"}, "NULL"),
+			ReportedAt:   &reported, UpdatedAt: ptr(reported + r.Int64N(4)*1_000_000),
+			Borough: pick("Camden", "CAMDEN", " Barnet", "City of London", "NULL", "Westminster", "brent", "rbkc", "Kingston", "City of Westminster", "Hammersmith & fulham"),
+			VictimID: mostly(15, []string{"NULL", "  ", "unknown female", "N/K", "0", "???"},
+				fmt.Sprintf("V%d", r.IntN(n/3+1)), fmt.Sprintf("S%d", r.IntN(n/8+1))),
+			VictimSex: pick("F", "F", "F", "F", "F", "F", "M", "X", "U", "NULL"),
+			Source:    pick("victim", "victim", "victim", "victim", "witness", "witness", "third_party", "third_party", "police_detected", "intelligence"),
+			Outcome: pick("open", "open", "open", "open", "charged", "convicted", "victim_does_not_support", "victim_does_not_support", "no_further_action",
+				"acquitted", "no_crime", "transferred"),
+			Handling: mostly(15, []string{"restricted", "restricted ", "Normal", "secret", "normal"}, "NULL", " "),
 		}
 		row := &rows[i]
 		if r.IntN(2) == 0 {
 			row.DomesticAbuse = ptr(r.IntN(2) == 0)
 		}
-		if r.IntN(2) == 0 {
+		switch r.IntN(4) {
+		case 0: // the age at the report of someone born in one year, or in one of two after it
+			row.SuspectAge = ptr(int32(time.UnixMicro(reported).Year() - 1960 - person%40 - r.IntN(3)))
+		case 1:
 			row.SuspectAge, row.VictimAge = ptr(int32(r.IntN(60)+10)), ptr(int32(r.IntN(160)-10))
 		}
 		if r.IntN(3) == 0 {
 			row.CommittedAt = ptr(reported - 365*86_400_000_000 + r.Int64N(3) - 1)
 		}
 		switch r.IntN(100) {
-		case 0, 9, 10, 11, 12:
-			row.SuspectStatus = ptr("deceased")
-		case 1:
-			row.SuspectStatus = ptr("dead")
-		case 2:
-			row.OffenceCode = ptr("19-08")
-		case 3:
+		case 0:
 			row.ReportedAt = ptr(schemas.EndTimestamp)
-		case 4:
+		case 1:
 			row.CommittedAt = ptr(schemas.MinTimestamp - 1)
-		case 5:
-			row.Borough = ptr("Cam\xffden")
-		case 6:
+		case 2:
+			row.CommittedAt = ptr(schemas.EndTimestamp)
+		case 3:
+			row.Borough, row.OffenceClass = ptr("Cam\xffden"), ptr("19\xc3")
+		case 4:
 			row.UpdatedAt = nil
-		case 7:
+		case 5:
 			row.Source = ptr("\u00a0\t")
+		case 6:
+			row.SuspectID, row.OffenceURN = ptr("S\xc3"), ptr("\xff")
+		case 7:
+			row.VictimID, row.VictimSex = ptr("V\xc3"), ptr("f")
 		case 8:
-			row.SuspectID = ptr("S\xc3")
+			row.SuspectAge, row.Handling = ptr(int32(131)), ptr("restri\xffcted")
+		case 9:
+			row.ReportID = ptr("R\xff")
 		}
 		if i > 0 && r.IntN(10) == 0 { // the same again, perhaps with one value changed
 			*row = rows[r.IntN(i)]
-			if r.IntN(2) == 0 {
-				row.Outcome = pick("open", "charged", "no_crime")
+			switch r.IntN(4) {
+			case 0:
+				row.Outcome = pick("open", "charged", "no_crime", "transferred")
+			case 1:
+				row.Handling = pick("NULL", "normal", "restricted", "else")
+			case 2: // a later version of which nothing is taken
+				row.Outcome, row.UpdatedAt = ptr("lost"), ptr(reported+r.Int64N(10)*1_000_000)
 			}
 		}
 	}
 	return rows
+}
+
+// triesEverything fails where random rows leave out something that the contract has a rule for.
+func triesEverything(t *testing.T, rows []schemas.Offence, want reading) {
+	t.Helper()
+	if want.counts.Sum() != int64(len(rows)) {
+		t.Fatalf("%v account for %d of %d rows", want.counts, want.counts.Sum(), len(rows))
+	}
+	seen := map[string]int64{}
+	for d, n := range want.counts {
+		seen[schemas.Disposition(d).String()] = n
+	}
+	for i, c := range schemas.Offences {
+		if !c.NotNull && i != schemas.DomesticAbuse {
+			seen[c.Name+" out of range"] = want.facts.OutOfRange[c.Name]
+		}
+	}
+	seen["placeholders of suspects"], seen["placeholders of victims"] = want.facts.Placeholders["suspect_id"], want.facts.Placeholders["victim_id"]
+	seen["older versions"], seen["conflicting"] = want.facts.OlderStands, want.facts.Conflicting
+	seen["contradictions"], seen["supplement"], seen["lowest"] = want.facts.URNContradicts, want.facts.Supplement, want.facts.Lowest
+	seen["resolutions"] = int64(len(want.facts.Resolutions))
+	seen["scored older versions"] = 0
+	for _, c := range want.scored {
+		if c.OlderStands {
+			seen["scored older versions"]++
+		}
+	}
+	for _, lane := range []string{"free", "bailed", "contained"} {
+		seen[lane] = 0
+	}
+	for _, name := range []string{"ages disagree", "ages agree", "restricted", "unrestricted", "withdrawn", "victims too", "several rows", "without an owner"} {
+		seen[name] = 0
+	}
+	for _, r := range want.ranking {
+		seen[r.Lane]++
+		for name, is := range map[string]bool{"ages disagree": r.AgesDisagree, "ages agree": !r.AgesDisagree, "restricted": r.Restricted, "unrestricted": !r.Restricted,
+			"withdrawn": r.Withdrawn > 0, "victims too": r.AlsoVictim, "several rows": r.Allegations > 1, "without an owner": r.OwnerBorough == nil} {
+			if is {
+				seen[name]++
+			}
+		}
+	}
+	for what, n := range seen {
+		if least := int64(3); n < least && what != "resolutions" && what != "scored older versions" || n == 0 {
+			t.Errorf("%s: only %d", what, n)
+		}
+	}
 }
 
 // same compares two rankings, row by row and to the last digit.
@@ -330,22 +426,16 @@ func TestEngineAgreesWithTheSlowReading(t *testing.T) {
 		seeds = 12
 	}
 	for seed := range seeds {
-		rows := random(seed, 1500)
-		want, counts, conflicting := slow(asOf, rows)
-		if counts.Sum() != int64(len(rows)) || slices.Contains(counts[:], 0) {
-			t.Fatalf("seed %d does not try every disposition: %v", seed, counts)
-		}
+		rows, o := random(seed, 2000), optionsOf(t, seed)
+		want := slow(o, rows)
+		triesEverything(t, rows, want)
 		for name, l := range layouts {
 			t.Run(fmt.Sprintf("seed %d, %s", seed, name), func(t *testing.T) {
-				s, err := feed(t, options(t), rows, l)
+				s, err := feed(t, o, rows, l)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if s.Dispositions != counts || s.Facts.Conflicting != conflicting {
-					t.Errorf("dispositions\n got %v, %d conflicting\nwant %v, %d", s.Dispositions, s.Facts.Conflicting, counts, conflicting)
-				}
-				same(t, rankingOf(t, s), want)
-				checkContributions(t, s, want)
+				want.check(t, o, s.Dispositions, s.Facts, rankingOf(t, s), s.Candidates)
 			})
 		}
 	}
@@ -359,37 +449,78 @@ func smallRanges(t *testing.T) {
 }
 
 // cutOff is the stack of a ranking, with its contributions.
-func cutOff(t *testing.T, s *Scores, ranking []schemas.Ranked) (*Stack, []schemas.Contribution) {
-	t.Helper()
-	stack := NewStack(model(t))
+func cutOff(t *testing.T, m schemas.Model, ranking []schemas.Ranked, candidates []schemas.Contribution) (*Stack, []schemas.Contribution) {
+	stack := NewStack(m)
 	for from := 0; from < len(ranking); from += 7 {
-		stack.Add(ranking[from:min(from+7, len(ranking))])
+		if err := stack.Add(ranking[from:min(from+7, len(ranking))]); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return stack, stack.Contributions(s.Candidates)
+	return stack, stack.Contributions(candidates)
 }
 
-// checkContributions: the bases of each suspect of the stack give the score, the shares sum to one.
-func checkContributions(t *testing.T, s *Scores, want []schemas.Ranked) {
+// check compares what the engine made of an extract with the slow reading of it.
+func (want reading) check(t *testing.T, o Options, d schemas.Dispositions, f schemas.Facts, ranking []schemas.Ranked, candidates []schemas.Contribution) {
 	t.Helper()
-	base, count, share := map[int64]int64{}, map[int64]int64{}, map[int64]float64{}
-	_, contributions := cutOff(t, s, want)
+	if d != want.counts {
+		t.Errorf("dispositions\n got %v\nwant %v", d, want.counts)
+	}
+	quarantined := int64(0)
+	for _, n := range f.QuarantineReasons {
+		quarantined += n
+	}
+	if quarantined != d[schemas.Quarantined] {
+		t.Errorf("%d rows are quarantined with a reason: %v", quarantined, f.QuarantineReasons)
+	}
+	f.QuarantineReasons = nil
+	if got, wanted := fmt.Sprintf("%+v", f), fmt.Sprintf("%+v", want.facts); got != wanted {
+		t.Errorf("facts\n got %s\nwant %s", got, wanted)
+	}
+	same(t, ranking, want.ranking)
+	_, contributions := cutOff(t, o.Model, want.ranking, candidates)
+	explained, rows, share := map[int64]bool{}, map[string]bool{}, 0.0
 	for _, c := range contributions {
-		if c.SuspectID != want[c.Position-1].SuspectID {
-			t.Fatalf("position %d: another suspect", c.Position)
+		suspect := want.ranking[c.Position-1]
+		w, known := want.scored[c.AllegationID]
+		if !known || rows[c.AllegationID] || c.SuspectID != suspect.SuspectID {
+			t.Fatalf("position %d: %.100s was not scored, comes twice, or is another's", c.Position, c.AllegationID)
 		}
-		base[c.Position] += c.Base
-		count[c.Position]++
-		share[c.Position] += c.Share
+		if adds := float64(c.Base) * float64(c.FrequencyPPM) / 1e6 / float64(suspect.Score); c.Share < adds-1e-6 || c.Share > adds+1e-6 {
+			t.Errorf("position %d: a share of %f, want %f", c.Position, c.Share, adds)
+		}
+		got := schemas.Contribution{SuspectID: c.SuspectID, AllegationID: c.AllegationID, HarmDays: c.HarmDays, WeightRule: c.WeightRule, Age: c.Age, RecencyPPM: c.RecencyPPM,
+			Base: c.Base, FrequencyPPM: c.FrequencyPPM, LeavesOn: c.LeavesOn, OlderStands: c.OlderStands, URNContradicts: c.URNContradicts}
+		if got != w {
+			t.Errorf("position %d:\n got %+v\nwant %+v", c.Position, got, w)
+		}
+		explained[c.Position], rows[c.AllegationID] = true, true
+		share += c.Share
 	}
-	if len(base) != min(100, len(want)) {
-		t.Errorf("%d suspects are explained", len(base))
-	}
-	for p, b := range base {
-		n := min(count[p]-1, 10)
-		if got := b * (10 + n) / 10; got != want[p-1].Score || share[p] < 0.999999 || share[p] > 1.000001 {
-			t.Errorf("position %d: %d from %d allegations, score %d, shares %v", p, got, count[p], want[p-1].Score, share[p])
+	onStack := 0
+	for _, r := range want.stack(o.Model) {
+		onStack++
+		if !explained[r.Position] {
+			t.Errorf("position %d is on the stack and not explained", r.Position)
 		}
 	}
+	if len(explained) != onStack || share < float64(onStack)-1e-6 || share > float64(onStack)+1e-6 {
+		t.Errorf("%d of %d suspects are explained, by shares of %f", len(explained), onStack, share)
+	}
+}
+
+// stack is the first so many who are not in custody, and those in custody above the last of them (section 6, lanes).
+func (want reading) stack(m schemas.Model) (stack []schemas.Ranked) {
+	counted, last := int64(0), 0
+	for _, r := range want.ranking {
+		if counted == m.Depth {
+			break
+		}
+		if stack = append(stack, r); m.Custody == schemas.CustodyCounted || r.Lane != "contained" {
+			counted++
+			last = len(stack)
+		}
+	}
+	return stack[:last]
 }
 
 // reader gives suspects some at a time, and spoils what it gave before.

@@ -18,6 +18,8 @@ type rules struct {
 
 // Positions of the enum values that the rules name.
 var (
+	statusInCustody      = uint8(enumPosition(schemas.SuspectStatus, schemas.StatusInCustody))
+	sexFemale            = uint8(enumPosition(schemas.VictimSex, schemas.SexFemale))
 	statusDeceased       = uint8(enumPosition(schemas.SuspectStatus, schemas.StatusDeceased))
 	sourceIntelligence   = uint8(enumPosition(schemas.Source, schemas.SourceIntelligence))
 	sourcePoliceDetected = uint8(enumPosition(schemas.Source, schemas.SourcePoliceDetected))
@@ -127,6 +129,9 @@ func (f *Ingester) Add(batch arrow.Record, firstRow int64) error {
 			f.scored.Add(i, bucket.Hash(suspects.text(i)))
 		} else {
 			f.pass.dispositions[d]++
+			if blind[d] {
+				f.leave(i, d)
+			}
 			if !f.validator.nobody[i] {
 				m := f.pass.window.mark(
 					int64(reported[i]),
@@ -159,6 +164,20 @@ func (f *Ingester) Add(batch arrow.Record, firstRow int64) error {
 	return nil
 }
 
+// leave counts a row that is left out.
+func (f *Ingester) leave(row int, d schemas.Disposition) {
+	v := f.validator
+	n := v.offence(row)
+	var o *offence
+	if n != unnumbered {
+		o = v.vocabulary.offence(n)
+	} else {
+		rare := v.vocabulary.weigh(v.offenceKey(row))
+		o = &rare
+	}
+	f.pass.left.add(d, o, n, v.text[schemas.BoroughName].results[row], v.enum(schemas.VictimSex, row), v.domesticAbuse(row))
+}
+
 // quarantined keeps in mind that a version of an allegation that may have others is quarantined, if it says which and as
 // of when (section 4, rule 2).
 func (f *Ingester) quarantined(row int, repeated bool) error {
@@ -187,6 +206,8 @@ func (f *Ingester) Close() error {
 type router struct {
 	window          *window
 	tables          *reference.Tables
+	vocabulary      *vocabulary
+	left            leftOut
 	suspects, marks *bucket.Scatterer
 	dispositions    schemas.Dispositions // of the rows that have one
 	passed          int64                // the others: their suspect decides
@@ -194,10 +215,11 @@ type router struct {
 
 func (e *Engine) newRouter() router {
 	return router{
-		window:   &e.rules.window,
-		tables:   e.options.Tables,
-		suspects: bucket.NewScatterer(e.suspects),
-		marks:    bucket.NewScatterer(e.marks),
+		window:     &e.rules.window,
+		tables:     e.options.Tables,
+		vocabulary: e.vocabulary,
+		suspects:   bucket.NewScatterer(e.suspects),
+		marks:      bucket.NewScatterer(e.marks),
 	}
 }
 
@@ -216,6 +238,9 @@ func (p *router) pass(rec []byte) error {
 		putHash(to, h)
 	} else {
 		p.dispositions[a.disposition]++
+		if blind[a.disposition] {
+			p.left.add(a.disposition, p.vocabulary.offenceOf(&a), a.offence, a.borough, a.sex, a.domesticAbuse)
+		}
 		if !p.tables.IsPlaceholder(text(a.suspect)) {
 			if err := p.markSuspect(p.window.mark(a.reported, a.suspectAge, a.status, a.handling), a.suspect); err != nil {
 				return err

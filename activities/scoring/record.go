@@ -67,8 +67,8 @@ func small(a, b, c uint8) uint64 {
 	return uint64(a)<<timeBits | uint64(b)<<atSecond | uint64(c)<<atThird
 }
 
-// olderFlag says of an encoded row that a later version is quarantined.
-const olderFlag = uint64(1) << 63
+// olderFlag says of an encoded row that a later version is quarantined. Domestic abuse, at most abuseTrue, leaves it free.
+const olderFlag = uint64(1) << (atThird - 1)
 
 func setOlder(rec []byte) {
 	le := binary.LittleEndian
@@ -199,7 +199,7 @@ func (a *allegation) decode(rec []byte) {
 	a.reported = int64(reported&timeMask) + schemas.MinTimestamp
 	a.status, a.sex, a.outcome = uint8(reported>>timeBits&7), uint8(reported>>atSecond&7), uint8(reported>>atThird&15)
 	a.updated = int64(updated&timeMask) + schemas.MinTimestamp
-	a.source, a.domesticAbuse = uint8(updated>>timeBits&7), uint8(updated>>atSecond&7)
+	a.source, a.domesticAbuse = uint8(updated>>timeBits&7), uint8(updated>>atSecond&3)
 	a.disposition, a.older = schemas.Disposition(updated>>atThird&15), updated&olderFlag != 0
 	a.committed, a.victimAge, a.handling = noTime, uint8(committed>>timeBits), uint8(committed>>atHandling)
 	if c := committed & timeMask; c != 0 {

@@ -30,6 +30,8 @@ type Options struct {
 	AsOf   schemas.Date
 	Tables *reference.Tables
 	Model  schemas.Model
+	// Stability are the models that the stack is compared with, of the same window; nil: none.
+	Stability []schemas.Model
 	// Spill lends storage for what exceeds Memory, in bytes. Without it, or with Memory 0, everything
 	// stays in memory.
 	Spill  bucket.Spill
@@ -52,6 +54,7 @@ type Engine struct {
 	suspects   *bucket.Set // by suspect
 	marks      *bucket.Set // of people, as suspects are, by rows that are not scored
 	recency    []int64
+	others     *otherModels
 
 	prescanned   bool
 	repeated     rowSet
@@ -63,6 +66,7 @@ type Engine struct {
 	passed       int64                // rows that are their suspects'
 	conflicting  int64
 	olderStands  int64
+	blindSpot    schemas.BlindSpot
 }
 
 // Counts are what the rows alone decide.
@@ -130,6 +134,7 @@ func New(o Options) (*Engine, error) {
 		suspects:   bucket.NewSet(s, bucket.Count),
 		marks:      bucket.NewSet(s, bucket.Count),
 		recency:    o.Model.Recency(),
+		others:     newOtherModels(o.Stability),
 	}, nil
 }
 
@@ -145,6 +150,7 @@ func (e *Engine) count(v *validator, p *router) {
 	e.counts.add(v)
 	e.dispositions.Add(p.dispositions)
 	e.passed += p.passed
+	e.blindSpot.Add(p.left.named(e.vocabulary))
 }
 
 // Scores are the suspects of one extract, scored and counted. They are the engine's, and gone when it is
@@ -157,6 +163,8 @@ type Scores struct {
 	// Candidates are the scored rows of those who may be on the stack: by suspect in the order of the
 	// ranking, then the largest first. The stack gives them their positions.
 	Candidates []schemas.Contribution
+	// Contenders may be among the first under a model of Options.Stability.
+	Contenders []schemas.Contender
 
 	tables *reference.Tables
 	order  *order
@@ -168,6 +176,7 @@ type Deduplicated struct {
 	Dispositions schemas.Dispositions
 	Conflicting  int64
 	OlderStands  int64
+	BlindSpot    schemas.BlindSpot
 	// Passed rows stay, and are a suspect's.
 	Passed int64
 }
@@ -189,10 +198,11 @@ func (e *Engine) Deduplicate(ctx context.Context, threads int) (s Deduplicated, 
 		}
 		e.dispositions.Add(t.pass.dispositions)
 		e.passed += t.pass.passed
+		e.blindSpot.Add(t.pass.left.named(e.vocabulary))
 		e.conflicting += t.conflicting
 		e.olderStands += t.olderStands
 	}
-	s = Deduplicated{e.counts, e.dispositions, e.conflicting, e.olderStands, e.passed}
+	s = Deduplicated{e.counts, e.dispositions, e.conflicting, e.olderStands, e.blindSpot, e.passed}
 	s.Dispositions[schemas.Quarantined] = e.counts.Quarantined()
 	if n := s.Dispositions.Sum() + s.Passed; n != s.RowsRead {
 		return s, fmt.Errorf("%d of %d rows read are accounted for", n, s.RowsRead)
@@ -213,6 +223,10 @@ func (e *Engine) Finish(ctx context.Context, threads int) (*Scores, error) {
 // Score scores the suspects of deduplicated rows, with so many goroutines.
 func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads int) (*Scores, error) {
 	tallies := make([]tally, max(threads, 1))
+	for i := range tallies {
+		tallies[i].contenders = e.others.contenders(e.options.Model.Depth)
+		tallies[i].tops.depth, tallies[i].tops.aside = int(e.options.Model.Depth), e.options.Model.Custody != schemas.CustodyCounted
+	}
 	order, err := e.aggregateAll(ctx, tallies)
 	if err != nil {
 		return nil, err
@@ -228,10 +242,11 @@ func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads i
 		OutOfRange:        maps.Clone(deduplicated.OutOfRange),
 		Placeholders:      maps.Clone(deduplicated.Placeholders),
 		OlderStands:       deduplicated.OlderStands,
+		BlindSpot:         deduplicated.BlindSpot,
 		Conflicting:       deduplicated.Conflicting,
 		QuarantineReasons: maps.Clone(deduplicated.QuarantineReasons),
 	}
-	var tops tops
+	tops, contenders := &tallies[0].tops, &tallies[0].contenders
 	for i := range tallies {
 		t := &tallies[i]
 		s.Dispositions[schemas.SuspectUnder18] += t.under18
@@ -240,19 +255,23 @@ func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads i
 		s.Facts.Lowest += t.lowest
 		s.Facts.Supplement += t.supplement
 		s.Facts.URNContradicts += t.contradicts
+		s.Facts.UnknownBoroughs += t.unknownBoroughs
 		for name, n := range t.resolutions {
 			if s.Facts.Resolutions == nil {
 				s.Facts.Resolutions = map[string]int64{}
 			}
 			s.Facts.Resolutions[name] += n
 		}
-		tops = append(tops, t.tops...)
+		if i > 0 {
+			tops.add(&t.tops)
+			contenders.add(&t.contenders)
+		}
 	}
+	s.Contenders = contenders.rows()
 	if sum := s.Dispositions.Sum(); sum != s.RowsRead {
 		return nil, fmt.Errorf("the dispositions account for %d of %d rows read", sum, s.RowsRead)
 	}
-	slices.SortFunc(tops, func(a, b top) int { return a.compare(&b.sortKey) })
-	for _, t := range tops[:min(int64(len(tops)), e.options.Model.Depth)] {
+	for _, t := range tops.sorted() {
 		s.Candidates = append(s.Candidates, e.contributions(t.rows)...)
 	}
 	return s, nil
@@ -261,11 +280,11 @@ func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads i
 // aggregateAll scores all suspects and puts them in order. Those of the first bucket are a sample of all,
 // since a hash chose them.
 func (e *Engine) aggregateAll(ctx context.Context, tallies []tally) (*order, error) {
-	minimum, depth := e.options.Model.MinimumAllegations, int(e.options.Model.Depth)
+	minimum := e.options.Model.MinimumAllegations
 	var sample []suspect
 	err := e.aggregate(&tallies[0], 0, func(s *suspect, rows []allegation) error {
 		if s.allegations >= minimum {
-			tallies[0].tops.offer(depth, s, rows)
+			tallies[0].tops.offer(s, rows)
 		}
 		kept := *s
 		kept.id, kept.boroughs, kept.others = bytes.Clone(s.id), slices.Clone(s.boroughs), nil
@@ -290,7 +309,7 @@ func (e *Engine) aggregateAll(ctx context.Context, tallies []tally) (*order, err
 	err = eachBucket(ctx, tallies, func(t *tally, number int) error {
 		return e.aggregate(t, number, func(s *suspect, rows []allegation) error {
 			if s.allegations >= minimum {
-				t.tops.offer(depth, s, rows)
+				t.tops.offer(s, rows)
 			}
 			return t.sorter.add(s)
 		})
@@ -307,6 +326,7 @@ type tally struct {
 	pass        router
 	sorter      *sorter
 	tops        tops
+	contenders  contenders
 	records     []byte
 	marks       []byte
 	conflicting int64
@@ -317,8 +337,10 @@ type tally struct {
 	lowest      int64
 	supplement  int64
 	contradicts int64
-	resolutions map[string]int64 // scored rows by the rule that their weight took
-	work        aggregation
+	// unknownBoroughs are scored rows of a borough that is none of the 32.
+	unknownBoroughs int64
+	resolutions     map[string]int64 // scored rows by the rule that their weight took
+	work            aggregation
 }
 
 func (t *tally) resolve(name string) {

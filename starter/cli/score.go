@@ -34,7 +34,7 @@ import (
 // scoreRequest is what `starter score` is asked for.
 type scoreRequest struct {
 	extract, out, model string
-	night               string
+	night, stability    string
 	store               string
 	tables              reference.Paths
 	asOf                schemas.Date
@@ -52,8 +52,8 @@ func scoreCommand() *cobra.Command {
 		GroupID: groupTry,
 		Short:   "Check, score and rank an extract, or a past night's, here and now, without Temporal",
 		Long: `Check, score and rank an extract here and now, without Temporal. DIR then holds what a night
-leaves: ranking.parquet, stack.parquet, stack.csv, contributions.parquet, quarantine.parquet,
-report.html and, last, manifest.json.
+leaves: ranking.parquet, stack.parquet, stack.csv, contributions.parquet, stability.parquet,
+quarantine.parquet, report.html and, last, manifest.json.
 
 With --night the rows are those that a published night kept, and the date is its date. Give another
 edition of the index, rule set, supplement or model, and ` + "`starter diff`" + ` tells who would enter and
@@ -130,6 +130,7 @@ leave under it, and why. The night itself is not touched.`,
 		schemas.DefaultModel,
 		"a built-in model ("+strings.Join(schemas.ModelNames(), ", ")+") or a YAML `file`",
 	)
+	f.StringVar(&r.stability, "stability", "", "YAML `file` of other models to compare the stack with")
 	f.IntVar(&r.threads, "threads", scoring.Threads(), "how many goroutines")
 	f.StringVar(
 		&memory,
@@ -199,6 +200,10 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	if err != nil {
 		return m, err
 	}
+	stability, err := schemas.LoadStability(r.stability)
+	if err != nil {
+		return m, err
+	}
 	from, err := openRows(ctx, &r, progress)
 	if err != nil {
 		return m, err
@@ -211,12 +216,13 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(collect))
 	n := pipeline.Night{
-		NightID: schemas.NightID{AsOf: r.asOf, Revision: 1},
-		Tables:  tables,
-		Model:   model,
-		Threads: r.threads,
-		Memory:  r.memory,
-		Temp:    tempDir(),
+		NightID:   schemas.NightID{AsOf: r.asOf, Revision: 1},
+		Tables:    tables,
+		Model:     model,
+		Stability: stability,
+		Threads:   r.threads,
+		Memory:    r.memory,
+		Temp:      tempDir(),
 	}
 	bad := n.NewQuarantine()
 	defer bad.Close()
@@ -377,7 +383,7 @@ func writeNight(
 		return err
 	})
 	g.Go(func() (err error) {
-		ranked, page.Stack, page.Contributions, err = n.Rank(beside, s, s.Candidates, all.Add)
+		ranked, page.Stack, page.Contributions, err = n.Rank(beside, s, s.Candidates, s.Contenders, all.Add)
 		return err
 	})
 	err := g.Wait()
@@ -385,7 +391,10 @@ func writeNight(
 		return err
 	}
 	m.Outputs = []schemas.ArtifactRef{kept, ranked.Ranking, ranked.Stack, ranked.StackCSV, ranked.Contributions}
-	m.Cut = ranked.Cut
+	if ranked.Stability != nil {
+		m.Outputs = append(m.Outputs, *ranked.Stability)
+	}
+	m.Cut, m.Stability = ranked.Cut, ranked.CompareWith
 	page.Manifest = *m
 	if page.Distribution, err = all.Distribution(); err != nil {
 		return err

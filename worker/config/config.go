@@ -24,6 +24,7 @@ import (
 	"harmstack/activities/nights/lineage"
 	"harmstack/activities/nights/quality"
 	"harmstack/activities/retention"
+	"harmstack/schemas"
 	"harmstack/schemas/reference"
 	"harmstack/workflows"
 	"harmstack/workflows/plugin"
@@ -35,6 +36,7 @@ type Config struct {
 	Sources      map[string]string // extracts by name
 	Mail         Mail
 	Checks       quality.Checks
+	Stability    schemas.Stability
 	Retention    retention.Rules   // for how many days nights are kept
 	Tables       *reference.Tables // of offences and weights; nil: the embedded ones
 	TeamsFile    string            // YAML: who works where, and by when; empty: nobody, with an outbox
@@ -78,6 +80,7 @@ const Usage = `Environment:
   HARMSTACK_MAIL_FROM           sender, "Harmstack <harmstack@example.police.uk>"
   HARMSTACK_TEAMS               YAML file of the teams, their addresses, specialists and deadlines (required with
                                 HARMSTACK_SMTP): starter teams --example prints one
+  HARMSTACK_STABILITY           YAML file of the models that a stack is compared with (default: schemas/stability.yaml)
   HARMSTACK_CHECKS              YAML file of the checks of a night (default: starter checks --example)
   HARMSTACK_KEEP_EXTRACTS       days for which the rows as read are kept (default: for ever)
   HARMSTACK_KEEP_NIGHTS         days for which whole nights are kept; their records stay (default: for ever)
@@ -168,6 +171,9 @@ func Load(env func(string) string) (Config, error) {
 	c.Mail = l.mail()
 	if c.Checks, err = quality.Load(env("HARMSTACK_CHECKS")); err != nil {
 		l.fault("HARMSTACK_CHECKS", err)
+	}
+	if c.Stability, err = schemas.LoadStability(env("HARMSTACK_STABILITY")); err != nil {
+		l.fault("HARMSTACK_STABILITY", err)
 	}
 	if c.Tables, err = LoadTables(env); err != nil {
 		l.fault("HARMSTACK_EDITION, _RULES, _SUPPLEMENT, _RESOLUTIONS", err)

@@ -89,6 +89,7 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 			Memory:    cfg.Memory / ComputeSlots,
 			ShardRows: cfg.ShardRows,
 			Checks:    cfg.Checks,
+			Stability: cfg.Stability,
 			TempDir:   cfg.TempDir,
 			Tables:    cfg.Tables,
 			Lineage:   lineage,
