@@ -97,6 +97,8 @@ type Facts struct {
 	OutOfRange map[string]int64 `json:"out_of_range,omitempty"`
 	// Placeholders counts ids that name nobody, by column (section 4, rule 5).
 	Placeholders map[string]int64 `json:"placeholders,omitempty"`
+	// Links tell of the person links; nil: the source has none (section 3).
+	Links *LinkFacts `json:"person_links,omitempty"`
 	// OlderStands counts rows that stay although a later version of them is quarantined (section 4, rule 2).
 	OlderStands int64 `json:"older_version_stands,omitempty"`
 	// Resolutions counts scored rows by the rule of resolutions.csv that their weight took, URNContradicts those whose
@@ -112,6 +114,10 @@ type Facts struct {
 	// weight came from the supplement.
 	Lowest     int64 `json:"weight_by_lowest_rule"`
 	Supplement int64 `json:"weight_by_supplement"`
+	// UnknownBoroughs counts scored rows whose borough is given and none of the 32.
+	UnknownBoroughs int64 `json:"unknown_boroughs,omitempty"`
+	// BlindSpot is what the night leaves out.
+	BlindSpot BlindSpot `json:"blind_spot,omitzero"`
 	// QuarantineReasons counts quarantined rows by reason.
 	QuarantineReasons map[string]int64 `json:"quarantine_reasons"`
 }

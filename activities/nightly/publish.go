@@ -118,7 +118,7 @@ func (a *Activities) seal(
 		Cut:          p.Ranked.Cut,
 		Stability:    p.Ranked.CompareWith,
 		Basis:        basis,
-		Inputs:       []schemas.ArtifactRef{p.Extracted.Source},
+		Inputs:       p.Extracted.inputs(),
 		Code:         a.Code,
 	}
 	if p.Scored.Basis != nil { // as the workers that scored had it: this one may be configured otherwise by now
@@ -133,21 +133,15 @@ func (a *Activities) seal(
 	record("extract", p.Extracted.Origin, files(p.Extracted.refs()))
 	record("check", p.Checked.Origin, files(p.Checked.refs()), "extract")
 	record("score", p.Scored.Origin, files(p.Scored.refs()), "extract")
-	record("rank", p.Ranked.Origin, files(p.Ranked.refs()), "score")
+	readByRank := []string{"score"}
+	if p.Ranked.Cases != nil {
+		readByRank = append(readByRank, "extract")
+	}
+	record("rank", p.Ranked.Origin, files(p.Ranked.refs()), readByRank...)
 	m.Facts.Unreadable, m.Profile = p.Extracted.Unreadable, p.Checked.Profile
 	m.Reading, m.Form = p.Extracted.Reading, p.Extracted.Form
-	made := append([]schemas.ArtifactRef{}, p.Extracted.Parts...)
-	made = append(
-		made,
-		p.Checked.Quarantine,
-		p.Ranked.Ranking,
-		p.Ranked.Stack,
-		p.Ranked.StackCSV,
-		p.Ranked.Contributions,
-	)
-	if p.Ranked.Stability != nil {
-		made = append(made, *p.Ranked.Stability)
-	}
+	made := files(p.Extracted.refs())
+	made = append(append(made, p.Checked.Quarantine), files(p.Ranked.refs())...)
 	for _, o := range made {
 		// What an earlier revision's stages left, after a Reset, gets a name here, so that the night's folder is whole
 		// and the other may be deleted.

@@ -21,6 +21,10 @@ type Ranked struct {
 	// Stability is who is among the first under other models, and CompareWith which those are; nil: with none.
 	Stability   *schemas.ArtifactRef `json:"stability,omitempty"`
 	CompareWith *schemas.Named       `json:"compare_with,omitempty"`
+	// Standings are the rows of Stability.
+	Standings []schemas.Standing `json:"-"`
+	// Cases is what WriteCases left; nil: nothing, as in a night of an older build.
+	Cases *schemas.ArtifactRef `json:"cases,omitempty"`
 }
 
 // Refs are its files.
@@ -28,6 +32,9 @@ func (r *Ranked) Refs() []*schemas.ArtifactRef {
 	refs := []*schemas.ArtifactRef{&r.Ranking, &r.Stack, &r.StackCSV, &r.Contributions}
 	if r.Stability != nil {
 		refs = append(refs, r.Stability)
+	}
+	if r.Cases != nil {
+		refs = append(refs, r.Cases)
 	}
 	return refs
 }
@@ -81,6 +88,6 @@ func (n *Night) Rank(
 	ref, err := n.write(ctx, schemas.StabilityFile, schemas.StabilitySchema, func(w io.Writer) (int64, error) {
 		return nights.WriteStandings(w, n.Stability, standings.Rows)
 	})
-	r.Stability, r.CompareWith = &ref, &named
+	r.Stability, r.CompareWith, r.Standings = &ref, &named, standings.Rows
 	return r, stack, contributions, err
 }

@@ -20,15 +20,12 @@ import (
 // NewEngine makes the engine that scores the night, or a shard of it. bad, if any, gets the rows that take no part;
 // unique: no allegation comes twice. It must be closed when the scores are no longer needed.
 func (n *Night) NewEngine(bad *extract.Quarantine, unique bool) (*scoring.Engine, error) {
-	o := scoring.Options{
-		AsOf:      n.AsOf,
-		Tables:    n.Tables,
-		Model:     n.Model,
-		Stability: n.Stability.For(n.Model),
-		Spill:     spill.Folder(n.Temp),
-		Memory:    n.Memory,
-		Unique:    unique,
-	}
+	return n.newEngine(bad, unique, 0)
+}
+
+func (n *Night) newEngine(bad *extract.Quarantine, unique bool, counted schemas.Disposition) (*scoring.Engine, error) {
+	o := n.options()
+	o.Stability, o.Unique, o.Counted = n.Stability.For(n.Model), unique, counted
 	if bad != nil {
 		o.Quarantine = setAside(bad)
 	}
@@ -37,6 +34,17 @@ func (n *Night) NewEngine(bad *extract.Quarantine, unique bool) (*scoring.Engine
 		return nil, fault.Errorf(fault.BadRequest, "%w", err)
 	}
 	return engine, nil
+}
+
+func (n *Night) options() scoring.Options {
+	return scoring.Options{
+		AsOf:   n.AsOf,
+		Tables: n.Tables,
+		Model:  n.Model,
+		Links:  n.Links,
+		Spill:  spill.Folder(n.Temp),
+		Memory: n.Memory,
+	}
 }
 
 // Feed reads every row into an engine once.

@@ -107,7 +107,7 @@ func manyAllegations(r *rand.Rand, n int) (rows []schemas.Offence) {
 }
 
 // Those in custody stand beside the stack when they stand above its last, and take nobody's place.
-func TestLanes(t *testing.T) {
+func TestWhoStandsBesideTheStack(t *testing.T) {
 	// The suspects by position: a letter is free, bailed or contained; two of the same figure are tied.
 	for _, c := range []struct {
 		scenario, suspects string

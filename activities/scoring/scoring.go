@@ -38,8 +38,14 @@ type Options struct {
 	Memory int64
 	// Quarantine is handed the rows that take no part, by ingesters at once; nil: they are only counted.
 	Quarantine func(batch arrow.Record, firstRow int64, rows []Quarantined) error
+	// Counted asks what would be if the rows of a disposition counted: IntelligenceOnly, PoliceDetected or
+	// VictimSexUnknown, with every victim whose sex nobody says taken as female. The zero value asks nothing.
+	Counted schemas.Disposition
 	// Unique: no allegation comes twice, so that rule 2 need not be tried.
 	Unique bool
+	// Links replace the ids of suspects and victims; nil: there are none. An engine that is only fed what others have
+	// shuffled needs none. Their memory is part of Memory.
+	Links *Links
 }
 
 // Engine scores one extract: let prescans see it first, if it can be read twice; feed it; close the
@@ -66,6 +72,7 @@ type Engine struct {
 	passed       int64                // rows that are their suspects'
 	conflicting  int64
 	olderStands  int64
+	blindSpot    schemas.BlindSpot
 }
 
 // Counts are what the rows alone decide.
@@ -73,6 +80,7 @@ type Counts struct {
 	RowsRead          int64            // or received
 	OutOfRange        map[string]int64 // values read as null, by column; nil: none
 	Placeholders      map[string]int64 // ids that name nobody, by column; nil: none
+	Linked            int64            // rows, not quarantined, of which links replaced an id
 	QuarantineReasons map[string]int64
 }
 
@@ -86,6 +94,7 @@ func (c Counts) Quarantined() (n int64) {
 
 func (c *Counts) add(v *validator) {
 	c.RowsRead += v.rows
+	c.Linked += v.linked
 	byColumn := func(to *map[string]int64, counts *[schemas.OffenceColumns]int64) {
 		for i, n := range counts {
 			if n > 0 && *to == nil {
@@ -121,11 +130,15 @@ func New(o Options) (*Engine, error) {
 	}
 	v := newVocabulary(o.Tables)
 	// The rest of the budget is for slabs that are being filled, buckets being worked on and batches being read.
-	s := bucket.NewStorage(o.Spill, o.Memory/16)
+	held := o.Memory / 16
+	if held > 0 {
+		held = max(1, (o.Memory-o.Links.Bytes())/16) // 0 would be without a limit
+	}
+	s := bucket.NewStorage(o.Spill, held)
 	return &Engine{
 		options:    o,
 		vocabulary: v,
-		rules:      rules{newWindow(o.AsOf, o.Model.WindowDays), v},
+		rules:      rules{newWindow(o.AsOf, o.Model.WindowDays), v, o.Counted},
 		storage:    s,
 		ids:        bucket.NewSet(s, bucket.Count),
 		named:      bucket.NewSet(s, bucket.Count),
@@ -149,6 +162,7 @@ func (e *Engine) count(v *validator, p *router) {
 	e.counts.add(v)
 	e.dispositions.Add(p.dispositions)
 	e.passed += p.passed
+	e.blindSpot.Add(p.left.named(e.vocabulary))
 }
 
 // Scores are the suspects of one extract, scored and counted. They are the engine's, and gone when it is
@@ -174,6 +188,7 @@ type Deduplicated struct {
 	Dispositions schemas.Dispositions
 	Conflicting  int64
 	OlderStands  int64
+	BlindSpot    schemas.BlindSpot
 	// Passed rows stay, and are a suspect's.
 	Passed int64
 }
@@ -195,10 +210,11 @@ func (e *Engine) Deduplicate(ctx context.Context, threads int) (s Deduplicated, 
 		}
 		e.dispositions.Add(t.pass.dispositions)
 		e.passed += t.pass.passed
+		e.blindSpot.Add(t.pass.left.named(e.vocabulary))
 		e.conflicting += t.conflicting
 		e.olderStands += t.olderStands
 	}
-	s = Deduplicated{e.counts, e.dispositions, e.conflicting, e.olderStands, e.passed}
+	s = Deduplicated{e.counts, e.dispositions, e.conflicting, e.olderStands, e.blindSpot, e.passed}
 	s.Dispositions[schemas.Quarantined] = e.counts.Quarantined()
 	if n := s.Dispositions.Sum() + s.Passed; n != s.RowsRead {
 		return s, fmt.Errorf("%d of %d rows read are accounted for", n, s.RowsRead)
@@ -238,8 +254,12 @@ func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads i
 		OutOfRange:        maps.Clone(deduplicated.OutOfRange),
 		Placeholders:      maps.Clone(deduplicated.Placeholders),
 		OlderStands:       deduplicated.OlderStands,
+		BlindSpot:         deduplicated.BlindSpot,
 		Conflicting:       deduplicated.Conflicting,
 		QuarantineReasons: maps.Clone(deduplicated.QuarantineReasons),
+	}
+	if l := e.options.Links; l != nil {
+		s.Facts.Links = &schemas.LinkFacts{Links: l.Len(), RowsChanged: deduplicated.Linked}
 	}
 	tops, contenders := &tallies[0].tops, &tallies[0].contenders
 	for i := range tallies {
@@ -250,6 +270,7 @@ func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads i
 		s.Facts.Lowest += t.lowest
 		s.Facts.Supplement += t.supplement
 		s.Facts.URNContradicts += t.contradicts
+		s.Facts.UnknownBoroughs += t.unknownBoroughs
 		for name, n := range t.resolutions {
 			if s.Facts.Resolutions == nil {
 				s.Facts.Resolutions = map[string]int64{}
@@ -331,8 +352,11 @@ type tally struct {
 	lowest      int64
 	supplement  int64
 	contradicts int64
-	resolutions map[string]int64 // scored rows by the rule that their weight took
-	work        aggregation
+	// unknownBoroughs are scored rows of a borough that is none of the 32.
+	unknownBoroughs int64
+	resolutions     map[string]int64 // scored rows by the rule that their weight took
+	work            aggregation
+	left            func(allegation []byte, d schemas.Disposition) // told of rows that are not scored after all; nil: nobody
 }
 
 func (t *tally) resolve(name string) {

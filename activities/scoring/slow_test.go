@@ -3,6 +3,7 @@ package scoring
 import (
 	"encoding/csv"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"sort"
@@ -78,6 +79,7 @@ func slow(o Options, rows []schemas.Offence) reading {
 		}
 		disposition := slowRow11(o, stays)
 		if disposition != schemas.Scored {
+			slowLeft(o, &r, stays, disposition)
 			r.counts[disposition]++
 		}
 		if disposition >= schemas.NoNamedSuspect && stays.VictimID != nil {
@@ -367,6 +369,11 @@ func slowSuspect(o Options, id string, list, kept []slowRow, victim bool, r *rea
 			if a.SuspectAge != nil && b.SuspectAge != nil {
 				s.AgesDisagree = s.AgesDisagree || a.day.Year()-int(*a.SuspectAge)-(b.day.Year()-int(*b.SuspectAge)) > 2
 			}
+		}
+	}
+	for _, row := range list {
+		if row.Borough != nil && !slices.Contains(slices.Collect(maps.Values(slowBoroughs())), *row.Borough) {
+			r.facts.UnknownBoroughs++
 		}
 	}
 	recency := slowRecency(o.Model.HalfLifeDays, o.Model.WindowDays)

@@ -113,7 +113,7 @@ func lines(t *testing.T, extract, folder, url string) map[string]string {
 	t.Setenv("HARMSTACK_STORE", url)
 	out := map[string]string{}
 	for _, line := range []string{
-		"stack", "stack --csv", "explain #1", "status", "checks", "lineage 2026-06-30", "diff 2026-06-30 " + folder, "tasking list", "tasking show k7qd-2m4x-9w3t-c5hn", "tasking deliveries",
+		"stack", "stack --csv", "explain #1 --why x", "case #1 --why x", "status", "checks", "lineage 2026-06-30", "diff 2026-06-30 " + folder, "tasking list", "tasking show k7qd-2m4x-9w3t-c5hn", "tasking deliveries",
 		"score --extract " + extract + " --as-of 2026-06-30 --out " + t.TempDir(), "extract --extract " + extract + " --out " + t.TempDir(), "teams",
 	} {
 		text, err := run(t, strings.Fields(line)...)
@@ -167,7 +167,7 @@ func TestHostileValuesOnTheTerminal(t *testing.T) {
 	if want := schemas.TrimSpace(hostile); err != nil || len(stack) != 1 || stack[0].SuspectID != want {
 		t.Errorf("%q, %v", text, err)
 	}
-	_, err = run(t, "explain", "x\x1b[2J")
+	_, err = run(t, "explain", "x\x1b[2J", "--why", "x")
 	if err == nil || strings.Contains(err.Error(), "\x1b") {
 		t.Errorf("an error: %q", err)
 	}
@@ -280,6 +280,24 @@ func TestCountsOfOne(t *testing.T) {
 	for where, text := range texts {
 		for _, found := range plurals(text) {
 			t.Errorf("%s says %q", where, found)
+		}
+	}
+}
+
+// Status says who was not told, whom a message did not reach, what was refused and what is late.
+func TestStatusTellsOfTrouble(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	err := printMeasures(&out, casework.Measures{Trouble: casework.Trouble{Untold: []string{"Barnet", "Hackney"},
+		Unmet: []string{"Westminster (mail server: recipient 2 of 3: reply 550)"}, Refused: []string{"reminded to Brent (550)"}, LateOrders: []string{"k7qd of Bexley (damaged)"}}}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"Not told yet of the approved stack: Barnet, Hackney.",
+		"Sent, but not to all addresses: Westminster (mail server: recipient 2 of 3: reply 550).", "Refused: reminded to Brent (550).",
+		"Not up to date with the approved stack (`starter tasking resume` tries again): k7qd of Bexley (damaged)."} {
+		if !strings.Contains(out.String(), "\n"+line+"\n") {
+			t.Errorf("%q is not in %s", line, out.String())
 		}
 	}
 }

@@ -64,6 +64,8 @@ New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`
 		doctorCommand(),
 		stackCommand(),
 		explainCommand(),
+		blindSpotCommand(),
+		caseCommand(),
 		diffCommand(),
 		lineageCommand(),
 		statusCommand(),
