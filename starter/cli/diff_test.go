@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -20,11 +21,22 @@ import (
 )
 
 // publishNight runs the stages of a night over rows, by the activities that a worker runs.
-func publishNight(t *testing.T, dir string, asOf schemas.Date, rows []schemas.Offence) {
+func publishNight(t *testing.T, dir string, asOf schemas.Date, rows []schemas.Offence, links ...schemas.PersonLink) {
 	t.Helper()
 	extract := filepath.Join(t.TempDir(), "extract.parquet")
 	if err := parquet.WriteFile(extract, rows); err != nil {
 		t.Fatal(err)
+	}
+	if links != nil {
+		merged, yaml := extract+".links.parquet", extract+".yaml"
+		err := errors.Join(
+			parquet.WriteFile(merged, links),
+			os.WriteFile(yaml, []byte("parquet: "+extract+"\nlinks: "+merged+"\n"), 0o600),
+		)
+		if err != nil {
+			t.Fatal(err)
+		}
+		extract = yaml
 	}
 	st, err := store.Open(t.Context(), dir)
 	if err == nil {
@@ -54,7 +66,7 @@ func publishNight(t *testing.T, dir string, asOf schemas.Date, rows []schemas.Of
 	p.Night = claimed.Night
 	call(a.Extract, nightly.ExtractParams{Night: p.Night}, &p.Extracted)
 	call(a.Check, nightly.CheckParams{Night: p.Night, Parts: p.Extracted.Parts}, &p.Checked)
-	call(a.Score, nightly.ScoreParams{Night: p.Night, Parts: p.Extracted.Parts, Quarantined: p.Checked.Quarantine.Rows}, &p.Scored)
+	call(a.Score, nightly.ScoreParams{Night: p.Night, Parts: p.Extracted.Parts, Links: p.Extracted.LinksRef(), Quarantined: p.Checked.Quarantine.Rows}, &p.Scored)
 	call(a.Rank, nightly.RankParams{Night: p.Night, Shards: p.Scored.Shards}, &p.Ranked)
 	var published nightly.PublishResult
 	call(a.Publish, p, &published)

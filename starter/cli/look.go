@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,8 +15,11 @@ import (
 	"harmstack/activities/messages/ledger"
 	"harmstack/activities/nights"
 	"harmstack/activities/nights/quality"
+	"harmstack/activities/pipeline"
+	"harmstack/activities/store"
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
+	"harmstack/schemas/reference"
 	"harmstack/schemas/text"
 )
 
@@ -106,7 +110,7 @@ func explainCommand() *cobra.Command {
 		GroupID: groupLook,
 		Short:   "Show why a suspect is on the stack: every allegation and what it adds",
 		Long: `Show why a suspect is on the stack: every scored allegation, its weight, age and share.
-Name the suspect by id, or by position on the stack: #12.`,
+Name the suspect by id, also by one that was merged into theirs, or by position on the stack: #12.`,
 		Example: `  starter explain '#1'
   starter explain S-3F9K2Q --as-of 2026-06-30 --json`,
 		Args: cobra.ExactArgs(1),
@@ -126,6 +130,11 @@ Name the suspect by id, or by position on the stack: #12.`,
 				return err
 			}
 			suspect := find(stack, args[0])
+			if suspect == nil {
+				if suspect, err = findMerged(ctx, st, m, stack, args[0]); err != nil {
+					return err
+				}
+			}
 			if suspect == nil {
 				return fmt.Errorf(
 					"nobody of that name is on the stack of %s, revision %d: contributions are kept for the stack alone",
@@ -214,6 +223,16 @@ func find(stack []schemas.Ranked, name string) *schemas.Ranked {
 		}
 	}
 	return nil
+}
+
+// findMerged looks a suspect up by an id that the night's person links merged into another. Links whose time is over find
+// nobody.
+func findMerged(ctx context.Context, st *store.Store, m schemas.Manifest, stack []schemas.Ranked, id string) (*schemas.Ranked, error) {
+	links, err := pipeline.LoadLinks(ctx, st, pipeline.KeptLinks(m), reference.Default())
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	return find(stack, string(links.End([]byte(id)))), nil
 }
 
 func contributionRows(own []schemas.Contribution) [][]string {
