@@ -120,6 +120,10 @@ type Facts struct {
 	// weight came from the supplement.
 	Lowest     int64 `json:"weight_by_lowest_rule"`
 	Supplement int64 `json:"weight_by_supplement"`
+	// UnknownBoroughs counts scored rows whose borough is given and none of the 32.
+	UnknownBoroughs int64 `json:"unknown_boroughs,omitempty"`
+	// BlindSpot is what the night leaves out.
+	BlindSpot BlindSpot `json:"blind_spot,omitzero"`
 	// QuarantineReasons counts quarantined rows by reason.
 	QuarantineReasons map[string]int64 `json:"quarantine_reasons"`
 }

@@ -76,6 +76,7 @@ type DeduplicateResult struct {
 	Dispositions schemas.Dispositions  `json:"dispositions"`
 	Conflicting  int64                 `json:"conflicting"`
 	OlderStands  int64                 `json:"older_stands,omitempty"`
+	BlindSpot    schemas.BlindSpot     `json:"blind_spot,omitzero"`
 	Ranges       []schemas.ArtifactRef `json:"ranges"`
 	Origin
 }
@@ -165,6 +166,7 @@ func (a *Activities) Settle(ctx context.Context, p ShardParams) (DeduplicateResu
 				Dispositions: deduplicated.Dispositions,
 				Conflicting:  deduplicated.Conflicting,
 				OlderStands:  deduplicated.OlderStands,
+				BlindSpot:    deduplicated.BlindSpot,
 			}
 			r.Ranges, err = n.Shuffle(ctx, engine, attemptFolder(ctx, "deduplicate", p), p.Shards)
 			return r, err
@@ -272,6 +274,7 @@ func Combine(
 		r.Dispositions.Add(s.Dispositions)
 		r.Facts.Conflicting += s.Conflicting
 		r.Facts.OlderStands += s.OlderStands
+		r.Facts.BlindSpot.Add(s.BlindSpot)
 		received += s.RowsRead
 		passed += rowsIn(s.Ranges)
 	}
@@ -283,6 +286,7 @@ func Combine(
 		r.Facts.Lowest += s.Facts.Lowest
 		r.Facts.Supplement += s.Facts.Supplement
 		r.Facts.URNContradicts += s.Facts.URNContradicts
+		r.Facts.UnknownBoroughs += s.Facts.UnknownBoroughs
 		addCounts(&r.Facts.Resolutions, s.Resolutions)
 		r.Shards = append(r.Shards, s.Shard)
 		if first := scored[0].Basis; first != nil && s.Basis != nil && *first != *s.Basis {

@@ -21,6 +21,8 @@ type Ranked struct {
 	// Stability is who is among the first under other models, and CompareWith which those are; nil: with none.
 	Stability   *schemas.ArtifactRef `json:"stability,omitempty"`
 	CompareWith *schemas.Named       `json:"compare_with,omitempty"`
+	// Standings are the rows of Stability.
+	Standings []schemas.Standing `json:"-"`
 }
 
 // Refs are its files.
@@ -81,6 +83,6 @@ func (n *Night) Rank(
 	ref, err := n.write(ctx, schemas.StabilityFile, schemas.StabilitySchema, func(w io.Writer) (int64, error) {
 		return nights.WriteStandings(w, n.Stability, standings.Rows)
 	})
-	r.Stability, r.CompareWith = &ref, &named
+	r.Stability, r.CompareWith, r.Standings = &ref, &named, standings.Rows
 	return r, stack, contributions, err
 }

@@ -20,6 +20,10 @@ import (
 // NewEngine makes the engine that scores the night, or a shard of it. bad, if any, gets the rows that take no part;
 // unique: no allegation comes twice. It must be closed when the scores are no longer needed.
 func (n *Night) NewEngine(bad *extract.Quarantine, unique bool) (*scoring.Engine, error) {
+	return n.newEngine(bad, unique, 0)
+}
+
+func (n *Night) newEngine(bad *extract.Quarantine, unique bool, counted schemas.Disposition) (*scoring.Engine, error) {
 	o := scoring.Options{
 		AsOf:      n.AsOf,
 		Tables:    n.Tables,
@@ -28,6 +32,7 @@ func (n *Night) NewEngine(bad *extract.Quarantine, unique bool) (*scoring.Engine
 		Spill:     spill.Folder(n.Temp),
 		Memory:    n.Memory,
 		Unique:    unique,
+		Counted:   counted,
 		Links:     n.Links,
 	}
 	if bad != nil {

@@ -151,6 +151,9 @@ func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 		if weight.Resolution != "" {
 			t.resolve(weight.Resolution)
 		}
+		if a.borough != 0 && !e.vocabulary.isBorough(a.borough) {
+			t.unknownBoroughs++
+		}
 		if offence.contradicts {
 			t.contradicts++
 		}
@@ -230,7 +233,12 @@ func apply(m *schemas.Model, rows []allegation, parts []scorePart) []scorePart {
 		return parts
 	}
 	if len(counted) > 1 {
-		slices.SortFunc(counted, func(a, b scorePart) int { return -cmp.Compare(a.base, b.base) })
+		slices.SortFunc(counted, func(a, b scorePart) int {
+			if c := -cmp.Compare(a.base, b.base); c != 0 {
+				return c
+			}
+			return bytes.Compare(rows[a.row].id, rows[b.row].id) // so that the factors do not follow the order of reading
+		})
 	}
 	for i := range counted {
 		counted[i].factor = m.Frequency(int64(i) + 1)

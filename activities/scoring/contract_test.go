@@ -241,7 +241,7 @@ func TestTiesOverTheCut(t *testing.T) {
 	}
 	s := score(t, rows)
 	all := rankingOf(t, s)
-	stack, _ := cutOff(model(t), all, s.Candidates)
+	stack, _ := cutOff(t, model(t), all, s.Candidates)
 	if c := stack.Cut; !c.InsideTie || c.Stack != 100 || c.TiedIn != 5 || c.TiedOut != 4 || c.Score != 18_250_000_000 {
 		t.Errorf("cut %+v", c)
 	}
@@ -590,7 +590,7 @@ func TestRestricted(t *testing.T) {
 }
 
 // The lane follows from the status that the suspect's latest scored row has.
-func TestLanes(t *testing.T) {
+func TestLaneIsOfTheLatestRow(t *testing.T) {
 	for status, lane := range map[string]string{"in_custody": "contained", "on_bail": "bailed", "at_large": "free", "unknown": "free", "": "free", "IN_CUSTODY": "free"} {
 		older := with(rape("A1", "S1"), func(o *schemas.Offence) { o.SuspectStatus, o.UpdatedAt = ptr("on_bail"), at("2026-06-30T12:30:00Z") })
 		latest := with(rape("A2", "S1"), func(o *schemas.Offence) { o.SuspectStatus = &status })

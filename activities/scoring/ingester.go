@@ -14,11 +14,14 @@ import (
 type rules struct {
 	window     window
 	vocabulary *vocabulary
+	counted    schemas.Disposition // see Options
 }
 
 // Positions of the enum values that the rules name.
 var (
 	statusInCustody      = uint8(enumPosition(schemas.SuspectStatus, schemas.StatusInCustody))
+	sexFemale            = uint8(enumPosition(schemas.VictimSex, schemas.SexFemale))
+	sexUnknown           = uint8(enumPosition(schemas.VictimSex, schemas.SexUnknown))
 	statusDeceased       = uint8(enumPosition(schemas.SuspectStatus, schemas.StatusDeceased))
 	sourceIntelligence   = uint8(enumPosition(schemas.Source, schemas.SourceIntelligence))
 	sourcePoliceDetected = uint8(enumPosition(schemas.Source, schemas.SourcePoliceDetected))
@@ -43,9 +46,9 @@ func (r *rules) decide(v *validator, dispositions []schemas.Disposition) {
 		case d != schemas.Scored:
 		case v.nobody[i]:
 			d = schemas.NoNamedSuspect
-		case source == sourceIntelligence:
+		case source == sourceIntelligence && r.counted != schemas.IntelligenceOnly:
 			d = schemas.IntelligenceOnly
-		case source == sourcePoliceDetected:
+		case source == sourcePoliceDetected && r.counted != schemas.PoliceDetected:
 			d = schemas.PoliceDetected
 		case outcome == outcomeNoCrime || outcome == outcomeAcquitted:
 			d = schemas.Cleared
@@ -103,6 +106,9 @@ func (f *Ingester) Add(batch arrow.Record, firstRow int64) error {
 	if err := f.validator.load(batch); err != nil {
 		return err
 	}
+	if f.engine.options.Counted == schemas.VictimSexUnknown {
+		f.validator.takeAsFemale()
+	}
 	if err := f.validator.report(batch, firstRow, f.engine.options.Quarantine); err != nil {
 		return err
 	}
@@ -130,6 +136,9 @@ func (f *Ingester) Add(batch arrow.Record, firstRow int64) error {
 			f.scored.Add(i, bucket.Hash(suspects.text(i)))
 		} else {
 			f.pass.dispositions[d]++
+			if blind[d] {
+				f.leave(i, d)
+			}
 			if !f.validator.nobody[i] {
 				m := f.pass.window.mark(
 					int64(reported[i]),
@@ -162,6 +171,20 @@ func (f *Ingester) Add(batch arrow.Record, firstRow int64) error {
 	return nil
 }
 
+// leave counts a row that is left out.
+func (f *Ingester) leave(row int, d schemas.Disposition) {
+	v := f.validator
+	n := v.offence(row)
+	var o *offence
+	if n != unnumbered {
+		o = v.vocabulary.offence(n)
+	} else {
+		rare := v.vocabulary.weigh(v.offenceKey(row))
+		o = &rare
+	}
+	f.pass.left.add(d, o, n, v.text[schemas.BoroughName].results[row], v.enum(schemas.VictimSex, row), v.domesticAbuse(row))
+}
+
 // quarantined keeps in mind that a version of an allegation that may have others is quarantined, if it says which and as
 // of when (section 4, rule 2).
 func (f *Ingester) quarantined(row int, repeated bool) error {
@@ -190,6 +213,8 @@ func (f *Ingester) Close() error {
 type router struct {
 	window          *window
 	tables          *reference.Tables
+	vocabulary      *vocabulary
+	left            leftOut
 	suspects, marks *bucket.Scatterer
 	dispositions    schemas.Dispositions // of the rows that have one
 	passed          int64                // the others: their suspect decides
@@ -197,10 +222,11 @@ type router struct {
 
 func (e *Engine) newRouter() router {
 	return router{
-		window:   &e.rules.window,
-		tables:   e.options.Tables,
-		suspects: bucket.NewScatterer(e.suspects),
-		marks:    bucket.NewScatterer(e.marks),
+		window:     &e.rules.window,
+		tables:     e.options.Tables,
+		vocabulary: e.vocabulary,
+		suspects:   bucket.NewScatterer(e.suspects),
+		marks:      bucket.NewScatterer(e.marks),
 	}
 }
 
@@ -219,6 +245,9 @@ func (p *router) pass(rec []byte) error {
 		putHash(to, h)
 	} else {
 		p.dispositions[a.disposition]++
+		if blind[a.disposition] {
+			p.left.add(a.disposition, p.vocabulary.offenceOf(&a), a.offence, a.borough, a.sex, a.domesticAbuse)
+		}
 		if !p.tables.IsPlaceholder(text(a.suspect)) {
 			if err := p.markSuspect(p.window.mark(a.reported, a.suspectAge, a.status, a.handling), a.suspect); err != nil {
 				return err

@@ -56,6 +56,7 @@ func TestWhatAModelCounts(t *testing.T) {
 		{"each: the order is by what a row adds, not by its harm", each, []schemas.Offence{old(raped("1")), raped("2"), harmed("3")},
 			// 18,250 + 9,125 * 1.1 + 100 * 1.2; the factors by allegation
 			18_250_000_000 + 10_037_500_000 + 120_000_000, []int64{1100, 1000, 1200}},
+		{"each: of equal ones the least id comes first, however they are read", each, []schemas.Offence{raped("3"), raped("1"), raped("2")}, 18_250 * 3_300_000, []int64{1000, 1100, 1200}},
 		{"each: one allegation counts as it is", each, []schemas.Offence{harmed("1")}, 100_000_000, []int64{1000}},
 		{"all, non-recent aside: it neither counts nor makes others count more", schemas.Model{NonRecent: schemas.NonRecentAside}, []schemas.Offence{raped("1"), long(raped("2"))}, 18_250_000_000, []int64{1000, 0}},
 		{"each, non-recent aside", schemas.Model{FrequencyApply: schemas.FrequencyEach, NonRecent: schemas.NonRecentAside},
@@ -83,7 +84,7 @@ func TestWhatAModelCounts(t *testing.T) {
 			if len(all) != 1 || all[0].Score != c.score || all[0].Allegations != int64(len(c.rows)) {
 				t.Fatalf("a score of %d, want %d: %+v", all[0].Score, c.score, all)
 			}
-			_, contributions := cutOff(o.Model, all, s.Candidates)
+			_, contributions := cutOff(t, o.Model, all, s.Candidates)
 			slices.SortFunc(contributions, func(a, b schemas.Contribution) int { return cmp.Compare(a.AllegationID, b.AllegationID) })
 			shares, sum := 0.0, int64(0)
 			for i, a := range contributions {

@@ -38,6 +38,9 @@ type Options struct {
 	Memory int64
 	// Quarantine is handed the rows that take no part, by ingesters at once; nil: they are only counted.
 	Quarantine func(batch arrow.Record, firstRow int64, rows []Quarantined) error
+	// Counted asks what would be if the rows of a disposition counted: IntelligenceOnly, PoliceDetected or
+	// VictimSexUnknown, with every victim whose sex nobody says taken as female. The zero value asks nothing.
+	Counted schemas.Disposition
 	// Unique: no allegation comes twice, so that rule 2 need not be tried.
 	Unique bool
 	// Links replace the ids of suspects and victims; nil: there are none. An engine that is only fed what others have
@@ -69,6 +72,7 @@ type Engine struct {
 	passed       int64                // rows that are their suspects'
 	conflicting  int64
 	olderStands  int64
+	blindSpot    schemas.BlindSpot
 }
 
 // Counts are what the rows alone decide.
@@ -134,7 +138,7 @@ func New(o Options) (*Engine, error) {
 	return &Engine{
 		options:    o,
 		vocabulary: v,
-		rules:      rules{newWindow(o.AsOf, o.Model.WindowDays), v},
+		rules:      rules{newWindow(o.AsOf, o.Model.WindowDays), v, o.Counted},
 		storage:    s,
 		ids:        bucket.NewSet(s, bucket.Count),
 		named:      bucket.NewSet(s, bucket.Count),
@@ -158,6 +162,7 @@ func (e *Engine) count(v *validator, p *router) {
 	e.counts.add(v)
 	e.dispositions.Add(p.dispositions)
 	e.passed += p.passed
+	e.blindSpot.Add(p.left.named(e.vocabulary))
 }
 
 // Scores are the suspects of one extract, scored and counted. They are the engine's, and gone when it is
@@ -183,6 +188,7 @@ type Deduplicated struct {
 	Dispositions schemas.Dispositions
 	Conflicting  int64
 	OlderStands  int64
+	BlindSpot    schemas.BlindSpot
 	// Passed rows stay, and are a suspect's.
 	Passed int64
 }
@@ -204,10 +210,11 @@ func (e *Engine) Deduplicate(ctx context.Context, threads int) (s Deduplicated, 
 		}
 		e.dispositions.Add(t.pass.dispositions)
 		e.passed += t.pass.passed
+		e.blindSpot.Add(t.pass.left.named(e.vocabulary))
 		e.conflicting += t.conflicting
 		e.olderStands += t.olderStands
 	}
-	s = Deduplicated{e.counts, e.dispositions, e.conflicting, e.olderStands, e.passed}
+	s = Deduplicated{e.counts, e.dispositions, e.conflicting, e.olderStands, e.blindSpot, e.passed}
 	s.Dispositions[schemas.Quarantined] = e.counts.Quarantined()
 	if n := s.Dispositions.Sum() + s.Passed; n != s.RowsRead {
 		return s, fmt.Errorf("%d of %d rows read are accounted for", n, s.RowsRead)
@@ -247,6 +254,7 @@ func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads i
 		OutOfRange:        maps.Clone(deduplicated.OutOfRange),
 		Placeholders:      maps.Clone(deduplicated.Placeholders),
 		OlderStands:       deduplicated.OlderStands,
+		BlindSpot:         deduplicated.BlindSpot,
 		Conflicting:       deduplicated.Conflicting,
 		QuarantineReasons: maps.Clone(deduplicated.QuarantineReasons),
 	}
@@ -262,6 +270,7 @@ func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads i
 		s.Facts.Lowest += t.lowest
 		s.Facts.Supplement += t.supplement
 		s.Facts.URNContradicts += t.contradicts
+		s.Facts.UnknownBoroughs += t.unknownBoroughs
 		for name, n := range t.resolutions {
 			if s.Facts.Resolutions == nil {
 				s.Facts.Resolutions = map[string]int64{}
@@ -343,8 +352,10 @@ type tally struct {
 	lowest      int64
 	supplement  int64
 	contradicts int64
-	resolutions map[string]int64 // scored rows by the rule that their weight took
-	work        aggregation
+	// unknownBoroughs are scored rows of a borough that is none of the 32.
+	unknownBoroughs int64
+	resolutions     map[string]int64 // scored rows by the rule that their weight took
+	work            aggregation
 }
 
 func (t *tally) resolve(name string) {

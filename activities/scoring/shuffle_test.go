@@ -63,6 +63,7 @@ func inShards(t *testing.T, o Options, rows []schemas.Offence, shards int) (all 
 		d.Add(s.Dispositions)
 		f.Conflicting += s.Conflicting
 		f.OlderStands += s.OlderStands
+		f.BlindSpot.Add(s.BlindSpot)
 		for to := range shards {
 			bySuspect[to] = append(bySuspect[to], shuffled(t, e, to, shards))
 		}
@@ -77,6 +78,7 @@ func inShards(t *testing.T, o Options, rows []schemas.Offence, shards int) (all 
 		d.Add(s.Dispositions)
 		f.Lowest += s.Facts.Lowest
 		f.Supplement += s.Facts.Supplement
+		f.UnknownBoroughs += s.Facts.UnknownBoroughs
 		f.URNContradicts += s.Facts.URNContradicts
 		add(&f.Resolutions, s.Facts.Resolutions)
 		all = append(all, s)

@@ -3,6 +3,7 @@ package scoring
 import (
 	"encoding/csv"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"sort"
@@ -78,6 +79,7 @@ func slow(o Options, rows []schemas.Offence) reading {
 		}
 		disposition := slowRow11(o, stays)
 		if disposition != schemas.Scored {
+			slowLeft(o, &r, stays, disposition)
 			r.counts[disposition]++
 		}
 		if disposition >= schemas.NoNamedSuspect && stays.VictimID != nil {
@@ -369,9 +371,14 @@ func slowSuspect(o Options, id string, list, kept []slowRow, victim bool, r *rea
 			}
 		}
 	}
+	for _, row := range list {
+		if row.Borough != nil && !slices.Contains(slices.Collect(maps.Values(slowBoroughs())), *row.Borough) {
+			r.facts.UnknownBoroughs++
+		}
+	}
 	recency := slowRecency(o.Model.HalfLifeDays, o.Model.WindowDays)
 	base := func(row slowRow) int64 { return row.weight.Tenths * recency[row.age] }
-	slices.SortFunc(list, func(a, b slowRow) int { // the largest first; which of equal ones comes first makes no sum another
+	slices.SortFunc(list, func(a, b slowRow) int { // the largest first, of equal ones the least id
 		if c := base(b) - base(a); c != 0 {
 			return int(max(min(c, 1), -1))
 		}

@@ -153,6 +153,9 @@ func add[T any](list *atomic.Pointer[[]T], entry T) uint32 {
 // offence is what is numbered so.
 func (v *vocabulary) offence(n uint32) *offence { return &(*v.offences.Load())[n] }
 
+// isBorough tells whether a number is of one of the 32.
+func (v *vocabulary) isBorough(n uint32) bool { return n != unnumbered && v.borough(n).known }
+
 // borough is what is numbered so.
 func (v *vocabulary) borough(n uint32) *borough { return &(*v.boroughs.Load())[n] }
 

@@ -64,6 +64,7 @@ New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`
 		doctorCommand(),
 		stackCommand(),
 		explainCommand(),
+		blindSpotCommand(),
 		diffCommand(),
 		lineageCommand(),
 		statusCommand(),
