@@ -69,6 +69,7 @@ const (
 	StatusDeceased             = "deceased"
 	SexFemale                  = "F"
 	SexUnknown                 = "U"
+	SourceWitness              = "witness"
 	SourceIntelligence         = "intelligence"
 	SourcePoliceDetected       = "police_detected"
 	OutcomeNoCrime             = "no_crime"
@@ -103,7 +104,7 @@ var Offences = [OffenceColumns]Column{
 	VictimAge:     {Name: "victim_age", Type: Int32},
 	DomesticAbuse: {Name: "domestic_abuse", Type: Bool},
 	Source: {Name: "source", NotNull: true, MustExist: true,
-		Enum: []string{"victim", "witness", "third_party", SourcePoliceDetected, SourceIntelligence}},
+		Enum: []string{"victim", SourceWitness, "third_party", SourcePoliceDetected, SourceIntelligence}},
 	Outcome: {Name: "outcome", NotNull: true, MustExist: true,
 		Enum: []string{"open", "charged", "convicted", OutcomeWithdrawn, "no_further_action", OutcomeAcquitted, OutcomeNoCrime, OutcomeTransferred}},
 	UpdatedAt: {Name: "updated_at", Type: Timestamp, NotNull: true, MustExist: true},

@@ -133,21 +133,15 @@ func (a *Activities) seal(
 	record("extract", p.Extracted.Origin, files(p.Extracted.refs()))
 	record("check", p.Checked.Origin, files(p.Checked.refs()), "extract")
 	record("score", p.Scored.Origin, files(p.Scored.refs()), "extract")
-	record("rank", p.Ranked.Origin, files(p.Ranked.refs()), "score")
+	readByRank := []string{"score"}
+	if p.Ranked.Cases != nil {
+		readByRank = append(readByRank, "extract")
+	}
+	record("rank", p.Ranked.Origin, files(p.Ranked.refs()), readByRank...)
 	m.Facts.Unreadable, m.Profile = p.Extracted.Unreadable, p.Checked.Profile
 	m.Reading, m.Form = p.Extracted.Reading, p.Extracted.Form
 	made := files(p.Extracted.refs())
-	made = append(
-		made,
-		p.Checked.Quarantine,
-		p.Ranked.Ranking,
-		p.Ranked.Stack,
-		p.Ranked.StackCSV,
-		p.Ranked.Contributions,
-	)
-	if p.Ranked.Stability != nil {
-		made = append(made, *p.Ranked.Stability)
-	}
+	made = append(append(made, p.Checked.Quarantine), files(p.Ranked.refs())...)
 	for _, o := range made {
 		// What an earlier revision's stages left, after a Reset, gets a name here, so that the night's folder is whole
 		// and the other may be deleted.

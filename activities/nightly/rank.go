@@ -15,7 +15,11 @@ type RankParams struct {
 	Night  schemas.NightID `json:"night"`
 	Model  string          `json:"model,omitempty"`
 	Shards []Shard         `json:"shards"`
-	Force  bool            `json:"force,omitempty"`
+	// Parts are the rows that were scored, for the cases; none, as from an older build: there are no cases.
+	Parts []schemas.ArtifactRef `json:"parts,omitempty"`
+	// Links are the person links by which those rows go; nil: there are none.
+	Links *schemas.ArtifactRef `json:"links,omitempty"`
+	Force bool                 `json:"force,omitempty"`
 }
 
 // RankResult is everybody in order, the stack, and what put its suspects there.
@@ -31,16 +35,16 @@ func (r RankResult) Done() (int64, string) {
 	return r.Ranking.Rows, text.Number(r.Stack.Rows) + " on the stack"
 }
 
-// Rank merges the shards into one order and writes ranking.parquet, stack.parquet, stack.csv, contributions.parquet and
-// stability.parquet.
+// Rank merges the shards into one order and writes ranking.parquet, stack.parquet, stack.csv, contributions.parquet,
+// stability.parquet and cases.parquet.
 func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error) {
 	n, basis, err := a.scoring(p.Night, p.Model)
 	if err != nil {
 		return RankResult{}, err
 	}
 	scored := ScoreResult{Shards: p.Shards}
-	t := step{night: p.Night, stage: "rank", inputs: files(scored.refs()), force: p.Force, basis: basis,
-		also: n.Stability.Named()}
+	t := step{night: p.Night, stage: "rank", inputs: append(files(scored.refs()), withLinks(p.Parts, p.Links)...), force: p.Force,
+		asOf: p.Night.AsOf, basis: basis, also: n.Stability.Named()}
 	return stage(ctx, a, t, func(rows *atomic.Int64) (r RankResult, err error) {
 		if len(p.Shards) == 0 {
 			return r, fault.New(
@@ -53,10 +57,17 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 			return r, err
 		}
 		defer shards.Close()
-		r.Ranked, _, _, err = n.Rank(ctx, shards, shards.Candidates, shards.Contenders, func(batch []schemas.Ranked) error {
+		if n.Links, err = pipeline.LoadLinks(ctx, a.Store, p.Links, n.Tables); err != nil {
+			return r, err
+		}
+		var stack []schemas.Ranked
+		r.Ranked, stack, _, err = n.Rank(ctx, shards, shards.Candidates, shards.Contenders, func(batch []schemas.Ranked) error {
 			rows.Add(int64(len(batch)))
 			return nil
 		})
+		if err == nil && len(p.Parts) > 0 {
+			r.Cases, err = n.WriteCases(ctx, a.parts(p.Parts), stack)
+		}
 		if err == nil && r.Ranking.Rows != scored.Suspects() {
 			err = fault.Errorf(
 				fault.CountsDoNotReconcile,

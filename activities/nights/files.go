@@ -53,6 +53,18 @@ func ReadFile[T any](ctx context.Context, st *store.Store, m schemas.Manifest, f
 	return all, WhyMissing(ctx, st, m.NightID, err)
 }
 
+// Cases reads cases.parquet; none, of a night of version 1, or when the rows as read were disposed of.
+func Cases(ctx context.Context, st *store.Store, m schemas.Manifest) ([]schemas.Case, error) {
+	if _, ok := m.Output(schemas.CasesFile); !ok {
+		return nil, nil
+	}
+	all, err := ReadFile[schemas.Case](ctx, st, m, schemas.CasesFile)
+	if errors.Is(err, ErrDisposed) {
+		return nil, nil
+	}
+	return all, err
+}
+
 // EachRow is an output of a night, row by row. The last pair may be an error.
 func EachRow[T any](
 	ctx context.Context,

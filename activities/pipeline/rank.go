@@ -23,6 +23,8 @@ type Ranked struct {
 	CompareWith *schemas.Named       `json:"compare_with,omitempty"`
 	// Standings are the rows of Stability.
 	Standings []schemas.Standing `json:"-"`
+	// Cases is what WriteCases left; nil: nothing, as in a night of an older build.
+	Cases *schemas.ArtifactRef `json:"cases,omitempty"`
 }
 
 // Refs are its files.
@@ -30,6 +32,9 @@ func (r *Ranked) Refs() []*schemas.ArtifactRef {
 	refs := []*schemas.ArtifactRef{&r.Ranking, &r.Stack, &r.StackCSV, &r.Contributions}
 	if r.Stability != nil {
 		refs = append(refs, r.Stability)
+	}
+	if r.Cases != nil {
+		refs = append(refs, r.Cases)
 	}
 	return refs
 }

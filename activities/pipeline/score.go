@@ -24,17 +24,8 @@ func (n *Night) NewEngine(bad *extract.Quarantine, unique bool) (*scoring.Engine
 }
 
 func (n *Night) newEngine(bad *extract.Quarantine, unique bool, counted schemas.Disposition) (*scoring.Engine, error) {
-	o := scoring.Options{
-		AsOf:      n.AsOf,
-		Tables:    n.Tables,
-		Model:     n.Model,
-		Stability: n.Stability.For(n.Model),
-		Spill:     spill.Folder(n.Temp),
-		Memory:    n.Memory,
-		Unique:    unique,
-		Counted:   counted,
-		Links:     n.Links,
-	}
+	o := n.options()
+	o.Stability, o.Unique, o.Counted = n.Stability.For(n.Model), unique, counted
 	if bad != nil {
 		o.Quarantine = setAside(bad)
 	}
@@ -43,6 +34,17 @@ func (n *Night) newEngine(bad *extract.Quarantine, unique bool, counted schemas.
 		return nil, fault.Errorf(fault.BadRequest, "%w", err)
 	}
 	return engine, nil
+}
+
+func (n *Night) options() scoring.Options {
+	return scoring.Options{
+		AsOf:   n.AsOf,
+		Tables: n.Tables,
+		Model:  n.Model,
+		Links:  n.Links,
+		Spill:  spill.Folder(n.Temp),
+		Memory: n.Memory,
+	}
 }
 
 // Feed reads every row into an engine once.

@@ -224,6 +224,7 @@ func rowsAsRead(n *night) (keys []string) {
 	for _, key := range n.keys {
 		if strings.HasPrefix(key, n.id.Path()+"/"+schemas.ExtractFolder+"/") ||
 			key == n.id.Path()+"/"+schemas.QuarantineFile || key == n.id.Path()+"/"+schemas.LinksFile ||
+			key == n.id.Path()+"/"+schemas.CasesFile ||
 			strings.HasPrefix(key, n.id.WorkPath()+"/") {
 			keys = append(keys, key)
 		}

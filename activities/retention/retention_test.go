@@ -19,7 +19,7 @@ import (
 	"harmstack/schemas"
 )
 
-var files = []string{"extract/part-000.parquet", "quarantine.parquet", "ranking.parquet", "stack.parquet", "stack.csv", "contributions.parquet", "changes.parquet", "report.html"}
+var files = []string{"extract/part-000.parquet", "quarantine.parquet", "ranking.parquet", "stack.parquet", "stack.csv", "contributions.parquet", "cases.parquet", "changes.parquet", "report.html"}
 
 // later is when a night of 2 July 2096 is so many days old.
 func later(days int) time.Time {
@@ -86,7 +86,7 @@ func left(t *testing.T, st *store.Store, id schemas.NightID) string {
 }
 
 const (
-	whole      = "changes.parquet claim.json contributions.parquet decision.json extract/part-000.parquet manifest.json quarantine.parquet ranking.parquet report.html stack.csv stack.parquet work/"
+	whole      = "cases.parquet changes.parquet claim.json contributions.parquet decision.json extract/part-000.parquet manifest.json quarantine.parquet ranking.parquet report.html stack.csv stack.parquet work/"
 	records    = "claim.json decision.json disposal.json manifest.json"
 	withoutRow = "changes.parquet claim.json contributions.parquet decision.json disposal-extract.json manifest.json ranking.parquet report.html stack.csv stack.parquet"
 )
@@ -112,14 +112,14 @@ func TestDispose(t *testing.T) {
 			if gone := dispose(Rules{}, later(9999), false); len(gone) != 0 {
 				t.Errorf("without rules went %+v", gone)
 			}
-			if gone := dispose(Rules{Night: 100}, later(100), true); len(gone) != 1 || gone[0].Night != held || gone[0].Files != 9 || gone[0].Bytes != 96 {
+			if gone := dispose(Rules{Night: 100}, later(100), true); len(gone) != 1 || gone[0].Night != held || gone[0].Files != 10 || gone[0].Bytes != 108 {
 				t.Errorf("of the age of 101 days went %+v", gone)
 			}
 			if got := left(t, st, held); !strings.HasPrefix(got, whole) {
 				t.Errorf("a dry run deleted: %s", got)
 			}
 			// The rows as read first.
-			if gone := dispose(Rules{Extract: 60, Night: 100}, later(100), false); len(gone) != 2 || gone[1].Night != old || gone[1].Files != 3 {
+			if gone := dispose(Rules{Extract: 60, Night: 100}, later(100), false); len(gone) != 2 || gone[1].Night != old || gone[1].Files != 4 {
 				t.Errorf("went %+v", gone)
 			}
 			for id, want := range map[schemas.NightID]string{held: records, old: withoutRow} {

@@ -95,10 +95,13 @@ func (e *Engine) aggregate(t *tally, number int, emit func(*suspect, []allegatio
 		}
 		if ageless && of.minor < neverMinor {
 			all := len(w.rows)
-			w.rows = slices.DeleteFunc(
-				w.rows,
-				func(a allegation) bool { return a.suspectAge == noAge && int64(a.age) > int64(of.minor) },
-			)
+			w.rows = slices.DeleteFunc(w.rows, func(a allegation) bool {
+				young := a.suspectAge == noAge && int64(a.age) > int64(of.minor)
+				if young && t.left != nil {
+					t.left(a.id, schemas.SuspectUnder18)
+				}
+				return young
+			})
 			t.under18 += int64(all - len(w.rows))
 		}
 		if len(w.rows) == 0 {
@@ -106,6 +109,11 @@ func (e *Engine) aggregate(t *tally, number int, emit func(*suspect, []allegatio
 		}
 		if of.deceased {
 			t.deceased += int64(len(w.rows))
+			for i := range w.rows {
+				if t.left != nil {
+					t.left(w.rows[i].id, schemas.SuspectDeceased)
+				}
+			}
 			continue
 		}
 		t.scored += int64(len(w.rows))

@@ -27,7 +27,7 @@ func (e *Engine) contributions(rows []allegation) []schemas.Contribution {
 			URNContradicts: offence.contradicts,
 		}
 		if a.committed != noTime {
-			c.CommittedAt = &a.committed
+			c.CommittedAt = new(a.committed) // the rows may be used again
 		}
 		if a.domesticAbuse > 0 {
 			c.DomesticAbuse = new(bool)
@@ -45,10 +45,13 @@ func (e *Engine) contributions(rows []allegation) []schemas.Contribution {
 			list[p.row].Share = float64(p.base) * float64(p.factor) / whole
 		}
 	}
-	slices.SortFunc(list, func(a, b schemas.Contribution) int {
-		return cmp.Or(-cmp.Compare(a.Base, b.Base), cmp.Compare(a.AllegationID, b.AllegationID))
-	})
+	slices.SortFunc(list, compareContributions)
 	return list
+}
+
+// compareContributions puts a suspect's largest first, then goes by allegation.
+func compareContributions(a, b schemas.Contribution) int {
+	return cmp.Or(-cmp.Compare(a.Base, b.Base), cmp.Compare(a.AllegationID, b.AllegationID))
 }
 
 func orNil(s string) *string {

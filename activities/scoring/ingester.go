@@ -188,12 +188,11 @@ func (f *Ingester) leave(row int, d schemas.Disposition) {
 // quarantined keeps in mind that a version of an allegation that may have others is quarantined, if it says which and as
 // of when (section 4, rule 2).
 func (f *Ingester) quarantined(row int, repeated bool) error {
-	updated := f.validator.times[schemas.UpdatedAt]
-	id := f.validator.text[schemas.AllegationID].text(row)
-	if !repeated || len(id) == 0 || isBroken(id) || updated.IsNull(row) || !validTime(int64(updated.Value(row))) {
+	id, updated, ok := f.validator.version(row)
+	if !repeated || !ok {
 		return nil
 	}
-	return putQuarantined(f.repeats, id, int64(updated.Value(row)))
+	return putQuarantined(f.repeats, bucket.Hash(id), id, updated)
 }
 
 // repeated tells whether another row may be of the same allegation.

@@ -134,9 +134,8 @@ func (v *validator) put(w *bucket.Scatterer, h uint64, row int, d schemas.Dispos
 	return nil
 }
 
-// putQuarantined notes that a version of an allegation, as of then, is quarantined.
-func putQuarantined(w *bucket.Scatterer, id []byte, updated int64) error {
-	h := bucket.Hash(id)
+// putQuarantined notes that a version of an allegation, as of then, is quarantined, in the bucket of a hash.
+func putQuarantined(w *bucket.Scatterer, h uint64, id []byte, updated int64) error {
 	n := atTexts + 3 + lengthSize(len(id)) + len(id)
 	rec, err := w.Record(bucket.Of(h), n)
 	if err != nil {

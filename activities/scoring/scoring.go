@@ -356,6 +356,7 @@ type tally struct {
 	unknownBoroughs int64
 	resolutions     map[string]int64 // scored rows by the rule that their weight took
 	work            aggregation
+	left            func(allegation []byte, d schemas.Disposition) // told of rows that are not scored after all; nil: nobody
 }
 
 func (t *tally) resolve(name string) {

@@ -323,6 +323,14 @@ func (v *validator) committed(row int) int64 {
 	return noTime
 }
 
+// version is of which allegation a row that is quarantined is a version, and as of when; ok: it says both.
+func (v *validator) version(row int) (id []byte, updated int64, ok bool) {
+	id = v.text[schemas.AllegationID].text(row)
+	at := v.times[schemas.UpdatedAt]
+	updated = int64(at.Value(row))
+	return id, updated, len(id) > 0 && !isBroken(id) && at.IsValid(row) && validTime(updated)
+}
+
 // within tells whether every value is from low to high, those of nulls too.
 func within[T int32 | arrow.Timestamp](values []T, low, high T) bool {
 	if len(values) == 0 {

@@ -298,12 +298,20 @@ func packs(ctx context.Context, st *store.Store, n night, team string, suspects 
 	for _, c := range contributions {
 		own[c.Position] = append(own[c.Position], c)
 	}
+	cases, err := nights.Cases(ctx, st, n.manifest)
+	if err != nil {
+		return pack.Input{}, err
+	}
+	of := map[int64][]schemas.Case{}
+	for _, c := range cases {
+		of[c.Position] = append(of[c.Position], c)
+	}
 	in := pack.Input{Team: team, Night: n.manifest.NightID, Edition: n.manifest.Edition.Name, Approved: n.approved.At}
 	for _, s := range suspects {
 		row := n.row(s.Position)
 		in.Suspects = append(
 			in.Suspects,
-			pack.Suspect{Reference: s.Reference, Ranked: row, Contributions: own[s.Position], State: s.State,
+			pack.Suspect{Reference: s.Reference, Ranked: row, Contributions: own[s.Position], Case: of[s.Position], State: s.State,
 				Specialists: s.Added, News: s.News, InTie: n.manifest.Cut.InsideTie && row.Score == n.manifest.Cut.Score},
 		)
 	}

@@ -235,12 +235,12 @@ func TestDemo(t *testing.T) {
 	if err != nil || len(stack) != 100 {
 		t.Fatalf("a stack of %d, %v", len(stack), err)
 	}
-	for _, line := range [][]string{{"explain", "#1"}, {"explain", stack[0].SuspectID}, {"status"}, {"diff", m.AsOf.String(), m.NightID.String()}} {
+	for _, line := range [][]string{{"explain", "#1", "--why", "a test"}, {"explain", stack[0].SuspectID, "--why", "a test"}, {"case", "#3", "--why", "a test"}, {"explain", "#2000", "--why", "a test"}, {"status"}, {"diff", m.AsOf.String(), m.NightID.String()}} {
 		if text, err := run(t, append(line, "--store", store)...); err != nil || text == "" {
 			t.Errorf("%v: %q, %v", line[0], text, err)
 		}
 	}
-	if _, err := run(t, "explain", "nobody", "--store", store); err == nil || strings.Contains(err.Error(), "nobody of that name is on") == false {
+	if _, err := run(t, "explain", "nobody", "--store", store, "--why", "a test"); err == nil || !strings.Contains(err.Error(), "nobody of that name is in the ranking") {
 		t.Errorf("explain of nobody: %v", err)
 	}
 	log := read(t, store, "audit", "0000000001.json")

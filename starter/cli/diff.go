@@ -314,6 +314,9 @@ func (c *comparison) complete(ctx context.Context, s, other *side) (bool, error)
 		Threads: scoring.Threads(),
 		Temp:    tempDir(),
 	}
+	if n.Links, err = pipeline.LoadLinks(ctx, c.nights, pipeline.KeptLinks(was), n.Tables); err != nil {
+		return false, err
+	}
 	engine, err := n.NewEngine(nil, false)
 	if err != nil {
 		return false, err

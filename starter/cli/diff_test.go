@@ -67,7 +67,7 @@ func publishNight(t *testing.T, dir string, asOf schemas.Date, rows []schemas.Of
 	call(a.Extract, nightly.ExtractParams{Night: p.Night}, &p.Extracted)
 	call(a.Check, nightly.CheckParams{Night: p.Night, Parts: p.Extracted.Parts}, &p.Checked)
 	call(a.Score, nightly.ScoreParams{Night: p.Night, Parts: p.Extracted.Parts, Links: p.Extracted.LinksRef(), Quarantined: p.Checked.Quarantine.Rows}, &p.Scored)
-	call(a.Rank, nightly.RankParams{Night: p.Night, Shards: p.Scored.Shards}, &p.Ranked)
+	call(a.Rank, nightly.RankParams{Night: p.Night, Shards: p.Scored.Shards, Parts: p.Extracted.Parts, Links: p.Extracted.LinksRef()}, &p.Ranked)
 	var published nightly.PublishResult
 	call(a.Publish, p, &published)
 }
@@ -133,7 +133,7 @@ func TestDiffUnderAnotherEdition(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, file := range []string{schemas.RankingFile, schemas.StackFile, schemas.ContributionsFile, schemas.QuarantineFile} {
+	for _, file := range []string{schemas.RankingFile, schemas.StackFile, schemas.ContributionsFile, schemas.CasesFile, schemas.QuarantineFile} {
 		if !bytes.Equal(read(t, same, file), read(t, dir, "nights/2026-06-30/r1", file)) {
 			t.Errorf("%s is another under the same tables", file)
 		}

@@ -58,26 +58,26 @@ func TestLinksAreKeptWithTheNight(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	// Explained by the id that is ranked, by one that was merged, by one in the middle of the chain.
-	want, err := run(t, "explain", "S-03", "--as-of", "2026-06-30")
+	want, err := run(t, "explain", "S-03", "--as-of", "2026-06-30", "--why", "a test")
 	if err != nil || !strings.Contains(want, "2 allegations") {
 		t.Fatalf("%v\n%s", err, want)
 	}
 	for _, id := range []string{"W", "V"} {
-		if got, err := run(t, "explain", id, "--as-of", "2026-06-30"); err != nil || got != want {
+		if got, err := run(t, "explain", id, "--as-of", "2026-06-30", "--why", "a test"); err != nil || got != want {
 			t.Errorf("%s: %v\n%s", id, err, got)
 		}
 	}
-	if _, err := run(t, "explain", "nobody of that name", "--as-of", "2026-06-30"); err == nil {
+	if _, err := run(t, "explain", "nobody of that name", "--as-of", "2026-06-30", "--why", "a test"); err == nil {
 		t.Error("somebody was found")
 	}
 	// Where the links are gone, by their time, the others are still explained.
 	if err := os.Remove(filepath.Join(night, schemas.LinksFile)); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := run(t, "explain", "S-03", "--as-of", "2026-06-30"); err != nil || got != want {
+	if got, err := run(t, "explain", "S-03", "--as-of", "2026-06-30", "--why", "a test"); err != nil || got != want {
 		t.Errorf("%v\n%s", err, got)
 	}
-	if _, err := run(t, "explain", "W", "--as-of", "2026-06-30"); err == nil || !strings.Contains(err.Error(), "nobody of that name") {
+	if _, err := run(t, "explain", "W", "--as-of", "2026-06-30", "--why", "a test"); err == nil || !strings.Contains(err.Error(), "nobody of that name") {
 		t.Errorf("%v", err)
 	}
 	publishNight(t, filepath.Join(dir, "without"), asOf, edgeOfTheStack(asOf))
@@ -120,7 +120,7 @@ func TestScoreWithLinks(t *testing.T) {
 		for _, file := range []string{schemas.LinksFile, schemas.RankingFile, schemas.StackFile, schemas.ContributionsFile} {
 			all[i] = append(all[i], read(t, out, file)...)
 		}
-		if m := manifestOf(t, out); m.Suspects != 98 || *m.Facts.Links != (schemas.LinkFacts{Links: 2, RowsChanged: 2}) {
+		if m := manifestOf(t, out); m.Suspects != 99 || *m.Facts.Links != (schemas.LinkFacts{Links: 2, RowsChanged: 2}) {
 			t.Errorf("%d suspects, %+v", m.Suspects, m.Facts.Links)
 		}
 	}

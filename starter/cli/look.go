@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,11 +14,8 @@ import (
 	"harmstack/activities/messages/ledger"
 	"harmstack/activities/nights"
 	"harmstack/activities/nights/quality"
-	"harmstack/activities/pipeline"
-	"harmstack/activities/store"
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
-	"harmstack/schemas/reference"
 	"harmstack/schemas/text"
 )
 
@@ -102,98 +98,6 @@ func cutNote(c schemas.Cut) string {
 	)
 }
 
-func explainCommand() *cobra.Command {
-	var night nightFlags
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:     "explain SUSPECT",
-		GroupID: groupLook,
-		Short:   "Show why a suspect is on the stack: every allegation and what it adds",
-		Long: `Show why a suspect is on the stack: every scored allegation, its weight, age and share.
-Name the suspect by id, also by one that was merged into theirs, or by position on the stack: #12.`,
-		Example: `  starter explain '#1'
-  starter explain S-3F9K2Q --as-of 2026-06-30 --json`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, out := cmd.Context(), cmd.OutOrStdout()
-			st, err := openStore(cmd)
-			if err != nil {
-				return err
-			}
-			defer st.Close()
-			m, _, err := night.find(ctx, st)
-			if err != nil {
-				return err
-			}
-			stack, err := nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile)
-			if err != nil {
-				return err
-			}
-			suspect := find(stack, args[0])
-			if suspect == nil {
-				if suspect, err = findMerged(ctx, st, m, stack, args[0]); err != nil {
-					return err
-				}
-			}
-			if suspect == nil {
-				return fmt.Errorf(
-					"nobody of that name is on the stack of %s, revision %d: contributions are kept for the stack alone",
-					m.AsOf,
-					m.Revision,
-				)
-			}
-			all, err := nights.ReadFile[schemas.Contribution](ctx, st, m, schemas.ContributionsFile)
-			if err == nil {
-				// By position: the log holds no id.
-				err = look(ctx, st, fmt.Sprintf("looked at position %d", suspect.Position), m.NightID, "")
-			}
-			if err != nil {
-				return err
-			}
-			var own []schemas.Contribution
-			for _, c := range all {
-				if c.Position == suspect.Position {
-					own = append(own, c)
-				}
-			}
-			if asJSON {
-				return printJSON(out, struct {
-					Suspect       schemas.Ranked         `json:"suspect"`
-					Contributions []schemas.Contribution `json:"contributions"`
-				}{*suspect, own})
-			}
-			say(
-				out,
-				"Night of %s, revision %d: position %d, rank %d%s, %s from %s.\n",
-				m.AsOf,
-				m.Revision,
-				suspect.Position,
-				suspect.Rank,
-				ties(suspect.TieSize),
-				text.CountDays(suspect.ScoreDays, "score day"),
-				text.CountDays(suspect.SumDays, "harm day"),
-			)
-			say(
-				out,
-				"%s in %s, %s. Frequency factor %.1f.%s\n\n",
-				text.Count(
-					suspect.Allegations,
-					"allegation",
-				),
-				text.Count(suspect.Reports, "report"),
-				text.Count(suspect.Victims, "victim"),
-				suspect.ScoreDays*schemas.ScorePerDay/float64(sumBase(own)),
-				alsoVictim(*suspect),
-			)
-			return table(out, contributionRows(own))
-		},
-	}
-	storeFlag(cmd)
-	night.add(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
-}
-
 func ties(n int64) string {
 	if n < 2 {
 		return ""
@@ -206,62 +110,6 @@ func alsoVictim(r schemas.Ranked) string {
 		return ""
 	}
 	return " Also a victim in the window: look for a counter-allegation."
-}
-
-func sumBase(own []schemas.Contribution) (sum int64) {
-	for _, c := range own {
-		sum += c.Base
-	}
-	return max(sum, 1)
-}
-
-// find looks a suspect up by id or by #position.
-func find(stack []schemas.Ranked, name string) *schemas.Ranked {
-	for i := range stack {
-		if stack[i].SuspectID == name || name == "#"+strconv.FormatInt(stack[i].Position, 10) {
-			return &stack[i]
-		}
-	}
-	return nil
-}
-
-// findMerged looks a suspect up by an id that the night's person links merged into another. Links whose time is over find
-// nobody.
-func findMerged(ctx context.Context, st *store.Store, m schemas.Manifest, stack []schemas.Ranked, id string) (*schemas.Ranked, error) {
-	links, err := pipeline.LoadLinks(ctx, st, pipeline.KeptLinks(m), reference.Default())
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return nil, err
-	}
-	return find(stack, string(links.End([]byte(id)))), nil
-}
-
-func contributionRows(own []schemas.Contribution) [][]string {
-	rows := [][]string{
-		{
-			"ALLEGATION",
-			"REPORTED",
-			"AGE",
-			"OFFENCE",
-			"HARM DAYS",
-			"RECENCY",
-			"FREQUENCY",
-			"SHARE",
-			"BOROUGH",
-			"OUTCOME",
-			"WEIGHT BY",
-		},
-	}
-	for _, c := range own {
-		frequency := "-" // set aside by the model, or of a night that did not tell
-		if c.FrequencyPPM > 0 {
-			frequency = fmt.Sprintf("%.1f", float64(c.FrequencyPPM)/schemas.PPM)
-		}
-		rows = append(rows, []string{
-			c.AllegationID, londonDay(c.ReportedAt), fmt.Sprintf("%3d", c.Age), c.OffenceCode + " " + short(c.Offence, 48), fmt.Sprintf("%9s", text.DaysTenth(c.HarmDays)),
-			fmt.Sprintf("%.3f", float64(c.RecencyPPM)/schemas.PPM), frequency, fmt.Sprintf("%5.1f %%", 100*c.Share), orDash(c.Borough), c.Outcome, c.WeightRule,
-		})
-	}
-	return rows
 }
 
 func short(s string, n int) string {

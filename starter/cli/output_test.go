@@ -113,7 +113,7 @@ func lines(t *testing.T, extract, folder, url string) map[string]string {
 	t.Setenv("HARMSTACK_STORE", url)
 	out := map[string]string{}
 	for _, line := range []string{
-		"stack", "stack --csv", "explain #1", "status", "checks", "lineage 2026-06-30", "diff 2026-06-30 " + folder, "tasking list", "tasking show k7qd-2m4x-9w3t-c5hn", "tasking deliveries",
+		"stack", "stack --csv", "explain #1 --why x", "case #1 --why x", "status", "checks", "lineage 2026-06-30", "diff 2026-06-30 " + folder, "tasking list", "tasking show k7qd-2m4x-9w3t-c5hn", "tasking deliveries",
 		"score --extract " + extract + " --as-of 2026-06-30 --out " + t.TempDir(), "extract --extract " + extract + " --out " + t.TempDir(), "teams",
 	} {
 		text, err := run(t, strings.Fields(line)...)
@@ -167,7 +167,7 @@ func TestHostileValuesOnTheTerminal(t *testing.T) {
 	if want := schemas.TrimSpace(hostile); err != nil || len(stack) != 1 || stack[0].SuspectID != want {
 		t.Errorf("%q, %v", text, err)
 	}
-	_, err = run(t, "explain", "x\x1b[2J")
+	_, err = run(t, "explain", "x\x1b[2J", "--why", "x")
 	if err == nil || strings.Contains(err.Error(), "\x1b") {
 		t.Errorf("an error: %q", err)
 	}

@@ -65,6 +65,7 @@ New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`
 		stackCommand(),
 		explainCommand(),
 		blindSpotCommand(),
+		caseCommand(),
 		diffCommand(),
 		lineageCommand(),
 		statusCommand(),

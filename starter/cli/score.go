@@ -54,7 +54,7 @@ func scoreCommand() *cobra.Command {
 		Short:   "Check, score and rank an extract, or a past night's, here and now, without Temporal",
 		Long: `Check, score and rank an extract here and now, without Temporal. DIR then holds what a night
 leaves: ranking.parquet, stack.parquet, stack.csv, contributions.parquet, stability.parquet,
-quarantine.parquet, report.html and, last, manifest.json.
+cases.parquet, quarantine.parquet, report.html and, last, manifest.json.
 
 With --night the rows are those that a published night kept, and the date is its date. Give another
 edition of the index, rule set, supplement or model, and ` + "`starter diff`" + ` tells who would enter and
@@ -271,7 +271,7 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	if err := from.describe(&m); err != nil {
 		return m, err
 	}
-	if err := writeNight(ctx, &n, &m, scores, bad); err != nil {
+	if err := writeNight(ctx, &n, &m, from, scores, bad); err != nil {
 		return m, err
 	}
 	if n.Links != nil {
@@ -424,6 +424,7 @@ func writeNight(
 	ctx context.Context,
 	n *pipeline.Night,
 	m *schemas.Manifest,
+	from pipeline.Source,
 	s *scoring.Scores,
 	bad *extract.Quarantine,
 ) error {
@@ -441,15 +442,18 @@ func writeNight(
 	})
 	g.Go(func() (err error) {
 		ranked, page.Stack, page.Contributions, err = n.Rank(beside, s, s.Candidates, s.Contenders, all.Add)
+		if err == nil {
+			ranked.Cases, err = n.WriteCases(beside, from, page.Stack)
+		}
 		return err
 	})
 	err := g.Wait()
 	if err != nil {
 		return err
 	}
-	m.Outputs = []schemas.ArtifactRef{kept, ranked.Ranking, ranked.Stack, ranked.StackCSV, ranked.Contributions}
-	if ranked.Stability != nil {
-		m.Outputs = append(m.Outputs, *ranked.Stability)
+	m.Outputs = []schemas.ArtifactRef{kept}
+	for _, ref := range ranked.Refs() {
+		m.Outputs = append(m.Outputs, *ref)
 	}
 	m.Cut, m.Stability = ranked.Cut, ranked.CompareWith
 	page.Manifest, page.Standings, page.Models = *m, ranked.Standings, len(n.Stability.Models)

@@ -41,6 +41,9 @@ type Suspect struct {
 	Ranked    schemas.Ranked
 	// Contributions are the suspect's scored allegations, in any order.
 	Contributions []schemas.Contribution
+	// Case is every row that names the suspect, as the night left them in cases.parquet; nil: it left none. What of it the
+	// team may not be told is left out here.
+	Case []schemas.Case
 	// State is the tasking's: "issued: acknowledge by 14 July 2026, 11:00".
 	State string
 	// Specialists are the teams that were added, by name, in any order.

@@ -76,6 +76,10 @@ func (p *paper) suspect(v page, e entry) {
 	for _, f := range e.Flags {
 		p.wrap("* ", f.Name+": "+f.Text)
 	}
+	if len(e.Enquiries) > 0 {
+		p.heading("Lines of enquiry")
+		p.list(e.Enquiries)
+	}
 	if len(e.Allegations) == 0 {
 		return
 	}

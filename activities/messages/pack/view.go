@@ -54,6 +54,7 @@ type entry struct {
 	Position, Reference, Why string
 	Who, Flags               []pair
 	News, Linked, Together   []string
+	Enquiries                []string
 	Allegations              []row
 }
 
@@ -97,7 +98,7 @@ func newEntry(s Suspect) entry {
 	}
 	e := entry{
 		Position: text.Number(s.Ranked.Position), Reference: clean(s.Reference), Who: who(s), Why: why(s, all), Flags: flags(s, all),
-		Linked: linked(all), Together: together(all),
+		Linked: linked(all), Together: together(all), Enquiries: enquiries(s, all),
 	}
 	for _, n := range s.News {
 		e.News = append(e.News, clean(n))
