@@ -528,6 +528,9 @@ func (c *comparison) print(out io.Writer, changes []change) error {
 			say(out, "Other %s: %s (%.8s) to %s (%.8s).\n", t.what, t.was.Name, t.was.SHA256, t.now.Name, t.now.SHA256)
 		}
 	}
+	if was, now := a.manifest.LinksSHA256(), b.manifest.LinksSHA256(); was != now {
+		say(out, "Other person links: %s to %s.\n", cmp.Or(fmt.Sprintf("%.8s", was), "none"), cmp.Or(fmt.Sprintf("%.8s", now), "none"))
+	}
 	fmt.Fprintln(out)
 	rows := [][]string{{"CHANGE", "SUSPECT", "FROM", "TO", "REASON", "WHY"}}
 	for _, one := range changes {
