@@ -142,6 +142,8 @@ type Change struct {
 	Previous     *int64   `parquet:"previous_position,optional" json:"previous_position"`
 	ScoreDays    *float64 `parquet:"score_days,optional" json:"score_days"`
 	PreviousDays *float64 `parquet:"previous_score_days,optional" json:"previous_score_days"`
+	// Restricted: the suspect is, or was when on the last stack, of restricted handling.
+	Restricted bool `parquet:"restricted" json:"restricted,omitempty"`
 }
 
 // Quarantine is one row of quarantine.parquet: the row as it was read, and why it takes no part.

@@ -22,7 +22,7 @@ func TestLoadStability(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"models: []": "there are 0",
+		"models: []":                                                    "there are 0",
 		"models:\n  - {name: Half Life}":                                "models[0].name",
 		"models:\n  - {name: standing}":                                 "models[0].name",
 		"models:\n  - {name: a}\n  - {name: a}":                         "it stands twice",

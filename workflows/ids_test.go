@@ -19,3 +19,13 @@ func TestIDs(t *testing.T) {
 		}
 	}
 }
+
+// Each attempt at the same is an update of its own, so that none is answered with the failure of the one before; what
+// it is an attempt at can be told.
+func TestAttemptsDiffer(t *testing.T) {
+	key := schemas.TaskingOrder{Night: schemas.NightID{AsOf: asOf, Revision: 2}, Team: "Hackney", Reference: "k7qd-2m4x-9w3t-c5hn"}.Key()
+	first, second := Attempt(key), Attempt(key)
+	if first == second || attempted(first) != key || attempted(second) != key {
+		t.Errorf("%s, %s of %s", first, second, key)
+	}
+}

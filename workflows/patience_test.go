@@ -78,6 +78,9 @@ func TestTaskingIsReadPatiently(t *testing.T) {
 	early, late := &reply{}, &reply{}
 	env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Acknowledge.Name, Attempt("ack"), early, acknowledgement) }, 24*time.Hour)
 	env.RegisterDelayedCallback(func() {
+		if got := shownDetails(t, env); !strings.Contains(got, "It is read as soon as it can be: ") {
+			t.Errorf("its details are %q", got)
+		}
 		_, err := env.QueryWorkflow(TaskingState.Name)
 		if !early.done || !task.Is(early.err, fault.NotRecorded) || !strings.Contains(early.err.Error(), "cannot be read yet") {
 			t.Errorf("a day before: %+v", early)
@@ -96,6 +99,20 @@ func TestTaskingIsReadPatiently(t *testing.T) {
 	if *timers > 5 {
 		t.Errorf("%d pauses", *timers)
 	}
+}
+
+// shownDetails is what the UI shows of a workflow.
+func shownDetails(t *testing.T, env *testsuite.TestWorkflowEnvironment) string {
+	t.Helper()
+	var shown sdkpb.WorkflowMetadata
+	value, err := env.QueryWorkflow("__temporal_workflow_metadata") // what the UI asks for
+	if err == nil {
+		err = value.Get(&shown)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	return shown.GetCurrentDetails()
 }
 
 // A tasking whose file is damaged fails, and says so to whoever asks: no retry mends that.
@@ -137,15 +154,15 @@ func TestChaseWaits(t *testing.T) {
 	before := 0
 	env.RegisterDelayedCallback(func() {
 		before = *timers
-		var shown sdkpb.WorkflowMetadata
-		value, err := env.QueryWorkflow("__temporal_workflow_metadata") // what the UI asks for
-		if err == nil {
-			err = value.Get(&shown)
-		}
-		if err != nil || !strings.Contains(shown.GetCurrentDetails(), "Nobody is chased at the moment") {
-			t.Errorf("its details are %q, %v", shown.GetCurrentDetails(), err)
+		if got := shownDetails(t, env); !strings.Contains(got, "Nobody is chased at the moment") {
+			t.Errorf("its details are %q", got)
 		}
 	}, 24*time.Hour)
+	env.RegisterDelayedCallback(func() {
+		if got := shownDetails(t, env); strings.Contains(got, "Nobody is chased") {
+			t.Errorf("once it is chased its details are %q", got)
+		}
+	}, 25*time.Hour+30*time.Minute)
 	env.RegisterDelayedCallback(env.CancelWorkflow, 26*time.Hour)
 	env.ExecuteWorkflow(Tasking, TaskingParams{Reference: lifeReference})
 	got, err := casework.Load(t.Context(), d.store, lifeReference)
@@ -164,8 +181,9 @@ func TestOldLookUpContinuesAsNew(t *testing.T) {
 	d.issued(t, monday)
 	env, _ := d.taskingEnv(t)
 	env.OnGetVersion("look up patiently", workflow.DefaultVersion, workflow.Version(1)).Return(workflow.DefaultVersion)
-	d.broken(env.Now, monday, monday.AddDate(1, 0, 0))
+	d.broken(env.Now, monday, monday.AddDate(0, 0, 2))
 	env.RegisterDelayedCallback(func() { env.SetContinueAsNewSuggested(true) }, time.Hour)
+	env.RegisterDelayedCallback(env.CancelWorkflow, 24*time.Hour) // or it would look for two days
 	env.ExecuteWorkflow(Tasking, TaskingParams{Reference: lifeReference})
 	var again *workflow.ContinueAsNewError
 	if err := env.GetWorkflowError(); !errors.As(err, &again) {

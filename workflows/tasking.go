@@ -189,7 +189,7 @@ func (c *caseworker) next(ctx workflow.Context) error {
 		},
 	)
 	if err == nil || ctx.Err() != nil {
-		c.trouble, c.again, c.pause = "", time.Time{}, 0
+		c.again, c.pause = time.Time{}, 0
 		return errors.Join(err, cancelled(ctx))
 	}
 	// The store is away, or the teams' file is wrong: nobody may be forgotten for that.
@@ -203,15 +203,7 @@ func (c *caseworker) next(ctx workflow.Context) error {
 	}
 	c.pause = min(max(2*c.pause, time.Minute), 15*time.Minute)
 	c.trouble, c.again = reason(err), workflow.Now(ctx).Add(c.pause)
-	workflow.SetCurrentDetails(
-		ctx,
-		fmt.Sprintf(
-			"%s\nNobody is chased at the moment, it is tried again at %s: %s\n",
-			c.details(),
-			clock(c.again),
-			c.trouble,
-		),
-	)
+	workflow.SetCurrentDetails(ctx, c.details())
 	return nil
 }
 
@@ -232,10 +224,7 @@ func (c *caseworker) lookUp(ctx workflow.Context) error {
 		return err // no retry mends it
 	}
 	c.trouble = reason(err)
-	workflow.SetCurrentDetails(
-		ctx,
-		fmt.Sprintf("**%s**\n\nIt is read as soon as it can be: %s\n", c.reference, c.trouble),
-	)
+	workflow.SetCurrentDetails(ctx, c.details())
 	var acts *tasking.Activities
 	read := workflow.ExecuteActivity(
 		workflow.WithActivityOptions(ctx, summarised(patientOptions, "read the tasking")),
@@ -254,7 +243,6 @@ func (c *caseworker) lookUp(ctx workflow.Context) error {
 	if err := read.Get(ctx, &result); err != nil {
 		return err
 	}
-	c.trouble = ""
 	return c.take(ctx, result)
 }
 
@@ -318,7 +306,7 @@ func (c *caseworker) apply(ctx workflow.Context, params tasking.ApplyParams) err
 
 // take is what follows from a step that is done.
 func (c *caseworker) take(ctx workflow.Context, result tasking.ApplyResult) error {
-	c.tasking = result.Tasking
+	c.tasking, c.trouble = result.Tasking, ""
 	for _, number := range result.Notify {
 		c.tell(ctx, number)
 	}
@@ -367,6 +355,9 @@ func (c *caseworker) show(ctx workflow.Context) error {
 // details are what the UI shows of it.
 func (c *caseworker) details() string {
 	t := c.tasking
+	if t == nil {
+		return fmt.Sprintf("**%s**\n\nIt is read as soon as it can be: %s\n", c.reference, text.Markdown(c.trouble))
+	}
 	page := fmt.Sprintf(
 		"**%s**, %s\n\n%s\n\nPosition %d on the stack of %s: %s\n\n| # | when | what |\n|---|---|---|\n",
 		text.Markdown(
@@ -386,6 +377,9 @@ func (c *caseworker) details() string {
 			text.Markdown(e.Kind),
 			text.Markdown(e.Outcome),
 		)
+	}
+	if c.trouble != "" {
+		page += fmt.Sprintf("\nNobody is chased at the moment, it is tried again at %s: %s\n", clock(c.again), text.Markdown(c.trouble))
 	}
 	return page
 }

@@ -3,6 +3,7 @@ package extract
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -253,6 +254,22 @@ func TestVeryManyRowGroups(t *testing.T) {
 		if c.rows[i] != want[i] || last != want[i] {
 			t.Errorf("row %d:\n got %s\n and %s\nwant %s", i, c.rows[i], last, want[i])
 		}
+	}
+}
+
+// A long footer is read, though few row groups stand in it: some writers say much of each.
+func TestLongFooter(t *testing.T) {
+	t.Parallel()
+	const more = 100 << 20
+	data := encode(t, sample(3))
+	end := len(data) - 8
+	length := le.Uint32(data[end:])
+	// In front of its end, the footer gets a text in a field that nobody knows (number 1,000, in long form).
+	long := binary.AppendUvarint(append(bytes.Clone(data[:end-1]), byte(thrift.BINARY), 0xd0, 0x0f), more)
+	grown := len(long) - (end - 1) + more
+	long = le.AppendUint32(append(append(long, make([]byte, more)...), 0), length+uint32(grown))
+	if f, err := openBytes(append(long, "PAR1"...)); err != nil || f.Rows() != 3 {
+		t.Error(err)
 	}
 }
 

@@ -38,6 +38,8 @@ func (c Comparison) Changes() ([]schemas.Change, error) {
 			Kind:      schemas.ChangeEntered,
 			Position:  new(r.Position),
 			ScoreDays: new(r.ScoreDays),
+
+			Restricted: r.Restricted,
 		}
 		if p, ok := previous[r.SuspectID]; ok {
 			change.Previous, change.PreviousDays = new(p.Position), new(p.ScoreDays)
@@ -49,14 +51,14 @@ func (c Comparison) Changes() ([]schemas.Change, error) {
 		}
 		changes = append(changes, change)
 	}
-	reasons, err := c.whyLeft(previous)
+	reasons, restricted, err := c.whyLeft(previous)
 	if err != nil {
 		return nil, err
 	}
 	entered := len(changes)
 	for id, p := range previous {
 		changes = append(changes, schemas.Change{SuspectID: id, Kind: schemas.ChangeLeft, Reason: new(reasons[id]),
-			Previous: new(p.Position), PreviousDays: new(p.ScoreDays)})
+			Previous: new(p.Position), PreviousDays: new(p.ScoreDays), Restricted: p.Restricted || restricted[id]})
 	}
 	slices.SortFunc(changes[:entered], func(a, b schemas.Change) int { return cmp.Compare(*a.Position, *b.Position) })
 	slices.SortFunc(changes[entered:], func(a, b schemas.Change) int { return cmp.Compare(*a.Previous, *b.Previous) })
@@ -65,9 +67,9 @@ func (c Comparison) Changes() ([]schemas.Change, error) {
 
 // whyLeft gives the reason of each suspect in left: whoever is still ranked was outranked; whoever is
 // not, and had nothing on record that is younger than the window, aged out; what remains was cleared,
-// withdrawn or reclassified.
-func (c Comparison) whyLeft(left map[string]schemas.Ranked) (map[string]string, error) {
-	reasons := map[string]string{}
+// withdrawn or reclassified. restricted are those who are ranked and by now of restricted handling.
+func (c Comparison) whyLeft(left map[string]schemas.Ranked) (reasons map[string]string, restricted map[string]bool, _ error) {
+	reasons, restricted = map[string]string{}, map[string]bool{}
 	for _, row := range c.Contributions {
 		if _, ok := left[row.SuspectID]; !ok || reasons[row.SuspectID] == schemas.LeftNoScore {
 			continue
@@ -81,21 +83,21 @@ func (c Comparison) whyLeft(left map[string]schemas.Ranked) (map[string]string, 
 		reasons[id] = cmp.Or(reasons[id], schemas.LeftNoScore)
 	}
 	if len(left) == 0 {
-		return reasons, nil
+		return reasons, restricted, nil
 	}
 	outranked := 0
 	for r, err := range c.Ranking {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if _, ok := left[r.SuspectID]; ok {
-			reasons[r.SuspectID] = schemas.LeftOutranked
+			reasons[r.SuspectID], restricted[r.SuspectID] = schemas.LeftOutranked, r.Restricted
 			if outranked++; outranked == len(left) {
 				break
 			}
 		}
 	}
-	return reasons, nil
+	return reasons, restricted, nil
 }
 
 // CountChanges counts changes by kind.

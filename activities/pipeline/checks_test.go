@@ -3,6 +3,7 @@ package pipeline
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -213,4 +214,50 @@ func writePlain(path string, rows []schemas.Offence) error {
 		list = append(list, plain{OffenceCode: o.OffenceCode, ReportedAt: o.ReportedAt, Borough: o.Borough, UpdatedAt: o.UpdatedAt})
 	}
 	return parquet.WriteFile(path, list)
+}
+
+// A code that is in the tables of the night is known, though those that are built in lack it.
+func TestCodesOfAnotherEdition(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	index, err := reference.Files.ReadFile(reference.EditionFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edition, path := filepath.Join(dir, "cchi-2025.csv"), filepath.Join(dir, "x.parquet")
+	if err := os.WriteFile(edition, append(index, "cchi-2025-001,250/01,250A,A new offence,365,,,,\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tables, err := reference.LoadPaths(reference.Paths{Edition: edition})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := schemas.MustDate("2026-06-01").Start().UnixMicro()
+	row := schemas.Offence{AllegationID: new("A1"), ReportID: new("R1"), OffenceCode: new("250/01"), ReportedAt: &at, UpdatedAt: &at, Source: new("victim"), Outcome: new("open")}
+	if err := parquet.WriteFile(path, []schemas.Offence{row}); err != nil {
+		t.Fatal(err)
+	}
+	f, err := sources.Open(t.Context(), path, sources.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for scenario, c := range map[string]struct {
+		tables *reference.Tables
+		want   int64
+	}{"built in": {reference.Default(), 1}, "of another edition": {tables, 0}} {
+		st, err := store.Open(t.Context(), t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := Night{NightID: schemas.NightID{AsOf: schemas.MustDate("2026-06-30"), Revision: 1}, Store: st, Tables: c.tables, Threads: 1, Temp: dir}
+		r, err := n.Check(t.Context(), File{f.File}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := *r.Profile.UnknownCodes; got != c.want {
+			t.Errorf("%s: %d unknown codes, want %d", scenario, got, c.want)
+		}
+		st.Close()
+	}
 }

@@ -35,6 +35,11 @@ func (n *Night) Publish(
 	if page.Contributions, err = nights.ReadFile[schemas.Contribution](ctx, n.Store, m, schemas.ContributionsFile); err != nil {
 		return m, ref, line, err
 	}
+	models, standings, err := nights.Standings(ctx, n.Store, m)
+	if err != nil {
+		return m, ref, line, err
+	}
+	page.Standings, page.Models = standings, len(models)
 	if page.Changes, err = n.compare(ctx, &m, line, page.Stack); err != nil {
 		return m, ref, line, err
 	}

@@ -23,6 +23,8 @@ type Ranked struct {
 	CompareWith *schemas.Named       `json:"compare_with,omitempty"`
 	// Cases is what WriteCases left; nil: nothing, as in a night of an older build.
 	Cases *schemas.ArtifactRef `json:"cases,omitempty"`
+	// Standings are the rows of Stability.
+	Standings []schemas.Standing `json:"-"`
 }
 
 // Refs are its files.
@@ -86,6 +88,6 @@ func (n *Night) Rank(
 	ref, err := n.write(ctx, schemas.StabilityFile, schemas.StabilitySchema, func(w io.Writer) (int64, error) {
 		return nights.WriteStandings(w, n.Stability, standings.Rows)
 	})
-	r.Stability, r.CompareWith = &ref, &named
+	r.Stability, r.CompareWith, r.Standings = &ref, &named, standings.Rows
 	return r, stack, contributions, err
 }

@@ -20,8 +20,12 @@ import (
 // NewEngine makes the engine that scores the night, or a shard of it. bad, if any, gets the rows that take no part;
 // unique: no allegation comes twice. It must be closed when the scores are no longer needed.
 func (n *Night) NewEngine(bad *extract.Quarantine, unique bool) (*scoring.Engine, error) {
+	return n.newEngine(bad, unique, 0)
+}
+
+func (n *Night) newEngine(bad *extract.Quarantine, unique bool, counted schemas.Disposition) (*scoring.Engine, error) {
 	o := n.options()
-	o.Stability, o.Unique = n.Stability.For(n.Model), unique
+	o.Stability, o.Unique, o.Counted = n.Stability.For(n.Model), unique, counted
 	if bad != nil {
 		o.Quarantine = setAside(bad)
 	}

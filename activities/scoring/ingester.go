@@ -14,12 +14,14 @@ import (
 type rules struct {
 	window     window
 	vocabulary *vocabulary
+	counted    schemas.Disposition // see Options
 }
 
 // Positions of the enum values that the rules name.
 var (
 	statusInCustody      = uint8(enumPosition(schemas.SuspectStatus, schemas.StatusInCustody))
 	sexFemale            = uint8(enumPosition(schemas.VictimSex, schemas.SexFemale))
+	sexUnknown           = uint8(enumPosition(schemas.VictimSex, schemas.SexUnknown))
 	statusDeceased       = uint8(enumPosition(schemas.SuspectStatus, schemas.StatusDeceased))
 	sourceIntelligence   = uint8(enumPosition(schemas.Source, schemas.SourceIntelligence))
 	sourcePoliceDetected = uint8(enumPosition(schemas.Source, schemas.SourcePoliceDetected))
@@ -44,9 +46,9 @@ func (r *rules) decide(v *validator, dispositions []schemas.Disposition) {
 		case d != schemas.Scored:
 		case v.nobody[i]:
 			d = schemas.NoNamedSuspect
-		case source == sourceIntelligence:
+		case source == sourceIntelligence && r.counted != schemas.IntelligenceOnly:
 			d = schemas.IntelligenceOnly
-		case source == sourcePoliceDetected:
+		case source == sourcePoliceDetected && r.counted != schemas.PoliceDetected:
 			d = schemas.PoliceDetected
 		case outcome == outcomeNoCrime || outcome == outcomeAcquitted:
 			d = schemas.Cleared
@@ -101,6 +103,9 @@ func (e *Engine) NewIngester() *Ingester {
 func (f *Ingester) Add(batch arrow.Record, firstRow int64) error {
 	if err := f.validator.load(batch); err != nil {
 		return err
+	}
+	if f.engine.options.Counted == schemas.VictimSexUnknown {
+		f.validator.takeAsFemale()
 	}
 	if err := f.validator.report(batch, firstRow, f.engine.options.Quarantine); err != nil {
 		return err

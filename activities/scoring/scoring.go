@@ -38,6 +38,9 @@ type Options struct {
 	Memory int64
 	// Quarantine is handed the rows that take no part, by ingesters at once; nil: they are only counted.
 	Quarantine func(batch arrow.Record, firstRow int64, rows []Quarantined) error
+	// Counted asks what would be if the rows of a disposition counted: IntelligenceOnly, PoliceDetected or
+	// VictimSexUnknown, with every victim whose sex nobody says taken as female. The zero value asks nothing.
+	Counted schemas.Disposition
 	// Unique: no allegation comes twice, so that rule 2 need not be tried.
 	Unique bool
 }
@@ -126,7 +129,7 @@ func New(o Options) (*Engine, error) {
 	return &Engine{
 		options:    o,
 		vocabulary: v,
-		rules:      rules{newWindow(o.AsOf, o.Model.WindowDays), v},
+		rules:      rules{newWindow(o.AsOf, o.Model.WindowDays), v, o.Counted},
 		storage:    s,
 		ids:        bucket.NewSet(s, bucket.Count),
 		named:      bucket.NewSet(s, bucket.Count),

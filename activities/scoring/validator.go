@@ -177,6 +177,16 @@ func (v *validator) findNobody() {
 	}
 }
 
+// takeAsFemale makes victims female whose sex nobody says.
+func (v *validator) takeAsFemale() {
+	sexes := v.text[schemas.VictimSex].results[:len(v.faults)]
+	for row, sex := range sexes {
+		if sex == null || uint8(sex) == sexUnknown {
+			sexes[row] = uint32(sexFemale)
+		}
+	}
+}
+
 // rowFault is why a row is quarantined: a column and a rule. Zero: it is not.
 type rowFault uint8
 

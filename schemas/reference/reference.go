@@ -119,6 +119,7 @@ type Tables struct {
 
 	placeholders map[string]bool // in lower case, runs of space as one
 	prefixes     []string        // likewise
+	least        bool            // see Least
 	// By first bytes, so that the ids of people cost next to nothing: those that a placeholder may begin with.
 	mayBeNobody [256]bool
 	mayBegin    [256][256]bool
@@ -554,6 +555,46 @@ func (t *Tables) URNContradicts(urn, code string) bool {
 // Weigh looks an offence up (contract, section 5): by urn where the table knows it, else by (code, class), else by code
 // where all its rows agree, else by the resolution for a code whose class is missing or not in the table.
 func (t *Tables) Weigh(q Query) Weight {
+	w := t.weighed(q)
+	if w.Verdict == Unscored && t.least {
+		return t.leastOf(q)
+	}
+	return w
+}
+
+// Least are the same tables, but that what has no single weight takes the least that it may have: for the question what
+// would be if it counted.
+func (t *Tables) Least() *Tables {
+	least := *t
+	least.least = true
+	return &least
+}
+
+// leastOf is the least weight of the rows that an offence may be and that are VAWG.
+func (t *Tables) leastOf(q Query) Weight {
+	rows := t.byURN[q.URN]
+	if rows == nil && q.Class != "" {
+		rows = t.byPair[pair{q.Code, q.Class}]
+	}
+	if rows == nil {
+		rows = t.byCode[q.Code]
+	}
+	w := Weight{Verdict: Unscored}
+	for _, o := range rows {
+		if o.weighed && o.counts(q) && (w.Verdict == Unscored || o.tenths < w.Tenths) {
+			w = Weight{Verdict: Weighed, Tenths: o.tenths, Rule: ByLowest, Title: o.title}
+		}
+	}
+	return w
+}
+
+// counts tells whether a row is VAWG for a victim and a flag.
+func (o *offence) counts(q Query) bool {
+	female := q.Victim == Female || o.female && !o.ifDomestic
+	return o.vawg && female && (!o.ifDomestic || q.DomesticAbuse)
+}
+
+func (t *Tables) weighed(q Query) Weight {
 	if rows := t.byURN[q.URN]; rows != nil {
 		return t.weigh(rows, ByURN, q)
 	}
@@ -593,8 +634,7 @@ func (t *Tables) weigh(rows []*offence, rule string, q Query) Weight {
 // with a weight if they agree on it or a resolution says how to choose. vawg is how many of them are.
 func (t *Tables) verdict(rows []*offence, rule string, q Query) (w Weight, vawg int) {
 	for _, o := range rows {
-		female := q.Victim == Female || o.female && !o.ifDomestic
-		if o.vawg && female && (!o.ifDomestic || q.DomesticAbuse) {
+		if o.counts(q) {
 			vawg++
 		}
 	}

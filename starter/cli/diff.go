@@ -56,7 +56,10 @@ only what the rankings hold.`,
 			if err != nil {
 				return err
 			}
-			c.tables, c.models = []*reference.Tables{tables, reference.Default()}, []schemas.Model{given}
+			if c.tables, err = tablesAtHand(tables); err != nil {
+				return err
+			}
+			c.models = []schemas.Model{given}
 			for i, arg := range args {
 				if c.sides[i], err = c.open(ctx, arg); err != nil {
 					return err
@@ -224,9 +227,23 @@ func (c *comparison) changes(ctx context.Context) ([]change, error) {
 	return changes, nil
 }
 
+// tablesAtHand are those given and those of this program, by each of its rule sets.
+func tablesAtHand(given *reference.Tables) ([]*reference.Tables, error) {
+	list := []*reference.Tables{given}
+	for _, name := range reference.RuleSets() {
+		built, err := reference.LoadPaths(reference.Paths{Rules: name})
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, built)
+	}
+	return list, nil
+}
+
 // model is the model that a manifest names, the zero value when it is not at hand.
-func (c *comparison) model(m schemas.Manifest) schemas.Model {
-	models := c.models
+func (c *comparison) model(m schemas.Manifest) schemas.Model { return modelOf(m, c.models) }
+
+func modelOf(m schemas.Manifest, models []schemas.Model) schemas.Model {
 	for _, name := range schemas.ModelNames() {
 		if built, err := schemas.LoadModel(name); err == nil {
 			models = append(models, built)

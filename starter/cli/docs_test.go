@@ -272,6 +272,9 @@ func TestDocsImportsGoOneWay(t *testing.T) {
 			if strings.HasPrefix(to, "harmstack/") && height[room(to)] > height[room(from)] {
 				t.Errorf("%s imports %s, which is above it", from, to)
 			}
+			if strings.Contains(to, "yaml") && !strings.HasSuffix(to, "yaml/ast") && from != "harmstack/schemas/yamlfile" && to != "harmstack/schemas/yamlfile" {
+				t.Errorf("%s imports %s: schemas/yamlfile bounds what it reads, and repeats nothing of it", from, to)
+			}
 			below := height[room(from)] < height["workflows"] && from != "harmstack/activities/nightly" && from != "harmstack/activities/task"
 			if below && strings.HasPrefix(to, "go.temporal.io/") {
 				t.Errorf("%s imports %s, and must not know Temporal", from, to)

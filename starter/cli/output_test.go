@@ -283,3 +283,21 @@ func TestCountsOfOne(t *testing.T) {
 		}
 	}
 }
+
+// Status says who was not told, whom a message did not reach, what was refused and what is late.
+func TestStatusTellsOfTrouble(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	err := printMeasures(&out, casework.Measures{Trouble: casework.Trouble{Untold: []string{"Barnet", "Hackney"},
+		Unmet: []string{"Westminster (mail server: recipient 2 of 3: reply 550)"}, Refused: []string{"reminded to Brent (550)"}, LateOrders: []string{"k7qd of Bexley (damaged)"}}}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"Not told yet of the approved stack: Barnet, Hackney.",
+		"Sent, but not to all addresses: Westminster (mail server: recipient 2 of 3: reply 550).", "Refused: reminded to Brent (550).",
+		"Not up to date with the approved stack (`starter tasking resume` tries again): k7qd of Bexley (damaged)."} {
+		if !strings.Contains(out.String(), "\n"+line+"\n") {
+			t.Errorf("%q is not in %s", line, out.String())
+		}
+	}
+}

@@ -65,6 +65,7 @@ New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`
 		stackCommand(),
 		explainCommand(),
 		caseCommand(),
+		blindSpotCommand(),
 		diffCommand(),
 		lineageCommand(),
 		statusCommand(),

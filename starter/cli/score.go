@@ -399,7 +399,7 @@ func writeNight(
 		m.Outputs = append(m.Outputs, *ref)
 	}
 	m.Cut, m.Stability = ranked.Cut, ranked.CompareWith
-	page.Manifest = *m
+	page.Manifest, page.Standings, page.Models = *m, ranked.Standings, len(n.Stability.Models)
 	if page.Distribution, err = all.Distribution(); err != nil {
 		return err
 	}

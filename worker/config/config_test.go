@@ -10,6 +10,7 @@ import (
 
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/messages/digest"
+	"harmstack/schemas/reference"
 )
 
 var secret = base64.StdEncoding.EncodeToString([]byte("hunter2-hunter2-hunter2-hunter2-"))
@@ -143,6 +144,25 @@ func TestMailServerWantsAddresses(t *testing.T) {
 	env["HARMSTACK_SMTP"] = "mail.example.police.uk"
 	_, err := load(env)
 	if err == nil || !strings.Contains(err.Error(), "HARMSTACK_TEAMS: name") || !strings.Contains(err.Error(), "HARMSTACK_MAIL_FROM: name") {
+		t.Error(err)
+	}
+}
+
+// The offences of the teams' file are looked up in the tables that the same environment names.
+func TestTeamsByTheConfiguredEdition(t *testing.T) {
+	index, err := reference.Files.ReadFile(reference.EditionFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := good()
+	env["HARMSTACK_TEAMS"] = file(t, strings.Replace(string(teams.Example()), `"008/67"`, `"250/01"`, 1))
+	if _, err := load(env); err == nil || !strings.Contains(err.Error(), "HARMSTACK_TEAMS: ") {
+		t.Errorf("of the edition that is built in: %v", err)
+	}
+	env["HARMSTACK_EDITION"] = file(t, string(index)+"cchi-2025-001,250/01,250A,A new offence,365,,,,\n")
+	if c, err := load(env); err != nil {
+		t.Error(err)
+	} else if _, err := c.LoadTeams(); err != nil {
 		t.Error(err)
 	}
 }

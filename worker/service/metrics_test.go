@@ -121,25 +121,12 @@ func TestFiguresStandAndGrowOld(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := &measures{store: st}
-		figures := func() map[string]float64 {
-			registry := prometheus.NewRegistry()
-			registry.MustRegister(m)
-			families, err := registry.Gather()
-			if err != nil {
-				t.Fatal(err)
-			}
-			by := map[string]float64{}
-			for _, f := range families {
-				by[f.GetName()] = f.GetMetric()[0].GetGauge().GetValue()
-			}
-			return by
-		}
 		m.look(t.Context())
 		time.Sleep(90 * time.Second)
 		want := map[string]float64{"harmstack_measures_age_seconds": 90, "harmstack_measures_failed": 0, "harmstack_messages_undelivered": 0,
 			"harmstack_messages_partly_delivered": 0, "harmstack_teams_untold": 0, "harmstack_orders_late": 0, "harmstack_taskings_unreadable": 0,
 			"harmstack_stack_suspects": 0, "harmstack_stack_tasked": 0}
-		if got := figures(); !maps.Equal(got, want) {
+		if got := figures(t, m); !maps.Equal(got, want) {
 			t.Errorf("%v, want %v", got, want)
 		}
 		if err := st.Close(); err != nil {
@@ -148,8 +135,37 @@ func TestFiguresStandAndGrowOld(t *testing.T) {
 		m.look(t.Context())
 		time.Sleep(10 * time.Second)
 		want["harmstack_measures_age_seconds"], want["harmstack_measures_failed"] = 100, 1
-		if got := figures(); !maps.Equal(got, want) {
+		if got := figures(t, m); !maps.Equal(got, want) {
 			t.Errorf("%v, want %v", got, want)
 		}
 	})
+}
+
+// figures are the gauges of measures by name.
+func figures(t *testing.T, m *measures) map[string]float64 {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(m)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := map[string]float64{}
+	for _, f := range families {
+		by[f.GetName()] = f.GetMetric()[0].GetGauge().GetValue()
+	}
+	return by
+}
+
+// Each trouble of the teams is a figure of its own.
+func TestMetricsCountTrouble(t *testing.T) {
+	t.Parallel()
+	got := figures(t, &measures{at: time.Now(), undelivered: 5, last: casework.Measures{Unreadable: 4, Trouble: casework.Trouble{
+		Untold: make([]string, 1), Unmet: make([]string, 2), LateOrders: make([]string, 3)}}})
+	for name, want := range map[string]float64{"harmstack_teams_untold": 1, "harmstack_messages_partly_delivered": 2, "harmstack_orders_late": 3,
+		"harmstack_taskings_unreadable": 4, "harmstack_messages_undelivered": 5} {
+		if got[name] != want {
+			t.Errorf("%s is %v, want %v", name, got[name], want)
+		}
+	}
 }

@@ -64,11 +64,10 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	if err != nil {
 		return nil, err
 	}
-	st, err := store.Open(ctx, cfg.Store)
+	st, err := open(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	st.Temp = cfg.TempDir
 	id, err := enter(ctx, st, cfg)
 	if err == nil {
 		err = flows.Occupy(ctx, c, cfg.Deployment, cfg.TaskQueue, id.Store)
@@ -82,20 +81,7 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	}
 	s := &Service{store: st, metrics: cfg.Metrics, memory: cfg.Memory, failed: make(chan error, 1)}
 	acts := workflows.Activities{
-		Nightly: &nightly.Activities{
-			Store:     st,
-			Sources:   cfg.Sources,
-			Threads:   cfg.Threads,
-			Memory:    cfg.Memory / ComputeSlots,
-			ShardRows: cfg.ShardRows,
-			Checks:    cfg.Checks,
-			Stability: cfg.Stability,
-			TempDir:   cfg.TempDir,
-			Tables:    cfg.Tables,
-			Lineage:   lineage,
-			Code:      Build(),
-			Identity:  Identity(),
-		},
+		Nightly:   stages(cfg, st, lineage),
 		Decision:  &decision.Activities{Store: st},
 		Retention: &retention.Activities{Store: st, Rules: cfg.Retention},
 		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,
@@ -113,6 +99,33 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	workflows.RegisterActivities(compute, acts)
 	s.workers = []worker.Worker{prompt, compute}
 	return s, nil
+}
+
+// open opens the store. What is fetched from a bucket goes where everything temporary goes.
+func open(ctx context.Context, cfg config.Config) (*store.Store, error) {
+	st, err := store.Open(ctx, cfg.Store)
+	if err == nil {
+		st.Temp = cfg.TempDir
+	}
+	return st, err
+}
+
+// stages are the activities of nights. Those that run at once share the memory.
+func stages(cfg config.Config, st *store.Store, lineage *lineage.Emitter) *nightly.Activities {
+	return &nightly.Activities{
+		Store:     st,
+		Sources:   cfg.Sources,
+		Threads:   cfg.Threads,
+		Memory:    cfg.Memory / ComputeSlots,
+		ShardRows: cfg.ShardRows,
+		Checks:    cfg.Checks,
+		Stability: cfg.Stability,
+		TempDir:   cfg.TempDir,
+		Tables:    cfg.Tables,
+		Lineage:   lineage,
+		Code:      Build(),
+		Identity:  Identity(),
+	}
 }
 
 // options are those of a worker that runs so many activities at once.

@@ -1,8 +1,8 @@
 // Package report writes report.html: the one page on which an officer sees a night's stack before
 // approving it. The page needs no script, no network and no other file.
 //
-// It shows the ids of the suspects on the stack, as stack.csv beside it does, and of victims only how
-// many. It holds no time of writing, path or revision, so that an equal night is an equal page. The
+// It shows the ids of the suspects on the stack, as stack.csv beside it does, but for those of restricted handling, and
+// of victims only how many. It holds no time of writing, path or revision, so that an equal night is an equal page. The
 // package must not know Temporal, the artefact store or how a suspect is scored: it prints what it is
 // handed.
 package report
@@ -28,6 +28,9 @@ type Page struct {
 	Changes       []schemas.Change
 	Contributions []schemas.Contribution
 	Distribution  Distribution
+	// Standings are who is among the first of which of so many other models; a night of version 1 has none.
+	Standings []schemas.Standing
+	Models    int
 }
 
 var (

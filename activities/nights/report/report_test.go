@@ -130,7 +130,7 @@ func TestWriteShowsWhatMatters(t *testing.T) {
 		"6 entered, 6 left, 86 moved", "8 kept their position", "6 new since 29 June 2026",
 		"The cut falls inside a tie: 2 suspects", "3 with the very same score did not", "17 duplicate rows contradicted",
 		"44 rows could not be read", "Quarantined, offence_code: not a Home Office code 31", "The cut falls inside a tie yes",
-		"read as unknown 23", "beyond the contract, dropped 3", "rule “lowest” 311", "by the supplement 1,204",
+		"taken as null: 23 values of suspect_age", "beyond the contract, dropped 3", "rule “lowest” 311", "by the supplement 1,204",
 		"rows read every row of the extract " + text.Number(m.RowsRead), "half after 180 days", "Central desk",
 		"outranked still ranked, but others now stand higher 4", "P99990004 2,620.5 no longer scored", "P99990002 2,860.5 aged out",
 		m.Edition.SHA256, m.Rules.SHA256, m.Supplement.SHA256, m.Resolutions.SHA256, m.Model.SHA256, m.Inputs[0].SHA256, "input, 214,803 rows",
@@ -170,7 +170,7 @@ func TestWriteByHand(t *testing.T) {
 	at := func(day string) int64 { return schemas.MustDate(day).Start().Add(time.Hour).UnixMicro() }
 	rows := []schemas.Ranked{
 		{Position: 1, Rank: 1, TieSize: 1, SuspectID: "A", Score: 100e7, ScoreDays: 100, SumDays: 182.5, MaxDays: 182.5, SumRank: 1, Allegations: 1, Reports: 1, Victims: 1,
-			FirstReported: at("2026-06-28"), LastReported: at("2026-06-28"), AlsoVictim: true, NonRecent: 1, SuspectStatus: new("in_custody")},
+			FirstReported: at("2026-06-28"), LastReported: at("2026-06-28"), AlsoVictim: true, NonRecent: 1, SuspectStatus: new("in_custody"), Lane: "contained"},
 		{Position: 2, Rank: 2, TieSize: 2, SuspectID: "B", Score: 10e7, ScoreDays: 10, SumDays: 10, MaxDays: 9, SumRank: 2, Allegations: 2, Reports: 2, Victims: 1,
 			FirstReported: at("2025-08-01"), LastReported: at("2026-06-01"), OwnerBorough: new("Barnet"), OwnerBCU: new("North West"), Boroughs: []string{"Barnet", "Brent"}},
 		{Position: 3, Rank: 2, TieSize: 2, SuspectID: "C", Score: 10e7, ScoreDays: 10, SumDays: 7.5, MaxDays: 7.5, SumRank: 3, Allegations: 1, Reports: 1,
@@ -212,6 +212,7 @@ func TestWriteByHand(t *testing.T) {
 // absent.
 func TestWriteTellsWhatCouldNotBeRead(t *testing.T) {
 	p, _ := sample(t, 200)
+	p.Manifest.Facts.OutOfRange = nil
 	if page := visible(t, write(t, p)); strings.Contains(page, "taken as null") || strings.Contains(page, "has no column") {
 		t.Error("it tells of values that there are not")
 	}
@@ -227,6 +228,53 @@ func TestWriteTellsWhatCouldNotBeRead(t *testing.T) {
 	}
 	if strings.Contains(page, "has no column offence_urn") {
 		t.Error("it tells of a column that no rule needs")
+	}
+}
+
+// What could be somebody else's place, or be read otherwise, stands among what to look at; whoever is restricted is a
+// number.
+func TestWriteTellsWhatToLookAt(t *testing.T) {
+	p, _ := sample(t, 2_000)
+	p.Manifest.Checks = nil
+	hidden := p.Stack[4].SuspectID
+	p.Stack[4].Restricted, p.Stack[6].AgesDisagree, p.Stack[7].Withdrawn = true, true, 1
+	for _, i := range []int{2, 9} {
+		p.Stack[i].Lane, p.Stack[i].SuspectStatus = schemas.LaneContained, new("in_custody")
+	}
+	p.Manifest.Cut.Contained = 2
+	p.Models = 10
+	for i, r := range p.Stack[:60] {
+		s := schemas.Standing{SuspectID: r.SuspectID, Position: r.Position, Models: 10, Standing: schemas.Core}
+		if i == 0 {
+			s.Models, s.Standing = 3, schemas.Fringe
+		}
+		p.Standings = append(p.Standings, s)
+	}
+	left := schemas.Change{SuspectID: "HIDDEN", Kind: schemas.ChangeLeft, Reason: new(schemas.LeftOutranked), Previous: new(int64(3)), PreviousDays: new(9.0), Restricted: true}
+	p.Changes = append(p.Changes, left)
+	p.Manifest.Dispositions[schemas.VictimSexUnknown], p.Manifest.Dispositions[schemas.UnscoredOffence] = 7, 90
+	f := &p.Manifest.Facts
+	f.OlderStands, f.URNContradicts, f.UnknownBoroughs, f.Placeholders = 1, 4, 1, map[string]int64{"suspect_id": 1, "victim_id": 12}
+	f.BlindSpot.ByCode = []schemas.LeftOut{
+		{Reason: "unscored_offence", Of: "005/28", Rows: 40}, {Reason: "unscored_offence", Of: "008/74", Rows: 30}, {Reason: "unscored_offence", Of: "008/78", Rows: 11},
+		{Reason: "unscored_offence", Of: "088/14", Rows: 9}, {Reason: "victim_sex_unknown", Of: "019/08", Rows: 7, Tenths: 127_750}}
+	f.BlindSpot.ByBorough = []schemas.LeftOut{{Reason: "unscored_offence", Of: "not given", Rows: 90}, {Reason: "victim_sex_unknown", Of: "Hackney", Rows: 7, Tenths: 127_750}}
+	page := visible(t, write(t, p))
+	for _, s := range []string{
+		"57 suspects are core: among the first 100 under all of 10 other models", "41 suspects are fringe", "98 suspects on the stack",
+		"2 suspects are in custody (positions 3 and 10). They stand beside the stack", "1 suspect is of ages that cannot be one person’s (position 7)",
+		"1 suspect is accused by a victim who no longer supports the case (position 8)", "1 suspect is of restricted handling: shown here without the id",
+		"7 rows would count if the victim were female, and nobody says: 019/08 (7 rows).", "1 row stands as it was before its latest version", "4 scored rows have a URN",
+		"1 scored row is in a place that is none of the boroughs", "1 placeholder stands in suspect_id", "12 placeholders stand in victim_id (such as UNKNOWN) and are nobody",
+		"90 rows may describe violence against women and girls, but the tables give no single weight: 005/28 (40 rows), 008/74 (30 rows), 008/78 (11 rows) and 1 other code.",
+		"fringe: 3 of 10 models", "fringe: 0 of 10 models", "victim sex unknown it would be violence against women and girls if the victim were female; nobody says 7 12,775 victim_sex 019/08 (7 rows) Hackney (7 rows)",
+	} {
+		if !strings.Contains(page, s) {
+			t.Errorf("the page does not say %q", s)
+		}
+	}
+	if strings.Contains(page, hidden) || strings.Contains(page, "HIDDEN") {
+		t.Error("the page names somebody of restricted handling")
 	}
 }
 

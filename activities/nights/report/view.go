@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"harmstack/schemas"
 	"harmstack/schemas/text"
@@ -34,6 +35,7 @@ type view struct {
 	Offences, Ages, Reasons        []share
 	Owners                         []owned
 	Fall                           []fall
+	Blind                          []unseen
 	InSum                          int64
 	Tables                         []schemas.Named
 }
@@ -81,6 +83,13 @@ type owned struct {
 	HarmDays         string
 }
 
+// unseen is what is left out for one reason.
+type unseen struct {
+	Name, What, Field, Codes, Boroughs string
+	Rows                               int64
+	HarmDays                           string
+}
+
 // fall is one step from the rows read to those scored: the bar begins at Start, in hundredths.
 type fall struct {
 	Name, What   string
@@ -108,6 +117,8 @@ var rules = [schemas.DispositionCount]string{
 	schemas.IntelligenceOnly: "police intelligence alone includes nobody",
 	schemas.PoliceDetected:   "found by police activity only, which the index leaves out",
 	schemas.Cleared:          "no crime, or acquitted",
+	schemas.Transferred:      "passed to another force, whose it is now",
+	schemas.VictimSexUnknown: "it would be violence against women and girls if the victim were female; nobody says",
 	schemas.NotVAWG:          "not violence against women and girls",
 	schemas.UnscoredOffence:  "it is or may be, but no single weight follows from the tables",
 	schemas.SuspectUnder18:   "the suspect was under 18",
@@ -131,6 +142,7 @@ func newView(p Page) *view {
 	v.addOffences()
 	v.addOwners()
 	v.addFall()
+	v.addBlind()
 	v.addLook()
 	return v
 }
@@ -147,19 +159,33 @@ func (v *view) addStack() {
 			distinct[*c.VictimID] = true
 		}
 	}
+	standing := map[string]string{}
+	for _, s := range v.Standings {
+		standing[s.SuspectID] = s.Standing
+		if s.Standing == schemas.Fringe {
+			standing[s.SuspectID] = fmt.Sprintf("%s: %d of %d models", schemas.Fringe, s.Models, v.Models)
+		}
+	}
 	for _, r := range v.Stack {
 		e := row{Ranked: r, Last: shortDate(r.LastReported)}
 		e.Owner, e.BCU = owner(&r)
 		e.Change, e.Kind = v.moved(changes[r.SuspectID])
 		e.Notes = notes(r)
+		if v.Models > 0 {
+			e.Notes = append(e.Notes, cmp.Or(standing[r.SuspectID], fmt.Sprintf("%s: 0 of %d models", schemas.Fringe, v.Models)))
+		}
+		if r.Restricted {
+			e.SuspectID = restricted
+		}
 		v.Rows = append(v.Rows, e)
 		allegations += r.Allegations
 		if r.SumRank <= v.Model.Depth {
 			v.InSum++
 		}
 	}
+	on := int64(len(v.Stack)) - v.Manifest.Cut.Contained
 	v.Tiles = []tile{
-		{text.Number(len(v.Stack)), text.Noun(len(v.Stack), "suspect") + " on the stack"},
+		{text.Number(on), text.Noun(on, "suspect") + " on the stack"},
 		{text.Number(v.Manifest.Suspects), text.Noun(v.Manifest.Suspects, "suspect") + " ranked"},
 		{text.Number(allegations), text.Noun(allegations, "allegation") + " against those on the stack"},
 		{text.Number(len(distinct)), text.Noun(len(distinct), "victim, counted once", "victims, each counted once")},
@@ -169,6 +195,9 @@ func (v *view) addStack() {
 		v.Tiles = append(v.Tiles, tile{text.Number(v.Entered), "new since " + v.Previous})
 	}
 }
+
+// restricted stands where the id of somebody of restricted handling would.
+const restricted = "restricted"
 
 func (v *view) stackTenths() (n int64) {
 	for _, r := range v.Stack {
@@ -204,6 +233,8 @@ func notes(r schemas.Ranked) (list []string) {
 	add(r.SuspectStatus != nil && *r.SuspectStatus == "in_custody", "in custody")
 	add(r.SuspectStatus != nil && *r.SuspectStatus == "on_bail", "on bail")
 	add(r.AlsoVictim, "also a victim")
+	add(r.AgesDisagree, "ages disagree")
+	add(r.Withdrawn > 0, "victim withdrew %d of %d", r.Withdrawn, r.Allegations)
 	add(r.DomesticAbuse > 0, "domestic abuse %d of %d", r.DomesticAbuse, r.Allegations)
 	add(r.NonRecent > 0, "non-recent %d of %d", r.NonRecent, r.Allegations)
 	add(r.TieSize > 1, "tie of %d", r.TieSize)
@@ -222,7 +253,11 @@ func (v *view) addLeft() {
 			continue
 		}
 		count[*c.Reason]++
-		v.Left = append(v.Left, departure{*c.Previous, c.SuspectID, *c.PreviousDays, words(*c.Reason)})
+		id := c.SuspectID
+		if c.Restricted {
+			id = restricted
+		}
+		v.Left = append(v.Left, departure{*c.Previous, id, *c.PreviousDays, words(*c.Reason)})
 	}
 	for _, reason := range []string{schemas.LeftOutranked, schemas.LeftAgedOut, schemas.LeftNoScore} {
 		v.LeftWhy = append(v.LeftWhy, share{Name: words(reason), Of: whys[reason], Count: count[reason]})
@@ -318,6 +353,31 @@ func (v *view) addFall() {
 	}
 }
 
+// addBlind tells what the night leaves out for each reason.
+func (v *view) addBlind() {
+	blind := v.Manifest.Facts.BlindSpot
+	sums := map[string]schemas.LeftOut{}
+	for _, l := range blind.ByCode {
+		sum := sums[l.Reason]
+		sums[l.Reason] = schemas.LeftOut{Rows: sum.Rows + l.Rows, Tenths: sum.Tenths + l.Tenths}
+	}
+	for d := range schemas.DispositionCount {
+		sum, some := sums[d.String()]
+		if !some {
+			continue
+		}
+		harm := text.Days(float64(sum.Tenths) / schemas.TenthsPerDay)
+		if d == schemas.UnscoredOffence {
+			harm = "–"
+		}
+		v.Blind = append(v.Blind, unseen{
+			Name: words(d.String()), What: rules[d], Field: cmp.Or(schemas.MissingField(d.String()), "–"), Rows: sum.Rows, HarmDays: harm,
+			Codes:    strings.TrimPrefix(most(blind.ByCode, d, "code"), ": "),
+			Boroughs: strings.TrimPrefix(most(blind.ByBorough, d, "place"), ": "),
+		})
+	}
+}
+
 // addLook lists what an officer should look at before deciding.
 func (v *view) addLook() {
 	for _, c := range v.Manifest.Checks {
@@ -371,8 +431,20 @@ func (v *view) addLook() {
 	)
 	n, list = where(func(r schemas.Ranked) bool { return r.OwnerBorough == nil })
 	add(n > 0, "%s owned by no borough and will go to the central desk (%s).", are(n, "suspect"), list)
-	n, list = where(func(r schemas.Ranked) bool { return r.SuspectStatus != nil && *r.SuspectStatus == "in_custody" })
-	add(n > 0, "%s in custody (%s).", are(n, "suspect"), list)
+	v.addStanding(add)
+	n, list = where(func(r schemas.Ranked) bool { return r.Lane == schemas.LaneContained })
+	beside := "They take places on the stack."
+	if m.Cut.Contained > 0 {
+		beside = "They stand beside the stack, above its last, and take nobody’s place: watch for their release."
+	}
+	add(n > 0, "%s in custody (%s). %s", are(n, "suspect"), list, beside)
+	n, list = where(func(r schemas.Ranked) bool { return r.AgesDisagree })
+	add(n > 0, "%s of ages that cannot be one person’s (%s): two people may stand under one id.", are(n, "suspect"), list)
+	n, list = where(func(r schemas.Ranked) bool { return r.Withdrawn > 0 })
+	add(n > 0, "%s accused by a victim who no longer supports the case (%s).", are(n, "suspect"), list)
+	n, _ = where(func(r schemas.Ranked) bool { return r.Restricted })
+	add(n > 0, "%s of restricted handling: shown here without the id, and told to no borough.", are(n, "suspect"))
+	v.addUnclear(add)
 	for _, c := range m.Facts.ReadAsNull() {
 		v.Look = append(
 			v.Look,
@@ -387,11 +459,12 @@ func (v *view) addLook() {
 	)
 	add(
 		m.Dispositions[schemas.UnscoredOffence] > 0,
-		"%s may describe violence against women and girls, but the tables give no single weight. %s to nobody’s score.",
+		"%s may describe violence against women and girls, but the tables give no single weight%s. %s to nobody’s score.",
 		text.Count(
 			m.Dispositions[schemas.UnscoredOffence],
 			"row",
 		),
+		most(m.Facts.BlindSpot.ByCode, schemas.UnscoredOffence, "code"),
 		text.Noun(m.Dispositions[schemas.UnscoredOffence], "It adds", "They add"),
 	)
 	add(
@@ -400,6 +473,65 @@ func (v *view) addLook() {
 		text.Count(m.Facts.Conflicting, "duplicate row"),
 	)
 	add(v.Previous == "", "No stack was approved before, so there is nothing to compare with.")
+}
+
+// addStanding tells whose place hangs on the choice of a model.
+func (v *view) addStanding(add func(bool, string, ...any)) {
+	if v.Models == 0 {
+		return
+	}
+	core := map[string]bool{}
+	for _, s := range v.Standings {
+		core[s.SuspectID] = s.Standing == schemas.Core
+	}
+	var fringe []int64
+	on := 0
+	for _, r := range v.Stack {
+		if r.Lane == schemas.LaneContained && v.Manifest.Cut.Contained > 0 {
+			continue
+		}
+		if on++; !core[r.SuspectID] {
+			fringe = append(fringe, r.Position)
+		}
+	}
+	add(true, "%s core: among the first %s under all of %s that reasonable people would take.",
+		are(int64(on-len(fringe)), "suspect"), text.Number(v.Model.Depth), text.Count(v.Models, "other model"))
+	add(len(fringe) > 0, "%s fringe: under some of those models others would stand there (%s).",
+		are(int64(len(fringe)), "suspect"), text.Noun(len(fringe), "position")+" "+positions(fringe))
+}
+
+// addUnclear tells what could be read in more than one way, or not at all.
+func (v *view) addUnclear(add func(bool, string, ...any)) {
+	m := v.Manifest
+	f, sex := m.Facts, m.Dispositions[schemas.VictimSexUnknown]
+	add(sex > 0, "%s would count if the victim were female, and nobody says%s.", text.Count(sex, "row"),
+		most(f.BlindSpot.ByCode, schemas.VictimSexUnknown, "code"))
+	add(f.OlderStands > 0, "%s as it was before its latest version, which could not be read and is quarantined.",
+		text.Count(f.OlderStands, "row stands", "rows stand"))
+	add(f.URNContradicts > 0, "%s a URN that belongs to another offence code than the one given. The URN stands.",
+		text.Count(f.URNContradicts, "scored row has", "scored rows have"))
+	add(f.UnknownBoroughs > 0, "%s in a place that is none of the boroughs. It scores, and owns nobody.",
+		text.Count(f.UnknownBoroughs, "scored row is", "scored rows are"))
+	for _, column := range []int{schemas.SuspectID, schemas.VictimID} {
+		name := schemas.Offences[column].Name
+		add(f.Placeholders[name] > 0, "%s in %s (such as UNKNOWN) and %s.", text.Count(f.Placeholders[name], "placeholder stands", "placeholders stand"),
+			name, text.Noun(f.Placeholders[name], "is nobody", "are nobody"))
+	}
+}
+
+// most names the codes or places with the most rows that were left out for a reason, as ": 019/08 (12 rows) and 2 other codes".
+func most(left []schemas.LeftOut, reason schemas.Disposition, noun string) string {
+	left = slices.DeleteFunc(slices.Clone(left), func(l schemas.LeftOut) bool { return l.Reason != reason.String() })
+	slices.SortFunc(left, func(a, b schemas.LeftOut) int { return cmp.Or(cmp.Compare(b.Rows, a.Rows), cmp.Compare(a.Of, b.Of)) })
+	const first = 3
+	said := ""
+	for i, l := range left[:min(len(left), first)] {
+		said += [...]string{": ", ", ", ", "}[i] + fmt.Sprintf("%s (%s)", l.Of, text.Count(l.Rows, "row"))
+	}
+	if n := len(left) - first; n > 0 {
+		said += " and " + text.Count(n, "other "+noun)
+	}
+	return said
 }
 
 func are(n int64, noun string) string { return text.Count(n, noun) + " " + text.Noun(n, "is", "are") }
