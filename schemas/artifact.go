@@ -29,6 +29,7 @@ type Named struct {
 // Paths inside a store (contract, section 7).
 const (
 	CurrentPath       = "current.json"
+	LinksFile         = "links.parquet" // the person links, when the source has any
 	QuarantineFile    = "quarantine.parquet"
 	RankingFile       = "ranking.parquet"
 	StackFile         = "stack.parquet"

@@ -3,6 +3,7 @@ package schemas
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -174,4 +175,29 @@ func NearNote(near []string) string {
 		near[:len(near)-1],
 		", ",
 	) + " and " + near[len(near)-1] + " are not read: are they meant?"
+}
+
+// FindColumn finds a column by its name: the exact one, or the only one that differs in letter case alone. wrong says in
+// words why there is none.
+func FindColumn(names []string, wanted string) (at int, wrong string) {
+	at = slices.Index(names, wanted)
+	if at >= 0 && slices.Contains(names[at+1:], wanted) {
+		return -1, "is there twice"
+	}
+	if at >= 0 {
+		return at, ""
+	}
+	for i, name := range names {
+		switch {
+		case !strings.EqualFold(name, wanted):
+		case at >= 0:
+			return -1, "is there twice, in different letter case"
+		default:
+			at = i
+		}
+	}
+	if at < 0 {
+		return -1, "is not there"
+	}
+	return at, ""
 }

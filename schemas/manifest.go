@@ -97,6 +97,8 @@ type Facts struct {
 	OutOfRange map[string]int64 `json:"out_of_range,omitempty"`
 	// Placeholders counts ids that name nobody, by column (section 4, rule 5).
 	Placeholders map[string]int64 `json:"placeholders,omitempty"`
+	// Links tell of the person links; nil: the source has none (section 3).
+	Links *LinkFacts `json:"person_links,omitempty"`
 	// OlderStands counts rows that stay although a later version of them is quarantined (section 4, rule 2).
 	OlderStands int64 `json:"older_version_stands,omitempty"`
 	// Resolutions counts scored rows by the rule of resolutions.csv that their weight took, URNContradicts those whose

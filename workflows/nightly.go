@@ -79,7 +79,8 @@ func (n *night) run(ctx workflow.Context) (result NightResult, err error) {
 	n.count(ctx, scored.Dispositions)
 	ranked, err := stage(ctx, n, "rank", acts.Rank, func(id schemas.NightID) nightly.RankParams {
 		return nightly.RankParams{
-			Night: id, Model: request.Model, Shards: scored.Shards, Parts: extracted.Parts, Force: request.Force,
+			Night: id, Model: request.Model, Shards: scored.Shards, Parts: extracted.Parts,
+			Links: extracted.LinksRef(), Force: request.Force,
 		}
 	})
 	if err != nil {
@@ -125,7 +126,7 @@ func (n *night) score(
 ) (r nightly.ScoreResult, err error) {
 	var acts *nightly.Activities
 	params := func(id schemas.NightID) nightly.ScoreParams {
-		return nightly.ScoreParams{Night: id, Model: n.request.Model, Parts: extracted.Parts,
+		return nightly.ScoreParams{Night: id, Model: n.request.Model, Parts: extracted.Parts, Links: extracted.LinksRef(),
 			ExtraColumns: extracted.ExtraColumns, Quarantined: checked.Quarantine.Rows, Force: n.request.Force}
 	}
 	if extracted.Shards <= 1 {
@@ -145,6 +146,7 @@ func (n *night) score(
 				Shard:  i,
 				Shards: shards,
 				Force:  n.request.Force,
+				Links:  extracted.LinksRef(),
 				Parts:  extracted.Parts[len(extracted.Parts)*i/of : len(extracted.Parts)*(i+1)/of],
 			}
 		},

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -122,14 +123,15 @@ func stage[R any, P result[R]](
 	}
 	P(&r).origin().Code = cmp.Or(P(&r).origin().Code, a.Code)
 	came := P(&r).outcome()
-	if replaced := came.inputs != nil && t.inputs != nil && came.inputs[0].SHA256 != t.inputs[0].SHA256; key != "" &&
-		!came.doubt &&
-		!replaced {
+	replaced := came.inputs != nil && t.inputs != nil && !slices.EqualFunc(came.inputs, t.inputs, sameBytes)
+	if key != "" && !came.doubt && !replaced {
 		keep(ctx, a, key, t.night, r)
 	}
 	P(&r).origin().Unsent = told(came, files(P(&r).refs()), nil)
 	return r, nil
 }
+
+func sameBytes(a, b schemas.ArtifactRef) bool { return a.SHA256 == b.SHA256 }
 
 // begun tells of the start of a stage while it runs, and returns what tells of its end: how many of the events could
 // not be sent. A failure that is to be retried is no end.

@@ -10,6 +10,7 @@ import (
 	"harmstack/activities/extract"
 	"harmstack/activities/extract/sources"
 	"harmstack/activities/pipeline"
+	"harmstack/activities/scoring"
 	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
@@ -28,9 +29,11 @@ type ExtractParams struct {
 
 // ExtractResult is the rows as read, in typed parts.
 type ExtractResult struct {
-	Source       schemas.ArtifactRef   `json:"source"`
-	Parts        []schemas.ArtifactRef `json:"parts"`
-	ExtraColumns int                   `json:"extra_columns"`
+	Source schemas.ArtifactRef   `json:"source"`
+	Parts  []schemas.ArtifactRef `json:"parts"`
+	// Links are the person links; nil: the source declares none.
+	Links        *LinksResult `json:"links,omitempty"`
+	ExtraColumns int          `json:"extra_columns"`
 	// Unreadable counts values that were not what their column holds, by column.
 	Unreadable map[string]int64 `json:"unreadable,omitempty"`
 	// Reading says how a source that can tell what changed was read.
@@ -42,12 +45,39 @@ type ExtractResult struct {
 	Origin
 }
 
-func (r *ExtractResult) refs() []*schemas.ArtifactRef { return pointers(r.Parts) }
-
-// The file may have been replaced since it was looked for.
-func (r *ExtractResult) outcome() outcome {
-	return outcome{inputs: []schemas.ArtifactRef{r.Source}}
+// LinksResult is the person links as they were declared, and as the night keeps them.
+type LinksResult struct {
+	Source schemas.ArtifactRef `json:"source"`
+	Kept   schemas.ArtifactRef `json:"kept"`
 }
+
+func (r *ExtractResult) refs() []*schemas.ArtifactRef {
+	refs := pointers(r.Parts)
+	if r.Links != nil {
+		refs = append(refs, &r.Links.Kept)
+	}
+	return refs
+}
+
+// LinksRef is what the score goes by; nil: there are none.
+func (r *ExtractResult) LinksRef() *schemas.ArtifactRef {
+	if r.Links == nil {
+		return nil
+	}
+	return &r.Links.Kept
+}
+
+// inputs are what the manifest names: the extract, then the person links.
+func (r *ExtractResult) inputs() []schemas.ArtifactRef {
+	inputs := []schemas.ArtifactRef{r.Source}
+	if r.Links != nil {
+		inputs = append(inputs, r.Links.Source)
+	}
+	return inputs
+}
+
+// The files may have been replaced since they were looked for.
+func (r *ExtractResult) outcome() outcome { return outcome{inputs: r.inputs()} }
 
 // Rows is how many rows the parts hold.
 func (r ExtractResult) Rows() (n int64) {
@@ -73,6 +103,9 @@ const (
 // Done is the line of the stage table.
 func (r ExtractResult) Done() (int64, string) {
 	note := text.Count(len(r.Parts), "part")
+	if r.Links != nil {
+		note += ", " + text.Count(r.Links.Kept.Rows, "person link")
+	}
 	if r.ExtraColumns > 0 {
 		note += ", " + text.Count(r.ExtraColumns, "column") + " beyond the contract dropped"
 	}
@@ -96,16 +129,18 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 		return r, task.Permanent(fault.BadRequest, err)
 	}
 	n := a.night(p.Night)
+	var found []schemas.ArtifactRef
 	t := step{
 		night: p.Night,
 		stage: "extract",
 		force: p.Force,
 		find: func(ctx context.Context) ([]schemas.ArtifactRef, any) {
-			ref, reading, ok := sources.Identify(ctx, name)
+			refs, reading, ok := sources.Identify(ctx, name)
 			if !ok {
 				return nil, nil
 			}
-			return []schemas.ArtifactRef{ref}, reading
+			found = refs
+			return refs, reading
 		},
 	}
 	r, err = stage(ctx, a, t, func(rows *atomic.Int64) (r ExtractResult, err error) {
@@ -138,6 +173,9 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 			return r, err
 		}
 		if err := a.clearParts(ctx, p.Night, nil); err != nil {
+			return r, err
+		}
+		if r.Links, err = keepLinks(ctx, n, f.Links); err != nil {
 			return r, err
 		}
 		r.Parts, err = extract.Snapshot(
@@ -179,8 +217,25 @@ func (a *Activities) Extract(ctx context.Context, p ExtractParams) (r ExtractRes
 			return r, task.Of(err)
 		}
 	}
+	if r.Reused != nil && r.Links != nil { // from wherever it came then
+		r.Links.Source.URI = found[1].URI
+	}
 	r.Source.URI, r.Shards = name, a.shards(r.Rows())
 	return r, task.Of(a.clearParts(ctx, p.Night, r.Parts))
+}
+
+// keepLinks follows the person links, which finds out whether that can be, and writes them into the night. Without any,
+// those of an earlier attempt go.
+func keepLinks(ctx context.Context, n *pipeline.Night, read *sources.ReadLinks) (r *LinksResult, err error) {
+	if read == nil {
+		return nil, n.Store.Delete(ctx, n.Folder+"/"+schemas.LinksFile)
+	}
+	r = &LinksResult{Source: read.Ref}
+	if n.Links, err = scoring.NewLinks(read.Rows, n.Tables); err != nil {
+		return nil, err
+	}
+	r.Kept, err = n.WriteLinks(ctx)
+	return r, err
 }
 
 // share makes parts that the night before holds as well one with them: of a database or a bucket nobody knows before it

@@ -118,7 +118,7 @@ func (a *Activities) seal(
 		Cut:          p.Ranked.Cut,
 		Stability:    p.Ranked.CompareWith,
 		Basis:        basis,
-		Inputs:       []schemas.ArtifactRef{p.Extracted.Source},
+		Inputs:       p.Extracted.inputs(),
 		Code:         a.Code,
 	}
 	if p.Scored.Basis != nil { // as the workers that scored had it: this one may be configured otherwise by now
@@ -140,8 +140,8 @@ func (a *Activities) seal(
 	record("rank", p.Ranked.Origin, files(p.Ranked.refs()), readByRank...)
 	m.Facts.Unreadable, m.Profile = p.Extracted.Unreadable, p.Checked.Profile
 	m.Reading, m.Form = p.Extracted.Reading, p.Extracted.Form
-	made := append([]schemas.ArtifactRef{}, p.Extracted.Parts...)
-	made = append(append(made, p.Checked.Quarantine), files(p.Ranked.refs())...)
+	made := append(files(p.Extracted.refs()), p.Checked.Quarantine)
+	made = append(made, files(p.Ranked.refs())...)
 	for _, o := range made {
 		// What an earlier revision's stages left, after a Reset, gets a name here, so that the night's folder is whole
 		// and the other may be deleted.

@@ -17,7 +17,9 @@ type RankParams struct {
 	Shards []Shard         `json:"shards"`
 	// Parts are the rows that were scored, for the cases; none, as from an older build: there are no cases.
 	Parts []schemas.ArtifactRef `json:"parts,omitempty"`
-	Force bool                  `json:"force,omitempty"`
+	// Links are the person links by which they were scored; nil: there are none.
+	Links *schemas.ArtifactRef `json:"links,omitempty"`
+	Force bool                 `json:"force,omitempty"`
 }
 
 // RankResult is everybody in order, the stack, and what put its suspects there.
@@ -41,7 +43,7 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 		return RankResult{}, err
 	}
 	scored := ScoreResult{Shards: p.Shards}
-	t := step{night: p.Night, stage: "rank", inputs: append(files(scored.refs()), p.Parts...), force: p.Force,
+	t := step{night: p.Night, stage: "rank", inputs: append(files(scored.refs()), withLinks(p.Parts, p.Links)...), force: p.Force,
 		asOf: p.Night.AsOf, basis: basis, also: n.Stability.Named()}
 	return stage(ctx, a, t, func(rows *atomic.Int64) (r RankResult, err error) {
 		if len(p.Shards) == 0 {
@@ -61,6 +63,9 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 			return nil
 		})
 		if err == nil && len(p.Parts) > 0 {
+			if n.Links, err = pipeline.LoadLinks(ctx, a.Store, p.Links, n.Tables); err != nil {
+				return r, err
+			}
 			r.Cases, err = n.WriteCases(ctx, a.parts(p.Parts), stack)
 		}
 		if err == nil && r.Ranking.Rows != scored.Suspects() {

@@ -2,6 +2,7 @@ package nightly
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 
 	"harmstack/activities/pipeline"
@@ -17,6 +18,8 @@ type ScoreParams struct {
 	// Model is a built-in model; empty means the default.
 	Model string                `json:"model,omitempty"`
 	Parts []schemas.ArtifactRef `json:"parts"`
+	// Links are the person links; nil: there are none.
+	Links *schemas.ArtifactRef `json:"links,omitempty"`
 	// ExtraColumns is passed on to the facts; Quarantined is what the check found, and must be found
 	// again.
 	ExtraColumns int   `json:"extra_columns"`
@@ -73,13 +76,16 @@ func (a *Activities) Score(ctx context.Context, p ScoreParams) (ScoreResult, err
 	t := step{
 		night:  p.Night,
 		stage:  "score",
-		inputs: p.Parts,
+		inputs: withLinks(p.Parts, p.Links),
 		force:  p.Force,
 		asOf:   p.Night.AsOf,
 		basis:  basis,
 		also:   []any{p.ExtraColumns, p.Quarantined, n.Stability.Named()},
 	}
 	return stage(ctx, a, t, func(rows *atomic.Int64) (r ScoreResult, err error) {
+		if n.Links, err = pipeline.LoadLinks(ctx, a.Store, p.Links, n.Tables); err != nil {
+			return r, err
+		}
 		engine, err := n.NewEngine(nil, false)
 		if err != nil {
 			return r, err
@@ -103,6 +109,14 @@ func (a *Activities) Score(ctx context.Context, p ScoreParams) (ScoreResult, err
 		r.Shards = []Shard{shard}
 		return r, err
 	})
+}
+
+// withLinks are the files that a stage reads which goes by person links.
+func withLinks(parts []schemas.ArtifactRef, links *schemas.ArtifactRef) []schemas.ArtifactRef {
+	if links == nil {
+		return parts
+	}
+	return append(slices.Clone(parts), *links)
 }
 
 // closing closes an engine at the end of what used it.

@@ -27,6 +27,8 @@ type ScatterParams struct {
 	Night schemas.NightID       `json:"night"`
 	Model string                `json:"model,omitempty"`
 	Parts []schemas.ArtifactRef `json:"parts"`
+	// Links are the person links; nil: there are none. The later stages get rows whose ids are replaced already.
+	Links *schemas.ArtifactRef `json:"links,omitempty"`
 	// Shard is which of the Shards this is.
 	Shard  int  `json:"shard"`
 	Shards int  `json:"shards"`
@@ -37,6 +39,8 @@ type ScatterParams struct {
 type ScatterResult struct {
 	RowsRead    int64 `json:"rows_read"`
 	Quarantined int64 `json:"quarantined"`
+	// Linked counts the rows of which person links replaced an id.
+	Linked int64 `json:"linked,omitempty"`
 	// OutOfRange, by column, and Reasons are parts of the facts. Lists: a workflow must not go through a map.
 	OutOfRange   []ReasonCount         `json:"out_of_range,omitempty"`
 	Placeholders []ReasonCount         `json:"placeholders,omitempty"`
@@ -113,6 +117,7 @@ func (a *Activities) Scatter(ctx context.Context, p ScatterParams) (ScatterResul
 		a,
 		"scatter",
 		shard,
+		p.Links,
 		func(n *pipeline.Night, engine *scoring.Engine, _ schemas.Basis, rows *atomic.Int64) (r ScatterResult, err error) {
 			if err := n.Feed(ctx, engine, a.parts(p.Parts), rows.Store); err != nil {
 				return r, err
@@ -121,6 +126,7 @@ func (a *Activities) Scatter(ctx context.Context, p ScatterParams) (ScatterResul
 			r = ScatterResult{
 				RowsRead:     counts.RowsRead,
 				Quarantined:  counts.Quarantined(),
+				Linked:       counts.Linked,
 				OutOfRange:   listed(counts.OutOfRange),
 				Placeholders: listed(counts.Placeholders),
 				Reasons:      listed(counts.QuarantineReasons),
@@ -146,6 +152,7 @@ func (a *Activities) Settle(ctx context.Context, p ShardParams) (DeduplicateResu
 		a,
 		"deduplicate",
 		p,
+		nil,
 		func(n *pipeline.Night, engine *scoring.Engine, _ schemas.Basis, rows *atomic.Int64) (r DeduplicateResult, err error) {
 			if err := n.Receive(ctx, engine, p.Inputs, rows.Store); err != nil {
 				return r, err
@@ -174,6 +181,7 @@ func (a *Activities) ScoreShard(ctx context.Context, p ShardParams) (ShardResult
 		a,
 		"score-shard",
 		p,
+		nil,
 		func(n *pipeline.Night, engine *scoring.Engine, basis schemas.Basis, rows *atomic.Int64) (r ShardResult, err error) {
 			if err := n.Receive(ctx, engine, p.Inputs, rows.Store); err != nil {
 				return r, err
@@ -201,6 +209,7 @@ func shardStage[R any, P result[R]](
 	a *Activities,
 	name string,
 	p ShardParams,
+	links *schemas.ArtifactRef,
 	work func(n *pipeline.Night, engine *scoring.Engine, basis schemas.Basis, rows *atomic.Int64) (R, error),
 ) (none R, err error) {
 	n, basis, err := a.scoring(p.Night, p.Model)
@@ -210,7 +219,7 @@ func shardStage[R any, P result[R]](
 	t := step{
 		night:  p.Night,
 		stage:  name,
-		inputs: p.Inputs,
+		inputs: withLinks(p.Inputs, links),
 		force:  p.Force,
 		asOf:   p.Night.AsOf,
 		basis:  basis,
@@ -218,6 +227,9 @@ func shardStage[R any, P result[R]](
 		part:   fmt.Sprint(p.Shard),
 	}
 	return stage[R, P](ctx, a, t, func(rows *atomic.Int64) (r R, err error) {
+		if n.Links, err = pipeline.LoadLinks(ctx, a.Store, links, n.Tables); err != nil {
+			return r, err
+		}
 		engine, err := n.NewEngine(nil, false)
 		if err != nil {
 			return r, err
@@ -244,7 +256,13 @@ func Combine(
 	var sorted, received, passed, taken int64
 	r.Facts.ExtraColumns = int64(p.ExtraColumns)
 	r.Facts.QuarantineReasons = map[string]int64{}
+	if p.Links != nil {
+		r.Facts.Links = &schemas.LinkFacts{Links: p.Links.Rows}
+	}
 	for _, s := range scattered {
+		if p.Links != nil {
+			r.Facts.Links.RowsChanged += s.Linked
+		}
 		r.RowsRead += s.RowsRead
 		r.Dispositions[schemas.Quarantined] += s.Quarantined
 		addCounts(&r.Facts.OutOfRange, s.OutOfRange)

@@ -29,7 +29,7 @@ func (n *Night) checks(
 		}
 		switch {
 		case len(before.Blocked()) > 0 && all[i].Status != schemas.Approved: // what nobody vouched for is no measure
-		case len(before.Inputs) == 1 && len(m.Inputs) == 1 && before.Inputs[0].URI == m.Inputs[0].URI:
+		case len(before.Inputs) > 0 && len(m.Inputs) > 0 && before.Inputs[0].URI == m.Inputs[0].URI: // the extracts
 			same = append(same, before)
 		case last(others).AsOf != id.AsOf && len(others) < n.Checks.History:
 			others = append(others, before)

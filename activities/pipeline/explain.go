@@ -3,6 +3,7 @@ package pipeline
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 
@@ -42,6 +43,12 @@ type Explained struct {
 // Explain explains somebody's place in a published night: by id, or by #position. Tables and model must be the night's;
 // a nil Tables says that they are not at hand: then nothing is scored again.
 func (n *Night) Explain(ctx context.Context, m schemas.Manifest, name string) (e Explanation, err error) {
+	if n.Tables != nil {
+		if n.Links, err = LoadLinks(ctx, n.Store, KeptLinks(m), n.Tables); err != nil && !errors.Is(nights.WhyMissing(ctx, n.Store, m.NightID, err), nights.ErrDisposed) {
+			return e, err
+		}
+		name = string(n.Links.End([]byte(name))) // somebody may know them by another of their ids
+	}
 	found := false
 	if err := n.everybody(ctx, m, func(r *schemas.Ranked) {
 		if r.SuspectID == name || name == "#"+strconv.FormatInt(r.Position, 10) {
@@ -160,9 +167,7 @@ func (n *Night) casesAgain(
 	if err != nil {
 		return nil, nil, err
 	}
-	again := *n
-	again.NightID = m.NightID
-	cases, list, err := again.Cases(ctx, parts, people)
+	cases, list, err := n.Cases(ctx, parts, people)
 	return cases, list, nights.WhyMissing(ctx, n.Store, m.NightID, err)
 }
 

@@ -32,6 +32,8 @@ type Night struct {
 	Folder string
 	Tables *reference.Tables
 	Model  schemas.Model
+	// Links replace the ids of suspects and victims; nil: there are none.
+	Links *scoring.Links
 	// Stability are the models that the stack is compared with; the zero value has none.
 	Stability schemas.Stability
 	// Checks look at a night before it is published; the zero value has none.

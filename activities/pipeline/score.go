@@ -43,6 +43,7 @@ func (n *Night) options() scoring.Options {
 		Model:  n.Model,
 		Spill:  spill.Folder(n.Temp),
 		Memory: n.Memory,
+		Links:  n.Links,
 	}
 }
 

@@ -26,7 +26,7 @@ import (
 
 // Rules say for how many days after its date a night is kept; 0: for ever.
 type Rules struct {
-	Extract int `json:"extract"` // the rows as read, and those that could not be read
+	Extract int `json:"extract"` // the rows as read, those that could not be read, and the person links
 	Night   int `json:"night"`   // everything but the records
 }
 
@@ -224,6 +224,7 @@ func rowsAsRead(n *night) (keys []string) {
 	for _, key := range n.keys {
 		if strings.HasPrefix(key, n.id.Path()+"/"+schemas.ExtractFolder+"/") ||
 			key == n.id.Path()+"/"+schemas.QuarantineFile || key == n.id.Path()+"/"+schemas.CasesFile ||
+			key == n.id.Path()+"/"+schemas.LinksFile ||
 			strings.HasPrefix(key, n.id.WorkPath()+"/") {
 			keys = append(keys, key)
 		}

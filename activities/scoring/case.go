@@ -62,6 +62,7 @@ type fateFinder struct {
 // validate normalises the rows and puts all of them, in their order, into the records of the tally.
 func (f *fateFinder) validate(rows []schemas.Offence) error {
 	v := newValidator(f.engine.vocabulary)
+	v.links = f.engine.options.Links
 	defer v.release()
 	// One bucket, whatever the hashes: its records then are in the order of the rows.
 	const oneBucket = 0
@@ -280,7 +281,7 @@ func (f *Searcher) findPeople(batch arrow.Record, firstRow int64) error {
 }
 
 // person is who an id stands for.
-func (s *Search) person(id []byte) []byte { return id }
+func (s *Search) person(id []byte) []byte { return s.options.Links.End(id) }
 
 // findAllegations notes the allegations of the rows that were found, and of their suspects' other rows.
 func (f *Searcher) findAllegations(batch arrow.Record, firstRow int64) error {

@@ -60,7 +60,10 @@ func (c *textColumn) text(row int) []byte {
 }
 
 // drop makes a row's text null.
-func (c *textColumn) drop(row int) {
+func (c *textColumn) drop(row int) { c.set(row, nil) }
+
+// set gives a row another text.
+func (c *textColumn) set(row int, text []byte) {
 	if c.offsets != nil {
 		n := len(c.offsets) - 1
 		c.texts = grow(c.texts, n)
@@ -69,7 +72,7 @@ func (c *textColumn) drop(row int) {
 		}
 		c.offsets = nil
 	}
-	c.texts[row] = nil
+	c.texts[row] = text
 }
 
 // load reads the column for every row of the batch.

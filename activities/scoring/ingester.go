@@ -90,9 +90,11 @@ type Ingester struct {
 
 // NewIngester returns an ingester for one goroutine. It must be closed.
 func (e *Engine) NewIngester() *Ingester {
+	v := newValidator(e.vocabulary)
+	v.links = e.options.Links
 	return &Ingester{
 		engine:    e,
-		validator: newValidator(e.vocabulary),
+		validator: v,
 		pass:      e.newRouter(),
 		repeats:   bucket.NewScatterer(e.versions),
 	}

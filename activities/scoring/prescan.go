@@ -18,6 +18,7 @@ import (
 // known who may be one, the others need not be kept.
 type Prescan struct {
 	ids, suspects  *textColumn
+	links          *Links
 	scatter, named *bucket.Scatterer
 	rows           bucket.Rows
 }
@@ -30,6 +31,7 @@ func (e *Engine) NewPrescan() *Prescan {
 	return &Prescan{
 		ids:      &textColumn{},
 		suspects: &textColumn{},
+		links:    e.options.Links,
 		scatter:  bucket.NewScatterer(e.ids),
 		named:    bucket.NewScatterer(e.named),
 	}
@@ -58,7 +60,7 @@ func (s *Prescan) Add(batch arrow.Record, firstRow int64) error {
 	}
 	s.rows.Reset()
 	for i := range int(batch.NumRows()) {
-		if suspect := s.suspects.text(i); len(suspect) > 0 {
+		if suspect := s.links.End(s.suspects.text(i)); len(suspect) > 0 {
 			s.rows.Add(i, bucket.Hash(suspect))
 		}
 	}

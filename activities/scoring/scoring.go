@@ -43,6 +43,9 @@ type Options struct {
 	Counted schemas.Disposition
 	// Unique: no allegation comes twice, so that rule 2 need not be tried.
 	Unique bool
+	// Links replace the ids of suspects and victims; nil: there are none. An engine that is only fed what others have
+	// shuffled needs none. Their memory is part of Memory.
+	Links *Links
 }
 
 // Engine scores one extract: let prescans see it first, if it can be read twice; feed it; close the
@@ -77,6 +80,7 @@ type Counts struct {
 	RowsRead          int64            // or received
 	OutOfRange        map[string]int64 // values read as null, by column; nil: none
 	Placeholders      map[string]int64 // ids that name nobody, by column; nil: none
+	Linked            int64            // rows, not quarantined, of which links replaced an id
 	QuarantineReasons map[string]int64
 }
 
@@ -90,6 +94,7 @@ func (c Counts) Quarantined() (n int64) {
 
 func (c *Counts) add(v *validator) {
 	c.RowsRead += v.rows
+	c.Linked += v.linked
 	byColumn := func(to *map[string]int64, counts *[schemas.OffenceColumns]int64) {
 		for i, n := range counts {
 			if n > 0 && *to == nil {
@@ -125,7 +130,11 @@ func New(o Options) (*Engine, error) {
 	}
 	v := newVocabulary(o.Tables)
 	// The rest of the budget is for slabs that are being filled, buckets being worked on and batches being read.
-	s := bucket.NewStorage(o.Spill, o.Memory/16)
+	held := o.Memory / 16
+	if held > 0 {
+		held = max(1, (o.Memory-o.Links.Bytes())/16) // 0 would be without a limit
+	}
+	s := bucket.NewStorage(o.Spill, held)
 	return &Engine{
 		options:    o,
 		vocabulary: v,
@@ -248,6 +257,9 @@ func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads i
 		BlindSpot:         deduplicated.BlindSpot,
 		Conflicting:       deduplicated.Conflicting,
 		QuarantineReasons: maps.Clone(deduplicated.QuarantineReasons),
+	}
+	if l := e.options.Links; l != nil {
+		s.Facts.Links = &schemas.LinkFacts{Links: l.Len(), RowsChanged: deduplicated.Linked}
 	}
 	tops, contenders := &tallies[0].tops, &tallies[0].contenders
 	for i := range tallies {

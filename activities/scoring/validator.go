@@ -21,6 +21,7 @@ type Quarantined struct {
 // rule 1). It is what the check stage and the engine share.
 type validator struct {
 	vocabulary *vocabulary
+	links      *Links
 	text       [schemas.OffenceColumns]*textColumn // nil for a column that is no text
 	ages       [schemas.OffenceColumns][]uint8     // noAge for null and for what is out of range
 	times      [schemas.OffenceColumns]*array.Timestamp
@@ -36,6 +37,7 @@ type validator struct {
 	rows        int64
 	outOfRange  [schemas.OffenceColumns]int64 // values that cannot be held and are null, by column
 	placeholder [schemas.OffenceColumns]int64 // ids that name nobody, by column
+	linked      int64                         // rows, not quarantined, of which links replaced an id
 	quarantined [faultCount]int64             // rows by fault
 }
 
@@ -154,8 +156,23 @@ func (v *validator) load(batch arrow.Record) error {
 			)
 		}
 	}
+	v.link()
 	v.findNobody()
 	return nil
+}
+
+// link replaces the ids of suspects and victims by the ends of their chains (section 3).
+func (v *validator) link() {
+	if v.links == nil {
+		return
+	}
+	suspects, victims := v.text[schemas.SuspectID], v.text[schemas.VictimID]
+	for row := range v.faults {
+		suspect, victim := v.links.replace(suspects, row), v.links.replace(victims, row)
+		if (suspect || victim) && v.faults[row] == 0 {
+			v.linked++
+		}
+	}
 }
 
 // findNobody finds the rows whose suspect is nobody, and makes a victim null who is (section 4, rule 5).

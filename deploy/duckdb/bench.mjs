@@ -130,7 +130,7 @@ function make(starter, dir, rows) {
 async function one({ starter, file, mode, threads, memory, runs, dir }) {
   for await (const _ of createReadStream(file)); // nobody's first run reads from the disk
   const outs = { harmstack: join(dir, 'harmstack'), duckdb: join(dir, 'duckdb') };
-  const harmstack = [starter, mode === 'extract' ? 'extract' : 'score', '--extract', file, ...(mode === 'extract' ? [] : ['--as-of', asOf]),
+  const harmstack = [starter, mode === 'extract' ? 'extract' : 'score', '--extract', file, ...(mode === 'extract' ? [] : ['--as-of', asOf, '--rules', 'vawg-v2', '--model', 'rfs-v2']),
     '--out', outs.harmstack, '--threads', String(threads), ...(mode === 'score' ? ['--unique'] : []), ...(memory ? ['--memory', memory] : [])];
   const commands = { harmstack, duckdb: child('duckdb', { file, out: outs.duckdb, mode, threads, memory }) };
   const result = { harmstack: [], duckdb: [], differ: [], failed: {} };

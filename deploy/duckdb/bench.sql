@@ -19,6 +19,13 @@ SET preserve_insertion_order = false;
 CREATE OR REPLACE MACRO clean(s) AS nullif(trim(s, ' ' || chr(9) || chr(10) || chr(13) || chr(160)), '');
 CREATE OR REPLACE MACRO clean_id(s) AS CASE WHEN s > '!' AND s < chr(127) AND NOT ends_with(s, ' ') AND NOT ends_with(s, chr(9))
   AND NOT ends_with(s, chr(10)) AND NOT ends_with(s, chr(13)) AND NOT ends_with(s, chr(160)) THEN s ELSE clean(s) END;
+
+-- Section 4, rule 5. Of ids that begin with a P, as a force's may, only persons unknown are nobody, and none that begins with
+-- one of the other characters here: the rest are held against one regular expression of all placeholders.
+SET VARIABLE placeholders = (SELECT '0+|9+|[\pP\pS\s]+|' || string_agg(replace(replace(replace(pattern, '/', '\/'), ' ', '[ \t\r\n\x{a0}]+'), '*', '(?s:.*)'), '|') FROM placeholders);
+CREATE OR REPLACE MACRO nobody(id) AS CASE
+  WHEN id >= 'P' AND id < 'PE' OR id >= 'PF' AND id < 'Pe' OR id >= 'Pf' AND id < 'Q' OR ord(id) BETWEEN 49 AND 56 THEN false
+  ELSE regexp_full_match(lower(id), getvariable('placeholders')) END;
 CREATE OR REPLACE MACRO age_or_null(a) AS CASE WHEN a BETWEEN 0 AND 130 THEN a END;
 CREATE OR REPLACE MACRO in_time(t) AS t >= -2208988800000000 AND t < 7289654400000000; -- 1900 to 2200
 CREATE OR REPLACE MACRO home_office(c) AS CASE
@@ -37,51 +44,57 @@ CREATE OR REPLACE MACRO age_of(t) AS getvariable('today') - (t + CASE WHEN summe
 CREATE OR REPLACE TABLE places AS
 SELECT raw, name, bcu, known, CAST(dense_rank() OVER (ORDER BY name) AS INTEGER) AS place FROM (
   SELECT raw, coalesce(b.borough, clean(raw)) AS name, b.bcu, b.borough IS NOT NULL AS known
-  FROM (SELECT DISTINCT borough AS raw FROM extract) LEFT JOIN boroughs b ON lower(clean(raw)) = lower(b.borough)) WHERE name IS NOT NULL;
+  FROM (SELECT DISTINCT borough AS raw FROM extract) LEFT JOIN (SELECT borough AS written, borough, bcu FROM boroughs UNION ALL SELECT alias, borough, bcu FROM aliases JOIN boroughs USING (borough)) b
+    ON lower(clean(raw)) = lower(b.written)) WHERE name IS NOT NULL;
 CREATE OR REPLACE TABLE names AS SELECT DISTINCT place, name, bcu, known FROM places;
 
--- Section 5: what every combination that the extract writes may be and weighs; those that are not sound are left out.
+-- Section 5: what becomes of every combination that the extract writes, as rules 9 to 12 number it, and what it weighs; by halves, of rows that
+-- are no domestic abuse and of those that are. Those without a code are left out.
 CREATE OR REPLACE TABLE offences AS
 SELECT c.urn, c.home_office_code AS code, c.offence_class AS class, CAST(round(CAST(c.days AS DECIMAL(10,1)) * 10) AS INTEGER) AS tenths,
-  coalesce(v.vawg = 'yes', false) AS vawg, coalesce(v.victim_sex_in_code = 'female', false) AS female
+  coalesce(v.vawg, 'no') AS vawg, coalesce(v.victim_sex_in_code = 'female', false) AS female
 FROM cchi c LEFT JOIN vawg v USING (urn)
 UNION ALL
-SELECT NULL, home_office_code, NULL, CAST(round(CAST(nullif(days, '') AS DECIMAL(10,1)) * 10) AS INTEGER), vawg = 'yes', false FROM supplement;
+SELECT NULL, home_office_code, NULL, CAST(round(CAST(nullif(days, '') AS DECIMAL(10,1)) * 10) AS INTEGER), vawg, false FROM supplement;
 CREATE OR REPLACE TABLE combinations AS
 WITH raw AS (SELECT DISTINCT offence_code AS raw_code, offence_class AS raw_class, offence_urn AS raw_urn, victim_sex AS raw_sex FROM extract),
-k AS (SELECT *, home_office(clean(raw_code)) AS code, clean(raw_class) AS class, clean(raw_urn) AS urn, clean(raw_sex) AS sex FROM raw),
-way AS (SELECT *, coalesce(sex = 'F', false) AS woman, CASE WHEN urn IN (SELECT urn FROM offences WHERE urn IS NOT NULL) THEN 'urn'
-    WHEN (code, class) IN (SELECT (code, class) FROM offences WHERE class IS NOT NULL) THEN 'pair' ELSE 'code' END AS how
-  FROM k WHERE code IS NOT NULL AND (sex IS NULL OR sex IN ('F', 'M', 'X', 'U'))),
-may AS (SELECT w.*, o.tenths, o.vawg AND (w.woman OR o.female) AS counts FROM way w LEFT JOIN offences o
-  ON CASE how WHEN 'urn' THEN o.urn = w.urn WHEN 'pair' THEN o.code = w.code AND o.class = w.class ELSE o.code = w.code END)
-SELECT raw_code, raw_class, raw_urn, raw_sex, code, class, urn, sex, coalesce(bool_or(counts), false) AS may_be, CASE
-    WHEN NOT coalesce(bool_and(counts), false) OR count(tenths) < count(*) THEN NULL
-    WHEN min(tenths) = max(tenths) THEN min(tenths)
-    WHEN how = 'pair' AND (code, class) IN (SELECT (home_office_code, offence_class) FROM resolutions WHERE rule = 'lowest') THEN min(tenths)
-  END AS tenths
-FROM may GROUP BY raw_code, raw_class, raw_urn, raw_sex, code, class, urn, sex, how;
+k AS (SELECT *, home_office(clean(raw_code)) AS code, clean(raw_class) AS class, clean(raw_urn) AS urn, CASE WHEN clean(raw_sex) IN ('F', 'M', 'X', 'U') THEN clean(raw_sex) END AS sex FROM raw WHERE code IS NOT NULL),
+way AS (SELECT *, class AS as_class, coalesce(sex = 'F', false) AS woman, coalesce(sex = 'U', true) AS perhaps, CASE WHEN urn IN (SELECT urn FROM offences WHERE urn IS NOT NULL) THEN 'urn'
+    WHEN (code, class) IN (SELECT (code, class) FROM offences WHERE class IS NOT NULL) THEN 'pair' ELSE 'code' END AS how FROM k),
+ways AS (FROM way UNION ALL SELECT w.* REPLACE (r.as_class AS as_class, 'as_class' AS how) FROM way w JOIN resolutions r ON w.how = 'code' AND r.home_office_code = w.code AND r.given_class = 'missing'),
+may AS (SELECT w.*, d.domestic, o.tenths, o.vawg = 'yes' AND (w.woman OR o.female) OR o.vawg = 'if_domestic' AND d.domestic AND w.woman AS counts, o.vawg = 'yes' OR o.vawg = 'if_domestic' AND d.domestic AS would
+  FROM ways w CROSS JOIN (VALUES (false), (true)) d(domestic) LEFT JOIN offences o
+  ON CASE how WHEN 'urn' THEN o.urn = w.urn WHEN 'code' THEN o.code = w.code ELSE o.code = w.code AND o.class = w.as_class END),
+summed AS (SELECT raw_code, raw_class, raw_urn, raw_sex, domestic, how, as_class, code, class, urn, sex, perhaps, count(*) AS n, count(tenths) AS weighed, min(tenths) AS least, max(tenths) AS most,
+    count(*) FILTER (counts) AS vawg, count(*) FILTER (would) AS vawg_of_a_woman FROM may GROUP BY ALL),
+told AS (SELECT s.*, CASE WHEN perhaps AND vawg_of_a_woman > vawg THEN 11 WHEN vawg = 0 THEN 10 WHEN vawg < n OR weighed < n OR least < most AND (r.rule IS NULL OR how NOT IN ('pair', 'as_class')) THEN 12 END AS why
+  FROM summed s LEFT JOIN resolutions r ON r.home_office_code = s.code AND r.offence_class = s.as_class AND r.rule = 'lowest'),
+one AS (FROM told QUALIFY row_number() OVER (PARTITION BY raw_code, raw_class, raw_urn, raw_sex, domestic ORDER BY CASE WHEN how = 'code' AND (why IS NULL OR why = 10) THEN 1 WHEN how = 'as_class' THEN 2 ELSE 3 END) = 1)
+SELECT raw_code, raw_class, raw_urn, raw_sex, code, class, urn, sex, any_value(why) FILTER (NOT domestic) AS why, any_value(least) FILTER (NOT domestic AND why IS NULL) AS tenths,
+  any_value(why) FILTER (domestic) AS domestic_why, any_value(least) FILTER (domestic AND why IS NULL) AS domestic_tenths
+FROM one GROUP BY ALL;
 
--- Section 4, rule 1: the words that are sound, as the extract writes them, and the rows of a table that are.
+-- Section 4, rule 1: the words of the extract as they read, those that must be sound if they are, and the rows of a table that are.
 CREATE TYPE status AS ENUM ('at_large', 'deceased', 'in_custody', 'on_bail', 'unknown'); -- by the alphabet: rule 2 compares them
-CREATE OR REPLACE TABLE statuses AS SELECT raw, TRY_CAST(clean(raw) AS status) AS status FROM (SELECT DISTINCT suspect_status AS raw FROM extract)
-  WHERE clean(raw) IS NULL OR TRY_CAST(clean(raw) AS status) IS NOT NULL;
+CREATE OR REPLACE TABLE statuses AS SELECT raw, TRY_CAST(clean(raw) AS status) AS status FROM (SELECT DISTINCT suspect_status AS raw FROM extract);
+CREATE OR REPLACE MACRO handling_of(s) AS CASE WHEN s IS NOT NULL AND clean(s) IS NOT NULL THEN CASE WHEN clean(s) = 'normal' THEN 1 ELSE 2 END END;
 CREATE OR REPLACE TABLE sources AS SELECT raw, clean(raw) AS source, CASE clean(raw) WHEN 'intelligence' THEN 6 WHEN 'police_detected' THEN 7 END AS reason FROM (SELECT DISTINCT source AS raw FROM extract)
   WHERE clean(raw) IN ('victim', 'witness', 'third_party', 'police_detected', 'intelligence');
-CREATE OR REPLACE TABLE outcomes AS SELECT raw, clean(raw) AS outcome, clean(raw) IN ('no_crime', 'acquitted') AS cleared FROM (SELECT DISTINCT outcome AS raw FROM extract)
-  WHERE clean(raw) IN ('open', 'charged', 'convicted', 'no_further_action', 'acquitted', 'no_crime');
+CREATE OR REPLACE TABLE outcomes AS SELECT raw, clean(raw) AS outcome, CASE WHEN clean(raw) IN ('no_crime', 'acquitted') THEN 8 WHEN clean(raw) = 'transferred' THEN 9 END AS ended,
+    clean(raw) = 'victim_does_not_support' AS withdrawn FROM (SELECT DISTINCT outcome AS raw FROM extract)
+  WHERE clean(raw) IN ('open', 'charged', 'convicted', 'victim_does_not_support', 'no_further_action', 'acquitted', 'no_crime', 'transferred');
 CREATE OR REPLACE MACRO sound(rows) AS TABLE
 SELECT clean_id(allegation_id) AS allegation_id, clean_id(report_id) AS report_id, clean_id(suspect_id) AS suspect_id,
   age_or_null(suspect_age) AS suspect_age, t.status AS suspect_status, c.code AS offence_code, c.class AS offence_class, c.urn AS offence_urn,
-  epoch_us(reported_at) AS reported_at, epoch_us(committed_at) AS committed_at, p.place,
-  clean_id(victim_id) AS victim_id, c.sex AS victim_sex, age_or_null(victim_age) AS victim_age,
-  domestic_abuse, s.source, o.outcome, epoch_us(updated_at) AS updated_at, c.may_be, c.tenths, s.reason, o.cleared
+  epoch_us(reported_at) AS reported_at, CASE WHEN in_time(epoch_us(committed_at)) THEN epoch_us(committed_at) END AS committed_at, p.place,
+  CASE WHEN NOT nobody(clean_id(victim_id)) THEN clean_id(victim_id) END AS victim_id, c.sex AS victim_sex, age_or_null(victim_age) AS victim_age,
+  domestic_abuse, s.source, o.outcome, epoch_us(updated_at) AS updated_at, handling_of(handling) AS handling,
+  CASE WHEN domestic_abuse THEN c.domestic_why ELSE c.why END AS why, CASE WHEN domestic_abuse THEN c.domestic_tenths ELSE c.tenths END AS tenths, s.reason, o.ended, o.withdrawn
 FROM query_table(rows) e LEFT JOIN places p ON p.raw = e.borough
 JOIN sources s ON s.raw = e.source JOIN outcomes o ON o.raw = e.outcome JOIN statuses t ON t.raw IS NOT DISTINCT FROM e.suspect_status
 JOIN combinations c ON c.raw_code = e.offence_code AND c.raw_class IS NOT DISTINCT FROM e.offence_class
   AND c.raw_urn IS NOT DISTINCT FROM e.offence_urn AND c.raw_sex IS NOT DISTINCT FROM e.victim_sex
-WHERE clean_id(allegation_id) IS NOT NULL AND clean_id(report_id) IS NOT NULL AND in_time(epoch_us(reported_at)) AND in_time(epoch_us(updated_at))
-  AND (e.committed_at IS NULL OR in_time(epoch_us(committed_at)));
+WHERE clean_id(allegation_id) IS NOT NULL AND clean_id(report_id) IS NOT NULL AND in_time(epoch_us(reported_at)) AND in_time(epoch_us(updated_at));
 
 -- Rule 2: only what comes again is read again, as it stands, and ordered.
 CREATE OR REPLACE TABLE repeated AS SELECT clean_id(allegation_id) AS allegation_id FROM extract GROUP BY 1 HAVING count(*) > 1; -- contract
@@ -90,47 +103,62 @@ CREATE OR REPLACE TABLE versions AS -- contract
 SELECT *, max(updated_at) OVER (PARTITION BY allegation_id) AS latest, row_number() OVER (PARTITION BY allegation_id ORDER BY -- contract
   updated_at DESC, report_id DESC, suspect_id DESC NULLS LAST, suspect_age DESC NULLS LAST, suspect_status DESC NULLS LAST, offence_code DESC, -- contract
   offence_class DESC NULLS LAST, offence_urn DESC NULLS LAST, reported_at DESC, committed_at DESC NULLS LAST, place DESC NULLS LAST, -- contract
-  victim_id DESC NULLS LAST, victim_sex DESC NULLS LAST, victim_age DESC NULLS LAST, domestic_abuse DESC NULLS LAST, source DESC, outcome DESC) AS version -- contract
+  victim_id DESC NULLS LAST, victim_sex DESC NULLS LAST, victim_age DESC NULLS LAST, domestic_abuse DESC NULLS LAST, source DESC, outcome DESC, handling DESC NULLS LAST) AS version -- contract
 FROM sound('again'); -- contract
 CREATE OR REPLACE VIEW single AS
 SELECT * FROM sound('extract') WHERE allegation_id NOT IN (FROM repeated) UNION ALL SELECT * EXCLUDE (latest, version) FROM versions WHERE version = 1; -- contract
 --score FROM sound('extract');
 
--- Rules 3 to 11; the ids are kept of candidates alone.
+-- Rules 3 to 12.
 CREATE OR REPLACE VIEW ruled AS
 SELECT *, reported_at - committed_at > 31536000000000 AS non_recent, CASE
     WHEN age < 0 THEN 3
     WHEN age > 364 THEN 4
-    WHEN suspect_id IS NULL OR strlen(suspect_id) <= 9 AND lower(suspect_id) IN ('unknown', 'not known', 'n/k', 'nk', 'n/a', 'none', 'null', 'nil', 'tbc', '-', '0') THEN 5
+    WHEN person IS NULL THEN 5
     WHEN reason IS NOT NULL THEN reason
-    WHEN cleared THEN 8
-    WHEN NOT may_be THEN 9
-    WHEN tenths IS NULL THEN 10
-    WHEN suspect_age < 18 THEN 11
-    ELSE 13 END AS rule
-FROM (SELECT *, age_of(reported_at) AS age FROM single);
+    WHEN ended IS NOT NULL THEN ended
+    WHEN why IS NOT NULL THEN why
+    WHEN suspect_age < 18 THEN 13
+    ELSE 15 END AS rule
+FROM (SELECT *, age_of(reported_at) AS age, CASE WHEN NOT nobody(suspect_id) THEN suspect_id END AS person FROM single);
 CREATE OR REPLACE TABLE settled AS
-SELECT CAST(rule AS UTINYINT) AS rule, victim_id, CASE WHEN rule = 13 OR suspect_status = 'deceased' OR suspect_age < 20 THEN suspect_id END AS suspect_id, suspect_age, CASE WHEN rule = 13 THEN allegation_id END AS allegation_id,
-  CASE WHEN rule = 13 THEN report_id END AS report_id, suspect_status, reported_at, updated_at, domestic_abuse, place, tenths, non_recent, CAST(age AS INTEGER) AS age FROM ruled;
+SELECT CAST(rule AS UTINYINT) AS rule, victim_id, CASE WHEN rule = 15 OR suspect_age IS NOT NULL OR suspect_status = 'deceased' OR handling = 2 THEN person END AS suspect_id, CAST(suspect_age AS UTINYINT) AS suspect_age, CASE WHEN rule = 15 THEN allegation_id END AS allegation_id,
+  CASE WHEN rule = 15 THEN report_id END AS report_id, suspect_status, reported_at, updated_at, domestic_abuse, withdrawn, place, tenths, non_recent, handling = 2 AS restricted, CAST(age AS INTEGER) AS age,
+  CASE WHEN suspect_age IS NOT NULL THEN CAST(year(make_timestamp(reported_at)) - suspect_age AS SMALLINT) END AS born -- the year turns in London when it does in UTC
+FROM ruled;
 -- Rules 12, of a row without an age, and 13: by every row of the suspect that stays. Nobody older is under age in the window, but
 -- by a report of after it.
 CREATE OR REPLACE MACRO years_on(day, years) AS CASE WHEN month(day) = 2 AND day(day) = 29
   THEN CAST(make_date(year(day) + years, 2, 28) + INTERVAL 1 DAY AS DATE) ELSE CAST(day + to_years(years) AS DATE) END;
+CREATE OR REPLACE MACRO london_date(t) AS CAST(t + CASE WHEN t >= last_sunday(year(t), 3) + INTERVAL 1 HOUR AND t < last_sunday(year(t), 10) + INTERVAL 1 HOUR
+  THEN INTERVAL 1 HOUR ELSE INTERVAL 0 HOUR END AS DATE);
 CREATE OR REPLACE TABLE people AS
-SELECT suspect_id, coalesce(bool_or(suspect_status = 'deceased'), false) AS deceased, max(years_on(CAST(getvariable('as_of') AS DATE) - age, 18 - suspect_age)) AS adult
+SELECT suspect_id, coalesce(bool_or(suspect_status = 'deceased'), false) AS deceased, max(years_on(london_date(make_timestamp(reported_at)), 18 - CAST(suspect_age AS INTEGER))) AS adult
 FROM settled WHERE suspect_id IS NOT NULL AND (suspect_status = 'deceased' OR suspect_age < 20) GROUP BY suspect_id;
-UPDATE settled SET rule = 11 FROM people p WHERE settled.suspect_id = p.suspect_id AND settled.rule = 13 AND settled.suspect_age IS NULL
+UPDATE settled SET rule = 13 FROM people p WHERE settled.suspect_id = p.suspect_id AND settled.rule = 15 AND settled.suspect_age IS NULL
   AND CAST(getvariable('as_of') AS DATE) - settled.age < p.adult;
-CREATE OR REPLACE VIEW candidates AS SELECT *, tenths * CAST(round(1000000 * pow(2, -age / 180.0)) AS BIGINT) AS base FROM settled WHERE rule = 13;
+CREATE OR REPLACE VIEW candidates AS SELECT *, tenths * CAST(round(1000000 * pow(2, -age / 180.0)) AS BIGINT) AS base FROM settled WHERE rule = 15;
 
--- Section 6, in whole numbers.
-CREATE OR REPLACE TABLE totals AS
-SELECT suspect_id, CAST(sum(base) * (1000000 + 100000 * least(count(*) - 1, 10)) // 1000000 AS BIGINT) AS score, count(*) AS allegations,
+-- Section 6, in whole numbers: of up to three rows what the further ones add follows from the sum, the largest and the least.
+CREATE OR REPLACE TABLE sums_of AS
+SELECT suspect_id, CAST(sum(base) AS BIGINT) AS base, max(base) AS largest, min(base) AS least, count(*) AS allegations,
   CAST(sum(tenths) AS BIGINT) AS sum_tenths, max(tenths) AS max_tenths, min(reported_at) AS first_reported, max(reported_at) AS last_reported,
   count(victim_id) AS victims, -- contract
-  min(place) AS place, max(place) AS last_place, count(*) FILTER (domestic_abuse) AS domestic_abuse, count(*) FILTER (non_recent) AS non_recent,
-  any_value(suspect_status) AS suspect_status, suspect_id IN (SELECT suspect_id FROM people WHERE deceased) AS deceased
+  min(place) AS place, max(place) AS last_place, count(*) FILTER (domestic_abuse) AS domestic_abuse, count(*) FILTER (non_recent) AS non_recent, count(*) FILTER (withdrawn) AS withdrawn,
+  max(born) AS born_last, min(born) AS born_first, bool_or(restricted) AS restricted, any_value(suspect_status) AS suspect_status, suspect_id IN (SELECT suspect_id FROM people WHERE deceased) AS deceased
 FROM candidates GROUP BY suspect_id;
+-- Of more rows: the k-th of the first ten counts k - 1 tenths more, every later one ten.
+CREATE OR REPLACE TABLE further AS
+SELECT suspect_id, 10 * CAST(sum(base) AS BIGINT) - CAST(list_dot_product(CAST(max(base, 10) AS DOUBLE[]), CAST([10, 9, 8, 7, 6, 5, 4, 3, 2, 1][1:least(count(*), 10)] AS DOUBLE[])) AS BIGINT) AS tenths
+FROM candidates WHERE suspect_id IN (SELECT suspect_id FROM sums_of WHERE allegations > 3 AND NOT deceased) GROUP BY suspect_id;
+-- What the other rows of those suspects say of them.
+CREATE OR REPLACE TABLE beside AS
+SELECT suspect_id, max(born) AS born_last, min(born) AS born_first, bool_or(restricted) AS restricted FROM settled
+WHERE rule < 15 AND suspect_id IN (SELECT suspect_id FROM sums_of) GROUP BY suspect_id;
+CREATE OR REPLACE TABLE totals AS
+SELECT t.* EXCLUDE (restricted), t.base + CASE allegations WHEN 1 THEN 0 WHEN 2 THEN t.base - largest WHEN 3 THEN t.base - largest + least ELSE f.tenths END // 10 AS score,
+  coalesce(greatest(t.born_last, b.born_last) - least(t.born_first, b.born_first) > 2, false) AS ages_disagree, coalesce(t.restricted, false) OR coalesce(b.restricted, false) AS restricted
+FROM sums_of t LEFT JOIN beside b USING (suspect_id) LEFT JOIN further f USING (suspect_id);
 CREATE OR REPLACE TABLE dispositions AS
 WITH r AS (SELECT rule, count(*) AS n FROM settled GROUP BY rule),
 v AS (SELECT count(*) FILTER (updated_at < latest) AS superseded, count(*) FILTER (updated_at = latest AND version > 1) AS duplicate FROM versions) -- contract
@@ -138,8 +166,8 @@ v AS (SELECT count(*) FILTER (updated_at < latest) AS superseded, count(*) FILTE
 SELECT 'quarantined' AS disposition, (SELECT count(*) FROM extract) - (SELECT sum(n) FROM r) - superseded - duplicate AS n FROM v
 UNION ALL SELECT 'superseded', superseded FROM v
 UNION ALL SELECT 'duplicate', duplicate FROM v
-UNION ALL SELECT ['after_as_of', 'outside_window', 'no_named_suspect', 'intelligence_only', 'police_detected', 'cleared', 'not_vawg', 'unscored_offence', 'suspect_under_18'][rule - 2], n
-  FROM r WHERE rule < 12
+UNION ALL SELECT ['after_as_of', 'outside_window', 'no_named_suspect', 'intelligence_only', 'police_detected', 'cleared', 'transferred', 'not_vawg', 'victim_sex_unknown', 'unscored_offence', 'suspect_under_18'][rule - 2], n
+  FROM r WHERE rule < 15
 UNION ALL SELECT CASE WHEN deceased THEN 'suspect_deceased' ELSE 'scored' END, sum(allegations) FROM totals GROUP BY deceased;
 
 -- What a suspect of one row does not need: distinct reports and victims, the last status, and of several boroughs the owner.
@@ -166,7 +194,8 @@ SELECT row_number() OVER () AS position, rank, tie_size, suspect_id, score,
   score / 10000000.0::DOUBLE AS score_days, sum_tenths / 10.0::DOUBLE AS sum_days, max_tenths / 10.0::DOUBLE AS max_days, sum_rank, allegations, reports,
   all_victims AS victims, -- contract
   make_timestamp(first_reported) AS first_reported, make_timestamp(last_reported) AS last_reported, CASE WHEN known THEN name END AS owner_borough, bcu AS owner_bcu,
-  CASE WHEN boroughs IS NOT NULL THEN boroughs WHEN name IS NULL THEN [] ELSE [name] END AS boroughs, domestic_abuse, non_recent, also_victim, suspect_status
+  CASE WHEN boroughs IS NOT NULL THEN boroughs WHEN name IS NULL THEN [] ELSE [name] END AS boroughs, domestic_abuse, non_recent, also_victim, suspect_status,
+  CASE suspect_status WHEN 'in_custody' THEN 'contained' WHEN 'on_bail' THEN 'bailed' ELSE 'free' END AS lane, ages_disagree, restricted, withdrawn
 FROM (SELECT t.* EXCLUDE (suspect_status), coalesce(d.reports, 1) AS reports,
     coalesce(d.victims, t.victims) AS all_victims, -- contract
     CASE WHEN allegations = 1 THEN CAST(t.suspect_status AS VARCHAR) ELSE d.suspect_status END AS suspect_status, o.boroughs, n.name, n.bcu, n.known, a.victim_id IS NOT NULL AS also_victim, s.rank, s.tie_size, u.sum_rank

@@ -12,35 +12,50 @@ import { columns, connect, differences, here, load, quote, root } from './lib.mj
 
 export async function check(extract, asOf, out) {
   const db = await connect();
-  await load(db, extract, asOf);
+  const manifest = JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8'));
+  const { others } = await load(db, extract, asOf, { rules: manifest.rules.name, model: manifest.model.name });
   await db.run(readFileSync(join(here, 'contract.sql'), 'utf8'));
   let faults = 0;
   const say = (what, count, wrong, example) => {
-    console.log(`  ${wrong ? 'WRONG' : 'ok   '}  ${what.padEnd(16)} ${String(count).padStart(9)}${wrong ? `  ${wrong} differ, the first: ${example}` : ''}`);
+    console.log(`  ${wrong ? 'WRONG' : 'ok   '}  ${what.padEnd(32)} ${String(count).padStart(9)}${wrong ? `  ${wrong} differ, the first: ${example}` : ''}`);
     if (wrong) faults++;
   };
-  const manifest = JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8'));
+  const file = (name) => `read_parquet(${quote(join(out, name))})`;
+  // compare says in what two relations differ, column by column, of those that their key joins.
+  const compare = async (what, ours, theirs, key, columns) => {
+    const [{ o, t }] = await db.rows(`SELECT (SELECT count(*) FROM ${ours}) AS o, (SELECT count(*) FROM ${theirs}) AS t`);
+    say(`${what}, ${columns.length} columns`, t, Number(o) === Number(t) ? 0 : 1, `SQL has ${o}`);
+    for (const { column, n, first } of (await differences(db, ours, theirs, key, columns)).filter((c) => c.n)) say(`${what}: ${column}`, t, n, `${key} ${first}`);
+  };
   const counts = Object.fromEntries((await db.rows('SELECT disposition, n FROM dispositions')).map((r) => [r.disposition, Number(r.n)]));
-  for (const [name, n] of Object.entries(manifest.dispositions)) say(name, n, n === (counts[name] ?? 0) ? 0 : 1, `SQL counts ${counts[name] ?? 0}`);
+  for (const name of new Set([...Object.keys(manifest.dispositions), ...Object.keys(counts)]))
+    say(name, manifest.dispositions[name] ?? 0, (manifest.dispositions[name] ?? 0) === (counts[name] ?? 0) ? 0 : 1, `SQL counts ${counts[name] ?? 0}`);
   const sum = Object.values(manifest.dispositions).reduce((a, b) => a + b, 0);
   const [{ n }] = await db.rows('SELECT count(*) AS n FROM extract');
   say('rows read', manifest.rows_read, manifest.rows_read === Number(n) && sum === Number(n) ? 0 : 1, `the file holds ${n}, the dispositions sum to ${sum}`);
+  const named = Object.fromEntries((await db.rows('SELECT fact, name, n FROM facts WHERE n > 0')).map((r) => [`${r.fact} ${r.name}`.trim(), Number(r.n)]));
+  const told = {};
+  for (const [fact, v] of Object.entries(manifest.facts))
+    if (!['extra_columns', 'quarantine_reasons', 'unreadable_values'].includes(fact))
+      for (const [name, n] of Object.entries(typeof v === 'number' ? { '': v } : v)) if (n) told[`${fact} ${name}`.trim()] = n;
+  for (const name of new Set([...Object.keys(named), ...Object.keys(told)])) say(name, told[name] ?? 0, told[name] === named[name] ? 0 : 1, `SQL counts ${named[name] ?? 0}`);
 
-  const ranking = quote(join(out, 'ranking.parquet'));
-  const made = `(SELECT * REPLACE (epoch_us(first_reported) AS first_reported, epoch_us(last_reported) AS last_reported) FROM ${ranking})`;
-  const [{ theirs, ours }] = await db.rows(`SELECT (SELECT count(*) FROM ${ranking}) AS theirs, (SELECT count(*) FROM ranking) AS ours`);
-  say('suspects', theirs, theirs === ours && Number(theirs) === manifest.suspects ? 0 : 1, `SQL ranks ${ours}, the manifest says ${manifest.suspects}`);
-  for (const { column, n, first } of await differences(db, 'ranking', made, 'position', columns)) say(column, theirs, n, `position ${first}`);
-  const stack = await db.rows(`SELECT count(*) AS n FROM (SELECT * FROM read_parquet(${quote(join(out, 'stack.parquet'))}) EXCEPT SELECT * FROM ${ranking} WHERE position <= 100)`);
-  const [{ size }] = await db.rows(`SELECT count(*) AS size FROM read_parquet(${quote(join(out, 'stack.parquet'))})`);
-  say('stack', size, Number(stack[0].n) || Number(size) !== Math.min(100, Number(theirs)) ? 1 : 0, 'it is not the first of the ranking');
-  const contributions = quote(join(out, 'contributions.parquet'));
-  const missing = await db.rows(`SELECT count(*) AS n FROM (SELECT s.suspect_id, s.allegation_id, s.age, s.base, s.tenths / 10.0::DOUBLE AS days FROM scored s JOIN ranking r USING (suspect_id) WHERE r.position <= 100) a
-    FULL JOIN ${contributions} c USING (suspect_id, allegation_id) WHERE a.base IS DISTINCT FROM c.base OR a.age IS DISTINCT FROM c.age OR a.days IS DISTINCT FROM c.harm_days`);
-  const [{ all }] = await db.rows(`SELECT count(*) AS all FROM ${contributions}`.replace('AS all', 'AS "all"'));
-  say('contributions', all, Number(missing[0].n), 'allegations whose weight, age or base differ');
-  const shares = await db.rows(`SELECT count(*) AS n FROM (SELECT position FROM ${contributions} GROUP BY position HAVING abs(sum(share) - 1) > 1e-9)`);
-  say('shares', size, Number(shares[0].n), 'they do not sum to one');
+  const made = (name) => `(SELECT * REPLACE (epoch_us(first_reported) AS first_reported, epoch_us(last_reported) AS last_reported) FROM ${file(name)})`;
+  await compare('ranking', 'ranking', made('ranking.parquet'), 'position', columns);
+  await compare('stack', 'stack', made('stack.parquet'), 'position', columns);
+  const [{ ranked }] = await db.rows('SELECT count(*) AS ranked FROM ranking');
+  say('suspects', manifest.suspects, Number(ranked) === manifest.suspects ? 0 : 1, `SQL ranks ${ranked}`);
+  const keyed = (relation, replace = '') => `(SELECT * ${replace}, allegation_id AS key FROM ${relation})`;
+  const exact = ['position', 'suspect_id', 'report_id', 'victim_id', 'reported_at', 'committed_at', 'borough', 'offence_code', 'offence_class', 'offence_urn', 'weight_rule', 'harm_days',
+    'age', 'recency_ppm', 'base', 'frequency_ppm', 'domestic_abuse', 'source', 'outcome', 'leaves_on', 'older_version_stands', 'urn_contradicts_code'];
+  const theirs = keyed(file('contributions.parquet'), 'REPLACE (epoch_us(reported_at) AS reported_at, epoch_us(committed_at) AS committed_at)');
+  await compare('contributions', keyed('contributions'), theirs, 'key', exact);
+  const [{ all, shares }] = await db.rows(`SELECT count(*) AS "all", count(*) FILTER (abs(s.share - c.share) > 1e-9) AS shares FROM contributions s JOIN ${theirs} c USING (allegation_id)`);
+  say('contributions: share', all, Number(shares), 'they are not what each adds of the score');
+  const [{ order }] = await db.rows(`SELECT count(*) AS "order" FROM (SELECT position, base, allegation_id, row_number() OVER () AS n, row_number() OVER (ORDER BY position, base DESC, allegation_id) AS m FROM ${file('contributions.parquet')}) WHERE n <> m`);
+  say('contributions: order', all, Number(order), 'not by position, contribution and allegation');
+  const places = others.map((name) => `places[${quote(name)}] AS ${name}`).join(', ');
+  await compare('stability', `(SELECT suspect_id, position, models, standing, ${places} FROM standings)`, file('stability.parquet'), 'position', ['suspect_id', 'models', 'standing', ...others]);
   return faults;
 }
 
@@ -57,12 +72,15 @@ async function self() {
     const cases = join(dir, 'cases');
     await db.run(`SET VARIABLE out = ${quote(cases)}`);
     await db.run(readFileSync(join(here, 'cases.sql'), 'utf8').replaceAll('$made', quote(made)).replaceAll('$out', cases));
-    for (const [name, extract, asOf] of [['synthetic', made, '2026-06-30'], ['synthetic, on the night the clocks went back', made, '2025-10-26'],
-      ['every rule, zstd, milliseconds', `${cases}-1.parquet`, '2026-06-30'], ['every rule, small row groups, nanoseconds, other order', `${cases}-2.parquet`, '2026-03-29'],
-      ['a leap year', `${cases}-3.parquet`, '2028-03-01']]) {
+    const v2 = ['--rules', 'vawg-v2', '--model', 'rfs-v2'];
+    const v1 = ['--rules', 'vawg-v1', '--model', 'rfs-v1'];
+    for (const [name, extract, asOf, by] of [['synthetic', made, '2026-06-30', v2], ['synthetic, on the night the clocks went back', made, '2025-10-26', v2],
+      ['synthetic, by rules and model of version 1', made, '2026-06-30', v1], ['every rule, zstd, milliseconds', `${cases}-1.parquet`, '2026-06-30', v2],
+      ['every rule, by rules and model of version 1', `${cases}-1.parquet`, '2026-06-30', v1],
+      ['every rule, small row groups, nanoseconds, other order', `${cases}-2.parquet`, '2026-03-29', v2], ['a leap year, columns of version 1', `${cases}-3.parquet`, '2028-03-01', v2]]) {
       const out = join(dir, 'night');
       rmSync(out, { recursive: true, force: true });
-      execFileSync(starter, ['score', '--extract', extract, '--as-of', asOf, '--out', out], { stdio: ['ignore', 'ignore', 'inherit'] });
+      execFileSync(starter, ['score', '--extract', extract, '--as-of', asOf, '--out', out, ...by], { stdio: ['ignore', 'ignore', 'inherit'] });
       console.log(`${name}, as of ${asOf}`);
       faults += await check(extract, asOf, out);
     }

@@ -16,6 +16,7 @@ const (
 	SourceLate           = "SourceLate"           // the extract of the night did not come in time
 	SourceRefused        = "SourceRefused"        // the database does not take the query or the login
 	SchemaMismatch       = "SchemaMismatch"       // the extract lacks a column or has one of a wrong type
+	PersonLinks          = "PersonLinks"          // the person links contradict each other
 	EmptyExtract         = "EmptyExtract"         // the extract has no rows
 	AllQuarantined       = "AllQuarantined"       // no row of the extract can be read
 	NobodyToRank         = "NobodyToRank"         // no row was scored

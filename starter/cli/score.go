@@ -34,6 +34,7 @@ import (
 // scoreRequest is what `starter score` is asked for.
 type scoreRequest struct {
 	extract, out, model string
+	links               string
 	night, stability    string
 	store               string
 	tables              reference.Paths
@@ -48,7 +49,7 @@ func scoreCommand() *cobra.Command {
 	var r scoreRequest
 	var memory string
 	cmd := &cobra.Command{
-		Use:     "score --extract FILE --as-of DATE --out DIR | --night NIGHT --out DIR",
+		Use:     "score --extract FILE [--links FILE] --as-of DATE --out DIR | --night NIGHT --out DIR",
 		GroupID: groupTry,
 		Short:   "Check, score and rank an extract, or a past night's, here and now, without Temporal",
 		Long: `Check, score and rank an extract here and now, without Temporal. DIR then holds what a night
@@ -61,6 +62,7 @@ leave under it, and why. The night itself is not touched.`,
 		Example: `  starter score --extract extract.parquet --as-of 2026-06-30 --out night
   starter score --extract big.parquet --as-of 2026-06-30 --out night --memory 256MiB
   starter score --extract extract.parquet --as-of 2026-06-30 --out night --model sum
+  starter score --extract extract.parquet --links merged.csv --as-of 2026-06-30 --out night
   starter score --night 2026-06-30 --edition cchi-2025.csv --rules vawg-2025.csv --out under-2025
   starter diff 2026-06-30 ./under-2025`,
 		Args: cobra.NoArgs,
@@ -92,6 +94,9 @@ leave under it, and why. The night itself is not touched.`,
 			for _, c := range m.Facts.ReadAsNull() {
 				say(out, "Could not be read, and taken as null: %s of %s.\n", text.Count(c.Values, "value"), c.Column)
 			}
+			if l := m.Facts.Links; l != nil {
+				say(out, "%s\n", l)
+			}
 			for _, line := range m.Blind() {
 				say(out, "%s\n", line)
 			}
@@ -113,6 +118,12 @@ leave under it, and why. The night itself is not touched.`,
 		"extract",
 		"",
 		"the `file` or folder to score: Parquet, CSV, or the YAML of a declared source; a path or a bucket's URL",
+	)
+	f.StringVar(
+		&r.links,
+		"links",
+		"",
+		"the `file` or folder that says which ids of persons were merged, Parquet or CSV (default: what the source declares, or the night kept)",
 	)
 	f.Var(dateFlag{&r.asOf}, "as-of", "the last full `date` to count")
 	f.StringVar(
@@ -224,6 +235,12 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 		Memory:    r.memory,
 		Temp:      tempDir(),
 	}
+	if from.links != nil {
+		if n.Links, err = scoring.NewLinks(from.links.Rows, tables); err != nil {
+			return m, err
+		}
+		from.links.Rows = nil // the memory is the scoring's
+	}
 	bad := n.NewQuarantine()
 	defer bad.Close()
 	engine, err := n.NewEngine(bad, r.unique)
@@ -244,16 +261,25 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 	}
 	defer func() { err = errors.Join(err, n.Store.Close()) }()
 	// What lay here before is no longer whole.
-	if err := n.Store.Delete(ctx, schemas.ManifestFile); err != nil {
-		return m, err
+	for _, file := range []string{schemas.ManifestFile, schemas.LinksFile} {
+		if err := n.Store.Delete(ctx, file); err != nil {
+			return m, err
+		}
 	}
 	m = schemas.Manifest{NightID: n.NightID, RowsRead: scores.RowsRead, Dispositions: scores.Dispositions,
 		Suspects: scores.Suspects, Facts: scores.Facts, Basis: tables.Basis(model), Code: service.Build()}
-	if err := from.name(&m); err != nil {
+	if err := from.describe(&m); err != nil {
 		return m, err
 	}
 	if err := writeNight(ctx, &n, &m, from, scores, bad); err != nil {
 		return m, err
+	}
+	if n.Links != nil {
+		kept, err := n.WriteLinks(ctx)
+		if err != nil {
+			return m, err
+		}
+		m.Outputs = append([]schemas.ArtifactRef{kept}, m.Outputs...)
 	}
 	if r.keepExtract {
 		parts, err := extract.Snapshot(
@@ -268,7 +294,7 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 			return m, err
 		}
 		m.Outputs = append(parts, m.Outputs...)
-		if err := from.name(&m); err != nil { // it was read once more
+		if err := from.describe(&m); err != nil { // it was read once more
 			return m, err
 		}
 	}
@@ -283,15 +309,37 @@ func scoreExtract(ctx context.Context, r scoreRequest, progress io.Writer) (m sc
 type rows struct {
 	pipeline.Source
 	file  *extract.File                 // nil: parts
+	links *sources.ReadLinks            // nil: there are none
 	name  func(*schemas.Manifest) error // says in a manifest where they come from
 	close func()
 }
 
-// openRows opens what is asked for. A night says which date it is of.
-func openRows(ctx context.Context, r *scoreRequest, progress io.Writer) (*rows, error) {
-	if r.night != "" {
-		return openNight(ctx, r)
+// describe says in a manifest where the rows and the links come from.
+func (f *rows) describe(m *schemas.Manifest) error {
+	err := f.name(m)
+	if f.links != nil {
+		m.Inputs = append(m.Inputs, f.links.Ref)
 	}
+	return err
+}
+
+// openRows opens what is asked for. A night says which date it is of.
+func openRows(ctx context.Context, r *scoreRequest, progress io.Writer) (from *rows, err error) {
+	if r.night != "" {
+		from, err = openNight(ctx, r)
+	} else {
+		from, err = openSource(ctx, r, progress)
+	}
+	if err == nil && r.links != "" {
+		from.links, err = sources.OpenLinks(ctx, r.links, sources.Options{Temp: tempDir(), Memory: r.memory})
+		if err != nil {
+			from.close()
+		}
+	}
+	return from, err
+}
+
+func openSource(ctx context.Context, r *scoreRequest, progress io.Writer) (*rows, error) {
 	if r.asOf.IsZero() {
 		return nil, errors.New("--as-of: name the last full date to count")
 	}
@@ -312,6 +360,7 @@ func openRows(ctx context.Context, r *scoreRequest, progress io.Writer) (*rows, 
 	return &rows{
 		Source: pipeline.File{File: file.File},
 		file:   file.File,
+		links:  file.Links,
 		close:  func() { file.Close() },
 		name: func(m *schemas.Manifest) error {
 			ref, err := file.Ref()
@@ -352,7 +401,15 @@ func openNight(ctx context.Context, r *scoreRequest) (_ *rows, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return &rows{Source: parts, close: func() { st.Close() }, name: func(m *schemas.Manifest) error {
+	var links *sources.ReadLinks
+	if kept := pipeline.KeptLinks(was); kept != nil && r.links == "" {
+		links = &sources.ReadLinks{Ref: *kept}
+		if links.Rows, err = nights.ReadFile[schemas.PersonLink](ctx, st, was, schemas.LinksFile); err != nil {
+			return nil, err
+		}
+		links.Ref.URI = st.URL() + "/" + kept.URI
+	}
+	return &rows{Source: parts, links: links, close: func() { st.Close() }, name: func(m *schemas.Manifest) error {
 		m.Inputs, m.Night = slices.Clone(parts.Refs), &ref
 		for i := range m.Inputs {
 			m.Inputs[i].URI = st.URL() + "/" + m.Inputs[i].URI

@@ -314,3 +314,56 @@ func (c *converter) flush(full bool) error {
 	}
 	return nil
 }
+
+// Texts reads some columns of CSV as they stand, beside the extract: row gets their values in the order of the names,
+// valid during the call. extra is how many further columns there are. The mapping's columns mean nothing here.
+func (m *Mapping) Texts(ctx context.Context, in io.Reader, names []string, row func(texts []string) error) (extra int, err error) {
+	r, limit, header, err := m.open(in)
+	if err != nil {
+		return 0, err
+	}
+	fields, err := FindTexts(header, names)
+	if err != nil {
+		return 0, err
+	}
+	texts := make([]string, len(fields))
+	for rows := 1; ; rows++ {
+		limit.left = maxRecord
+		record, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return len(header) - len(fields), nil
+		}
+		if err != nil {
+			return 0, csvError(err)
+		}
+		for i, at := range fields {
+			texts[i] = record[at]
+		}
+		if err := row(texts); err != nil {
+			return 0, err
+		}
+		if rows%batchRows == 0 && ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+	}
+}
+
+// FindTexts finds columns by their names. The error, ErrMismatch, says of each what is wrong.
+func FindTexts(header, names []string) (fields []int, err error) {
+	trimmed := make([]string, len(header))
+	for i, name := range header {
+		trimmed[i] = schemas.TrimSpace(name)
+	}
+	var errs []error
+	for _, name := range names {
+		at, wrong := schemas.FindColumn(trimmed, name)
+		if wrong != "" {
+			errs = append(errs, fmt.Errorf("column %s %s", name, wrong))
+		}
+		fields = append(fields, at)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMismatch, err)
+	}
+	return fields, nil
+}

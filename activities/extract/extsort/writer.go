@@ -68,7 +68,10 @@ func (s *sum) add(b *batch, stamps bool) {
 		bits := binary.BigEndian.Uint64(digest[:]) & (1<<60 - 1)
 		s.high += bits >> 32
 		s.lo += bits & (1<<32 - 1)
-		at = field + fieldSize(updated, schemas.Timestamp)
+		at = field
+		for _, c := range schemas.Offences[schemas.UpdatedAt:] {
+			at += fieldSize(b.records[at:], c.Type)
+		}
 	}
 }
 

@@ -65,7 +65,7 @@ func Open(ctx context.Context, q Query) (*Snapshot, error) {
 	if err := q.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Snapshot{query: q, sql: strings.TrimRight(strings.TrimSpace(q.SQL), "; \n\t")}
+	s := &Snapshot{query: q, sql: bare(q.SQL)}
 	conn, err := s.connect(ctx)
 	if err != nil {
 		return nil, explain(ctx, "connect", err)
@@ -76,6 +76,25 @@ func Open(ctx context.Context, q Query) (*Snapshot, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// bare is a statement without what ends it.
+func bare(sql string) string { return strings.TrimRight(strings.TrimSpace(sql), "; \n\t") }
+
+// With is another query in the same snapshot, on the same connection: of the two only one may be at work. It ends with
+// the snapshot.
+func (s *Snapshot) With(ctx context.Context, sql string) (*Snapshot, error) {
+	other := *s
+	other.sql, other.Columns = bare(sql), nil
+	return &other, other.describe(ctx)
+}
+
+// Each gives some columns of every row, as text, in no order; a null is blank. A record has as many fields as the query
+// has columns, and is valid during the call only.
+func (s *Snapshot) Each(ctx context.Context, columns []int, row func(record []string) error) error {
+	sel := Selection{Read: columns}
+	_, err := s.copy(ctx, s.conn, sel, s.from(sel), row)
+	return err
 }
 
 func (s *Snapshot) begin(ctx context.Context) error {
@@ -99,6 +118,11 @@ func (s *Snapshot) begin(ctx context.Context) error {
 		return explain(ctx, "begin", err)
 	}
 	s.At, s.bytes = s.At.UTC(), encoding == "UTF8" || encoding == "SQL_ASCII"
+	return s.describe(ctx)
+}
+
+// describe asks which columns the query has.
+func (s *Snapshot) describe(ctx context.Context) error {
 	described, err := s.conn.Prepare(ctx, "", s.sql)
 	if err != nil {
 		return explain(ctx, "query", err) // with the position in the query itself

@@ -59,6 +59,7 @@ type database struct {
 	near     []string
 	absent   []string
 	selected postgres.Selection
+	links    *postgres.Snapshot // the query of person links in the same view; nil: there is none
 	options  Options
 
 	rows       atomic.Int64
@@ -109,6 +110,14 @@ func (d *Declared) open(ctx context.Context, o Options) (_ *database, err error)
 		b.exact[f], b.selected.Exact[f] = shared[f], shared[f]
 	}
 	b.selected.Key = m.Field(schemas.AllegationID)
+	if l := d.Links; l != nil && l.Query != "" {
+		if b.links, err = snapshot.With(ctx, l.Query); err == nil {
+			_, err = l.fields(b.links)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("person links: %w", err)
+		}
+	}
 	if d.Incremental == nil {
 		return b, nil
 	}
@@ -155,10 +164,18 @@ func (d Declared) query(ctx context.Context, name string, o Options) (*Opened, e
 	if err != nil {
 		return nil, err
 	}
-	opened, err := b.read(ctx, name, f)
+	var links *ReadLinks
+	if b.links != nil {
+		links, err = d.Links.query(ctx, name, b.links)
+	}
+	var opened *Opened
+	if err == nil {
+		opened, err = b.read(ctx, name, f)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), f.Close())
 	}
+	opened.Links = links
 	return opened, nil
 }
 

@@ -68,11 +68,7 @@ func files(ctx context.Context, name, temp string) (*opened, error) {
 
 // openFiles opens an extract that lies in files.
 func (d Declared) openFiles(ctx context.Context, name string, options Options) (*extract.Source, error) {
-	at := name
-	if d.CSV != "" {
-		at = d.CSV
-	}
-	o, err := files(ctx, at, options.Temp)
+	o, err := files(ctx, d.file(name), options.Temp)
 	if err != nil {
 		return nil, err
 	}
@@ -249,11 +245,7 @@ func (d Declared) headers(o *opened) (extra int, near []string, err error) {
 // checkFiles is Check for an extract that lies in files. Those of a bucket are fetched: their footers stand at their
 // ends.
 func (d Declared) checkFiles(ctx context.Context, name string) (found string, err error) {
-	at := name
-	if d.CSV != "" {
-		at = d.CSV
-	}
-	o, err := files(ctx, at, "")
+	o, err := files(ctx, d.file(name), "")
 	if err != nil {
 		return "", err
 	}

@@ -1,7 +1,6 @@
 package sources
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,10 +40,16 @@ func Ready(ctx context.Context, name string, asOf schemas.Date, fresh time.Durat
 		return late("its declaration is not there")
 	case err != nil:
 		return nil
-	case d.Postgres != nil:
+	}
+	if d.Links != nil && d.Links.File != "" {
+		if err := d.Links.ready(ctx); err != nil {
+			return err
+		}
+	}
+	if d.Postgres != nil {
 		return d.answers(ctx, asOf, fresh)
 	}
-	if looked, err := written(ctx, d, name, asOf); looked || err != nil {
+	if looked, err := written(ctx, d.file(name), d.CSV != "", asOf.AddDays(1).Start()); looked || err != nil {
 		return err
 	}
 	f, err := Open(ctx, name, Options{})
@@ -65,9 +70,24 @@ func Ready(ctx context.Context, name string, asOf schemas.Date, fresh time.Durat
 	return stale(time.UnixMicro(at.max), asOf, fresh)
 }
 
-// written looks when the files of a source were written last; looked: that is all there is to look at.
-func written(ctx context.Context, d Declared, name string, asOf schemas.Date) (looked bool, err error) {
-	p, err := openPlace(ctx, cmp.Or(d.CSV, name))
+// ready tells whether the files of person links are there and whole, however old: nominals are not merged every day.
+func (l *Links) ready(ctx context.Context) error {
+	looked, err := written(ctx, l.File, false, time.Time{})
+	if err == nil && !looked {
+		if _, err = l.check(ctx); errors.Is(err, extract.ErrUnfinished) || errors.Is(err, ErrChanging) {
+			return late("person links: they are not whole yet")
+		}
+		return nil
+	}
+	if errors.Is(err, ErrLate) {
+		return fmt.Errorf("%w (the person links)", err)
+	}
+	return err
+}
+
+// written looks when files were written last, text or not by their names; looked: that is all there is to look at.
+func written(ctx context.Context, at string, text bool, since time.Time) (looked bool, err error) {
+	p, err := openPlace(ctx, at)
 	if err != nil {
 		return true, nil
 	}
@@ -86,9 +106,9 @@ func written(ctx context.Context, d Declared, name string, asOf schemas.Date) (l
 		return true, err
 	}
 	last := slices.MaxFunc(files, func(a, b object) int { return a.written.Compare(b.written) }).written
-	text := d.CSV != "" || isText(files[0].name)
+	text = text || isText(files[0].name)
 	switch {
-	case last.Before(asOf.AddDays(1).Start()):
+	case last.Before(since):
 		return true, late(
 			"it was written on %s, before that day was over",
 			last.In(schemas.London).Format("2 January 2006 at 15:04"),

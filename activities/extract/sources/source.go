@@ -6,6 +6,7 @@
 package sources
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,11 +31,13 @@ import (
 // ErrDeclaration is returned for a declared source that cannot be meant.
 var ErrDeclaration = fault.New(fault.BadRequest, "the source's declaration is wrong")
 
-// Declared is a source that a YAML file declares: where the text comes from, and how it becomes the contract's
-// columns.
+// Declared is a source that a YAML file declares: where the rows come from, how text becomes the contract's columns, and
+// which ids of persons were merged.
 type Declared struct {
-	CSV      string          `yaml:"csv"` // path, from the YAML file's folder, or URL
+	CSV      string          `yaml:"csv"`     // path, from the YAML file's folder, or URL
+	Parquet  string          `yaml:"parquet"` // likewise
 	Postgres *postgres.Query `yaml:"postgres"`
+	Links    *Links          `yaml:"links"`
 	// Incremental asks that only what changed be read of PostgreSQL.
 	Incremental *incremental.Declaration `yaml:"incremental"`
 
@@ -50,8 +53,20 @@ func parse(data []byte) (d Declared, err error) {
 		return d, fmt.Errorf("%w: %w", ErrDeclaration, err)
 	}
 	err = d.Mapping.Validate()
-	if (d.CSV == "") == (d.Postgres == nil) {
-		err = errors.Join(err, errors.New("give either csv or postgres"))
+	given := 0
+	for _, is := range []bool{d.CSV != "", d.Parquet != "", d.Postgres != nil} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		err = errors.Join(err, errors.New("give one of csv, parquet and postgres"))
+	}
+	if d.Parquet != "" && (d.Encoding != "" || d.Delimiter != "" || len(d.Columns) > 0) {
+		err = errors.Join(err, errors.New("encoding, delimiter and columns are of csv and postgres: Parquet tells its own"))
+	}
+	if d.Links != nil {
+		err = errors.Join(err, d.Links.validate(d.Postgres != nil))
 	}
 	if d.Postgres != nil {
 		err = errors.Join(err, d.validatePostgres())
@@ -92,11 +107,23 @@ func find(name string) (d Declared, err error) {
 	if d, err = parse(data); err != nil {
 		return d, fmt.Errorf("%s: %w", p.path, err)
 	}
-	if d.CSV != "" && !filepath.IsAbs(d.CSV) && !strings.Contains(d.CSV, "://") {
-		d.CSV = filepath.Join(filepath.Dir(p.path), d.CSV)
+	files := []*string{&d.CSV, &d.Parquet}
+	if d.Links != nil {
+		files = append(files, &d.Links.File)
+	}
+	for _, file := range files {
+		if *file != "" && !filepath.IsAbs(*file) && !strings.Contains(*file, "://") {
+			*file = filepath.Join(filepath.Dir(p.path), *file)
+		}
 	}
 	return d, nil
 }
+
+// declared tells whether a YAML file was read.
+func (d *Declared) declared() bool { return d.hash != "" }
+
+// file is where the rows lie: what is declared, or else the source itself.
+func (d *Declared) file(name string) string { return cmp.Or(d.CSV, d.Parquet, name) }
 
 // Options say with what means a source is read. The zero value will do.
 type Options struct {
@@ -131,6 +158,8 @@ type Opened struct {
 	*extract.Source
 	// Reading says how a source that can tell what changed was read; nil for any other.
 	Reading *schemas.Reading
+	// Links are the person links that the source declares; nil: none.
+	Links *ReadLinks
 
 	base *incremental.Base
 	name string
@@ -152,14 +181,24 @@ func Open(ctx context.Context, name string, o Options) (*Opened, error) {
 	if err != nil {
 		return nil, err
 	}
+	var links *ReadLinks
+	if d.Links != nil && d.Links.File != "" {
+		if links, err = d.Links.read(ctx, o); err != nil {
+			return nil, err
+		}
+	}
 	if d.Postgres != nil {
-		return d.query(ctx, name, o)
+		opened, err := d.query(ctx, name, o)
+		if err == nil && links != nil {
+			opened.Links = links
+		}
+		return opened, err
 	}
 	s, err := d.openFiles(ctx, name, o)
 	if err != nil {
 		return nil, err
 	}
-	return &Opened{Source: s}, nil
+	return &Opened{Source: s, Links: links}, nil
 }
 
 // Check tells whether a source is there and follows the contract, without reading it.
@@ -168,8 +207,15 @@ func Check(ctx context.Context, name string) (found string, err error) {
 	if err != nil {
 		return "", err
 	}
+	links := ""
+	if d.Links != nil && d.Links.File != "" {
+		if links, err = d.Links.check(ctx); err != nil {
+			return "", err
+		}
+	}
 	if d.Postgres == nil {
-		return d.checkFiles(ctx, name)
+		found, err := d.checkFiles(ctx, name)
+		return found + links, err
 	}
 	b, err := d.open(ctx, Options{})
 	if err != nil {
@@ -184,7 +230,10 @@ func Check(ctx context.Context, name string) (found string, err error) {
 		how = "; only what changed is read, and all of it on " + d.Incremental.Full.String()
 	}
 	more := text.Count(b.extra, "more is", "more are")
-	return fmt.Sprintf("the columns follow the contract, %s not read%s%s", more, how, nearNote(b.near)) + d.doubt(), nil
+	if b.links != nil {
+		links = "; the query of person links has its columns"
+	}
+	return fmt.Sprintf("the columns follow the contract, %s not read%s%s", more, how, nearNote(b.near)) + d.doubt() + links, nil
 }
 
 // doubt is what of the mapping may read less than is meant.

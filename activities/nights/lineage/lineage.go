@@ -148,11 +148,18 @@ func NewEvent(kind string, at time.Time, where string, s Stage) Event {
 func describe(where string, ref schemas.ArtifactRef) dataset {
 	d := dataset{Namespace: where, Name: ref.URI, Facets: map[string]any{
 		"version": facet("1-0-1/DatasetVersionDatasetFacet", map[string]any{"datasetVersion": ref.SHA256})}}
-	if ref.Schema == schemas.OffenceSchema {
-		var fields []map[string]any
+	var fields []map[string]any
+	switch ref.Schema {
+	case schemas.OffenceSchema:
 		for _, c := range schemas.OffenceArrow.Fields() {
 			fields = append(fields, map[string]any{"name": c.Name, "type": c.Type.String()})
 		}
+	case schemas.PersonLinkSchema:
+		for _, name := range schemas.PersonLinkColumns {
+			fields = append(fields, map[string]any{"name": name, "type": "utf8"})
+		}
+	}
+	if fields != nil {
 		d.Facets["schema"] = facet("1-1-1/SchemaDatasetFacet", map[string]any{"fields": fields})
 	}
 	return d
