@@ -59,6 +59,14 @@ type Tasking struct {
 	Outcome     string       `json:"outcome,omitempty"`
 	Specialists []string     `json:"specialists,omitempty"`
 	Facts       TaskingFacts `json:"facts"`
+	// Restricted: the desk for restricted suspects has it and keeps it; nobody else is told that there is such a
+	// tasking (contract, section 8).
+	Restricted bool `json:"restricted,omitempty"`
+	// Watch: the suspect is in custody, and the tasking is a release watch: nobody is chased until the release.
+	Watch bool `json:"release_watch,omitempty"`
+	// Below: the facts are of a night on which the suspect was below the stack, where allegations are counted and not
+	// known one by one.
+	Below bool `json:"below,omitempty"`
 	// Chase says when somebody is reminded while nobody acknowledges, Chased how many of its steps are done.
 	Chase  TaskingDeadlines `json:"chase,omitzero"`
 	Chased int              `json:"chased,omitempty"`
@@ -120,6 +128,8 @@ const (
 	EventReopened     = "reopened"     // came back to the stack, or a closed one has a new allegation
 	EventReturned     = "returned"     // came back, closed, with nothing that was not seen
 	EventUpdated      = "updated"      // a fact changed
+	EventContained    = "contained"    // in custody now: a release watch
+	EventReleased     = "released"     // out of custody: to be acknowledged, by a deadline
 	EventTransferred  = "transferred"  // From another team
 	EventAcknowledged = "acknowledged" // taken on
 	EventProgress     = "progress"

@@ -358,6 +358,9 @@ func (c *caseworker) details() string {
 	if t == nil {
 		return fmt.Sprintf("**%s**\n\nIt is read as soon as it can be: %s\n", c.reference, text.Markdown(c.trouble))
 	}
+	if t.Restricted { // its desk reads of it in its digest
+		return fmt.Sprintf("A restricted tasking of **%s**. Nothing else is shown here.\n", text.Markdown(t.Team))
+	}
 	page := fmt.Sprintf(
 		"**%s**, %s\n\n%s\n\nPosition %d on the stack of %s: %s\n\n| # | when | what |\n|---|---|---|\n",
 		text.Markdown(

@@ -32,8 +32,11 @@ var (
 type Order struct {
 	Reference string          `json:"reference"`
 	Night     schemas.NightID `json:"night"`
-	// OnStack: the suspect is on the night's stack, and the fields below are filled in.
+	// OnStack: the suspect is on the night's stack, or stays tasked below it, and the fields below are filled in.
 	OnStack bool `json:"on_stack"`
+	// Below is the position below which the suspect, who is not on the stack any more, is stood down; 0: on the stack.
+	// Such an order issues no tasking. Its Specialists, its Allegations and how many are charged are not known.
+	Below int64 `json:"below,omitempty"`
 	// Reason says why the suspect is not on the stack, or that the stack is the approved one again because a later
 	// approval was taken back.
 	Reason      string               `json:"reason,omitempty"`
@@ -42,6 +45,10 @@ type Order struct {
 	Facts       schemas.TaskingFacts `json:"facts,omitzero"`
 	Specialists []string             `json:"specialists,omitempty"`
 	Allegations []string             `json:"allegations,omitempty"` // keyed hashes, sorted
+	// Restricted: the tasking is for the desk of restricted suspects alone, its Owner.
+	Restricted bool `json:"restricted,omitempty"`
+	// Watch: the suspect is in custody, so that the tasking is a release watch without a deadline.
+	Watch bool `json:"release_watch,omitempty"`
 	// Chase is by when it is to be acknowledged, should the order hand it to a team: worked out once, for the digest
 	// and for the tasking. A plan from before has none; the teams tell then.
 	Chase schemas.TaskingDeadlines `json:"chase,omitzero"`
@@ -86,6 +93,10 @@ func Admit(t *schemas.Tasking, key, do string, r schemas.TaskingRequest) error {
 	switch {
 	case done(t, key):
 		return nil
+	case t.Restricted && team != teams.Slug(t.Team):
+		return ErrNone // that there is one is nobody else's to know
+	case t.Restricted && do == schemas.DoTransfer:
+		return fmt.Errorf("%w: a restricted tasking stays with %s", ErrBadRequest, t.Team)
 	case team != teams.Slug(t.Team) && !(t.State == schemas.TaskingEscalated && t.Chased == 3 && team == teams.Slug(teams.SpecialistDesk)):
 		return fmt.Errorf("%w: it is with %s, not with %s", ErrOtherTeam, t.Team, schemas.TrimSpace(r.Team))
 	case !allowed(do, t.State):
@@ -114,6 +125,9 @@ func change(t *schemas.Tasking, c Command, e schemas.TaskingEvent) *schemas.Task
 			next.Night = c.Order.Night
 		}
 	}
+	if c.Order != nil && c.Order.OnStack {
+		next.Watch, next.Restricted = c.Order.Watch, c.Order.Restricted
+	}
 	next.Version = e.Number
 	next.Events = append(slices.Clip(t.Events), e)
 	return &next
@@ -127,14 +141,17 @@ func enter(t *schemas.Tasking, state schemas.TaskingState, at time.Time) {
 }
 
 // give hands the tasking to a team, which has the whole time to acknowledge it: as the order says, or else as the teams
-// do.
+// do. A release watch has no deadline.
 func give(t *schemas.Tasking, team string, state schemas.TaskingState, c Command, who *teams.Teams) {
 	enter(t, state, c.At)
 	t.Team, t.BCU = team, ""
 	if p, ok := who.Find(team); ok {
 		t.BCU = p.BCU
 	}
-	t.Chased = 0
+	t.Chase, t.Chased = schemas.TaskingDeadlines{}, 0
+	if t.Watch {
+		return
+	}
 	if c.Order != nil && c.Order.Chase != (schemas.TaskingDeadlines{}) {
 		t.Chase = c.Order.Chase
 		return
@@ -146,7 +163,7 @@ func give(t *schemas.Tasking, team string, state schemas.TaskingState, c Command
 func order(t *schemas.Tasking, c Command, who *teams.Teams) *schemas.Tasking {
 	o := c.Order
 	if t == nil {
-		if !o.OnStack {
+		if !o.OnStack || o.Below > 0 {
 			return nil
 		}
 		t = change(
@@ -162,6 +179,11 @@ func order(t *schemas.Tasking, c Command, who *teams.Teams) *schemas.Tasking {
 	}
 	if !o.OnStack {
 		return leave(t, c)
+	}
+	if o.Below > 0 { // what is not known stays as it was
+		known := *o
+		known.Specialists, known.Facts.Charged = t.Specialists, t.Facts.Charged
+		o = &known
 	}
 	news := news(t, o)
 	unseen := slices.ContainsFunc(o.Allegations, func(a string) bool { return !seen(t, a) })
@@ -192,6 +214,16 @@ func order(t *schemas.Tasking, c Command, who *teams.Teams) *schemas.Tasking {
 		)
 		give(next, o.Owner, schemas.TaskingTransferred, c, who)
 		return know(next, o)
+	case t.Watch && !o.Watch: // whoever has taken the watch on takes the suspect on now
+		next := change(t, c, schemas.TaskingEvent{Kind: schemas.EventReleased, Team: t.Team, News: news})
+		give(next, t.Team, schemas.TaskingIssued, c, who)
+		return know(next, o)
+	case !t.Watch && o.Watch:
+		next := change(t, c, schemas.TaskingEvent{Kind: schemas.EventContained, Team: t.Team, News: news})
+		if next.Chase, next.Chased = (schemas.TaskingDeadlines{}), 0; t.State == schemas.TaskingEscalated {
+			enter(next, schemas.TaskingIssued, c.At) // nobody is late any more
+		}
+		return know(next, o)
 	case len(news) > 0:
 		return know(change(t, c, schemas.TaskingEvent{Kind: schemas.EventUpdated, Team: t.Team, News: news}), o)
 	}
@@ -200,7 +232,7 @@ func order(t *schemas.Tasking, c Command, who *teams.Teams) *schemas.Tasking {
 
 // know writes into a tasking what the night's order says of the suspect.
 func know(t *schemas.Tasking, o *Order) *schemas.Tasking {
-	t.OnStack, t.Position, t.Facts, t.Specialists = true, o.Position, o.Facts, o.Specialists
+	t.OnStack, t.Position, t.Facts, t.Specialists, t.Below = true, o.Position, o.Facts, o.Specialists, o.Below > 0
 	t.Seen = slices.Compact(slices.Sorted(slices.Values(slices.Concat(t.Seen, o.Allegations))))
 	return t
 }
@@ -242,8 +274,18 @@ func news(t *schemas.Tasking, o *Order) (lines []string) {
 	was, is := t.Facts, o.Facts
 	add(fresh == 1, "one new allegation")
 	add(fresh > 1, "%s", text.Count(fresh, "new allegation"))
-	// What is known again after it was gone is neither new nor gone.
-	gone := was.Allegations + fresh - is.Allegations
+	// What is known again after it was gone is neither new nor gone. Below the stack allegations are only counted.
+	gone, counted := was.Allegations+fresh-is.Allegations, t.Below || o.Below > 0
+	if counted {
+		add(was.Allegations != is.Allegations, "allegations: %d, was %d", is.Allegations, was.Allegations)
+		add(
+			was.Allegations == is.Allegations && was.HarmDays != is.HarmDays,
+			"%s, was %s",
+			text.CountDays(is.HarmDays, "harm day"),
+			text.Days(was.HarmDays),
+		)
+		gone = 0
+	}
 	add(gone == 1, "one allegation counts no longer: cleared, withdrawn or older than a year")
 	add(gone > 1, "%s count no longer: cleared, withdrawn or older than a year", text.Count(gone, "allegation"))
 	add(gone < 0, "%s again", text.Count(-gone, "allegation counts", "allegations count"))
@@ -253,13 +295,13 @@ func news(t *schemas.Tasking, o *Order) (lines []string) {
 	add(!was.AlsoVictim && is.AlsoVictim, "the suspect is also recorded as a victim: look for a counter-allegation")
 	add(was.AlsoVictim && !is.AlsoVictim, "the suspect is no longer recorded as a victim")
 	add(
-		fresh == 0 && gone == 0 && was.HarmDays != is.HarmDays,
+		!counted && fresh == 0 && gone == 0 && was.HarmDays != is.HarmDays,
 		"an allegation was classified anew: %s, was %s",
 		text.CountDays(is.HarmDays, "harm day"),
 		text.Days(was.HarmDays),
 	)
 	add(
-		fresh == 0 && gone == 0 &&
+		fresh == 0 && gone == 0 && was.Allegations+fresh == is.Allegations &&
 			(was.DomesticAbuse != is.DomesticAbuse || was.NonRecent != is.NonRecent || was.Reports != is.Reports),
 		"domestic abuse, dates or report numbers were corrected",
 	)

@@ -107,12 +107,13 @@ func TestMeasures(t *testing.T) {
 		// Closed at half past midnight on 1 August in London, which is still July in UTC.
 		{Reference: "d", Team: "Barnet", State: schemas.TaskingClosed, Events: []schemas.TaskingEvent{event(schemas.EventIssued, time.Date(2026, 7, 31, 10, 0, 0, 0, time.UTC)),
 			event(schemas.EventAcknowledged, time.Date(2026, 7, 31, 15, 0, 0, 0, time.UTC)), event(schemas.EventClosed, time.Date(2026, 7, 31, 23, 30, 0, 0, time.UTC))}},
+		{Reference: "f", Team: "Camden", State: schemas.TaskingIssued, Watch: true, Events: []schemas.TaskingEvent{event(schemas.EventIssued, ago(day))}},
 		{Reference: "e", Team: "Barnet", State: schemas.TaskingStoodDown, Events: []schemas.TaskingEvent{event(schemas.EventIssued, ago(day))}},
 	} {
 		c.Add(&tasking)
 	}
-	want := Measures{Open: 3, Overdue: 1, Acknowledged: 3, AcknowledgeMedian: 20 * time.Minute, AcknowledgeP90: 300 * time.Minute, Stack: 3, Tasked: 2,
-		Teams:    []TeamMeasure{{Team: "Barnet", Open: 1, Oldest: 2 * day}, {Team: "Hackney", Open: 2, Unanswered: 1, Overdue: 1, WeekOld: 2, MonthOld: 1, Oldest: 40 * day}},
+	want := Measures{Open: 4, Overdue: 1, Acknowledged: 3, AcknowledgeMedian: 20 * time.Minute, AcknowledgeP90: 300 * time.Minute, Stack: 3, Tasked: 2,
+		Teams:    []TeamMeasure{{Team: "Barnet", Open: 1, Oldest: 2 * day}, {Team: "Camden", Open: 1, Watches: 1, Oldest: day}, {Team: "Hackney", Open: 2, Unanswered: 1, Overdue: 1, WeekOld: 2, MonthOld: 1, Oldest: 40 * day}},
 		Outcomes: []MonthOutcome{{"2026-08", "arrested", 1}}}
 	if got := c.Measures(); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\nwant %+v", got, want)

@@ -25,6 +25,8 @@ type Measures struct {
 	// Stack is how many the approved stack holds, Tasked how many of them were ever tasked.
 	Stack  int `json:"stack"`
 	Tasked int `json:"tasked"`
+	// Waiting are those on it who are tasked with the next new taskings (cadence).
+	Waiting int `json:"waiting,omitempty"`
 	Trouble
 	// Unreadable counts the taskings whose files are damaged: they are in none of the other numbers.
 	Unreadable int `json:"unreadable,omitempty"`
@@ -49,6 +51,8 @@ type TeamMeasure struct {
 	Open       int    `json:"open"`
 	Unanswered int    `json:"unanswered"`
 	Overdue    int    `json:"overdue"`
+	// Watches are release watches, which nobody has to answer by a time: they are open and not unanswered.
+	Watches int `json:"release_watches,omitempty"`
 	// WeekOld and MonthOld are open for more than 7 and 30 days since they last came to the team.
 	WeekOld  int           `json:"older_than_7_days"`
 	MonthOld int           `json:"older_than_30_days"`
@@ -114,7 +118,9 @@ func (c *Collector) Add(t *schemas.Tasking) {
 	age := c.now.Sub(arrived)
 	team.Open++
 	team.Oldest = max(team.Oldest, age)
-	if t.State.Unanswered() {
+	if t.Watch {
+		team.Watches++
+	} else if t.State.Unanswered() {
 		team.Unanswered++
 	}
 	if Overdue(t, c.now) {

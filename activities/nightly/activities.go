@@ -46,6 +46,8 @@ type Activities struct {
 	Checks quality.Checks
 	// Tables weigh the offences; nil: the embedded ones.
 	Tables *reference.Tables
+	// RestrictedDesk tells whether the teams' file names a desk for restricted suspects, for the report; nil: none.
+	RestrictedDesk func() bool
 	// Stability are the models that a stack is compared with; the zero value has the default ones.
 	Stability schemas.Stability
 	// Lineage is told what each stage made of what; nil: nobody is.

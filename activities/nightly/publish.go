@@ -152,5 +152,6 @@ func (a *Activities) seal(
 		}
 		m.Outputs = append(m.Outputs, o)
 	}
+	n.RestrictedDesk = a.RestrictedDesk != nil && a.RestrictedDesk()
 	return n.Publish(ctx, m)
 }

@@ -73,6 +73,39 @@ func LastRecord(ctx context.Context, st *store.Store) (*schemas.Current, error) 
 	return load[schemas.Current](ctx, st, schemas.CurrentPath)
 }
 
+// ApprovedSince are the nights of since or later whose approval is recorded and was not taken back, newest first.
+func ApprovedSince(ctx context.Context, st *store.Store, since schemas.Date) (approved []schemas.NightID, err error) {
+	last, err := LastRecord(ctx, st)
+	if err != nil || last == nil {
+		return nil, err
+	}
+	revoked := last.RevokedNights()
+	for c := last; ; {
+		// Those that stand were approved in their order; records of others are in between.
+		if id := c.Manifest.NightID; c.Revocation() == nil && !slices.Contains(revoked, id) {
+			if id.AsOf.Before(since) {
+				return approved, nil
+			}
+			approved = append(approved, id)
+		}
+		if c.Number <= 1 {
+			return approved, nil
+		}
+		if c, err = approvalRecord(ctx, st, c.Number-1); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// approvalRecord is the record of an approval, by its number.
+func approvalRecord(ctx context.Context, st *store.Store, number int) (*schemas.Current, error) {
+	c, err := load[schemas.Current](ctx, st, approvalKey(number))
+	if err == nil && c == nil {
+		err = fmt.Errorf("%s: %w: it is missing", approvalKey(number), store.ErrDamaged)
+	}
+	return c, err
+}
+
 // SwapCurrent records the approval of a night, after checking its stack byte for byte, and makes current.json name the
 // newest approved one. It only ever goes forward: when that is a newer night than id, the error is ErrOvertaken, when
 // the approval of id was taken back ErrRevoked, and nobody may be tasked from id's stack.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 
@@ -163,5 +164,44 @@ func TestSwapsAtOnce(t *testing.T) {
 	}
 	if !bytes.Equal(read(t, st, schemas.CurrentPath), read(t, st, keys[2])) {
 		t.Error("current.json is no copy of the last")
+	}
+}
+
+// What counts as approved since a date: revisions each, and nothing that was taken back, in whatever order that happened.
+func TestApprovedSince(t *testing.T) {
+	st := open(t, "mem://")
+	since := func(date string) (got []string) {
+		t.Helper()
+		approved, err := ApprovedSince(t.Context(), st, schemas.MustDate(date))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range approved {
+			got = append(got, id.String())
+		}
+		return got
+	}
+	if got := since("2026-06-01"); got != nil {
+		t.Errorf("before any: %q", got)
+	}
+	ids := approveInOrder(t, st, 1, 2, 3, 4)
+	for _, id := range []schemas.NightID{ids[3], ids[2]} {
+		if err := revoke(st, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := night("2026-06-02-r2") // older than what was taken back
+	if err := errors.Join(decide(st, mustPublish(t, st, again), schemas.Approved), SwapCurrent(t.Context(), st, again)); err != nil {
+		t.Fatal(err)
+	}
+	approveInOrder(t, st, 6)
+	for date, want := range map[string][]string{
+		"2026-06-01": {"2026-06-06-r1", "2026-06-02-r2", "2026-06-02-r1", "2026-06-01-r1"},
+		"2026-06-02": {"2026-06-06-r1", "2026-06-02-r2", "2026-06-02-r1"},
+		"2026-06-03": {"2026-06-06-r1"}, "2026-06-07": nil,
+	} {
+		if got := since(date); !slices.Equal(got, want) {
+			t.Errorf("since %s: %q, want %q", date, got, want)
+		}
 	}
 }

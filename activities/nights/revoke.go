@@ -114,13 +114,6 @@ func approvedBefore(
 	st *store.Store,
 	current *schemas.Current,
 ) (before schemas.Current, err error) {
-	record := func(number int) (*schemas.Current, error) {
-		c, err := load[schemas.Current](ctx, st, approvalKey(number))
-		if err == nil && c == nil {
-			err = fmt.Errorf("%s: %w: it is missing", approvalKey(number), store.ErrDamaged)
-		}
-		return c, err
-	}
 	number := current.Number
 	for own := current; own.Manifest != current.Manifest || own.Revocation() != nil; {
 		if number--; number < 1 {
@@ -131,14 +124,14 @@ func approvedBefore(
 				current.Manifest.NightID,
 			)
 		}
-		if own, err = record(number); err != nil {
+		if own, err = approvalRecord(ctx, st, number); err != nil {
 			return before, err
 		}
 	}
 	if number == 1 {
 		return before, nil
 	}
-	found, err := record(number - 1)
+	found, err := approvalRecord(ctx, st, number-1)
 	if err != nil || found.Manifest == (schemas.ManifestRef{}) {
 		return before, err
 	}

@@ -43,6 +43,8 @@ type Night struct {
 	Threads int
 	Memory  int64
 	Temp    string
+	// RestrictedDesk: somebody is told of restricted suspects, which the report says.
+	RestrictedDesk bool
 }
 
 func (n *Night) write(

@@ -28,7 +28,7 @@ func (n *Night) Publish(
 	if _, err := line.SupersedeOlder(ctx, n.NightID, time.Now()); err != nil {
 		return m, ref, line, err
 	}
-	page := report.Page{Model: n.Model}
+	page := report.Page{Model: n.Model, RestrictedDesk: n.RestrictedDesk}
 	if page.Stack, err = nights.ReadFile[schemas.Ranked](ctx, n.Store, m, schemas.StackFile); err != nil {
 		return m, ref, line, err
 	}

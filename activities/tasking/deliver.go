@@ -214,6 +214,10 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 	if err != nil {
 		return m, 0, err
 	}
+	n, err = n.withBelow(plan.Suspects, func(last int64) ([]schemas.Ranked, error) { return a.ranked(ctx, n, last) })
+	if err != nil {
+		return m, 0, err
+	}
 	var changes []schemas.Change
 	if n.revoked == nil { // else the positions before are those of a stack that does not count
 		changes, err = nights.ReadFile[schemas.Change](ctx, a.Store, n.manifest, schemas.ChangesFile)
@@ -234,8 +238,10 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 		Team:      party.Name,
 		To:        party.Mail,
 		Left:      plan.Left,
+		Waiting:   plan.Waiting,
+		Cadence:   string(who.Cadence()),
 		Cut:       n.manifest.Cut,
-		Pseudonym: a.Pseudonym,
+		Pseudonym: func(suspect string) string { return a.reference(suspect, party.Name == teams.RestrictedDesk) },
 		Revoked:   n.revoked,
 	}
 	for _, s := range plan.Suspects {
@@ -248,6 +254,7 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 				With:     s.With,
 				State:    s.State,
 				News:     s.News,
+				Below:    s.Below,
 			},
 		)
 	}
@@ -309,10 +316,11 @@ func packs(ctx context.Context, st *store.Store, n night, team string, suspects 
 	in := pack.Input{Team: team, Night: n.manifest.NightID, Edition: n.manifest.Edition.Name, Approved: n.approved.At}
 	for _, s := range suspects {
 		row := n.row(s.Position)
+		atEdge := s.Below == 0 && n.manifest.Cut.InsideTie && row.Score == n.manifest.Cut.Score
 		in.Suspects = append(
 			in.Suspects,
 			pack.Suspect{Reference: s.Reference, Ranked: row, Contributions: own[s.Position], Case: of[s.Position], State: s.State,
-				Specialists: s.Added, News: s.News, InTie: n.manifest.Cut.InsideTie && row.Score == n.manifest.Cut.Score},
+				Specialists: s.Added, News: s.News, Below: s.Below, InTie: atEdge},
 		)
 	}
 	return in, nil
@@ -340,5 +348,11 @@ func Pack(ctx context.Context, st *store.Store, t *schemas.Tasking) (pack.Input,
 		return pack.Input{}, casework.ErrNone
 	}
 	s.State = digest.StateText(t)
+	n, err = n.withBelow([]planned{s}, func(last int64) ([]schemas.Ranked, error) {
+		return firstRanked(ctx, st, n.manifest, last)
+	})
+	if err != nil {
+		return pack.Input{}, err
+	}
 	return packs(ctx, st, n, t.Team, []planned{s})
 }

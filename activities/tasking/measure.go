@@ -19,10 +19,19 @@ func Measure(ctx context.Context, st *store.Store, now time.Time) (casework.Meas
 	if err != nil {
 		return casework.Measures{}, err
 	}
-	stack := map[string]planned{}
+	var plans []plan
 	if current != nil {
-		if stack, err = allPlanned(ctx, st, current.Occasion()); err != nil {
+		if plans, err = plansOf(ctx, st, current.Occasion()); err != nil {
 			return casework.Measures{}, err
+		}
+	}
+	stack, waiting := map[string]bool{}, 0
+	for _, p := range plans {
+		waiting += p.Waiting
+		for _, s := range p.Suspects {
+			if s.Below == 0 {
+				stack[s.Reference] = true
+			}
 		}
 	}
 	trouble, err := Trouble(ctx, st, now)
@@ -35,7 +44,7 @@ func Measure(ctx context.Context, st *store.Store, now time.Time) (casework.Meas
 		return nil
 	})
 	m := c.Measures()
-	m.Trouble = trouble
+	m.Stack, m.Waiting, m.Trouble = m.Stack+waiting, waiting, trouble
 	if unreadable := (*casework.UnreadableError)(nil); errors.As(err, &unreadable) {
 		m.Unreadable, err = len(unreadable.References), nil
 	}

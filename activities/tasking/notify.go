@@ -39,16 +39,21 @@ type recipient struct {
 // audience is who is told of an event at once. Mail goes out when nobody answers and when a person
 // transfers a tasking; the digest tells the rest. The webhook of a team, be it an added specialist one, gets every
 // event of its taskings; that of a lead or of the desk what is mailed to them.
+//
+// Of a restricted tasking its desk alone is told, whatever would go further otherwise.
 func audience(t *schemas.Tasking, e schemas.TaskingEvent, who *teams.Teams) (to []recipient) {
 	var concerned []teams.Party
 	for _, name := range []string{e.Team, e.From} {
+		if t.Restricted && name != teams.RestrictedDesk {
+			continue
+		}
 		if p, ok := who.Find(name); ok && name != "" {
 			concerned = append(concerned, p)
 		}
 	}
 	var mailed []teams.Party
 	switch {
-	case e.Kind == schemas.EventReminded:
+	case e.Kind == schemas.EventReminded, t.Restricted && (e.Kind == schemas.EventLead || e.Kind == schemas.EventDesk):
 		mailed = concerned
 	case e.Kind == schemas.EventLead:
 		mailed = []teams.Party{who.Lead(t.BCU)}
@@ -61,7 +66,7 @@ func audience(t *schemas.Tasking, e schemas.TaskingEvent, who *teams.Teams) (to 
 		to = append(to, recipient{p, ledger.Mail})
 	}
 	for _, name := range t.Specialists {
-		if p, ok := who.Find(name); ok {
+		if p, ok := who.Find(name); ok && !t.Restricted {
 			concerned = append(concerned, p)
 		}
 	}
@@ -186,6 +191,7 @@ type hooked struct {
 	State       schemas.TaskingState `json:"state"`
 	Outcome     string               `json:"outcome,omitempty"`
 	Due         string               `json:"due,omitempty"`
+	Watch       bool                 `json:"release_watch,omitempty"`
 	Facts       schemas.TaskingFacts `json:"facts"`
 	Specialists []string             `json:"specialists"`
 	News        []string             `json:"news"`
@@ -200,6 +206,7 @@ func eventData(t *schemas.Tasking, e schemas.TaskingEvent) hooked {
 		BCU:         t.BCU,
 		State:       t.State,
 		Outcome:     e.Outcome,
+		Watch:       t.Watch,
 		Facts:       t.Facts,
 		Specialists: append([]string{}, t.Specialists...),
 		News:        append([]string{}, e.News...),

@@ -3,6 +3,7 @@ package tasking
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,6 +28,8 @@ type PlanParams struct {
 // PlanResult is the teams that are to be told.
 type PlanResult struct {
 	Teams []Team `json:"teams"`
+	// Untold counts the restricted suspects of whom nobody is told, because the teams' file names no desk for them.
+	Untold int `json:"restricted_untold,omitempty"`
 }
 
 // Team is one team, how many of the stack's suspects it has and how many orders the night has for it.
@@ -42,7 +45,9 @@ type plan struct {
 	Team string    `json:"team"` // empty in a plan from before
 	At   time.Time `json:"at"`
 	// Quiet: there is nothing to tell the team.
-	Quiet    bool             `json:"quiet,omitempty"`
+	Quiet bool `json:"quiet,omitempty"`
+	// Waiting counts those of the team's on the stack who are tasked with the next new taskings (cadence).
+	Waiting  int              `json:"waiting,omitempty"`
 	Orders   []casework.Order `json:"orders"`
 	Suspects []planned        `json:"suspects"` // whom the team has after the orders
 	Left     []digest.Left    `json:"left"`     // whom it had before
@@ -50,13 +55,15 @@ type plan struct {
 
 // planned is one suspect of the team.
 type planned struct {
-	Reference string   `json:"reference"`
-	Position  int64    `json:"position"` // on the night's stack, which has the rest
-	With      string   `json:"with"`
-	State     string   `json:"state"`
-	Arrival   string   `json:"arrival,omitempty"`
-	News      []string `json:"news,omitempty"`
-	Added     []string `json:"specialists,omitempty"`
+	Reference string `json:"reference"`
+	Position  int64  `json:"position"` // on the night's ranking, which has the rest
+	// Below is, for one who is not on the stack and stays tasked, the position below which that ends; else 0.
+	Below   int64    `json:"below,omitempty"`
+	With    string   `json:"with"`
+	State   string   `json:"state"`
+	Arrival string   `json:"arrival,omitempty"`
+	News    []string `json:"news,omitempty"`
+	Added   []string `json:"specialists,omitempty"`
 }
 
 func plansFolder(occasion string) string { return "taskings/plans/" + occasion + "/" }
@@ -78,15 +85,24 @@ func readPlan(ctx context.Context, st *store.Store, key string) (p plan, err err
 	return p, nil
 }
 
-// allPlanned are all suspects of an occasion's plans, by reference.
-func allPlanned(ctx context.Context, st *store.Store, occasion string) (map[string]planned, error) {
+// plansOf are the plans of an occasion.
+func plansOf(ctx context.Context, st *store.Store, occasion string) (plans []plan, err error) {
 	keys, err := st.List(ctx, plansFolder(occasion))
-	suspects := map[string]planned{}
 	for _, key := range keys {
 		p, err := readPlan(ctx, st, key)
 		if err != nil {
 			return nil, err
 		}
+		plans = append(plans, p)
+	}
+	return plans, err
+}
+
+// allPlanned are all suspects of an occasion's plans, by reference.
+func allPlanned(ctx context.Context, st *store.Store, occasion string) (map[string]planned, error) {
+	plans, err := plansOf(ctx, st, occasion)
+	suspects := map[string]planned{}
+	for _, p := range plans {
 		for _, s := range p.Suspects {
 			suspects[s.Reference] = s
 		}
@@ -119,10 +135,13 @@ func (a *Activities) plan(ctx context.Context, params PlanParams) (result PlanRe
 	} else if last != nil {
 		b.revoked = last.RevokedNights()
 	}
-	if err := b.earlier(ctx); err != nil {
+	if err := errors.Join(b.earlier(ctx), b.pace(ctx)); err != nil {
 		return result, err
 	}
-	parties := append(who.Owners(), who.Specialists()...)
+	parties := slices.Concat(who.Owners(), who.Specialists())
+	if desk, ok := who.Restricted(); ok {
+		parties = slices.Insert(parties, 0, desk)
+	}
 	for _, party := range parties {
 		b.plans[party.Name] = &plan{
 			Team:     party.Name,
@@ -135,12 +154,16 @@ func (a *Activities) plan(ctx context.Context, params PlanParams) (result PlanRe
 	if err := b.stack(ctx); err != nil {
 		return result, err
 	}
+	if err := b.below(ctx); err != nil {
+		return result, err
+	}
 	if err := b.leavers(ctx); err != nil {
 		return result, err
 	}
-	for i, party := range parties {
+	for _, party := range parties {
 		p := b.plans[party.Name]
-		if i >= len(who.Owners())-1 && len(p.Suspects)+len(p.Left)+len(p.Orders) == 0 {
+		borough := party.BCU != ""
+		if !borough && len(p.Suspects)+len(p.Left)+len(p.Orders) == 0 {
 			told, err := a.lastTold(ctx, party.Name)
 			damaged := casework.Unreadable(err) // which the team's own delivery says
 			if err != nil && !damaged {
@@ -160,6 +183,7 @@ func (a *Activities) plan(ctx context.Context, params PlanParams) (result PlanRe
 		}
 		result.Teams = append(result.Teams, Team{party.Name, len(p.Suspects), len(p.Orders)})
 	}
+	result.Untold = b.untold
 	return result, nil
 }
 
@@ -170,9 +194,11 @@ type planner struct {
 	night   night
 	at      time.Time
 	plans   map[string]*plan
-	onStack map[string]bool // by reference
+	onStack map[string]bool // whom the night leaves tasked, or tasks, by reference
 	revoked []schemas.NightID
+	pacing
 	promise map[string]promise // by reference
+	untold  int                // restricted suspects on the stack of whom nobody is told
 }
 
 // promise is the last order for a suspect that was planned for this date, and its key.
@@ -252,59 +278,82 @@ func (b *planner) stack(ctx context.Context) error {
 		own[c.Position] = append(own[c.Position], c)
 	}
 	for _, row := range b.night.rows {
-		o := b.order(row, own[row.Position])
+		if err := b.suspect(ctx, row, own[row.Position], 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// suspect plans for one suspect of the ranking: on the stack, or tasked still, with the position below which that ends.
+func (b *planner) suspect(ctx context.Context, row schemas.Ranked, own []schemas.Contribution, below int64) error {
+	if _, ok := b.who.Restricted(); row.Restricted && !ok {
+		b.untold++
+		return nil
+	}
+	o := b.order(row, own)
+	o.Below = below
+	before, err := casework.Load(ctx, b.a.Store, o.Reference)
+	if casework.Unreadable(err) {
 		b.onStack[o.Reference] = true
-		before, err := casework.Load(ctx, b.a.Store, o.Reference)
-		if casework.Unreadable(err) {
-			b.unreadable(o)
-			continue
+		b.unreadable(o)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if tasks, err := b.tasks(ctx, row, before); err != nil {
+		return err
+	} else if !tasks {
+		b.of(o.Owner).Waiting++
+		return nil
+	}
+	b.onStack[o.Reference] = true
+	o.Chase = b.deadlines(before, o.Reference)
+	after, err := b.apply(before, o)
+	if err != nil || after == nil {
+		return err
+	}
+	p := b.of(after.Team)
+	if before == nil || after.Version != before.Version {
+		p.Orders = append(p.Orders, o)
+	}
+	suspect := planned{
+		Reference: o.Reference,
+		Position:  row.Position,
+		Below:     below,
+		With:      after.Team,
+		State:     digest.StateText(after),
+		Added:     after.Specialists,
+	}
+	for _, e := range b.tonight(after) {
+		suspect.News = append(suspect.News, e.News...)
+		switch e.Kind {
+		case schemas.EventIssued:
+			suspect.Arrival = "new"
+		case schemas.EventReopened:
+			suspect.Arrival = "reopened"
+		case schemas.EventReturned:
+			suspect.Arrival = "back on the stack"
+		case schemas.EventReleased:
+			suspect.Arrival = "released"
+		case schemas.EventTransferred:
+			suspect.Arrival = "new to you, from " + e.From
+			from := b.of(e.From)
+			from.Left = append(
+				from.Left,
+				digest.Left{
+					Reference: o.Reference,
+					Position:  row.Position,
+					Why:       "still tasked, now with " + e.Team,
+				},
+			)
 		}
-		if err != nil {
-			return err
-		}
-		o.Chase = b.deadlines(before, o.Reference)
-		after, err := b.apply(before, o)
-		if err != nil {
-			return err
-		}
-		p := b.of(after.Team)
-		if before == nil || after.Version != before.Version {
-			p.Orders = append(p.Orders, o)
-		}
-		suspect := planned{
-			Reference: o.Reference,
-			Position:  row.Position,
-			With:      after.Team,
-			State:     digest.StateText(after),
-			Added:     after.Specialists,
-		}
-		for _, e := range b.tonight(after) {
-			suspect.News = append(suspect.News, e.News...)
-			switch e.Kind {
-			case schemas.EventIssued:
-				suspect.Arrival = "new"
-			case schemas.EventReopened:
-				suspect.Arrival = "reopened"
-			case schemas.EventReturned:
-				suspect.Arrival = "back on the stack"
-			case schemas.EventTransferred:
-				suspect.Arrival = "new to you, from " + e.From
-				from := b.of(e.From)
-				from.Left = append(
-					from.Left,
-					digest.Left{
-						Reference: o.Reference,
-						Position:  row.Position,
-						Why:       "still on the stack, now with " + e.Team,
-					},
-				)
-			}
-		}
-		p.Suspects = append(p.Suspects, suspect)
-		for _, name := range after.Specialists {
-			if s, ok := b.plans[name]; ok {
-				s.Suspects = append(s.Suspects, suspect)
-			}
+	}
+	p.Suspects = append(p.Suspects, suspect)
+	for _, name := range after.Specialists {
+		if s, ok := b.plans[name]; ok {
+			s.Suspects = append(s.Suspects, suspect)
 		}
 	}
 	return nil
@@ -317,7 +366,7 @@ func (b *planner) unreadable(o casework.Order) {
 	p.Orders = append(p.Orders, o)
 	p.Suspects = append(
 		p.Suspects,
-		planned{Reference: o.Reference, Position: o.Position, With: o.Owner, Added: o.Specialists,
+		planned{Reference: o.Reference, Position: o.Position, Below: o.Below, With: o.Owner, Added: o.Specialists,
 			State: "Cannot be read at the moment: those who run the system see to it"},
 	)
 }
@@ -345,11 +394,13 @@ func (b *planner) tonight(t *schemas.Tasking) (events []schemas.TaskingEvent) {
 // order is what the night wants of a suspect on its stack.
 func (b *planner) order(row schemas.Ranked, own []schemas.Contribution) casework.Order {
 	o := casework.Order{
-		Reference: b.a.Pseudonym(row.SuspectID),
-		Night:     b.night.manifest.NightID,
-		OnStack:   true,
-		Owner:     teams.CentralDesk,
-		Position:  row.Position,
+		Reference:  b.a.reference(row.SuspectID, row.Restricted),
+		Night:      b.night.manifest.NightID,
+		OnStack:    true,
+		Owner:      teams.CentralDesk,
+		Position:   row.Position,
+		Watch:      row.Lane == schemas.LaneContained,
+		Restricted: row.Restricted,
 		Facts: schemas.TaskingFacts{
 			Allegations:   row.Allegations,
 			Reports:       row.Reports,
@@ -366,6 +417,9 @@ func (b *planner) order(row schemas.Ranked, own []schemas.Contribution) casework
 	}
 	if row.OwnerBorough != nil {
 		o.Owner = *row.OwnerBorough
+	}
+	if row.Restricted {
+		o.Owner = teams.RestrictedDesk
 	}
 	if row.SuspectStatus != nil {
 		o.Facts.Status = *row.SuspectStatus
@@ -386,7 +440,7 @@ func (b *planner) order(row schemas.Ranked, own []schemas.Contribution) casework
 	}
 	slices.Sort(o.Allegations)
 	for _, s := range b.who.Specialists() {
-		if added[s.Name] {
+		if added[s.Name] && !row.Restricted {
 			o.Specialists = append(o.Specialists, s.Name)
 		}
 	}
@@ -406,7 +460,8 @@ func (b *planner) leavers(ctx context.Context) error {
 	why := map[string]string{}
 	for _, c := range changes {
 		if c.Kind == schemas.ChangeLeft && c.Reason != nil {
-			why[b.a.Pseudonym(c.SuspectID)] = *c.Reason
+			why[b.a.reference(c.SuspectID, false)] = *c.Reason
+			why[b.a.reference(c.SuspectID, true)] = *c.Reason
 		}
 	}
 	marked, err := casework.Marked(ctx, b.a.Store)
@@ -435,6 +490,9 @@ func (b *planner) leavers(ctx context.Context) error {
 				return err
 			}
 			continue
+		}
+		if _, ok := b.who.Restricted(); before.Restricted && !ok {
+			continue // nobody is told, and the desk finds it as it was once it is named again
 		}
 		o := b.leaves(reference, why[reference])
 		after, err := b.apply(before, o)

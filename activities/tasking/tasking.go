@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"harmstack/activities/casework/pseudonym"
@@ -35,6 +36,13 @@ type Activities struct {
 	Teams func() (*teams.Teams, error)
 	// SendOrder hands one order to the workflow of its tasking and waits until it is carried out.
 	SendOrder func(ctx context.Context, o schemas.TaskingOrder) error
+
+	first struct { // of the ranking that was looked into last
+		sync.Mutex
+		of   schemas.ManifestRef
+		last int64 // the position down to which there are rows
+		rows []schemas.Ranked
+	}
 }
 
 // who reads the teams. A file that is wrong is for a person to mend: the activity waits for that.
@@ -44,6 +52,15 @@ func (a *Activities) who() (*teams.Teams, error) {
 		return nil, fmt.Errorf("the teams' file: %w", err)
 	}
 	return t, nil
+}
+
+// reference is the pseudonym by which a suspect's tasking goes. That of a restricted suspect has one of its own:
+// whoever had the suspect before finds nothing under the one they know.
+func (a *Activities) reference(suspect string, restricted bool) string {
+	if restricted {
+		return a.Pseudonym("restricted\x00" + suspect) // words that no id begins with
+	}
+	return a.Pseudonym(suspect)
 }
 
 // night is an approved night and its stack.

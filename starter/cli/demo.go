@@ -213,13 +213,14 @@ func firstTen(ctx context.Context, out io.Writer, st *store.Store, m schemas.Man
 	if err != nil {
 		return err
 	}
+	stack, restricted := shown(stack)
 	say(
 		out,
 		"\nThe first ten of %s; %s %s on the stack.%s\n\n",
 		text.Count(m.Suspects, "suspect"),
 		text.Number(m.Cut.Stack),
 		text.Noun(m.Cut.Stack, "is", "are"),
-		cutNote(m.Cut),
+		cutNote(m.Cut)+restricted,
 	)
 	return table(out, rankedRows(stack[:min(10, len(stack))]))
 }

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"harmstack/activities/casework/pseudonym"
+	"harmstack/activities/casework/teams"
 	"harmstack/activities/extract/sources"
 	"harmstack/activities/nightly"
 	"harmstack/activities/nights"
@@ -93,6 +94,8 @@ func examine(ctx context.Context) (checks []check) {
 			found = "no file: every message leads nowhere"
 		}
 		add("teams", found, nil)
+		add("taskings", pace(who), nil)
+		add("restricted suspects", restrictedDesk(who), nil)
 		if wide := beyondASCII(who); len(wide) > 0 {
 			add("addresses beyond ASCII", fmt.Sprintf("%d, and the mail server takes them", len(wide)), examineWide(ctx, cfg.Mail, wide))
 		}
@@ -158,6 +161,22 @@ func examine(ctx context.Context) (checks []check) {
 		add("schedule "+s.Name, found, err)
 	}
 	return checks
+}
+
+// pace says how new taskings are issued and taskings stood down.
+func pace(who *teams.Teams) string {
+	after := "once below the stack"
+	if n := who.StandDownAfter(0); n > 0 {
+		after = fmt.Sprintf("once below position %d and the stack", n)
+	}
+	return fmt.Sprintf("new ones %s, stood down %s", who.Cadence(), after)
+}
+
+func restrictedDesk(who *teams.Teams) string {
+	if desk, ok := who.Restricted(); ok {
+		return desk.Name + " alone is told of them"
+	}
+	return "nobody is told of them: name a desk `restricted` in the teams' file"
 }
 
 func missing(err error) bool {

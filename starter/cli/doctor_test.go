@@ -106,6 +106,12 @@ func TestDoctorLooksAtTheEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone.Close()
+	paced := filepath.Join(dir, "paced.yaml")
+	declared := strings.NewReplacer("# stand_down_after: 120", "stand_down_after: 120", "cadence: nightly", "cadence: weekly", "restricted: {mail", "# restricted: {mail").
+		Replace(string(teams.Example()))
+	if err := os.WriteFile(paced, []byte(declared), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	file, team := filepath.Join(dir, "file"), filepath.Join(dir, "teams.yaml")
 	for name, data := range map[string][]byte{file: nil, team: teams.Example()} {
 		if err := os.WriteFile(name, data, 0o600); err != nil {
@@ -128,6 +134,10 @@ func TestDoctorLooksAtTheEnvironment(t *testing.T) {
 		{"an outbox below a file", "mail", "not a directory", false, map[string]string{"HARMSTACK_OUTBOX": file + "/outbox"}},
 		{"a mail server that is down", "mail", "connection refused", false, map[string]string{"HARMSTACK_OUTBOX": "", "HARMSTACK_SMTP": gone.Addr().String(), "HARMSTACK_SMTP_TLS": "none"}},
 		{"a mail server that refuses", "mail", "reply 554", false, map[string]string{"HARMSTACK_OUTBOX": "", "HARMSTACK_SMTP": refusing.Addr().String(), "HARMSTACK_SMTP_TLS": "none"}},
+		{"taskings as they come", "taskings", "new ones nightly, stood down once below the stack", true, nil},
+		{"taskings by the week", "taskings", "new ones weekly, stood down once below position 120 and the stack", true, map[string]string{"HARMSTACK_TEAMS": paced}},
+		{"a desk for restricted suspects", "restricted suspects", "Professional standards alone is told of them", true, nil},
+		{"none", "restricted suspects", "nobody is told of them: name a desk `restricted` in the teams' file", true, map[string]string{"HARMSTACK_TEAMS": paced}},
 		{"a temporary folder", "temporary folder", "is writable", true, nil},
 		{"one that is not there", "temporary folder", "is not there: make it", false, map[string]string{"HARMSTACK_TEMP": filepath.Join(dir, "nowhere")}},
 		{"one that is a file", "temporary folder", "let the worker write there", false, map[string]string{"HARMSTACK_TEMP": file}},

@@ -51,6 +51,7 @@ func stackCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			stack, restricted := shown(stack)
 			if top > 0 && top < len(stack) {
 				stack = stack[:top]
 			}
@@ -67,7 +68,7 @@ func stackCommand() *cobra.Command {
 				m.Revision,
 				text.Count(m.Suspects, "suspect"),
 				text.Number(m.Cut.Stack),
-				cutNote(m.Cut),
+				cutNote(m.Cut)+restricted,
 			)
 			return table(out, rankedRows(stack))
 		},
@@ -80,6 +81,20 @@ func stackCommand() *cobra.Command {
 	f.BoolVar(&asCSV, "csv", false, "print CSV")
 	cmd.MarkFlagsMutuallyExclusive("json", "csv")
 	return cmd
+}
+
+// shown are the rows of those who are not restricted, and a sentence that counts the others: those are their desk's
+// alone (contract, section 8).
+func shown(stack []schemas.Ranked) (rows []schemas.Ranked, note string) {
+	for _, r := range stack {
+		if !r.Restricted {
+			rows = append(rows, r)
+		}
+	}
+	if n := len(stack) - len(rows); n > 0 {
+		note = fmt.Sprintf(" %s restricted and not shown.", text.Count(n, "suspect is", "suspects are"))
+	}
+	return rows, note
 }
 
 // cutNote says when the edge of the stack falls inside a tie.
@@ -330,6 +345,10 @@ func printMeasures(out io.Writer, m casework.Measures, undelivered int) error {
 		text.Count(m.Open, "open tasking"),
 		text.Number(m.Overdue),
 	)
+	if m.Waiting > 0 {
+		waits := text.Noun(m.Waiting, "waits", "wait")
+		say(out, "%s on it %s for the next new taskings.\n", text.Number(m.Waiting), waits)
+	}
 	if m.Acknowledged > 0 {
 		say(
 			out,
@@ -362,7 +381,7 @@ func printMeasures(out io.Writer, m casework.Measures, undelivered int) error {
 		)
 	}
 	if len(m.Teams) > 0 {
-		rows := [][]string{{"TEAM", "OPEN", "UNANSWERED", "OVERDUE", "> 7 DAYS", "> 30 DAYS", "OLDEST"}}
+		rows := [][]string{{"TEAM", "OPEN", "UNANSWERED", "WATCHES", "OVERDUE", "> 7 DAYS", "> 30 DAYS", "OLDEST"}}
 		for _, t := range m.Teams {
 			rows = append(
 				rows,
@@ -370,6 +389,7 @@ func printMeasures(out io.Writer, m casework.Measures, undelivered int) error {
 					t.Team,
 					strconv.Itoa(t.Open),
 					strconv.Itoa(t.Unanswered),
+					strconv.Itoa(t.Watches),
 					strconv.Itoa(t.Overdue),
 					strconv.Itoa(t.WeekOld),
 					strconv.Itoa(t.MonthOld),

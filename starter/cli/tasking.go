@@ -59,8 +59,14 @@ func taskingListCommand() *cobra.Command {
 			}
 			defer st.Close()
 			at := now()
-			found := []*schemas.Tasking{}
+			found, restricted := []*schemas.Tasking{}, 0
 			err = casework.All(ctx, st, func(t *schemas.Tasking) error {
+				if t.Restricted && teams.Slug(team) != teams.Slug(t.Team) {
+					if t.State.Open() {
+						restricted++
+					}
+					return nil
+				}
 				if (all || state != "" || t.State.Open()) && (team == "" || teams.Slug(team) == teams.Slug(t.Team) || slices.ContainsFunc(t.Specialists, func(s string) bool { return teams.Slug(s) == teams.Slug(team) })) &&
 					(state == "" || state == string(t.State)) &&
 					(!overdue || casework.Overdue(t, at)) &&
@@ -77,6 +83,10 @@ func taskingListCommand() *cobra.Command {
 			}
 			if asJSON {
 				return errors.Join(printJSON(out, found), err)
+			}
+			if restricted > 0 {
+				others := text.Count(restricted, "restricted tasking is", "restricted taskings are")
+				defer say(out, "%s not listed.\n", others)
 			}
 			if len(found) == 0 {
 				fmt.Fprintln(out, "No tasking is like that.")
@@ -108,7 +118,7 @@ func taskingListCommand() *cobra.Command {
 					[]string{
 						t.Reference,
 						t.Team,
-						strings.TrimSpace(string(t.State) + " " + t.Outcome),
+						strings.TrimSpace(string(t.State) + " " + t.Outcome + watchNote(t)),
 						londonMinute(t.Since),
 						due,
 						fmt.Sprint(t.Position),
@@ -139,11 +149,19 @@ func taskingListCommand() *cobra.Command {
 	return cmd
 }
 
+// watchNote marks a release watch.
+func watchNote(t *schemas.Tasking) string {
+	if t.Watch && t.State.Open() {
+		return "release watch"
+	}
+	return ""
+}
+
 func londonMinute(t time.Time) string { return t.In(schemas.London).Format("2006-01-02 15:04") }
 
 func taskingShowCommand() *cobra.Command {
 	var asJSON bool
-	var format string
+	var format, team string
 	cmd := &cobra.Command{
 		Use:   "show TASKING",
 		Short: "Show one tasking: where it stands and all that happened, or its pack",
@@ -161,7 +179,7 @@ in the audit log.`,
 			}
 			defer st.Close()
 			t, err := casework.History(ctx, st, taskingReference(args[0]))
-			if err == nil && t == nil {
+			if err == nil && (t == nil || t.Restricted && teams.Slug(team) != teams.Slug(t.Team)) {
 				err = fmt.Errorf(
 					"there is no tasking %s: `starter tasking list --all` lists them",
 					taskingReference(args[0]),
@@ -203,6 +221,7 @@ in the audit log.`,
 	}
 	storeFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().StringVar(&team, "team", "", "the `team` you speak for: a restricted tasking is shown to its own")
 	cmd.Flags().StringVar(&format, "pack", "", "print the pack instead, as `text or html`")
 	cmd.MarkFlagsMutuallyExclusive("json", "pack")
 	return cmd
@@ -505,6 +524,9 @@ func teamsCommand() *cobra.Command {
 				return err
 			}
 			all := append(append(who.Owners(), who.Specialists()...), who.Desk())
+			if desk, ok := who.Restricted(); ok {
+				all = append(all, desk)
+			}
 			if asJSON {
 				type line struct {
 					Team    string   `json:"team"`

@@ -122,9 +122,17 @@ func stages(cfg config.Config, st *store.Store, lineage *lineage.Emitter) *night
 		Stability: cfg.Stability,
 		TempDir:   cfg.TempDir,
 		Tables:    cfg.Tables,
-		Lineage:   lineage,
-		Code:      Build(),
-		Identity:  Identity(),
+		RestrictedDesk: func() bool {
+			who, err := cfg.LoadTeams()
+			if err != nil {
+				return false // nobody is told as long as the file is wrong
+			}
+			_, ok := who.Restricted()
+			return ok
+		},
+		Lineage:  lineage,
+		Code:     Build(),
+		Identity: Identity(),
 	}
 }
 

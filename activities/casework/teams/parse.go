@@ -45,6 +45,7 @@ func Nowhere() *Teams {
 		f.BCUs[name] = nowhere(leadName(name))
 	}
 	f.CentralDesk, f.SpecialistDesk, f.Operations = nowhere(CentralDesk), nowhere(SpecialistDesk), new(nowhere(Operations))
+	f.Restricted = new(nowhere(RestrictedDesk))
 	for i := range f.Specialists {
 		f.Specialists[i].Contact = nowhere(f.Specialists[i].Name)
 	}
@@ -92,11 +93,14 @@ type file struct {
 		Lead   string `yaml:"lead"`
 		Desk   string `yaml:"desk"`
 	} `yaml:"deadlines"`
+	StandDownAfter *int64             `yaml:"stand_down_after"`
+	Cadence        *string            `yaml:"cadence"`
 	Boroughs       map[string]contact `yaml:"boroughs"`
 	BCUs           map[string]contact `yaml:"bcus"`
 	CentralDesk    contact            `yaml:"central_desk"`
 	SpecialistDesk contact            `yaml:"specialist_desk"`
 	Operations     *contact           `yaml:"operations"`
+	Restricted     *contact           `yaml:"restricted"`
 	Specialists    []struct {
 		Name          string   `yaml:"name"`
 		Contact       contact  `yaml:",inline"`
@@ -139,6 +143,7 @@ func (l *loader) fault(path, format string, args ...any) {
 func (f file) teams(env func(string) string, tables *reference.Tables, document *yamlfile.Document) (*Teams, error) {
 	l := &loader{env: env, teams: &Teams{bySlug: map[string]Party{}}}
 	l.time(f)
+	l.pace(f)
 	boroughs := tables.Boroughs()
 	var names, bcus []string
 	for _, b := range boroughs {
@@ -162,6 +167,9 @@ func (f file) teams(env func(string) string, tables *reference.Tables, document 
 		t.operations = Party{Name: Operations, Slug: Slug(Operations), Mail: f.CentralDesk.Mail}
 	} else {
 		t.operations = l.party("operations", Party{Name: Operations}, *f.Operations)
+	}
+	if f.Restricted != nil {
+		t.restricted = new(l.party("restricted", Party{Name: RestrictedDesk}, *f.Restricted))
 	}
 	for i, s := range f.Specialists {
 		path := "specialists." + discreet(s.Name)
@@ -234,6 +242,26 @@ func (l *loader) time(f file) {
 	t.calendar = cal.NewBusinessCalendar()
 	t.calendar.SetWorkHours(from, to)
 	t.calendar.AddHoliday(gb.Holidays...)
+}
+
+// maxStandDown keeps what is read of a ranking, beside the stack, to some thousand rows.
+const maxStandDown = 10_000
+
+func (l *loader) pace(f file) {
+	t := l.teams
+	t.cadence = Nightly
+	if f.Cadence != nil {
+		t.cadence = Cadence(*f.Cadence)
+	}
+	if !slices.Contains([]Cadence{Nightly, Weekly, Monthly}, t.cadence) {
+		l.fault("cadence", "give nightly, weekly or monthly")
+	}
+	if f.StandDownAfter == nil {
+		return
+	}
+	if t.standDownAfter = *f.StandDownAfter; t.standDownAfter < 1 || t.standDownAfter > maxStandDown {
+		l.fault("stand_down_after", "give a position from 1 to %d, such as 120", maxStandDown)
+	}
 }
 
 // section finds the names that a section must have, in any letter case.

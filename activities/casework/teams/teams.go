@@ -24,6 +24,10 @@ const (
 	SpecialistDesk = "Specialist desk"
 )
 
+// RestrictedDesk alone gets the suspects whose allegations say `restricted`: officers, staff and protected persons
+// (contract, section 8).
+const RestrictedDesk = "Professional standards"
+
 // Operations are those who keep the system running: they are told when a source or a night does not come.
 const Operations = "Operations"
 
@@ -52,7 +56,11 @@ type Teams struct {
 	specialists []specialist
 	desk        Party
 	operations  Party
+	restricted  *Party // nil: nobody is told of restricted suspects
 	bySlug      map[string]Party
+
+	standDownAfter int64 // 0: not given
+	cadence        Cadence
 
 	remind, lead, tell time.Duration
 	calendar           *cal.BusinessCalendar // nil: every hour counts
@@ -104,6 +112,44 @@ func (t *Teams) Desk() Party { return t.desk }
 
 // Operations are told of what does not run; where the file has none, at the addresses of the central desk.
 func (t *Teams) Operations() Party { return t.operations }
+
+// Restricted is the desk for restricted suspects; ok is false where the file has none, and nobody may be told of them.
+func (t *Teams) Restricted() (p Party, ok bool) {
+	if t.restricted == nil {
+		return p, false
+	}
+	return *t.restricted, true
+}
+
+// StandDownAfter is the position in the ranking down to which whoever is tasked stays tasked: never less than the depth
+// of the night's stack (contract, section 8).
+func (t *Teams) StandDownAfter(depth int64) int64 { return max(t.standDownAfter, depth) }
+
+// Cadence is how often new taskings are issued.
+func (t *Teams) Cadence() Cadence { return t.cadence }
+
+// Cadence is nightly, weekly or monthly.
+type Cadence string
+
+// The cadences.
+const (
+	Nightly Cadence = "nightly"
+	Weekly  Cadence = "weekly"
+	Monthly Cadence = "monthly"
+)
+
+// Since is the first date of the period that a night's date belongs to: itself, the Monday of its week, or the first of
+// its month.
+func (c Cadence) Since(asOf schemas.Date) schemas.Date {
+	switch day := asOf.Start(); c {
+	case Weekly:
+		return asOf.AddDays(-((int(day.Weekday()) + 6) % 7))
+	case Monthly:
+		return asOf.AddDays(1 - day.Day())
+	default:
+		return asOf
+	}
+}
 
 // Everybody are all parties: the owners, the specialist teams, the leads, the desks and the operations, by name.
 func (t *Teams) Everybody() []Party {

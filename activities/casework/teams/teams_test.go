@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"harmstack/activities/casework/teams"
+	"harmstack/schemas"
 	"harmstack/schemas/reference"
 )
 
@@ -150,6 +151,15 @@ func TestFaults(t *testing.T) {
 		{"no central desk", []string{central, ""}, "central_desk.mail: give at least one address"},
 		{"no specialist desk", []string{`specialist_desk: {mail: ["VAWG specialist desk <vawg.specialist@example.police.uk>"]}`, ""}, "specialist_desk.mail: give at least one address"},
 
+		{"a cadence that is none", []string{"cadence: nightly", "cadence: yearly"}, "cadence: give nightly, weekly or monthly"},
+		{"an empty cadence", []string{"cadence: nightly", `cadence: ""`}, "cadence: give nightly, weekly or monthly"},
+		{"no position", []string{"# stand_down_after: 120", "stand_down_after: 0"}, "stand_down_after: give a position from 1 to 10000, such as 120"},
+		{"a position too far down", []string{"# stand_down_after: 120", "stand_down_after: 10001"}, "stand_down_after: give a position from 1 to 10000, such as 120"},
+		{"a restricted desk without an address", []string{`restricted: {mail: ["Professional standards <professional.standards@example.police.uk>"]}`, "restricted: {}"},
+			"restricted.mail: give at least one address"},
+		{"a specialist team with the restricted desk's name", []string{"name: Child", "name: professional STANDARDS"},
+			"specialists.professional STANDARDS.name: Professional standards has this name already: choose another"},
+
 		{"no hours", []string{hours, ""}, "hours.from: it is no time of day: write it like \"08:00\"\nhours.to: it is no time of day: write it like \"08:00\""},
 		{"no time of day", []string{`to: "18:00"`, `to: "24:00"`}, `hours.to: it is no time of day: write it like "08:00"`},
 		{"a day of under an hour", []string{`to: "18:00"`, `to: "08:59"`}, "hours.to: must be an hour or more after hours.from, on the same day"},
@@ -210,6 +220,8 @@ func TestNoTeams(t *testing.T) {
 		{"a borough twice", "boroughs: {Hackney: {}, Hackney: {}}", `line 1: the field "Hackney" is there twice`},
 		{"an address that is no list", "central_desk: {mail: vawg@example.police.uk}", "line 1: central_desk.mail: a list is needed here"},
 		{"an address with fields", "central_desk: {mail: [{vawg@example.police.uk: 1}]}", "line 1: central_desk.mail[0]: a text is needed here"},
+		{"a text for a position", "stand_down_after: many", "line 1: stand_down_after: a whole number is needed here"},
+		{"half a position", "stand_down_after: 120.5", "line 1: stand_down_after: a whole number is needed here"},
 		{"a text for yes", "hours: {every_hour: often}", "line 1: hours.every_hour: true or false is needed here"},
 		{"an address for an alias", "central_desk: *vawg@example.police.uk", "line 1: anchors (&), aliases (*), merges (<<) and tags (!) are not taken: write the value out, or in quotes"},
 	} {
@@ -375,6 +387,50 @@ func TestEverybody(t *testing.T) {
 	}
 	if p := teams.Nowhere().Lead("Central East"); p.Mail[0] != "central-east-lead@localhost.invalid" {
 		t.Errorf("%+v", p)
+	}
+}
+
+func TestPace(t *testing.T) {
+	plain := parse(t, "cadence: nightly\n", "")
+	if plain.Cadence() != teams.Nightly || plain.StandDownAfter(100) != 100 {
+		t.Errorf("without a word: %s, down to %d", plain.Cadence(), plain.StandDownAfter(100))
+	}
+	declared := parse(t, "# stand_down_after: 120", "stand_down_after: 120", "cadence: nightly", "cadence: monthly")
+	if declared.Cadence() != teams.Monthly || declared.StandDownAfter(100) != 120 || declared.StandDownAfter(200) != 200 {
+		t.Errorf("%s, down to %d and %d", declared.Cadence(), declared.StandDownAfter(100), declared.StandDownAfter(200))
+	}
+	// 29 June 2026 is a Monday; the clocks change on 29 March and 25 October, both Sundays.
+	for _, c := range []struct {
+		cadence     teams.Cadence
+		asOf, since string
+	}{
+		{teams.Nightly, "2026-06-30", "2026-06-30"},
+		{teams.Weekly, "2026-06-28", "2026-06-22"}, {teams.Weekly, "2026-06-29", "2026-06-29"}, {teams.Weekly, "2026-07-05", "2026-06-29"},
+		{teams.Weekly, "2026-03-29", "2026-03-23"}, {teams.Weekly, "2026-10-25", "2026-10-19"}, {teams.Weekly, "2027-01-01", "2026-12-28"},
+		{teams.Monthly, "2026-06-30", "2026-06-01"}, {teams.Monthly, "2026-07-01", "2026-07-01"}, {teams.Monthly, "2028-02-29", "2028-02-01"},
+	} {
+		if got := c.cadence.Since(schemas.MustDate(c.asOf)).String(); got != c.since {
+			t.Errorf("%s, %s: since %s, want %s", c.cadence, c.asOf, got, c.since)
+		}
+	}
+}
+
+func TestRestrictedDesk(t *testing.T) {
+	desk, ok := parse(t).Restricted()
+	if found, known := parse(t).Find("Professional standards"); !ok || !known || !reflect.DeepEqual(found, desk) || desk.BCU != "" || len(desk.Mail) != 1 {
+		t.Errorf("%+v, %+v", desk, found)
+	}
+	without := parse(t, `restricted: {mail: ["Professional standards <professional.standards@example.police.uk>"]}`, "")
+	if _, ok := without.Restricted(); ok {
+		t.Error("there is one that nobody has declared")
+	}
+	if _, ok := without.Find(teams.RestrictedDesk); ok {
+		t.Error("it is found")
+	}
+	for _, p := range append(parse(t).Owners(), parse(t).Specialists()...) {
+		if p.Name == teams.RestrictedDesk {
+			t.Error("it owns, or joins, taskings like a borough or a specialist team")
+		}
 	}
 }
 

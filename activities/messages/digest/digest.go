@@ -40,6 +40,10 @@ type Input struct {
 	// Suspects are those whom the team has, in any order.
 	Suspects []Suspect
 	Left     []Left
+	// Waiting counts those of the team's on the stack who are tasked with the next new taskings, which are weekly or
+	// monthly by Cadence.
+	Waiting int
+	Cadence string
 	// Cut is the night's: it tells whether the edge of the stack falls inside a tie.
 	Cut       schemas.Cut
 	Pseudonym pseudonym.Func
@@ -48,7 +52,7 @@ type Input struct {
 	Revoked *schemas.Revocation
 }
 
-// Suspect is one of the team's suspects on the approved stack.
+// Suspect is one of the team's suspects on the approved stack, or tasked still below it.
 type Suspect struct {
 	schemas.Ranked
 	Previous *int64   // the position on the stack before, nil when not on it
@@ -56,6 +60,8 @@ type Suspect struct {
 	With     string   // the team whose tasking it is
 	State    string   // of the tasking, in words
 	News     []string // what changed since the team was last told
+	// Below: not on the stack any more, and tasked until below this position; 0: on the stack.
+	Below int64
 }
 
 // Left is a suspect who was the team's and is no longer.

@@ -244,6 +244,69 @@ func TestStatusInWords(t *testing.T) {
 	}
 }
 
+// Who stays tasked below the stack, who waits for the weekly taskings, and who is restricted.
+func TestBesideTheStack(t *testing.T) {
+	in := hackney(t)
+	in.Suspects[0].Below, in.Suspects[0].Arrival, in.Suspects[0].Position = 120, "", 104
+	in.Waiting, in.Cadence = 2, "weekly"
+	m := build(t, in)
+	for _, s := range []string{m.Text, m.HTML} {
+		for _, want := range []string{"below the stack", "Not on the stack any more, and tasked still: until below position 120.",
+			"2 other suspects of yours on the stack are tasked with the next weekly taskings."} {
+			if !strings.Contains(s, want) {
+				t.Errorf("no %q in %s", want, s)
+			}
+		}
+		if strings.Contains(s, "did not make it") { // the edge is no matter of somebody below it
+			t.Errorf("got %s", s)
+		}
+	}
+	if strings.Contains(build(t, hackney(t)).Text, "with the next") {
+		t.Error("somebody waits where nobody does")
+	}
+	in = hackney(t)
+	in.Team, in.Suspects = "Professional standards", in.Suspects[1:2] // most of the harm is in Hackney, some in Islington
+	in.Suspects[0].Restricted, in.Suspects[0].With = true, in.Team
+	text := build(t, in).Text
+	for _, want := range []string{"* Restricted: you alone are told. No borough, lead or specialist team is.", "* Alleged in Hackney, Islington."} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "Transferred to you") || strings.Contains(text, "Also alleged") {
+		t.Errorf("the desk reads\n%s", text)
+	}
+}
+
+// A release watch says so instead of a deadline, as long as somebody is to do something.
+func TestStateOfAReleaseWatch(t *testing.T) {
+	at := time.Date(2026, 7, 1, 8, 12, 0, 0, time.UTC)
+	for want, watch := range map[string]schemas.Tasking{
+		"Issued: a release watch, without a deadline while in custody":                                          {State: schemas.TaskingIssued, Since: at},
+		"Acknowledged since Wednesday 1 July 2026, 09:12: a release watch, without a deadline while in custody": {State: schemas.TaskingAcknowledged, Since: at},
+		"Closed on 1 July 2026: remanded":                                                                       {State: schemas.TaskingClosed, Since: at, Outcome: "remanded"},
+		"Stood down since Wednesday 1 July 2026, 09:12":                                                         {State: schemas.TaskingStoodDown, Since: at},
+	} {
+		watch.Watch = true
+		if got := digest.StateText(&watch); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+// The desk for restricted suspects has no lead and no desk behind it.
+func TestRestrictedNotices(t *testing.T) {
+	for _, kind := range []string{schemas.EventLead, schemas.EventDesk} {
+		n := notice(kind, "", "Professional standards")
+		n.Tasking.Team, n.Tasking.Restricted = n.Party, true
+		m, err := n.Build()
+		if err != nil || m.Subject != "Tasking k7qd-2m4x-9w3t-c5hn, Professional standards: not acknowledged in time" ||
+			!strings.Contains(m.Text, `--team "Professional standards"`) || strings.Contains(m.Text, "lead") {
+			t.Errorf("%s: %v, %s\n%s", kind, err, m.Subject, m.Text)
+		}
+	}
+}
+
 // notice is one about a tasking that Hackney has not acknowledged.
 func notice(kind, from, party string) digest.Notice {
 	at := time.Date(2026, 7, 1, 8, 12, 0, 0, time.UTC)

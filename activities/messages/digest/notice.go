@@ -75,6 +75,12 @@ func (n Notice) words() (what, ask string) {
 	switch n.Event.Kind {
 	case schemas.EventReminded:
 		return "nobody has acknowledged it yet", answer
+	case schemas.EventLead, schemas.EventDesk:
+		if n.Tasking.Restricted { // it goes no further
+			return "not acknowledged in time", answer
+		}
+	}
+	switch n.Event.Kind {
 	case schemas.EventLead:
 		return "not acknowledged in time", "You lead the command that " + n.Tasking.Team + " belongs to: see that somebody takes it on. " + answer
 	case schemas.EventDesk:
@@ -100,6 +106,9 @@ func StateText(t *schemas.Tasking) string {
 	if due, ok := t.Due(); ok {
 		wait = ": acknowledge by " + minute(due)
 	}
+	if t.Watch && t.State.Open() {
+		wait = ": a release watch, without a deadline while in custody"
+	}
 	switch t.State {
 	case schemas.TaskingEscalated:
 		return "Escalated: nobody had acknowledged it by " + minute(t.Chase.Lead)
@@ -107,7 +116,7 @@ func StateText(t *schemas.Tasking) string {
 		return "Closed on " + longDate(t.Since) + ": " + strings.ReplaceAll(t.Outcome, "_", " ")
 	case schemas.TaskingAcknowledged, schemas.TaskingInProgress, schemas.TaskingStoodDown:
 		name := strings.ReplaceAll(string(t.State), "_", " ")
-		return strings.ToUpper(name[:1]) + name[1:] + " since " + minute(t.Since)
+		return strings.ToUpper(name[:1]) + name[1:] + " since " + minute(t.Since) + wait
 	case schemas.TaskingTransferred:
 		return "Transferred" + wait
 	default:

@@ -28,6 +28,7 @@ var (
 type page struct {
 	Team, Title, Under, Summary, CSVName, Edition string
 	Revoked                                       string // what was taken back, and what counts now
+	Waiting                                       string // who is tasked later
 	Entries                                       []entry
 	Left                                          []Left
 }
@@ -65,6 +66,14 @@ func newPage(in Input) page {
 			p.Revoked += " The stack below counts again."
 		}
 	}
+	if in.Waiting > 0 {
+		p.Waiting = fmt.Sprintf(
+			"%s on the stack %s tasked with the next %s taskings.",
+			text.Count(in.Waiting, "other suspect of yours", "other suspects of yours"),
+			text.Noun(in.Waiting, "is", "are"),
+			in.Cadence,
+		)
+	}
 	fresh := 0
 	for _, s := range in.Suspects {
 		e := entry{
@@ -94,6 +103,8 @@ func (p page) render() (text, html string, err error) {
 
 func movedText(s Suspect) string {
 	switch {
+	case s.Below > 0:
+		return "below the stack"
 	case s.Previous == nil || *s.Previous == s.Position:
 		return "unchanged"
 	case *s.Previous > s.Position:
@@ -143,6 +154,7 @@ func notes(in Input, r Suspect) (lines []string) {
 	if r.SuspectStatus != nil {
 		status = *r.SuspectStatus
 	}
+	add(r.Below > 0, "Not on the stack any more, and tasked still: until below position %d.", r.Below)
 	add(status == "in_custody", "In custody.")
 	add(status == "on_bail", "On bail.")
 	add(r.AlsoVictim, "Also recorded as a victim: look for a counter-allegation.")
@@ -158,11 +170,15 @@ func notes(in Input, r Suspect) (lines []string) {
 		text.Count(r.TieSize-1, "other suspect"),
 	)
 	add(
-		in.Cut.InsideTie && r.Score == in.Cut.Score,
+		r.Below == 0 && in.Cut.InsideTie && r.Score == in.Cut.Score,
 		"The edge of the stack falls inside this tie: %s with this score did not make it.",
 		text.Count(in.Cut.TiedOut, "suspect"),
 	)
+	add(r.Restricted, "Restricted: you alone are told. No borough, lead or specialist team is.")
 	owner := cmp.Or(orEmpty(r.OwnerBorough), teams.CentralDesk)
+	if r.Restricted {
+		owner = in.Team
+	}
 	add(r.With != in.Team, "The tasking is with %s.", r.With)
 	add(
 		r.With == in.Team && owner == teams.CentralDesk && in.Team != owner,
@@ -179,7 +195,11 @@ func notes(in Input, r Suspect) (lines []string) {
 			others = append(others, b)
 		}
 	}
-	add(len(others) > 0, "Also alleged in %s.", strings.Join(others, ", "))
+	where := "Also alleged in %s."
+	if r.Restricted {
+		where = "Alleged in %s."
+	}
+	add(len(others) > 0, where, strings.Join(others, ", "))
 	return lines
 }
 

@@ -50,6 +50,9 @@ type Suspect struct {
 	Specialists []string
 	// News is what changed since the team was last told, in the order to print.
 	News []string
+	// Below: not on the stack any more, and tasked until below this position; 0: on the stack. There are no
+	// Contributions then.
+	Below int64
 	// InTie: the edge of the stack falls inside the suspect's tie.
 	InTie bool
 }

@@ -395,6 +395,13 @@ func TestNulls(t *testing.T) {
 	says(t, in, "No allegation was handed over with this suspect: ask the central desk.", "Custody not known")
 }
 
+func TestBelowTheStack(t *testing.T) {
+	in := only(hackney(), 57)
+	in.Suspects[0].Below, in.Suspects[0].Contributions = 120, nil
+	says(t, in, "57 in the ranking, below the stack", "Not on the stack any more, and tasked still: until below position 120. The allegations stand in the last pack from the stack.")
+	silent(t, in, "on the whole stack", "ask the central desk")
+}
+
 func TestNobody(t *testing.T) {
 	in := hackney()
 	in.Suspects = nil

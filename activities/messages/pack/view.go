@@ -114,6 +114,10 @@ func who(s Suspect) []pair {
 	if bcu := value(s.Ranked.OwnerBCU); bcu != "" {
 		owner += " (" + clean(bcu) + ")"
 	}
+	place := " on the whole stack"
+	if s.Below > 0 {
+		place = " in the ranking, below the stack"
+	}
 	added := "none added"
 	if len(s.Specialists) > 0 {
 		var names []string
@@ -124,7 +128,7 @@ func who(s Suspect) []pair {
 	}
 	return []pair{
 		{"Suspect id", clean(s.Ranked.SuspectID)},
-		{"Position", text.Number(s.Ranked.Position) + " on the whole stack"},
+		{"Position", text.Number(s.Ranked.Position) + place},
 		{"Owner", owner},
 		{"State", orElse(&s.State, "not recorded")},
 		{"Specialists", added},
@@ -133,6 +137,13 @@ func who(s Suspect) []pair {
 
 // why says in one paragraph what put the suspect on the stack.
 func why(s Suspect, all []numbered) string {
+	if s.Below > 0 {
+		return fmt.Sprintf(
+			"Not on the stack any more, and tasked still: until below position %s. "+
+				"The allegations stand in the last pack from the stack.",
+			text.Number(s.Below),
+		)
+	}
 	if len(all) == 0 {
 		return "No allegation was handed over with this suspect: ask the central desk."
 	}

@@ -28,6 +28,8 @@ type Page struct {
 	Changes       []schemas.Change
 	Contributions []schemas.Contribution
 	Distribution  Distribution
+	// RestrictedDesk: somebody is told of the suspects of restricted handling. They are counted here and not shown.
+	RestrictedDesk bool
 	// Standings are who is among the first of which of so many other models; a night of version 1 has none.
 	Standings []schemas.Standing
 	Models    int

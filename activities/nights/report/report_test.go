@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -263,7 +264,7 @@ func TestWriteTellsWhatToLookAt(t *testing.T) {
 	for _, s := range []string{
 		"57 suspects are core: among the first 100 under all of 10 other models", "41 suspects are fringe", "98 suspects on the stack",
 		"2 suspects are in custody (positions 3 and 10). They stand beside the stack", "1 suspect is of ages that cannot be one person’s (position 7)",
-		"1 suspect is accused by a victim who no longer supports the case (position 8)", "1 suspect is of restricted handling: shown here without the id",
+		"1 suspect is accused by a victim who no longer supports the case (position 8)", "1 suspect is of restricted handling: counted, and not shown here. Nobody is told",
 		"7 rows would count if the victim were female, and nobody says: 019/08 (7 rows).", "1 row stands as it was before its latest version", "4 scored rows have a URN",
 		"1 scored row is in a place that is none of the boroughs", "1 placeholder stands in suspect_id", "12 placeholders stand in victim_id (such as UNKNOWN) and are nobody",
 		"90 rows may describe violence against women and girls, but the tables give no single weight: 005/28 (40 rows), 008/74 (30 rows), 008/78 (11 rows) and 1 other code.",
@@ -289,6 +290,41 @@ func TestWriteSaysHowAModelCounts(t *testing.T) {
 		}
 		if page := visible(t, write(t, Page{Model: model})); !strings.Contains(page, want) {
 			t.Errorf("%s: the page does not say %q", name, want)
+		}
+	}
+}
+
+// Restricted suspects are counted and not shown, on this stack and among those who left the one before.
+func TestWriteHidesTheRestricted(t *testing.T) {
+	p, _ := sample(t, 200)
+	left := p.Changes[len(p.Changes)-1].SuspectID
+	before := visible(t, write(t, p))
+	for _, id := range []string{p.Stack[0].SuspectID, p.Stack[41].SuspectID, left} {
+		if !strings.Contains(before, id) {
+			t.Fatalf("%s is not shown without being restricted either", id)
+		}
+	}
+	if strings.Contains(before, "restricted handling") {
+		t.Error("it tells of restricted suspects that there are not")
+	}
+	p.Stack = slices.Clone(p.Stack)
+	p.Stack[0].Restricted, p.Stack[41].Restricted = true, true
+	p.Stack[0].AlsoVictim = true
+	p.Changes = slices.Clone(p.Changes)
+	p.Changes[len(p.Changes)-1].Restricted = true
+	for desk, want := range map[bool]string{true: "The desk for them alone is told.", false: "Nobody is told: the teams’ file names no desk for them (restricted)."} {
+		p.RestrictedDesk = desk
+		page := visible(t, write(t, p))
+		if !strings.Contains(page, "2 suspects are of restricted handling: counted, and not shown here. "+want) {
+			t.Errorf("the page does not say %q", want)
+		}
+		for _, id := range []string{p.Stack[0].SuspectID, p.Stack[41].SuspectID, left} {
+			if strings.Contains(page, id) {
+				t.Errorf("%s is shown", id)
+			}
+		}
+		if !strings.Contains(page, "100 suspects on the stack") || strings.Contains(page, "position 1)") || strings.Contains(page, "positions 1,") {
+			t.Error("the counts, or the positions, are others")
 		}
 	}
 }

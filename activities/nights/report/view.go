@@ -168,6 +168,14 @@ func (v *view) addStack() {
 		}
 	}
 	for _, r := range v.Stack {
+		allegations += r.Allegations
+		if r.SumRank <= v.Model.Depth {
+			v.InSum++
+		}
+		if r.Restricted {
+			v.moved(changes[r.SuspectID]) // counted, and not shown
+			continue
+		}
 		e := row{Ranked: r, Last: shortDate(r.LastReported)}
 		e.Owner, e.BCU = owner(&r)
 		e.Change, e.Kind = v.moved(changes[r.SuspectID])
@@ -175,14 +183,7 @@ func (v *view) addStack() {
 		if v.Models > 0 {
 			e.Notes = append(e.Notes, cmp.Or(standing[r.SuspectID], fmt.Sprintf("%s: 0 of %d models", schemas.Fringe, v.Models)))
 		}
-		if r.Restricted {
-			e.SuspectID = restricted
-		}
 		v.Rows = append(v.Rows, e)
-		allegations += r.Allegations
-		if r.SumRank <= v.Model.Depth {
-			v.InSum++
-		}
 	}
 	on := int64(len(v.Stack)) - v.Manifest.Cut.Contained
 	v.Tiles = []tile{
@@ -196,9 +197,6 @@ func (v *view) addStack() {
 		v.Tiles = append(v.Tiles, tile{text.Number(v.Entered), "new since " + v.Previous})
 	}
 }
-
-// restricted stands where the id of somebody of restricted handling would.
-const restricted = "restricted"
 
 func (v *view) stackTenths() (n int64) {
 	for _, r := range v.Stack {
@@ -254,11 +252,10 @@ func (v *view) addLeft() {
 			continue
 		}
 		count[*c.Reason]++
-		id := c.SuspectID
 		if c.Restricted {
-			id = restricted
+			continue // counted, and not shown
 		}
-		v.Left = append(v.Left, departure{*c.Previous, id, *c.PreviousDays, words(*c.Reason)})
+		v.Left = append(v.Left, departure{*c.Previous, c.SuspectID, *c.PreviousDays, words(*c.Reason)})
 	}
 	for _, reason := range []string{schemas.LeftOutranked, schemas.LeftAgedOut, schemas.LeftNoScore, schemas.LeftMerged} {
 		if reason == schemas.LeftMerged && v.Manifest.Facts.Links == nil {
@@ -407,7 +404,7 @@ func (v *view) addLook() {
 	where := func(which func(schemas.Ranked) bool) (n int64, list string) {
 		var found []int64
 		for _, r := range v.Stack {
-			if which(r) {
+			if which(r) && !r.Restricted {
 				found = append(found, r.Position)
 			}
 		}
@@ -422,6 +419,17 @@ func (v *view) addLook() {
 		text.CountDays(v.CutScore, "day"),
 		text.Number(m.Cut.TiedOut),
 	)
+	var restricted int64
+	for _, r := range v.Stack {
+		if r.Restricted {
+			restricted++
+		}
+	}
+	told := "Nobody is told: the teams’ file names no desk for them (restricted)."
+	if v.RestrictedDesk {
+		told = "The desk for them alone is told."
+	}
+	add(restricted > 0, "%s of restricted handling: counted, and not shown here. %s", are(restricted, "suspect"), told)
 	n, list := where(func(r schemas.Ranked) bool { return r.AlsoVictim })
 	add(n > 0, "%s also recorded as a victim (%s). Look for a counter-allegation.", are(n, "suspect"), list)
 	n, list = where(func(r schemas.Ranked) bool { return r.Allegations == 1 })
@@ -446,8 +454,6 @@ func (v *view) addLook() {
 	add(n > 0, "%s of ages that cannot be one person’s (%s): two people may stand under one id.", are(n, "suspect"), list)
 	n, list = where(func(r schemas.Ranked) bool { return r.Withdrawn > 0 })
 	add(n > 0, "%s accused by a victim who no longer supports the case (%s).", are(n, "suspect"), list)
-	n, _ = where(func(r schemas.Ranked) bool { return r.Restricted })
-	add(n > 0, "%s of restricted handling: shown here without the id, and told to no borough.", are(n, "suspect"))
 	v.addUnclear(add)
 	for _, c := range m.Facts.ReadAsNull() {
 		v.Look = append(

@@ -284,7 +284,8 @@ func ReadAll[T any](r io.ReaderAt, size int64) (all []T, err error) {
 }
 
 // WriteCSV writes the stack for those who open it in a spreadsheet: the columns of stack.parquet, times
-// in UTC, boroughs separated by semicolons, null as nothing.
+// in UTC, boroughs separated by semicolons, null as nothing. Restricted suspects are left out: a sheet is passed
+// around, and they are their desk's alone (contract, section 8).
 func WriteCSV(w io.Writer, stack []schemas.Ranked) (int64, error) {
 	out := csv.NewWriter(w)
 	header := []string{
@@ -320,7 +321,12 @@ func WriteCSV(w io.Writer, stack []schemas.Ranked) (int64, error) {
 	whole := func(n int64) string { return strconv.FormatInt(n, 10) }
 	real := func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 	at := func(micros int64) string { return time.UnixMicro(micros).UTC().Format(time.RFC3339Nano) }
+	rows := int64(0)
 	for _, r := range stack {
+		if r.Restricted {
+			continue
+		}
+		rows++
 		err := out.Write([]string{whole(r.Position), whole(r.Rank), whole(r.TieSize), text.Cell(r.SuspectID), whole(r.Score),
 			real(r.ScoreDays), real(r.SumDays), real(r.MaxDays), whole(r.SumRank), whole(r.Allegations), whole(r.Reports), whole(r.Victims),
 			at(r.FirstReported), at(r.LastReported), text.Cell(orEmpty(r.OwnerBorough)), text.Cell(orEmpty(r.OwnerBCU)), text.Cells(r.Boroughs, ";"),
@@ -331,7 +337,7 @@ func WriteCSV(w io.Writer, stack []schemas.Ranked) (int64, error) {
 		}
 	}
 	out.Flush()
-	return int64(len(stack)), out.Error()
+	return rows, out.Error()
 }
 
 func orEmpty(s *string) string {

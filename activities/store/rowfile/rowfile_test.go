@@ -91,6 +91,17 @@ func TestYieldErrorEndsTheFile(t *testing.T) {
 	}
 }
 
+// A sheet is passed around: who is restricted is not on it.
+func TestRestrictedAreInNoSheet(t *testing.T) {
+	rows := sample(3)
+	rows[1].Restricted = true
+	var b bytes.Buffer
+	n, err := WriteCSV(&b, rows)
+	if text := b.String(); err != nil || n != 2 || !strings.Contains(text, "S0,") || strings.Contains(text, "S1,") || !strings.Contains(text, "S2,") {
+		t.Errorf("%d rows, %v\n%s", n, err, text)
+	}
+}
+
 func TestWriteCSV(t *testing.T) {
 	rows := sample(2)
 	rows[1].SuspectID = "=HYPERLINK(1)"
@@ -102,7 +113,7 @@ func TestWriteCSV(t *testing.T) {
 	if err != nil || len(lines) != 3 {
 		t.Fatalf("%d lines, %v", len(lines), err)
 	}
-	if got := strings.Join(lines[1], "|"); got != "1|1|1|S0|2|0.5|0|0|0|0|0|0|1969-12-31T23:59:59.999999Z|2026-01-01T00:00:00.000001Z|Camden|Central North|Barnet;Camden|0|0|true|on_bail" {
+	if got := strings.Join(lines[1], "|"); got != "1|1|1|S0|2|0.5|0|0|0|0|0|0|1969-12-31T23:59:59.999999Z|2026-01-01T00:00:00.000001Z|Camden|Central North|Barnet;Camden|0|0|true|on_bail||false|false|0" {
 		t.Errorf("line %s", got)
 	}
 	if lines[2][3] != "'=HYPERLINK(1)" {
