@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -65,6 +67,52 @@ func TestScoreIsTheSameToTheByte(t *testing.T) {
 			if int64(len(read(t, dir, o.URI))) != o.Bytes {
 				t.Errorf("%s has other bytes than the manifest says", o.URI)
 			}
+		}
+	}
+}
+
+// What is planted is told by kind, in words and as JSON, and the links are written as the file's name says: counts alone are
+// printed, no ids.
+func TestGenerateTellsWhatIsPlanted(t *testing.T) {
+	dir := t.TempDir()
+	words, err := run(t, "generate", "--out", filepath.Join(dir, "x.parquet"), "--as-of", "2026-06-30", "--suspects", "2000",
+		"--links", filepath.Join(dir, "links.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := run(t, "generate", "--out", filepath.Join(dir, "y.parquet"), "--as-of", "2026-06-30", "--suspects", "2000",
+		"--links", filepath.Join(dir, "links.parquet"), "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told struct {
+		Rows    int64
+		Planted map[string]int64
+	}
+	if err := json.Unmarshal([]byte(text), &told); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(read(t, dir, "links.csv"))), "\n")
+	links, err := parquet.ReadFile[struct {
+		PersonID string `parquet:"person_id"`
+		SameAs   string `parquet:"same_as"`
+	}](filepath.Join(dir, "links.parquet"))
+	if err != nil || lines[0] != "person_id,same_as" || len(links) == 0 || len(lines) != len(links)+1 ||
+		lines[1] != links[0].PersonID+","+links[0].SameAs || told.Planted["merged"] != int64(len(links)) {
+		t.Errorf("%d lines, %d links, %v, %v", len(lines), len(links), told.Planted, err)
+	}
+	rows, err := parquet.ReadFile[schemas.Offence](filepath.Join(dir, "x.parquet"))
+	if err != nil || int64(len(rows)) != told.Rows || !bytes.Equal(read(t, dir, "x.parquet"), read(t, dir, "y.parquet")) {
+		t.Errorf("%d rows of %d, %v", len(rows), told.Rows, err)
+	}
+	for kind, n := range told.Planted {
+		if !regexp.MustCompile(kind + ` +` + strconv.FormatInt(n, 10) + `\n`).MatchString(strings.ReplaceAll(words, ",", "")) {
+			t.Errorf("%s: %d is not among\n%s", kind, n, words)
+		}
+	}
+	for _, o := range rows {
+		if o.AllegationID != nil && (strings.Contains(words, *o.AllegationID) || strings.Contains(text, *o.AllegationID)) {
+			t.Fatal("an id was printed")
 		}
 	}
 }
@@ -182,6 +230,7 @@ func TestBadCommandLines(t *testing.T) {
 		{"generate --out x --as-of 2026-02-30", "not a calendar date"},
 		{"generate --out x --as-of 2026-06-30 --suspects 0", "at least 1"},
 		{"generate --out /nowhere/x --as-of 2026-06-30", "cannot write /nowhere/x"},
+		{"generate --out x --as-of 2026-06-30 --links y.xlsx", "give a file that ends in .csv or .parquet"},
 		{"score --extract x --as-of 2026-06-30 --out x --memory lots", "--memory"},
 		{"score --extract x --as-of 2026-06-30 --out x --model best", "built-in models are rfs-v1, rfs-v2, sum"},
 		{"score --extract https://a:hunter2@b/c --as-of 2026-06-30 --out x", "holds credentials"},
