@@ -107,7 +107,7 @@ func TestRerunReuses(t *testing.T) {
 				t.Errorf("%q reused by force", reused)
 			}
 			want := d.contents(t, forced)
-			if len(want) != 6 {
+			if len(want) != 8 {
 				t.Errorf("%d files", len(want))
 			}
 			sameContents(t, d.contents(t, first), want)
