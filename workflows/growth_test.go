@@ -116,7 +116,7 @@ func TestUnchangedNightsTakeNoRoom(t *testing.T) {
 			if err != nil || len(gone) != 4 {
 				t.Errorf("%d went, %v", len(gone), err)
 			}
-			if all := d.contents(t, last); len(all) != 6 {
+			if all := d.contents(t, last); len(all) != 8 {
 				t.Errorf("%d files are left", len(all))
 			}
 			if _, reused := d.again(t, "n6", request); c.identity != "" && len(reused) < 4 {

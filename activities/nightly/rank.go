@@ -66,6 +66,9 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 			return nil
 		})
 		if err == nil && len(p.Parts) > 0 {
+			if n.Links, err = pipeline.LoadLinks(ctx, a.Store, p.Links, n.Tables); err != nil {
+				return r, err
+			}
 			r.Cases, err = n.WriteCases(ctx, a.parts(p.Parts), stack)
 		}
 		if err == nil && r.Ranking.Rows != scored.Suspects() {

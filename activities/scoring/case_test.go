@@ -211,3 +211,33 @@ func TestCasesByHand(t *testing.T) {
 		t.Errorf("the id as given is %q, the person %q", *given.SuspectID, given.PersonID)
 	}
 }
+
+// Rows are found under every id of a person, and keep the id as given.
+func TestCasesFollowLinks(t *testing.T) {
+	o := options(t)
+	var err error
+	if o.Links, err = NewLinks([]schemas.PersonLink{{PersonID: "P-old", SameAs: "P"}, {PersonID: "V-old", SameAs: "V"}}, o.Tables); err != nil {
+		t.Fatal(err)
+	}
+	rows := []schemas.Offence{
+		with(rape("A1", "P-old"), func(o *schemas.Offence) { o.VictimID = ptr("V") }),
+		with(rape("A2", "V-old"), func(o *schemas.Offence) { o.VictimID = ptr(" P-old") }),
+		// Under another id of theirs somebody says that they are dead.
+		with(rape("A3", "V"), func(o *schemas.Offence) { o.SuspectStatus = ptr("deceased") }),
+	}
+	s := NewSearch(o, map[string]int64{"P": 1})
+	for _, pass := range s.Passes() {
+		inBatches(t, memory.NewGoAllocator(), rows, plain, func() sink { return pass.New() })
+	}
+	cases, _, err := s.Cases(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	for _, c := range cases {
+		got += fmt.Sprintln(c.PersonID, c.Role, *c.OtherID, *c.SuspectID, *c.VictimID, c.Disposition)
+	}
+	if want := "P suspect V P-old V scored\nP victim V V-old  P-old suspect_deceased\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
