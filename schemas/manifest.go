@@ -73,6 +73,12 @@ func (m Manifest) Output(file string) (ref ArtifactRef, ok bool) {
 	return ArtifactRef{}, false
 }
 
+// LinksSHA256 is the hash of the person links in their normal form; empty: the night has none.
+func (m Manifest) LinksSHA256() string {
+	ref, _ := m.Output(LinksFile)
+	return ref.SHA256
+}
+
 // ExtractForm is what an extract looked like before it was typed, and how that differed from the night published last
 // from the same source.
 type ExtractForm struct {

@@ -17,7 +17,7 @@ import (
 var models embed.FS
 
 // DefaultModel is the model that makes the stack.
-const DefaultModel = "rfs-v1"
+const DefaultModel = "rfs-v2"
 
 // Model declares how a suspect is scored (contract, section 6). Every figure is a whole number, so
 // that the result is the same for any order, sharding or machine.

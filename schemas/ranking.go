@@ -129,6 +129,7 @@ const (
 const (
 	LeftOutranked = "outranked"        // still ranked, below the cut
 	LeftAgedOut   = "aged_out"         // the allegations left the window
+	LeftMerged    = "merged"           // the id was merged into another, which stands for both now
 	LeftNoScore   = "no_longer_scored" // cleared, withdrawn, deceased or no longer VAWG
 )
 

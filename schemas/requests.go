@@ -15,7 +15,7 @@ type NightRequest struct {
 	AsOf Date `json:"as_of,omitzero"`
 	// Extract is the name of a configured source or a plain URL or path; empty means the default source.
 	Extract string `json:"extract,omitempty"`
-	// Model is a built-in model; empty means rfs-v1.
+	// Model is a built-in model; empty means the default.
 	Model string `json:"model,omitempty"`
 	// AcceptDrift says why an extract is to be taken though it lost a column, or has one of another type, since the
 	// night published last from the same source.

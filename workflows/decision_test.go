@@ -15,6 +15,7 @@ import (
 
 	"harmstack/activities/decision"
 	"harmstack/activities/nights"
+	"harmstack/activities/store"
 	"harmstack/activities/task"
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
@@ -229,31 +230,34 @@ func TestSupersede(t *testing.T) {
 	}
 }
 
-// A store that is away: the officer is told, the night stays pending, and the same decision goes through
-// when the store is back.
+// A store that is away or full: the officer is told, the night stays pending, and the same decision goes through when the
+// store is back, or has room.
 func TestDecisionWhileTheStoreIsAway(t *testing.T) {
-	d := newDeployment(t, threeSuspects()...)
-	n := d.night(t, "night", schemas.NightRequest{AsOf: asOf})
-	first, again := &answer{}, &answer{}
-	result, err := d.decide(t, n, func(env *testsuite.TestWorkflowEnvironment) {
-		away := true
-		env.OnActivity((*decision.Activities)(nil).Decide, mock.Anything, mock.Anything).Return(func(ctx context.Context, p decision.DecideParams) (decision.DecideResult, error) {
-			if away {
-				return decision.DecideResult{}, errors.New("the store is away")
+	for scenario, trouble := range map[string]error{"away": errors.New("the store is away"), "full": task.Waiting(store.ErrFull)} {
+		t.Run(scenario, func(t *testing.T) {
+			d := newDeployment(t, threeSuspects()...)
+			n := d.night(t, "night", schemas.NightRequest{AsOf: asOf})
+			first, again := &answer{}, &answer{}
+			result, err := d.decide(t, n, func(env *testsuite.TestWorkflowEnvironment) {
+				env.OnActivity((*decision.Activities)(nil).Decide, mock.Anything, mock.Anything).Return(func(ctx context.Context, p decision.DecideParams) (decision.DecideResult, error) {
+					if trouble != nil {
+						return decision.DecideResult{}, trouble
+					}
+					return d.acts.Decision.Decide(ctx, p)
+				})
+				env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Hold.Name, "u1", first, request(n)) }, time.Hour)
+				env.RegisterDelayedCallback(func() {
+					trouble = nil
+					env.UpdateWorkflow(Hold.Name, "u2", again, request(n))
+				}, 2*time.Hour)
+			})
+			if !task.Is(first.err, fault.NotRecorded) {
+				t.Errorf("%+v", first)
 			}
-			return d.acts.Decision.Decide(ctx, p)
+			if err != nil || again.err != nil || result.Decision.Decision != schemas.Held {
+				t.Errorf("%+v, %v, %v", result, err, again.err)
+			}
 		})
-		env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Hold.Name, "u1", first, request(n)) }, time.Hour)
-		env.RegisterDelayedCallback(func() {
-			away = false
-			env.UpdateWorkflow(Hold.Name, "u2", again, request(n))
-		}, 2*time.Hour)
-	})
-	if !task.Is(first.err, fault.NotRecorded) {
-		t.Errorf("%+v", first)
-	}
-	if err != nil || again.err != nil || result.Decision.Decision != schemas.Held {
-		t.Errorf("%+v, %v, %v", result, err, again.err)
 	}
 }
 

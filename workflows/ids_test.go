@@ -2,6 +2,10 @@ package workflows
 
 import (
 	"testing"
+	"time"
+
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/worker"
 
 	"harmstack/schemas"
 )
@@ -13,9 +17,28 @@ func TestIDs(t *testing.T) {
 		NightWorkflowID(asOf):                              "night-2026-06-30",
 		BoroughWorkflowID(night, "Kensington and Chelsea"): "borough-2026-06-30-r2-kensington-and-chelsea",
 		BoroughWorkflowID(night, "Central desk"):           "borough-2026-06-30-r2-central-desk",
+		Deployment("").ID("tasking-x"):                     "tasking-x", // as it was before there were names: histories replay
+		Deployment("").TaskQueue():                         "harmstack",
+		Deployment("north").ID("tasking-x"):                "north.tasking-x",
+		Deployment("north").TaskQueue():                    "north.harmstack",
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// What a deployment's workflows start has its name too, so that another in the namespace does not take it for its own.
+func TestChildrenHaveTheDeploymentsName(t *testing.T) {
+	for name, want := range map[Deployment]string{"": "decision-2026-06-30-r1", "north": "north.decision-2026-06-30-r1"} {
+		d := newDeployment(t, threeSuspects()...)
+		env := d.env(t, name.ID("night"))
+		env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute, Interceptors: []interceptor.WorkerInterceptor{name.Interceptor()}})
+		stopAtDecision(env)
+		env.ExecuteWorkflow(NightlyRun, schemas.NightRequest{AsOf: asOf})
+		var got NightResult
+		if err := env.GetWorkflowResult(&got); err != nil || got.Decision != want {
+			t.Errorf("%q: the decision is %s, want %s, %v", name, got.Decision, want, err)
 		}
 	}
 }

@@ -79,8 +79,8 @@ func (n *night) run(ctx workflow.Context) (result NightResult, err error) {
 	n.count(ctx, scored.Dispositions)
 	ranked, err := stage(ctx, n, "rank", acts.Rank, func(id schemas.NightID) nightly.RankParams {
 		return nightly.RankParams{
-			Night: id, Model: request.Model, Shards: scored.Shards, Parts: extracted.Parts,
-			Links: extracted.LinksRef(), Force: request.Force,
+			Night: id, Model: request.Model, Shards: scored.Shards, Parts: extracted.Parts, Links: extracted.LinksRef(),
+			Force: request.Force,
 		}
 	})
 	if err != nil {

@@ -140,8 +140,8 @@ func (a *Activities) seal(
 	record("rank", p.Ranked.Origin, files(p.Ranked.refs()), readByRank...)
 	m.Facts.Unreadable, m.Profile = p.Extracted.Unreadable, p.Checked.Profile
 	m.Reading, m.Form = p.Extracted.Reading, p.Extracted.Form
-	made := append(files(p.Extracted.refs()), p.Checked.Quarantine)
-	made = append(made, files(p.Ranked.refs())...)
+	made := files(p.Extracted.refs())
+	made = append(append(made, p.Checked.Quarantine), files(p.Ranked.refs())...)
 	for _, o := range made {
 		// What an earlier revision's stages left, after a Reset, gets a name here, so that the night's folder is whole
 		// and the other may be deleted.

@@ -17,7 +17,7 @@ type RankParams struct {
 	Shards []Shard         `json:"shards"`
 	// Parts are the rows that were scored, for the cases; none, as from an older build: there are no cases.
 	Parts []schemas.ArtifactRef `json:"parts,omitempty"`
-	// Links are the person links by which they were scored; nil: there are none.
+	// Links are the person links by which those rows go; nil: there are none.
 	Links *schemas.ArtifactRef `json:"links,omitempty"`
 	Force bool                 `json:"force,omitempty"`
 }
@@ -57,6 +57,9 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 			return r, err
 		}
 		defer shards.Close()
+		if n.Links, err = pipeline.LoadLinks(ctx, a.Store, p.Links, n.Tables); err != nil {
+			return r, err
+		}
 		var stack []schemas.Ranked
 		r.Ranked, stack, _, err = n.Rank(ctx, shards, shards.Candidates, shards.Contenders, func(batch []schemas.Ranked) error {
 			rows.Add(int64(len(batch)))

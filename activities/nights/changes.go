@@ -20,6 +20,8 @@ type Comparison struct {
 	Stack   []schemas.Ranked
 	Ranking iter.Seq2[schemas.Ranked, error]
 	AsOf    schemas.Date
+	// Links are the new night's person links; nil: there are none.
+	Links iter.Seq2[schemas.PersonLink, error]
 	// WindowDays is the new model's window.
 	WindowDays int
 }
@@ -65,9 +67,9 @@ func (c Comparison) Changes() ([]schemas.Change, error) {
 	return changes, nil
 }
 
-// whyLeft gives the reason of each suspect in left: whoever is still ranked was outranked; whoever is
-// not, and had nothing on record that is younger than the window, aged out; what remains was cleared,
-// withdrawn or reclassified. restricted are those who are ranked and by now of restricted handling.
+// whyLeft gives the reason of each suspect in left: whoever is still ranked was outranked; whoever was merged into
+// another was merged; whoever is neither, and had nothing on record that is younger than the window, aged out; what
+// remains was cleared, withdrawn or reclassified. restricted are those who are ranked and by now of restricted handling.
 func (c Comparison) whyLeft(left map[string]schemas.Ranked) (reasons map[string]string, restricted map[string]bool, _ error) {
 	reasons, restricted = map[string]string{}, map[string]bool{}
 	for _, row := range c.Contributions {
@@ -84,6 +86,16 @@ func (c Comparison) whyLeft(left map[string]schemas.Ranked) (reasons map[string]
 	}
 	if len(left) == 0 {
 		return reasons, restricted, nil
+	}
+	if c.Links != nil {
+		for l, err := range c.Links {
+			if err != nil {
+				return nil, nil, err
+			}
+			if _, ok := left[l.PersonID]; ok {
+				reasons[l.PersonID] = schemas.LeftMerged
+			}
+		}
 	}
 	outranked := 0
 	for r, err := range c.Ranking {

@@ -18,8 +18,8 @@ func ranked(ids ...string) (rows []schemas.Ranked) {
 	return rows
 }
 
-func rowsOf(rows []schemas.Ranked) iter.Seq2[schemas.Ranked, error] {
-	return func(yield func(schemas.Ranked, error) bool) {
+func rowsOf[T any](rows []T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
 		for _, r := range rows {
 			if !yield(r, nil) {
 				return
@@ -79,10 +79,12 @@ func TestChanges(t *testing.T) {
 		{"those who left come last, by where they were", []string{"z", "y", "b", "a"}, []string{"n", "b"}, nil, nil, []schemas.Change{
 			named("n", one("entered", "", 1, 0)), named("b", one("moved", "", 2, 3)),
 			named("z", one("left", "no_longer_scored", 0, 1)), named("y", one("left", "no_longer_scored", 0, 2)), one("left", "no_longer_scored", 0, 4)}},
+		{"one was merged into another, and links of others say nothing", []string{"a", "merged", "c"}, []string{"other"}, []string{"other", "c"}, []schemas.Contribution{reported("merged", "2025-01-01T12:00:00Z")},
+			[]schemas.Change{named("other", one("entered", "", 1, 0)), one("left", "no_longer_scored", 0, 1), named("merged", one("left", "merged", 0, 2)), named("c", one("left", "outranked", 0, 3))}},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			got, err := Comparison{Previous: ranked(c.previous...), Contributions: c.contributions, Stack: ranked(c.stack...),
-				Ranking: rowsOf(ranked(c.ranking...)), AsOf: asOf, WindowDays: 365}.Changes()
+				Ranking: rowsOf(ranked(c.ranking...)), Links: rowsOf([]schemas.PersonLink{{PersonID: "x", SameAs: "a"}, {PersonID: "merged", SameAs: "other"}}), AsOf: asOf, WindowDays: 365}.Changes()
 			if err != nil || !reflect.DeepEqual(got, c.want) {
 				t.Errorf("%v\ngot  %+v\nwant %+v", err, got, c.want)
 			}

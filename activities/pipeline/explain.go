@@ -10,8 +10,10 @@ import (
 	"harmstack/activities/nights"
 	"harmstack/activities/nights/casefile"
 	"harmstack/activities/scoring"
+	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
+	"harmstack/schemas/reference"
 )
 
 // Explanation is why somebody stands where they do in the ranking of a published night (contract, section 10).
@@ -40,14 +42,12 @@ type Explained struct {
 	Without *int64 `json:"position_without"`
 }
 
-// Explain explains somebody's place in a published night: by id, or by #position. Tables and model must be the night's;
+// Explain explains somebody's place in a published night: by id, also by one that was merged into theirs, or by
+// #position. Tables and model must be the night's;
 // a nil Tables says that they are not at hand: then nothing is scored again.
 func (n *Night) Explain(ctx context.Context, m schemas.Manifest, name string) (e Explanation, err error) {
-	if n.Tables != nil {
-		if n.Links, err = LoadLinks(ctx, n.Store, KeptLinks(m), n.Tables); err != nil && !errors.Is(nights.WhyMissing(ctx, n.Store, m.NightID, err), nights.ErrDisposed) {
-			return e, err
-		}
-		name = string(n.Links.End([]byte(name))) // somebody may know them by another of their ids
+	if name, err = n.person(ctx, m, name); err != nil {
+		return e, err
 	}
 	found := false
 	if err := n.everybody(ctx, m, func(r *schemas.Ranked) {
@@ -98,6 +98,19 @@ func (n *Night) Explain(ctx context.Context, m schemas.Manifest, name string) (e
 		}
 	}
 	return e, n.without(ctx, m, &e, list)
+}
+
+// person is the end of an id's chain, by the links that the night kept. Where their time is over it is the id itself.
+func (n *Night) person(ctx context.Context, m schemas.Manifest, id string) (string, error) {
+	tables := n.Tables
+	if tables == nil {
+		tables = reference.Default()
+	}
+	links, err := LoadLinks(ctx, n.Store, KeptLinks(m), tables)
+	if errors.Is(err, store.ErrNotFound) {
+		return id, nil
+	}
+	return string(links.End([]byte(id))), err
 }
 
 // everybody looks at each row of the ranking.
@@ -167,7 +180,12 @@ func (n *Night) casesAgain(
 	if err != nil {
 		return nil, nil, err
 	}
-	cases, list, err := n.Cases(ctx, parts, people)
+	again := *n
+	again.NightID = m.NightID
+	if again.Links, err = LoadLinks(ctx, n.Store, KeptLinks(m), n.Tables); err != nil {
+		return nil, nil, nights.WhyMissing(ctx, n.Store, m.NightID, err)
+	}
+	cases, list, err := again.Cases(ctx, parts, people)
 	return cases, list, nights.WhyMissing(ctx, n.Store, m.NightID, err)
 }
 

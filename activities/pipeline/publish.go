@@ -101,6 +101,11 @@ func (n *Night) compare(
 	if c.Ranking, err = nights.EachRow[schemas.Ranked](ctx, n.Store, *m, schemas.RankingFile); err != nil {
 		return nil, err
 	}
+	if KeptLinks(*m) != nil {
+		if c.Links, err = nights.EachRow[schemas.PersonLink](ctx, n.Store, *m, schemas.LinksFile); err != nil {
+			return nil, err
+		}
+	}
 	changes, err := c.Changes()
 	if err != nil {
 		return nil, err

@@ -21,10 +21,10 @@ type Ranked struct {
 	// Stability is who is among the first under other models, and CompareWith which those are; nil: with none.
 	Stability   *schemas.ArtifactRef `json:"stability,omitempty"`
 	CompareWith *schemas.Named       `json:"compare_with,omitempty"`
-	// Cases is what WriteCases left; nil: nothing, as in a night of an older build.
-	Cases *schemas.ArtifactRef `json:"cases,omitempty"`
 	// Standings are the rows of Stability.
 	Standings []schemas.Standing `json:"-"`
+	// Cases is what WriteCases left; nil: nothing, as in a night of an older build.
+	Cases *schemas.ArtifactRef `json:"cases,omitempty"`
 }
 
 // Refs are its files.

@@ -41,9 +41,9 @@ func (n *Night) options() scoring.Options {
 		AsOf:   n.AsOf,
 		Tables: n.Tables,
 		Model:  n.Model,
+		Links:  n.Links,
 		Spill:  spill.Folder(n.Temp),
 		Memory: n.Memory,
-		Links:  n.Links,
 	}
 }
 

@@ -223,8 +223,8 @@ func everything(n *night) (keys []string) {
 func rowsAsRead(n *night) (keys []string) {
 	for _, key := range n.keys {
 		if strings.HasPrefix(key, n.id.Path()+"/"+schemas.ExtractFolder+"/") ||
-			key == n.id.Path()+"/"+schemas.QuarantineFile || key == n.id.Path()+"/"+schemas.CasesFile ||
-			key == n.id.Path()+"/"+schemas.LinksFile ||
+			key == n.id.Path()+"/"+schemas.QuarantineFile || key == n.id.Path()+"/"+schemas.LinksFile ||
+			key == n.id.Path()+"/"+schemas.CasesFile ||
 			strings.HasPrefix(key, n.id.WorkPath()+"/") {
 			keys = append(keys, key)
 		}

@@ -232,3 +232,13 @@ func TestDisposeAfterAKill(t *testing.T) {
 		}
 	}
 }
+
+// Person links hold ids of people as the rows do, and serve for nothing but them.
+func TestLinksGoWithTheRowsAsRead(t *testing.T) {
+	id := schemas.NightID{AsOf: schemas.MustDate("2096-07-01"), Revision: 1}
+	rows, links := id.Path()+"/extract/part-000.parquet", id.Path()+"/links.parquet"
+	n := &night{id: id, keys: []string{rows, links, id.Path() + "/ranking.parquet", id.Path() + "/extract.links.parquet"}}
+	if got := rowsAsRead(n); !slices.Equal(got, []string{rows, links}) {
+		t.Errorf("%q", got)
+	}
+}

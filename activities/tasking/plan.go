@@ -483,6 +483,8 @@ func leftText(reason string) string {
 		return "others rank higher now"
 	case schemas.LeftAgedOut:
 		return "the allegations are older than a year"
+	case schemas.LeftMerged:
+		return "the suspect's id was merged into another, which has a tasking of its own if it is on the stack"
 	case schemas.LeftNoScore:
 		return "the allegations no longer count (cleared, withdrawn, reclassified, or the suspect has died)"
 	default:

@@ -140,8 +140,8 @@ UPDATE settled SET rule = 13 FROM people p WHERE settled.suspect_id = p.suspect_
 CREATE OR REPLACE VIEW candidates AS SELECT *, tenths * CAST(round(1000000 * pow(2, -age / 180.0)) AS BIGINT) AS base FROM settled WHERE rule = 15;
 
 -- Section 6, in whole numbers: of up to three rows what the further ones add follows from the sum, the largest and the least.
-CREATE OR REPLACE TABLE sums_of AS
-SELECT suspect_id, CAST(sum(base) AS BIGINT) AS base, max(base) AS largest, min(base) AS least, count(*) AS allegations,
+CREATE OR REPLACE TABLE totals AS
+SELECT suspect_id, CAST(sum(base) + CASE count(*) WHEN 1 THEN 0 WHEN 2 THEN sum(base) - max(base) ELSE sum(base) - max(base) + min(base) END // 10 AS BIGINT) AS score, count(*) AS allegations,
   CAST(sum(tenths) AS BIGINT) AS sum_tenths, max(tenths) AS max_tenths, min(reported_at) AS first_reported, max(reported_at) AS last_reported,
   count(victim_id) AS victims, -- contract
   min(place) AS place, max(place) AS last_place, count(*) FILTER (domestic_abuse) AS domestic_abuse, count(*) FILTER (non_recent) AS non_recent, count(*) FILTER (withdrawn) AS withdrawn,
@@ -149,16 +149,13 @@ SELECT suspect_id, CAST(sum(base) AS BIGINT) AS base, max(base) AS largest, min(
 FROM candidates GROUP BY suspect_id;
 -- Of more rows: the k-th of the first ten counts k - 1 tenths more, every later one ten.
 CREATE OR REPLACE TABLE further AS
-SELECT suspect_id, 10 * CAST(sum(base) AS BIGINT) - CAST(list_dot_product(CAST(max(base, 10) AS DOUBLE[]), CAST([10, 9, 8, 7, 6, 5, 4, 3, 2, 1][1:least(count(*), 10)] AS DOUBLE[])) AS BIGINT) AS tenths
-FROM candidates WHERE suspect_id IN (SELECT suspect_id FROM sums_of WHERE allegations > 3 AND NOT deceased) GROUP BY suspect_id;
+SELECT suspect_id, CAST(sum(base) AS BIGINT) AS base, 10 * CAST(sum(base) AS BIGINT) - CAST(list_dot_product(CAST(max(base, 10) AS DOUBLE[]), CAST([10, 9, 8, 7, 6, 5, 4, 3, 2, 1][1:least(count(*), 10)] AS DOUBLE[])) AS BIGINT) AS tenths
+FROM candidates WHERE suspect_id IN (SELECT suspect_id FROM totals WHERE allegations > 3 AND NOT deceased) GROUP BY suspect_id;
+UPDATE totals SET score = f.base + f.tenths // 10 FROM further f WHERE totals.suspect_id = f.suspect_id;
 -- What the other rows of those suspects say of them.
 CREATE OR REPLACE TABLE beside AS
 SELECT suspect_id, max(born) AS born_last, min(born) AS born_first, bool_or(restricted) AS restricted FROM settled
-WHERE rule < 15 AND suspect_id IN (SELECT suspect_id FROM sums_of) GROUP BY suspect_id;
-CREATE OR REPLACE TABLE totals AS
-SELECT t.* EXCLUDE (restricted), t.base + CASE allegations WHEN 1 THEN 0 WHEN 2 THEN t.base - largest WHEN 3 THEN t.base - largest + least ELSE f.tenths END // 10 AS score,
-  coalesce(greatest(t.born_last, b.born_last) - least(t.born_first, b.born_first) > 2, false) AS ages_disagree, coalesce(t.restricted, false) OR coalesce(b.restricted, false) AS restricted
-FROM sums_of t LEFT JOIN beside b USING (suspect_id) LEFT JOIN further f USING (suspect_id);
+WHERE rule < 15 AND suspect_id IN (SELECT suspect_id FROM totals) GROUP BY suspect_id;
 CREATE OR REPLACE TABLE dispositions AS
 WITH r AS (SELECT rule, count(*) AS n FROM settled GROUP BY rule),
 v AS (SELECT count(*) FILTER (updated_at < latest) AS superseded, count(*) FILTER (updated_at = latest AND version > 1) AS duplicate FROM versions) -- contract
@@ -196,10 +193,11 @@ SELECT row_number() OVER () AS position, rank, tie_size, suspect_id, score,
   make_timestamp(first_reported) AS first_reported, make_timestamp(last_reported) AS last_reported, CASE WHEN known THEN name END AS owner_borough, bcu AS owner_bcu,
   CASE WHEN boroughs IS NOT NULL THEN boroughs WHEN name IS NULL THEN [] ELSE [name] END AS boroughs, domestic_abuse, non_recent, also_victim, suspect_status,
   CASE suspect_status WHEN 'in_custody' THEN 'contained' WHEN 'on_bail' THEN 'bailed' ELSE 'free' END AS lane, ages_disagree, restricted, withdrawn
-FROM (SELECT t.* EXCLUDE (suspect_status), coalesce(d.reports, 1) AS reports,
+FROM (SELECT t.* EXCLUDE (suspect_status, restricted), coalesce(greatest(t.born_last, p.born_last) - least(t.born_first, p.born_first) > 2, false) AS ages_disagree,
+    coalesce(t.restricted, false) OR coalesce(p.restricted, false) AS restricted, coalesce(d.reports, 1) AS reports,
     coalesce(d.victims, t.victims) AS all_victims, -- contract
     CASE WHEN allegations = 1 THEN CAST(t.suspect_status AS VARCHAR) ELSE d.suspect_status END AS suspect_status, o.boroughs, n.name, n.bcu, n.known, a.victim_id IS NOT NULL AS also_victim, s.rank, s.tie_size, u.sum_rank
-  FROM totals t LEFT JOIN several d ON d.suspect_id = t.suspect_id LEFT JOIN owners o ON o.suspect_id = t.suspect_id LEFT JOIN also a ON a.victim_id = t.suspect_id
+  FROM totals t LEFT JOIN several d ON d.suspect_id = t.suspect_id LEFT JOIN owners o ON o.suspect_id = t.suspect_id LEFT JOIN also a ON a.victim_id = t.suspect_id LEFT JOIN beside p ON p.suspect_id = t.suspect_id
     LEFT JOIN names n ON n.place = coalesce(o.owner, t.place) JOIN scores s ON s.score = t.score JOIN sums u ON u.sum_tenths = t.sum_tenths
   WHERE NOT deceased
   ORDER BY score DESC,

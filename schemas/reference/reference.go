@@ -161,8 +161,8 @@ type ruleSet struct{ name, rules, resolutionsName, resolutions string }
 
 // The rule sets that are part of the build (contract, section 5). The first is taken when none is named.
 var ruleSets = []ruleSet{
-	{"vawg-v1", RulesFile, "resolutions-v1", ResolutionsFile},
 	{"vawg-v2", "vawg-offences-v2.csv", "resolutions-v2", "resolutions-v2.csv"},
+	{"vawg-v1", RulesFile, "resolutions-v1", ResolutionsFile},
 }
 
 // RuleSets are the names of the embedded rule sets.

@@ -61,6 +61,9 @@ The night's tables and model are those of this program, or the files that --edit
 			if err != nil {
 				return nights.WhyMissing(ctx, st, m.NightID, err)
 			}
+			if n.Links, err = pipeline.LoadLinks(ctx, st, pipeline.KeptLinks(m), n.Tables); err != nil {
+				return nights.WhyMissing(ctx, st, m.NightID, err)
+			}
 			stack, err := nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile)
 			if err != nil {
 				return err

@@ -81,6 +81,10 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	err = writeFile(source, func(w io.Writer) error {
 		summary, err := synthetic.Write(ctx, w, synthetic.Options{AsOf: asOf, Suspects: r.suspects, Seed: r.seed})
 		say(out, "   %s in %s\n", text.Count(summary.Rows, "row"), source)
+		say(out, "   Hidden in it to be found: %s restricted, %s released from custody, %s whose ages disagree, and %s kinds more.\n",
+			text.Number(summary.Planted[synthetic.RestrictedSuspect]+summary.Planted[synthetic.RestrictedVictim]),
+			text.Number(summary.Planted[synthetic.Released]), text.Number(summary.Planted[synthetic.AgesDisagree]),
+			text.Number(len(summary.Planted)-4))
 		return err
 	})
 	if err != nil {

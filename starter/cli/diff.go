@@ -314,6 +314,9 @@ func (c *comparison) complete(ctx context.Context, s, other *side) (bool, error)
 		Threads: scoring.Threads(),
 		Temp:    tempDir(),
 	}
+	if n.Links, err = pipeline.LoadLinks(ctx, c.nights, pipeline.KeptLinks(was), n.Tables); err != nil {
+		return false, err
+	}
 	engine, err := n.NewEngine(nil, false)
 	if err != nil {
 		return false, err
@@ -524,6 +527,9 @@ func (c *comparison) print(out io.Writer, changes []change) error {
 		if t.was != t.now {
 			say(out, "Other %s: %s (%.8s) to %s (%.8s).\n", t.what, t.was.Name, t.was.SHA256, t.now.Name, t.now.SHA256)
 		}
+	}
+	if was, now := a.manifest.LinksSHA256(), b.manifest.LinksSHA256(); was != now {
+		say(out, "Other person links: %s to %s.\n", cmp.Or(fmt.Sprintf("%.8s", was), "none"), cmp.Or(fmt.Sprintf("%.8s", now), "none"))
 	}
 	fmt.Fprintln(out)
 	rows := [][]string{{"CHANGE", "SUSPECT", "FROM", "TO", "REASON", "WHY"}}

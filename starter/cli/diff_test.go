@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -20,11 +21,22 @@ import (
 )
 
 // publishNight runs the stages of a night over rows, by the activities that a worker runs.
-func publishNight(t *testing.T, dir string, asOf schemas.Date, rows []schemas.Offence) {
+func publishNight(t *testing.T, dir string, asOf schemas.Date, rows []schemas.Offence, links ...schemas.PersonLink) {
 	t.Helper()
 	extract := filepath.Join(t.TempDir(), "extract.parquet")
 	if err := parquet.WriteFile(extract, rows); err != nil {
 		t.Fatal(err)
+	}
+	if links != nil {
+		merged, yaml := extract+".links.parquet", extract+".yaml"
+		err := errors.Join(
+			parquet.WriteFile(merged, links),
+			os.WriteFile(yaml, []byte("parquet: "+extract+"\nlinks: "+merged+"\n"), 0o600),
+		)
+		if err != nil {
+			t.Fatal(err)
+		}
+		extract = yaml
 	}
 	st, err := store.Open(t.Context(), dir)
 	if err == nil {
@@ -54,8 +66,8 @@ func publishNight(t *testing.T, dir string, asOf schemas.Date, rows []schemas.Of
 	p.Night = claimed.Night
 	call(a.Extract, nightly.ExtractParams{Night: p.Night}, &p.Extracted)
 	call(a.Check, nightly.CheckParams{Night: p.Night, Parts: p.Extracted.Parts}, &p.Checked)
-	call(a.Score, nightly.ScoreParams{Night: p.Night, Parts: p.Extracted.Parts, Quarantined: p.Checked.Quarantine.Rows}, &p.Scored)
-	call(a.Rank, nightly.RankParams{Night: p.Night, Shards: p.Scored.Shards, Parts: p.Extracted.Parts}, &p.Ranked)
+	call(a.Score, nightly.ScoreParams{Night: p.Night, Parts: p.Extracted.Parts, Links: p.Extracted.LinksRef(), Quarantined: p.Checked.Quarantine.Rows}, &p.Scored)
+	call(a.Rank, nightly.RankParams{Night: p.Night, Shards: p.Scored.Shards, Parts: p.Extracted.Parts, Links: p.Extracted.LinksRef()}, &p.Ranked)
 	var published nightly.PublishResult
 	call(a.Publish, p, &published)
 }
@@ -74,7 +86,7 @@ func edgeOfTheStack(asOf schemas.Date) (rows []schemas.Offence) {
 	for i := range 99 {
 		rows = append(rows, allegation(asOf, fmt.Sprintf("S-%02d", i), fmt.Sprintf("A-%02d", i), "019/08", "19C", "", 0))
 	}
-	return append(rows, allegation(asOf, "W", "A-W", "008/01", "8N", "8N.8.1.1", 0), allegation(asOf, "X", "A-X", "008/01", "8N", "8N.8.1.2", 0))
+	return append(rows, allegation(asOf, "W", "A-W", "008/01", "8N", "8N.8.1.1", 0), allegation(asOf, "Q", "A-X", "008/01", "8N", "8N.8.1.2", 0))
 }
 
 func changesOf(t *testing.T, args ...string) map[string]change {
@@ -138,7 +150,7 @@ func TestDiffUnderAnotherEdition(t *testing.T) {
 		t.Errorf("manifest %+v", m)
 	}
 	changes := changesOf(t, "2026-06-30", out, "--edition", edition)
-	w, x := changes["W"], changes["X"]
+	w, x := changes["W"], changes["Q"]
 	if w.Kind != schemas.ChangeLeft || *w.Previous != 100 || w.After.Position != 101 || !w.Explained || len(w.Terms) != 1 ||
 		w.Terms[0] != (difference{"A-W", "weight", 547.5, 10, -537.5}) || !strings.Contains(w.Why, "weight of A-W: 547.5 -> 10 days") {
 		t.Errorf("W: %+v", w)
@@ -176,7 +188,7 @@ func TestDiffOfTwoNights(t *testing.T) {
 	rows = append(rows, allegation(asOf, "S-04", "A-old", "008/01", "8N", "", 364))
 	publishNight(t, dir, asOf, rows)
 	rows[3].Outcome = new("no_crime")
-	rows = append(rows, allegation(asOf, "X", "A-X2", "019/08", "19C", "", -1))
+	rows = append(rows, allegation(asOf, "Q", "A-X2", "019/08", "19C", "", -1))
 	publishNight(t, dir, asOf.AddDays(1), rows)
 	changes := changesOf(t, "2026-06-30", "2026-07-01")
 	const day = 996157 // round(1,000,000 * 2^(-1/180))
@@ -184,7 +196,7 @@ func TestDiffOfTwoNights(t *testing.T) {
 	if s := changes["S-07"]; len(s.Terms) != 1 || s.Terms[0].What != "age" || s.Terms[0].After != 1 || !near(s.Terms[0].Days, 1825*(day-1e6)/1e6) {
 		t.Errorf("S-07: %+v", s)
 	}
-	x := changes["X"]
+	x := changes["Q"]
 	if x.Kind != schemas.ChangeEntered || x.Before.Position != 101 || len(x.Terms) != 3 || x.Terms[0] != (difference{"A-X2", "new", 0, 1825, 1825}) ||
 		x.Terms[1].What != "age" || x.Terms[2] != (difference{What: "frequency", Before: 1, After: 1.1}) {
 		t.Errorf("X: %+v", x)

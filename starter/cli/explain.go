@@ -28,7 +28,7 @@ func explainCommand() *cobra.Command {
 			Long: `Show why a suspect stands where they do in the ranking of a night: every scored allegation, its weight,
 age and share, and the position without it; when age alone takes them below the cut; under which
 models they are among the first; and what the rest of their case says.
-Name the suspect by id, or by position in the ranking: #12. Of somebody who is not on the stack the
+Name the suspect by id, also by one that was merged into theirs, or by position in the ranking: #12. Of somebody who is not on the stack the
 rows that the night kept are read.`,
 			Example: `  starter explain '#1' --why "briefing of 1 July"
   starter explain S-3F9K2Q --as-of 2026-06-30 --json --why "request of Hackney"`,

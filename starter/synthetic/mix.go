@@ -1,6 +1,7 @@
 package synthetic
 
 import (
+	"bytes"
 	"encoding/csv"
 	"fmt"
 	"math/rand/v2"
@@ -42,12 +43,7 @@ var recorded = [kinds][]offence{
 			"8N",
 			"",
 		}, {135, "008/01", "8N", "8N.8.1.2"}, {45, "008/01", "8N", "8N.8.1.1"}, {35, "008/01", "8N", ""},
-		{
-			30,
-			"005/01",
-			"5D",
-			"",
-		}, {95, "008/77", "", ""}, {6, "008/78", "", ""}, {24, "008/06", "", ""}, {30, "008/60", "8P", ""},
+		{25, "005/01", "5D", ""}, {5, "005/01", "", ""}, {95, "008/77", "", ""}, {6, "008/78", "", ""}, {24, "008/06", "", ""}, {30, "008/60", "8P", ""},
 	},
 	withoutInjury: {
 		{510, "105/01", "105A", ""}, {150, "003/01", "3B", ""}, {215, "008/67", "105A", ""}, {40, "013/01", "13", ""},
@@ -81,11 +77,14 @@ var recorded = [kinds][]offence{
 	},
 }
 
-// grave is what the few who do most harm are reported for.
-var grave = []struct {
+// graveKind is a kind of offence, and how often among grave ones, in thousandths.
+type graveKind struct {
 	share int
 	kind  kind
-}{{470, rape}, {170, otherSexual}, {160, withInjury}, {110, stalking}, {90, withoutInjury}}
+}
+
+// grave is what the few who do most harm are reported for.
+var grave = []graveKind{{540, rape}, {150, otherSexual}, {140, withInjury}, {90, stalking}, {80, withoutInjury}}
 
 // mix is the boroughs' figures, summed up so that a draw is a look-up.
 type mix struct {
@@ -93,20 +92,35 @@ type mix struct {
 	total    int
 	upTo     []int
 	byKind   [][kinds]int
+	aliases  map[string][]string // other ways to write a borough
+	nobody   []string            // ways to write that somebody is not known; a * at the end stands for anything
 }
 
 func loadMix() (*mix, error) {
-	f, err := reference.Files.Open(reference.MixFile)
-	if err != nil {
-		return nil, err
+	var rows, aliases, placeholders [][]string
+	for _, table := range []struct {
+		file string
+		rows *[][]string
+	}{{reference.MixFile, &rows}, {reference.AliasesFile, &aliases}, {reference.PlaceholdersFile, &placeholders}} {
+		data, err := reference.Files.ReadFile(table.file)
+		if err != nil {
+			return nil, err
+		}
+		all, err := csv.NewReader(bytes.NewReader(data)).ReadAll()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", table.file, err)
+		}
+		*table.rows = all[1:]
 	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil {
-		return nil, err
+	m := &mix{aliases: map[string][]string{}, nobody: []string{"0", "0000000", "999999", "-", "--", "?", "..."}}
+	for _, row := range aliases {
+		m.aliases[row[1]] = append(m.aliases[row[1]], row[0])
 	}
-	m := &mix{}
-	for _, row := range rows[1:] {
+	for _, row := range placeholders {
+		m.nobody = append(m.nobody, row[0])
+	}
+	var err error
+	for _, row := range rows {
 		if _, ok := reference.Default().FindBorough(row[0]); !ok {
 			continue // "Unknown": five offences
 		}

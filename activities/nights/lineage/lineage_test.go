@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -213,5 +214,14 @@ func TestBadAddresses(t *testing.T) {
 	}
 	if m, err := New("", nil); m != nil || err != nil {
 		t.Errorf("%v, %v", m, err)
+	}
+}
+
+func TestPersonLinksAreADatasetOfTheirOwn(t *testing.T) {
+	s := stage
+	s.Inputs = append(slices.Clone(s.Inputs), schemas.ArtifactRef{URI: "nights/2026-06-30/r1/links.parquet", SHA256: "ef", Rows: 3, Schema: schemas.PersonLinkSchema})
+	data, err := json.Marshal(NewEvent(Start, time.Now(), "file:///store", s).Inputs[1])
+	if err != nil || !strings.Contains(string(data), `"fields":[{"name":"person_id","type":"utf8"},{"name":"same_as","type":"utf8"}]`) {
+		t.Errorf("%s, %v", data, err)
 	}
 }

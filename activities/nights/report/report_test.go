@@ -366,3 +366,21 @@ func TestScoreBins(t *testing.T) {
 		}
 	}
 }
+
+// Person links are told of where there are some: how many, how many rows they changed, their hash, and who was merged.
+func TestWriteTellsOfPersonLinks(t *testing.T) {
+	p, _ := sample(t, 200)
+	without := visible(t, write(t, p))
+	p.Manifest.Facts.Links = &schemas.LinkFacts{Links: 1234, RowsChanged: 56}
+	p.Manifest.Inputs = append(p.Manifest.Inputs, schemas.ArtifactRef{URI: "/secret/place/merged.csv", SHA256: "fe98", Rows: 1300, Schema: schemas.PersonLinkSchema})
+	p.Changes = append(p.Changes, schemas.Change{SuspectID: "OLD", Kind: schemas.ChangeLeft, Reason: new(schemas.LeftMerged), Previous: new(int64(77)), PreviousDays: new(5.0)})
+	page := visible(t, write(t, p))
+	for _, s := range []string{"Person links of merged ids 1,234", "Rows of which they replaced an id 56", "person links, 1,300 rows fe98", "merged the id was merged into another, which stands for both now 1"} {
+		if !strings.Contains(page, s) {
+			t.Errorf("the page does not say %q", s)
+		}
+		if strings.Contains(without, s) || strings.Contains(without, "merged into another") {
+			t.Errorf("without links it says %q", s)
+		}
+	}
+}

@@ -103,6 +103,7 @@ type fall struct {
 var whys = map[string]string{
 	schemas.LeftOutranked: "still ranked, but others now stand higher",
 	schemas.LeftAgedOut:   "every allegation is now older than the window",
+	schemas.LeftMerged:    "the id was merged into another, which stands for both now",
 	schemas.LeftNoScore:   "the allegations no longer count: cleared, withdrawn, reclassified, or the suspect has died",
 }
 
@@ -259,7 +260,10 @@ func (v *view) addLeft() {
 		}
 		v.Left = append(v.Left, departure{*c.Previous, id, *c.PreviousDays, words(*c.Reason)})
 	}
-	for _, reason := range []string{schemas.LeftOutranked, schemas.LeftAgedOut, schemas.LeftNoScore} {
+	for _, reason := range []string{schemas.LeftOutranked, schemas.LeftAgedOut, schemas.LeftNoScore, schemas.LeftMerged} {
+		if reason == schemas.LeftMerged && v.Manifest.Facts.Links == nil {
+			continue
+		}
 		v.LeftWhy = append(v.LeftWhy, share{Name: words(reason), Of: whys[reason], Count: count[reason]})
 	}
 }
