@@ -171,7 +171,7 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	say(out, `
 The server stays up, with its UI at %s. In another terminal:
    export HARMSTACK_STORE=%s TEMPORAL_ADDRESS=%s HARMSTACK_TASK_QUEUE=%s HARMSTACK_PAYLOAD_KEYS=%s
-   go run ./starter explain '#1'
+   go run ./starter explain '#1' --why demo
    go run ./starter tasking list --team Hackney
    go run ./starter run
 Ctrl-C ends it.
