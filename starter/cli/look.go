@@ -97,12 +97,15 @@ func shown(stack []schemas.Ranked) (rows []schemas.Ranked, note string) {
 	return rows, note
 }
 
-// cutNote says when the edge of the stack falls inside a tie.
-func cutNote(c schemas.Cut) string {
-	if !c.InsideTie {
-		return ""
+// cutNote says who stands beside the stack, and when its edge falls inside a tie.
+func cutNote(c schemas.Cut) (note string) {
+	if c.Contained > 0 {
+		note = fmt.Sprintf(" Beside it, above its last, %s in custody.", text.Count(c.Contained, "suspect is", "suspects are"))
 	}
-	return fmt.Sprintf(
+	if !c.InsideTie {
+		return note
+	}
+	return note + fmt.Sprintf(
 		" The cut falls inside a tie: %s with the last score %s on the stack, %s %s not.",
 		text.Number(
 			c.TiedIn,

@@ -325,7 +325,24 @@ var checks = []check{
 		now := share(owns[most], int64(len(n.Stack)))
 		return fmt.Sprintf("%s owns %s of the stack", most, percent(now)), now > limit, true
 	}},
+	{"crowded_id", false, func(n Night, limit float64) (string, bool, bool) {
+		// How many times over the limit an id is, by whatever it has most of.
+		crowd := func(r schemas.Ranked) int64 {
+			return max(r.Victims, int64(len(r.Boroughs)), r.Allegations/rowsOfOne)
+		}
+		var most schemas.Ranked
+		for _, r := range n.Stack {
+			if crowd(r) > crowd(most) {
+				most = r
+			}
+		}
+		return fmt.Sprintf("position %s has %s, %s and %s", text.Number(most.Position), text.Count(most.Victims, "victim"),
+			text.Count(len(most.Boroughs), "borough"), text.Count(most.Allegations, "row")), float64(crowd(most)) > limit, true
+	}},
 }
+
+// rowsOfOne is how many rows crowd an id as much as one victim or borough does.
+const rowsOfOne = 4
 
 // unreadable is the check that warns of one value already, and takes its level beyond the limit: the rules read what
 // cannot be read as null, which is no reason to go on without a word.

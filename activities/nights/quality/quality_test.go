@@ -106,6 +106,18 @@ func TestChecks(t *testing.T) {
 				n.Stack[5*i+1].OwnerBorough = new("Hackney")
 			}
 		}, "borough_share", "Hackney owns 26.0 % of the stack"},
+		{"an id with 26 victims", func(n *Night) {
+			n.Stack = slices.Clone(stack)
+			n.Stack[3] = schemas.Ranked{Position: 4, Victims: 26, Allegations: 27, Boroughs: []string{"Brent"}}
+		}, "crowded_id", "position 4 has 26 victims, 1 borough and 27 rows"},
+		{"an id with 25 victims and 103 rows", func(n *Night) {
+			n.Stack = slices.Clone(stack)
+			n.Stack[3] = schemas.Ranked{Position: 4, Victims: 25, Allegations: 103}
+		}, "", ""},
+		{"an id with 104 rows", func(n *Night) {
+			n.Stack = slices.Clone(stack)
+			n.Stack[3] = schemas.Ranked{Position: 4, Victims: 1, Allegations: 104}
+		}, "crowded_id", "104 rows"},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			n := Night{Manifest: usual(4), Stack: stack, Before: slices.Clone(before)}
