@@ -144,7 +144,7 @@ func TestEncryptedFiles(t *testing.T) {
 		want string
 	}{
 		"the footer":            {write(), "it is encrypted: give a file that is not"},
-		"every column":          {write(parquet.WithPlaintextFooter()), "column allegation_id, like 17 others, is encrypted: give a file that is not, or one in which the columns of the contract are not"},
+		"every column":          {write(parquet.WithPlaintextFooter()), "column allegation_id, like 18 others, is encrypted: give a file that is not, or one in which the columns of the contract are not"},
 		"one column":            {write(parquet.WithPlaintextFooter(), column("victim_age")), "column victim_age is encrypted"},
 		"one beyond those read": {bytes.ReplaceAll(write(parquet.WithPlaintextFooter(), column("victim_age")), []byte("victim_age"), []byte("officer_no")), ""},
 	} {
@@ -168,7 +168,7 @@ func TestCodecsThatAreNotRead(t *testing.T) {
 	t.Parallel()
 	data := encode(t, sample(10))
 	for codec, want := range map[format.CompressionCodec]string{
-		format.Lz4: "column allegation_id, like 17 others, is compressed by the old LZ4, of which there are several kinds: write the file with snappy, gzip, zstd, brotli, LZ4_RAW or none",
+		format.Lz4: "column allegation_id, like 18 others, is compressed by the old LZ4, of which there are several kinds: write the file with snappy, gzip, zstd, brotli, LZ4_RAW or none",
 		format.LZO: "is compressed by LZO",
 		77:         "is compressed by a codec that nobody knows (number 77)",
 	} {

@@ -120,7 +120,7 @@ func expected(rows []schemas.Offence) map[int64]string {
 		data, err := json.Marshal(schemas.Quarantine{Row: int64(i), AllegationID: raw(r.AllegationID), ReportID: raw(r.ReportID), SuspectID: raw(r.SuspectID),
 			SuspectAge: r.SuspectAge, SuspectStatus: raw(r.SuspectStatus), OffenceCode: raw(r.OffenceCode), OffenceClass: raw(r.OffenceClass), OffenceURN: raw(r.OffenceURN),
 			ReportedAt: r.ReportedAt, CommittedAt: r.CommittedAt, Borough: raw(r.Borough), VictimID: raw(r.VictimID), VictimSex: raw(r.VictimSex), VictimAge: r.VictimAge,
-			DomesticAbuse: r.DomesticAbuse, Source: raw(r.Source), Outcome: raw(r.Outcome), UpdatedAt: r.UpdatedAt})
+			DomesticAbuse: r.DomesticAbuse, Source: raw(r.Source), Outcome: raw(r.Outcome), UpdatedAt: r.UpdatedAt, Handling: raw(r.Handling)})
 		if err != nil {
 			panic(err)
 		}

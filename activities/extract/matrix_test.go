@@ -142,7 +142,7 @@ func cell(r *schemas.Offence, column int) any {
 func textAt(r *schemas.Offence, column int) **string {
 	return map[int]**string{schemas.AllegationID: &r.AllegationID, schemas.ReportID: &r.ReportID, schemas.SuspectID: &r.SuspectID, schemas.SuspectStatus: &r.SuspectStatus,
 		schemas.OffenceCode: &r.OffenceCode, schemas.OffenceClass: &r.OffenceClass, schemas.OffenceURN: &r.OffenceURN, schemas.BoroughName: &r.Borough,
-		schemas.VictimID: &r.VictimID, schemas.VictimSex: &r.VictimSex, schemas.Source: &r.Source, schemas.Outcome: &r.Outcome}[column]
+		schemas.VictimID: &r.VictimID, schemas.VictimSex: &r.VictimSex, schemas.Source: &r.Source, schemas.Outcome: &r.Outcome, schemas.Handling: &r.Handling}[column]
 }
 
 // writeArrow writes rows with Arrow's writer, each column in the form that forms says.
@@ -347,7 +347,7 @@ func TestEncodingsOfParquetGoByValue(t *testing.T) {
 	made := make([]split, len(rows))
 	for i := range rows {
 		r := &rows[i]
-		r.SuspectStatus, r.OffenceClass, r.OffenceURN, r.Borough, r.VictimID = nil, nil, nil, nil, nil
+		r.SuspectStatus, r.OffenceClass, r.OffenceURN, r.Borough, r.VictimID, r.Handling = nil, nil, nil, nil, nil, nil
 		made[i] = split{AllegationID: *r.AllegationID, ReportID: *r.ReportID, SuspectID: *r.SuspectID, OffenceCode: *r.OffenceCode, ReportedAt: *r.ReportedAt,
 			VictimSex: *r.VictimSex, DomesticAbuse: r.DomesticAbuse, Source: *r.Source, Outcome: *r.Outcome, UpdatedAt: *r.UpdatedAt / 1000}
 		if i%3 == 0 {

@@ -72,6 +72,6 @@ func ExampleEngine() {
 	}
 	// Output:
 	// 4 rows, 3 scored, 1 cleared
-	// 1. S-twice, 2 allegations, 3650.0 days of harm, score 3939.2
+	// 1. S-twice, 2 allegations, 3650.0 days of harm, score 3756.7
 	// 2. S-old, 1 allegations, 1825.0 days of harm, score 506.2
 }

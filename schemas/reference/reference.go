@@ -144,7 +144,7 @@ type offence struct {
 // Default returns the embedded tables. They are part of the build, so a fault in them is a fault of
 // the build, and panics.
 var Default = sync.OnceValue(func() *Tables {
-	t, err := Load(Files)
+	t, err := load(Files, ruleSets[0], nil)
 	if err != nil {
 		panic(err)
 	}
@@ -173,8 +173,8 @@ func RuleSets() (names []string) {
 	return names
 }
 
-// LoadPaths reads and validates the tables as Load does, those that are named from their files. A table is named after
-// its file: cchi-2025.csv is cchi-2025.
+// LoadPaths reads and validates the tables, those that are named from their files; the error names every fault by file
+// and line. A table is named after its file: cchi-2025.csv is cchi-2025.
 func LoadPaths(p Paths) (*Tables, error) {
 	if p == (Paths{}) {
 		return Default(), nil
@@ -196,9 +196,6 @@ func LoadPaths(p Paths) (*Tables, error) {
 		},
 	)
 }
-
-// Load reads and validates the tables in a folder. The error names every fault by file and line.
-func Load(dir fs.FS) (*Tables, error) { return load(dir, ruleSets[0], nil) }
 
 func load(dir fs.FS, set ruleSet, other map[string]string) (*Tables, error) {
 	t := &Tables{

@@ -14,6 +14,10 @@ import (
 
 // The expected weights are read off the published tables by hand.
 func TestWeigh(t *testing.T) {
+	first, err := LoadPaths(Paths{Rules: "vawg-v1"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		scenario         string
 		urn, code, class string
@@ -40,7 +44,7 @@ func TestWeigh(t *testing.T) {
 			if c.female {
 				sex = Female
 			}
-			got := Default().Weigh(Query{URN: c.urn, Code: c.code, Class: c.class, Victim: sex})
+			got := first.Weigh(Query{URN: c.urn, Code: c.code, Class: c.class, Victim: sex})
 			got.Title, got.Resolution = "", ""
 			if got != c.want {
 				t.Errorf("got %+v, want %+v", got, c.want)
@@ -175,7 +179,7 @@ func TestLoadRefuses(t *testing.T) {
 				}
 				dir[f] = &fstest.MapFile{Data: data}
 			}
-			_, err := Load(dir)
+			_, err := load(dir, ruleSets[1], nil)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v does not say %q", err, c.want)
 			}

@@ -198,7 +198,7 @@ func TestDiffOfTwoNights(t *testing.T) {
 	}
 	x := changes["Q"]
 	if x.Kind != schemas.ChangeEntered || x.Before.Position != 101 || len(x.Terms) != 3 || x.Terms[0] != (difference{"A-X2", "new", 0, 1825, 1825}) ||
-		x.Terms[1].What != "age" || x.Terms[2] != (difference{What: "frequency", Before: 1, After: 1.1}) {
+		x.Terms[1].What != "age" || x.Terms[2] != (difference{What: "frequency", Before: 1, After: 1.001}) {
 		t.Errorf("X: %+v", x)
 	}
 	if s := changes["S-03"]; s.Kind != schemas.ChangeLeft || *s.Reason != schemas.LeftNoScore || s.After != nil || !s.Explained ||
@@ -206,7 +206,7 @@ func TestDiffOfTwoNights(t *testing.T) {
 		t.Errorf("S-03: %+v", s)
 	}
 	s := changes["S-04"]
-	if len(s.Terms) != 3 || s.Terms[1].What != "aged_out" || s.Terms[1].Before != 19 || s.Terms[2] != (difference{What: "frequency", Before: 1.1, After: 1}) ||
+	if len(s.Terms) != 2 || s.Terms[1].What != "aged_out" || s.Terms[1].Before != 19 ||
 		!strings.Contains(s.Why, "left the window: A-old, 19 days") {
 		t.Errorf("S-04: %+v", s)
 	}

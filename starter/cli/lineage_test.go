@@ -36,18 +36,18 @@ func TestLineage(t *testing.T) {
 			files = append(files, filepath.Base(o.URI))
 		}
 	}
-	if got, want := strings.Join(stages, "; "), "extract of ; check of extract; score of extract; rank of score; publish of rank"; got != want {
+	if got, want := strings.Join(stages, "; "), "extract of ; check of extract; score of extract; rank of score,extract; publish of rank"; got != want {
 		t.Errorf("stages %s", got)
 	}
-	if got, want := strings.Join(files, " "), "part-00000.parquet quarantine.parquet suspects.parquet sums.parquet candidates.parquet "+
-		"ranking.parquet stack.parquet stack.csv contributions.parquet changes.parquet report.html"; got != want {
+	if got, want := strings.Join(files, " "), "part-00000.parquet quarantine.parquet suspects.parquet sums.parquet candidates.parquet contenders.parquet "+
+		"ranking.parquet stack.parquet stack.csv contributions.parquet stability.parquet cases.parquet changes.parquet report.html"; got != want {
 		t.Errorf("files %s", got)
 	}
 	if len(l.Inputs) != 1 || l.Inputs[0].Rows != 101 || l.Decision != nil || l.Basis.Edition.Name != "cchi-2020" {
 		t.Errorf("%+v", l)
 	}
 	text, err := run(t, "lineage", "2026-06-30-r1")
-	for _, part := range []string{"rank     score    nights/2026-06-30/r1/ranking.parquet", "101  ", "cchi-2020", "Nobody has decided it yet", "build test"} {
+	for _, part := range []string{"rank     score, extract  nights/2026-06-30/r1/ranking.parquet", "101  ", "cchi-2020", "Nobody has decided it yet", "build test"} {
 		if err != nil || !strings.Contains(text, part) {
 			t.Errorf("%q is not in %v\n%s", part, err, text)
 		}
