@@ -69,8 +69,13 @@ only what the rankings hold.`,
 			if err != nil {
 				return err
 			}
+			all := len(changes)
+			changes = slices.DeleteFunc(changes, func(one change) bool { return one.Restricted })
 			if asJSON {
 				return printJSON(out, changes)
+			}
+			if n := all - len(changes); n > 0 {
+				say(out, "%s restricted and not shown.\n", text.Count(n, "suspect is", "suspects are"))
 			}
 			return c.print(out, changes)
 		},

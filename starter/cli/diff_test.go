@@ -179,6 +179,26 @@ func TestDiffUnderAnotherEdition(t *testing.T) {
 	}
 }
 
+// Whoever is of restricted handling on either night is a number, in words and in JSON.
+func TestDiffHidesTheRestricted(t *testing.T) {
+	asOf, dir := schemas.MustDate("2026-06-30"), t.TempDir()
+	t.Setenv("HARMSTACK_STORE", dir)
+	rows := edgeOfTheStack(asOf)
+	publishNight(t, dir, asOf, rows)
+	rows[5].Handling, rows[3].Outcome = new("restricted"), new("no_crime") // so that everybody below moves
+	publishNight(t, dir, asOf.AddDays(1), rows)
+	hidden := *rows[5].SuspectID
+	for _, more := range [][]string{nil, {"--json"}} {
+		out, err := run(t, append([]string{"diff", "2026-06-30", "2026-07-01"}, more...)...)
+		if err != nil || strings.Contains(out, hidden) || !strings.Contains(out, *rows[6].SuspectID) {
+			t.Errorf("%v: %v\n%s", more, err, out)
+		}
+		if more == nil && !strings.Contains(out, "1 suspect is restricted and not shown.") {
+			t.Error(out)
+		}
+	}
+}
+
 // A day later everybody is a day older, X has a second allegation and S-03 is cleared.
 func TestDiffOfTwoNights(t *testing.T) {
 	asOf, dir := schemas.MustDate("2026-06-30"), t.TempDir()
