@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"harmstack/activities/nights"
 	"harmstack/schemas"
 )
 
@@ -274,7 +276,8 @@ func TestDemo(t *testing.T) {
 		t.Errorf("%d rows read, %d accounted for, %v", m.RowsRead, m.Dispositions.Sum(), err)
 	}
 	digests, err := os.ReadDir(filepath.Join(dir, "outbox"))
-	if err != nil || len(digests) != 36 {
+	// 32 boroughs and the central desk, and those of five other desks that have somebody.
+	if err != nil || len(digests) < 34 || len(digests) > 38 {
 		t.Errorf("%d digests, %v", len(digests), err)
 	}
 	var stack []schemas.Ranked
@@ -282,8 +285,15 @@ func TestDemo(t *testing.T) {
 	if err == nil {
 		err = json.Unmarshal([]byte(text), &stack)
 	}
-	if err != nil || len(stack) != 100 {
-		t.Fatalf("a stack of %d, %v", len(stack), err)
+	st, opening := openStoreAt(t.Context(), store)
+	if opening != nil {
+		t.Fatal(opening)
+	}
+	defer st.Close()
+	whole, reading := nights.ReadFile[schemas.Ranked](t.Context(), st, m, schemas.StackFile)
+	visible, _ := shown(whole)
+	if err != nil || reading != nil || len(whole) != int(current.Stack.Rows) || !reflect.DeepEqual(stack, visible) {
+		t.Fatalf("%d of a stack of %d, %v %v", len(stack), len(whole), err, reading)
 	}
 	for _, line := range [][]string{{"explain", "#1", "--why", "a test"}, {"explain", stack[0].SuspectID, "--why", "a test"}, {"case", "#3", "--why", "a test"}, {"explain", "#2000", "--why", "a test"}, {"status"}, {"diff", m.AsOf.String(), m.NightID.String()}} {
 		if text, err := run(t, append(line, "--store", store)...); err != nil || text == "" {
