@@ -36,7 +36,7 @@ export async function check(extract, asOf, out) {
   const named = Object.fromEntries((await db.rows('SELECT fact, name, n FROM facts WHERE n > 0')).map((r) => [`${r.fact} ${r.name}`.trim(), Number(r.n)]));
   const told = {};
   for (const [fact, v] of Object.entries(manifest.facts))
-    if (!['extra_columns', 'quarantine_reasons', 'unreadable_values'].includes(fact))
+    if (!['blind_spot', 'extra_columns', 'quarantine_reasons', 'unreadable_values'].includes(fact))
       for (const [name, n] of Object.entries(typeof v === 'number' ? { '': v } : v)) if (n) told[`${fact} ${name}`.trim()] = n;
   for (const name of new Set([...Object.keys(named), ...Object.keys(told)])) say(name, told[name] ?? 0, told[name] === named[name] ? 0 : 1, `SQL counts ${named[name] ?? 0}`);
 

@@ -152,6 +152,7 @@ UNION ALL SELECT 'conflicting_duplicates', '', count(*) FROM (SELECT * EXCLUDE (
   ANTI JOIN (SELECT * EXCLUDE (latest, place, suspect_nobody, victim_nobody) FROM versions WHERE place = 1) s ON d IS NOT DISTINCT FROM s
 UNION ALL SELECT 'resolutions', resolution, count(*) FROM settled WHERE disposition = 'scored' AND resolution IS NOT NULL GROUP BY resolution
 UNION ALL SELECT 'urn_contradicts_code', '', count(*) FROM settled WHERE disposition = 'scored' AND contradicts
+UNION ALL SELECT 'unknown_boroughs', '', count(*) FROM settled WHERE disposition = 'scored' AND borough IS NOT NULL AND borough NOT IN (SELECT borough FROM boroughs)
 UNION ALL SELECT 'weight_by_lowest_rule', '', count(*) FROM settled WHERE disposition = 'scored' AND rule = 'lowest'
 UNION ALL SELECT 'weight_by_supplement', '', count(*) FROM settled WHERE disposition = 'scored' AND rule = 'supplement';
 
