@@ -353,9 +353,9 @@ func (f *Searcher) Close() error {
 	for _, id := range f.found {
 		f.to.add(view(id))
 	}
-	s.naming = append(s.naming, f.naming...)
 	s.rows = append(s.rows, f.rows...)
-	if len(f.naming) > 0 {
+	if len(f.naming) > 0 { // in the first pass alone: in later ones others read what it found
+		s.naming = append(s.naming, f.naming...)
 		slices.Sort(s.naming)
 	}
 	return nil
