@@ -36,6 +36,18 @@ func (b *BlindSpot) Add(o BlindSpot) {
 	b.ByCode, b.ByBorough = addLeftOut(b.ByCode, o.ByCode), addLeftOut(b.ByBorough, o.ByBorough)
 }
 
+// Sum is all that is left out for one reason.
+func (b BlindSpot) Sum(reason string) (sum LeftOut) {
+	sum.Reason = reason
+	for _, l := range b.ByCode {
+		if l.Reason == reason {
+			sum.Rows += l.Rows
+			sum.Tenths += l.Tenths
+		}
+	}
+	return sum
+}
+
 // addLeftOut adds up what is of one reason and one code or borough, in the order of their names.
 func addLeftOut(a, b []LeftOut) (sum []LeftOut) {
 	all := slices.Concat(a, b)

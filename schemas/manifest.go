@@ -128,6 +128,14 @@ type Facts struct {
 	QuarantineReasons map[string]int64 `json:"quarantine_reasons"`
 }
 
+// AddCount adds to a count by name, in a map that is made for the first.
+func AddCount(to *map[string]int64, name string, n int64) {
+	if *to == nil {
+		*to = map[string]int64{}
+	}
+	(*to)[name] += n
+}
+
 // ColumnCount counts values of one of the contract's columns.
 type ColumnCount struct {
 	Column string

@@ -44,7 +44,7 @@ func (f *File) Scan(
 	return f.scanAll(ctx, threads, firstRow, nil, newSink, progress)
 }
 
-// ScanColumns is Scan for a sink that looks at some columns only: all others are null.
+// ScanColumns is Scan for a sink that looks at some columns only: all others are null. With nil it looks at all.
 func (f *File) ScanColumns(
 	ctx context.Context,
 	columns []int,

@@ -57,9 +57,6 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 			return r, err
 		}
 		defer shards.Close()
-		if n.Links, err = pipeline.LoadLinks(ctx, a.Store, p.Links, n.Tables); err != nil {
-			return r, err
-		}
 		var stack []schemas.Ranked
 		r.Ranked, stack, _, err = n.Rank(ctx, shards, shards.Candidates, shards.Contenders, func(batch []schemas.Ranked) error {
 			rows.Add(int64(len(batch)))

@@ -314,10 +314,7 @@ func Combine(
 
 func addCounts(to *map[string]int64, counts []ReasonCount) {
 	for _, c := range counts {
-		if *to == nil {
-			*to = map[string]int64{}
-		}
-		(*to)[c.Reason] += c.Rows
+		schemas.AddCount(to, c.Reason, c.Rows)
 	}
 }
 

@@ -18,13 +18,7 @@ func (n *Night) Cases(
 ) ([]schemas.Case, []schemas.Contribution, error) {
 	search := scoring.NewSearch(n.options(), people)
 	for _, pass := range search.Passes() {
-		err := from.Each(ctx, func(f *extract.File, first int64) error {
-			sink := func() extract.Sink { return pass.New() }
-			if pass.Columns == nil {
-				return f.Scan(ctx, n.Threads, first, sink, nil)
-			}
-			return f.ScanColumns(ctx, pass.Columns, n.Threads, first, sink, nil)
-		})
+		err := n.scan(ctx, from, pass.Columns, func() extract.Sink { return pass.New() }, nil)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -24,7 +24,7 @@ func (n *Night) Check(ctx context.Context, from Source, progress func(rows int64
 	defer bad.Close()
 	checker := scoring.NewChecker(n.Tables, setAside(bad))
 	profile := newProfiler(n.AsOf, n.Tables)
-	if err := n.scan(ctx, from, func() extract.Sink { return profile.beside(checker.NewIngester()) }, progress); err != nil {
+	if err := n.scan(ctx, from, nil, func() extract.Sink { return profile.beside(checker.NewIngester()) }, progress); err != nil {
 		return r, err
 	}
 	counts := checker.Counts()

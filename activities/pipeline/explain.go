@@ -43,17 +43,19 @@ type Explained struct {
 }
 
 // Explain explains somebody's place in a published night: by id, also by one that was merged into theirs, or by
-// #position. Tables and model must be the night's;
-// a nil Tables says that they are not at hand: then nothing is scored again.
+// #position. Tables and model must be the night's; a nil Tables says that they are not at hand: then nothing is scored
+// again. The night takes the links that it kept.
 func (n *Night) Explain(ctx context.Context, m schemas.Manifest, name string) (e Explanation, err error) {
-	if name, err = n.person(ctx, m, name); err != nil {
+	if err := n.takeLinks(ctx, m); err != nil {
 		return e, err
 	}
+	name = string(n.Links.End([]byte(name)))
 	found := false
-	if err := n.everybody(ctx, m, func(r *schemas.Ranked) {
+	if err := n.everybody(ctx, m, func(r *schemas.Ranked) (more bool) {
 		if r.SuspectID == name || name == "#"+strconv.FormatInt(r.Position, 10) {
 			e.Suspect, found = *r, true
 		}
+		return !found
 	}); err != nil {
 		return e, err
 	}
@@ -100,21 +102,20 @@ func (n *Night) Explain(ctx context.Context, m schemas.Manifest, name string) (e
 	return e, n.without(ctx, m, &e, list)
 }
 
-// person is the end of an id's chain, by the links that the night kept. Where their time is over it is the id itself.
-func (n *Night) person(ctx context.Context, m schemas.Manifest, id string) (string, error) {
+// takeLinks takes the links that the night kept. Where their time is over everybody is who they are called.
+func (n *Night) takeLinks(ctx context.Context, m schemas.Manifest) (err error) {
 	tables := n.Tables
 	if tables == nil {
 		tables = reference.Default()
 	}
-	links, err := LoadLinks(ctx, n.Store, KeptLinks(m), tables)
-	if errors.Is(err, store.ErrNotFound) {
-		return id, nil
+	if n.Links, err = LoadLinks(ctx, n.Store, KeptLinks(m), tables); errors.Is(err, store.ErrNotFound) {
+		return nil
 	}
-	return string(links.End([]byte(id))), err
+	return err
 }
 
-// everybody looks at each row of the ranking.
-func (n *Night) everybody(ctx context.Context, m schemas.Manifest, see func(*schemas.Ranked)) error {
+// everybody looks at each row of the ranking, as long as there should be more.
+func (n *Night) everybody(ctx context.Context, m schemas.Manifest, see func(*schemas.Ranked) (more bool)) error {
 	all, err := nights.EachRow[schemas.Ranked](ctx, n.Store, m, schemas.RankingFile)
 	if err != nil {
 		return err
@@ -123,7 +124,9 @@ func (n *Night) everybody(ctx context.Context, m schemas.Manifest, see func(*sch
 		if err != nil {
 			return err
 		}
-		see(&r)
+		if !see(&r) {
+			break
+		}
 	}
 	return nil
 }
@@ -180,12 +183,7 @@ func (n *Night) casesAgain(
 	if err != nil {
 		return nil, nil, err
 	}
-	again := *n
-	again.NightID = m.NightID
-	if again.Links, err = LoadLinks(ctx, n.Store, KeptLinks(m), n.Tables); err != nil {
-		return nil, nil, nights.WhyMissing(ctx, n.Store, m.NightID, err)
-	}
-	cases, list, err := again.Cases(ctx, parts, people)
+	cases, list, err := n.Cases(ctx, parts, people)
 	return cases, list, nights.WhyMissing(ctx, n.Store, m.NightID, err)
 }
 
@@ -211,14 +209,15 @@ func (n *Night) without(ctx context.Context, m schemas.Manifest, e *Explanation,
 		e.Contributions[places[0].at].Without = new(above + 1)
 		places = places[1:]
 	}
-	err := n.everybody(ctx, m, func(r *schemas.Ranked) {
+	err := n.everybody(ctx, m, func(r *schemas.Ranked) (more bool) {
 		if r.SuspectID == e.Suspect.SuspectID {
-			return
+			return true
 		}
 		for len(places) > 0 && places[0].Before(r) {
 			take()
 		}
 		above++
+		return len(places) > 0
 	})
 	for err == nil && len(places) > 0 {
 		take()

@@ -146,10 +146,16 @@ func (p Parts) with(ctx context.Context, ref schemas.ArtifactRef, do func(*extra
 	return do(f)
 }
 
-// scan feeds every row once; progress, if any, is told how many were read.
-func (n *Night) scan(ctx context.Context, from Source, newSink func() extract.Sink, progress func(rows int64)) error {
+// scan feeds every row once, of some columns or, with nil, of all; progress, if any, is told how many were read.
+func (n *Night) scan(
+	ctx context.Context,
+	from Source,
+	columns []int,
+	newSink func() extract.Sink,
+	progress func(rows int64),
+) error {
 	return from.Each(ctx, func(f *extract.File, first int64) error {
-		return f.Scan(ctx, n.Threads, first, newSink, func(done int64) {
+		return f.ScanColumns(ctx, columns, n.Threads, first, newSink, func(done int64) {
 			if progress != nil {
 				progress(first + done)
 			}

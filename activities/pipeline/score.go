@@ -49,7 +49,7 @@ func (n *Night) options() scoring.Options {
 
 // Feed reads every row into an engine once.
 func (n *Night) Feed(ctx context.Context, e *scoring.Engine, from Source, progress func(rows int64)) error {
-	return n.scan(ctx, from, func() extract.Sink { return e.NewIngester() }, progress)
+	return n.scan(ctx, from, nil, func() extract.Sink { return e.NewIngester() }, progress)
 }
 
 // Score reads the rows, the ids first to learn which allegations come more than once unless they are unique, and scores
@@ -63,16 +63,8 @@ func (n *Night) Score(
 	progress func(rows int64),
 ) (*scoring.Scores, error) {
 	if !unique {
-		err := from.Each(ctx, func(f *extract.File, first int64) error {
-			return f.ScanColumns(
-				ctx,
-				scoring.PrescanColumns,
-				n.Threads,
-				first,
-				func() extract.Sink { return e.NewPrescan() },
-				nil,
-			)
-		})
+		prescan := func() extract.Sink { return e.NewPrescan() }
+		err := n.scan(ctx, from, scoring.PrescanColumns, prescan, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -157,7 +157,7 @@ func (e *Engine) score(t *tally, rows []allegation, s *suspect) error {
 			t.supplement++
 		}
 		if weight.Resolution != "" {
-			t.resolve(weight.Resolution)
+			schemas.AddCount(&t.resolutions, weight.Resolution, 1)
 		}
 		if a.borough != 0 && !e.vocabulary.isBorough(a.borough) {
 			t.unknownBoroughs++

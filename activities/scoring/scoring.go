@@ -97,11 +97,8 @@ func (c *Counts) add(v *validator) {
 	c.Linked += v.linked
 	byColumn := func(to *map[string]int64, counts *[schemas.OffenceColumns]int64) {
 		for i, n := range counts {
-			if n > 0 && *to == nil {
-				*to = map[string]int64{}
-			}
 			if n > 0 {
-				(*to)[schemas.Offences[i].Name] += n
+				schemas.AddCount(to, schemas.Offences[i].Name, n)
 			}
 		}
 	}
@@ -272,10 +269,7 @@ func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads i
 		s.Facts.URNContradicts += t.contradicts
 		s.Facts.UnknownBoroughs += t.unknownBoroughs
 		for name, n := range t.resolutions {
-			if s.Facts.Resolutions == nil {
-				s.Facts.Resolutions = map[string]int64{}
-			}
-			s.Facts.Resolutions[name] += n
+			schemas.AddCount(&s.Facts.Resolutions, name, n)
 		}
 		if i > 0 {
 			tops.add(&t.tops)
@@ -357,13 +351,6 @@ type tally struct {
 	resolutions     map[string]int64 // scored rows by the rule that their weight took
 	work            aggregation
 	left            func(allegation []byte, d schemas.Disposition) // told of rows that are not scored after all; nil: nobody
-}
-
-func (t *tally) resolve(name string) {
-	if t.resolutions == nil {
-		t.resolutions = map[string]int64{}
-	}
-	t.resolutions[name]++
 }
 
 // eachBucket runs do over all buckets, one of the workers a goroutine.

@@ -44,18 +44,29 @@ The night's tables and model are those of this program, or the files that --edit
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, out := cmd.Context(), cmd.OutOrStdout()
-			st, err := openStore(cmd)
+			st, m, err := night.open(cmd)
 			if err != nil {
 				return err
 			}
 			defer st.Close()
-			m, _, err := night.find(ctx, st)
+			given, err := reference.LoadPaths(paths)
+			if err != nil {
+				return err
+			}
+			named, err := loadModel(model)
 			if err != nil {
 				return err
 			}
 			n := pipeline.Night{NightID: m.NightID, Threads: scoring.Threads(), Temp: tempDir()}
-			if n.Tables, n.Model, err = basisAtHand(m, paths, model); err != nil {
+			if n.Tables, n.Model, err = basisAtHand(m, given, named); err != nil {
 				return err
+			}
+			if n.Tables == nil {
+				return fmt.Errorf(
+					"night %s went by tables or a model that are not at hand (%s, %s, %s): name their files with --edition, "+
+						"--rules, --supplement, --resolutions and --model",
+					m.NightID, m.Edition.Name, m.Rules.Name, m.Model.Name,
+				)
 			}
 			parts, err := pipeline.KeptParts(st, m)
 			if err != nil {
@@ -109,44 +120,11 @@ The night's tables and model are those of this program, or the files that --edit
 	return cmd
 }
 
-// basisAtHand finds the tables and the model that a night went by among those given and those of this program.
-func basisAtHand(m schemas.Manifest, paths reference.Paths, model string) (*reference.Tables, schemas.Model, error) {
-	given, err := reference.LoadPaths(paths)
-	if err != nil {
-		return nil, schemas.Model{}, err
-	}
-	named, err := loadModel(model)
-	if err != nil {
-		return nil, named, err
-	}
-	list, err := tablesAtHand(given)
-	if err != nil {
-		return nil, named, err
-	}
-	found := modelOf(m, []schemas.Model{named})
-	for _, t := range list {
-		if t.Basis(found) == m.Basis {
-			return t, found, nil
-		}
-	}
-	return nil, found, fmt.Errorf(
-		"night %s went by tables or a model that are not at hand (%s, %s, %s): name their files with --edition, --rules, "+
-			"--supplement, --resolutions and --model",
-		m.NightID, m.Edition.Name, m.Rules.Name, m.Model.Name,
-	)
-}
-
 // blindRows is a line a reason.
 func blindRows(m schemas.Manifest, b blindSpotOf) [][]string {
 	rows := [][]string{{"LEFT OUT", "MISSING", "ROWS", "HARM DAYS", "WOULD COUNT", "WOULD ENTER"}}
 	for d := range schemas.DispositionCount {
-		var sum schemas.LeftOut
-		for _, l := range b.ByCode {
-			if l.Reason == d.String() {
-				sum.Rows += l.Rows
-				sum.Tenths += l.Tenths
-			}
-		}
+		sum := b.Sum(d.String())
 		if sum.Rows == 0 {
 			continue
 		}

@@ -197,6 +197,20 @@ func (n *nightFlags) add(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&n.revision, "revision", 0, "its revision (default: the newest)")
 }
 
+// open opens the store, which must be closed, and finds the chosen night in it.
+func (n *nightFlags) open(cmd *cobra.Command) (*store.Store, schemas.Manifest, error) {
+	st, err := openStore(cmd)
+	if err != nil {
+		return nil, schemas.Manifest{}, err
+	}
+	m, _, err := n.find(cmd.Context(), st)
+	if err != nil {
+		st.Close()
+		return nil, m, err
+	}
+	return st, m, nil
+}
+
 // find returns the chosen night's manifest.
 func (n *nightFlags) find(ctx context.Context, st *store.Store) (schemas.Manifest, schemas.ManifestRef, error) {
 	id := schemas.NightID{AsOf: n.asOf, Revision: n.revision}

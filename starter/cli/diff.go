@@ -56,10 +56,7 @@ only what the rankings hold.`,
 			if err != nil {
 				return err
 			}
-			if c.tables, err = tablesAtHand(tables); err != nil {
-				return err
-			}
-			c.models = []schemas.Model{given}
+			c.tables, c.model = tables, given
 			for i, arg := range args {
 				if c.sides[i], err = c.open(ctx, arg); err != nil {
 					return err
@@ -75,7 +72,7 @@ only what the rankings hold.`,
 				return printJSON(out, changes)
 			}
 			if n := all - len(changes); n > 0 {
-				say(out, "%s restricted and not shown.\n", text.Count(n, "suspect is", "suspects are"))
+				say(out, "%s\n", notShown(n))
 			}
 			return c.print(out, changes)
 		},
@@ -93,8 +90,8 @@ type comparison struct {
 	store  func() (*store.Store, error)
 	nights *store.Store // once it is open
 	opened []*store.Store
-	tables []*reference.Tables
-	models []schemas.Model
+	tables *reference.Tables // given, as is the model
+	model  schemas.Model
 	sides  [2]*side
 }
 
@@ -198,7 +195,7 @@ func (c *comparison) changes(ctx context.Context) ([]change, error) {
 	for _, own := range a.own {
 		contributions = append(contributions, own...)
 	}
-	window := c.model(b.manifest).WindowDays
+	window := modelAtHand(b.manifest, c.model).WindowDays
 	list, err := nights.Comparison{Previous: a.stack, Contributions: contributions, Stack: b.stack, Ranking: everybody,
 		AsOf: b.manifest.AsOf, WindowDays: cmp.Or(window, 365)}.Changes()
 	if err != nil {
@@ -232,34 +229,42 @@ func (c *comparison) changes(ctx context.Context) ([]change, error) {
 	return changes, nil
 }
 
-// tablesAtHand are those given and those of this program, by each of its rule sets.
-func tablesAtHand(given *reference.Tables) ([]*reference.Tables, error) {
-	list := []*reference.Tables{given}
+// basisAtHand finds the tables and the model that a night went by, among those given and those of this program. Nil
+// tables: they, or the model, are not at hand.
+func basisAtHand(
+	m schemas.Manifest,
+	given *reference.Tables,
+	models ...schemas.Model,
+) (*reference.Tables, schemas.Model, error) {
+	tables := []*reference.Tables{given}
 	for _, name := range reference.RuleSets() {
 		built, err := reference.LoadPaths(reference.Paths{Rules: name})
 		if err != nil {
-			return nil, err
+			return nil, schemas.Model{}, err
 		}
-		list = append(list, built)
+		tables = append(tables, built)
 	}
-	return list, nil
+	model := modelAtHand(m, models...)
+	for _, t := range tables {
+		if t.Basis(model) == m.Basis {
+			return t, model, nil
+		}
+	}
+	return nil, model, nil
 }
 
-// model is the model that a manifest names, the zero value when it is not at hand.
-func (c *comparison) model(m schemas.Manifest) schemas.Model { return modelOf(m, c.models) }
-
-func modelOf(m schemas.Manifest, models []schemas.Model) schemas.Model {
+// modelAtHand is the model that a night went by, among those given and those of this program; the zero value: it is not.
+func modelAtHand(m schemas.Manifest, models ...schemas.Model) schemas.Model {
 	for _, name := range schemas.ModelNames() {
 		if built, err := schemas.LoadModel(name); err == nil {
 			models = append(models, built)
 		}
 	}
-	for _, model := range models {
-		if model.Named() == m.Model {
-			return model
-		}
+	at := slices.IndexFunc(models, func(model schemas.Model) bool { return model.Named() == m.Model })
+	if at < 0 {
+		return schemas.Model{}
 	}
-	return schemas.Model{}
+	return models[at]
 }
 
 // complete finds the allegations of those who are on the other's stack and not on this one: where its rows, its tables
@@ -290,12 +295,13 @@ func (c *comparison) complete(ctx context.Context, s, other *side) (bool, error)
 			}
 		}
 	}
-	model := c.model(s.manifest)
-	tables := slices.IndexFunc(c.tables, func(t *reference.Tables) bool { return t.Basis(model) == s.manifest.Basis })
+	tables, model, err := basisAtHand(s.manifest, c.tables, c.model)
 	switch {
+	case err != nil:
+		return false, err
 	case depth == 0:
 		return true, nil
-	case tables < 0 || s.rows == nil:
+	case tables == nil || s.rows == nil:
 		return false, nil
 	case c.nights == nil:
 		if c.nights, err = c.store(); err != nil {
@@ -314,7 +320,7 @@ func (c *comparison) complete(ctx context.Context, s, other *side) (bool, error)
 	}
 	n := pipeline.Night{
 		NightID: s.manifest.NightID,
-		Tables:  c.tables[tables],
+		Tables:  tables,
 		Model:   model,
 		Threads: scoring.Threads(),
 		Temp:    tempDir(),

@@ -15,7 +15,6 @@ import (
 	"harmstack/activities/pipeline"
 	"harmstack/activities/scoring"
 	"harmstack/schemas"
-	"harmstack/schemas/reference"
 	"harmstack/schemas/text"
 	"harmstack/worker/config"
 )
@@ -66,20 +65,20 @@ func explanationCommand(
 	cmd.Args = cobra.ExactArgs(1)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx, out := cmd.Context(), cmd.OutOrStdout()
-		st, err := openStore(cmd)
+		st, m, err := night.open(cmd)
 		if err != nil {
 			return err
 		}
 		defer st.Close()
-		m, _, err := night.find(ctx, st)
-		if err != nil {
-			return err
-		}
 		if err := askWhy(cmd, &why); err != nil {
 			return err
 		}
 		n := pipeline.Night{NightID: m.NightID, Store: st, Threads: scoring.Threads(), Temp: tempDir()}
-		if err := asScored(&n, m); err != nil {
+		own, err := config.LoadTables(os.Getenv)
+		if err != nil {
+			return err
+		}
+		if n.Tables, n.Model, err = basisAtHand(m, own); err != nil {
 			return err
 		}
 		e, err := n.Explain(ctx, m, args[0])
@@ -119,33 +118,6 @@ func askWhy(cmd *cobra.Command, why *string) error {
 		return errors.New("--why: say why you look at somebody; the reason goes into the log")
 	}
 	return schemas.CheckText("why", *why, schemas.MaxReason)
-}
-
-// asScored gives a night the tables and the model by which it was scored, if this deployment has them.
-func asScored(n *pipeline.Night, m schemas.Manifest) error {
-	own, err := config.LoadTables(os.Getenv)
-	if err != nil {
-		return err
-	}
-	for _, name := range schemas.ModelNames() {
-		model, err := schemas.LoadModel(name)
-		if err != nil || model.Named() != m.Model {
-			continue
-		}
-		tables := []*reference.Tables{own, reference.Default()}
-		for _, set := range reference.RuleSets() {
-			if t, err := reference.LoadPaths(reference.Paths{Rules: set}); err == nil {
-				tables = append(tables, t)
-			}
-		}
-		for _, t := range tables {
-			if t.Basis(model) == m.Basis {
-				n.Tables, n.Model = t, model
-				return nil
-			}
-		}
-	}
-	return nil
 }
 
 func printExplanation(out io.Writer, m schemas.Manifest, e *pipeline.Explanation) error {

@@ -35,15 +35,11 @@ func stackCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, out := cmd.Context(), cmd.OutOrStdout()
-			st, err := openStore(cmd)
+			st, m, err := night.open(cmd)
 			if err != nil {
 				return err
 			}
 			defer st.Close()
-			m, _, err := night.find(ctx, st)
-			if err != nil {
-				return err
-			}
 			stack, err := nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile)
 			if err == nil {
 				err = look(ctx, st, "looked at the stack", m.NightID, "")
@@ -92,9 +88,14 @@ func shown(stack []schemas.Ranked) (rows []schemas.Ranked, note string) {
 		}
 	}
 	if n := len(stack) - len(rows); n > 0 {
-		note = fmt.Sprintf(" %s restricted and not shown.", text.Count(n, "suspect is", "suspects are"))
+		note = " " + notShown(n)
 	}
 	return rows, note
+}
+
+// notShown says that so many are restricted.
+func notShown(n int) string {
+	return text.Count(n, "suspect is", "suspects are") + " restricted and not shown."
 }
 
 // cutNote says who stands beside the stack, and when its edge falls inside a tie.
@@ -309,15 +310,11 @@ func checksCommand() *cobra.Command {
 				_, err := cmd.OutOrStdout().Write(quality.Example())
 				return err
 			}
-			st, err := openStore(cmd)
+			st, m, err := night.open(cmd)
 			if err != nil {
 				return err
 			}
 			defer st.Close()
-			m, _, err := night.find(cmd.Context(), st)
-			if err != nil {
-				return err
-			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), m.Checks)
 			}

@@ -357,14 +357,9 @@ func (v *view) addFall() {
 // addBlind tells what the night leaves out for each reason.
 func (v *view) addBlind() {
 	blind := v.Manifest.Facts.BlindSpot
-	sums := map[string]schemas.LeftOut{}
-	for _, l := range blind.ByCode {
-		sum := sums[l.Reason]
-		sums[l.Reason] = schemas.LeftOut{Rows: sum.Rows + l.Rows, Tenths: sum.Tenths + l.Tenths}
-	}
 	for d := range schemas.DispositionCount {
-		sum, some := sums[d.String()]
-		if !some {
+		sum := blind.Sum(d.String())
+		if sum.Rows == 0 {
 			continue
 		}
 		harm := text.Days(float64(sum.Tenths) / schemas.TenthsPerDay)
