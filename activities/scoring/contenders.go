@@ -3,7 +3,6 @@ package scoring
 import (
 	"bytes"
 	"cmp"
-	"container/heap"
 	"math"
 	"math/bits"
 	"slices"
@@ -41,26 +40,10 @@ type contender struct {
 type contenders struct {
 	of    *otherModels
 	depth int
-	heaps []contenderHeap
-	floor int64 // tenths of a day: with less harm in all, somebody is among the first of none
+	first []lastFirst[*contender] // of each model
+	floor int64                   // tenths of a day: with less harm in all, somebody is among the first of none
 	parts []scorePart
 	score []int64
-}
-
-// contenderHeap has the last of one model in front.
-type contenderHeap struct {
-	model int
-	list  []*contender
-}
-
-func (h contenderHeap) Len() int           { return len(h.list) }
-func (h contenderHeap) Less(i, j int) bool { return h.list[i].compareUnder(h.list[j], h.model) > 0 }
-func (h contenderHeap) Swap(i, j int)      { h.list[i], h.list[j] = h.list[j], h.list[i] }
-func (h *contenderHeap) Push(x any)        { h.list = append(h.list, x.(*contender)) }
-func (h *contenderHeap) Pop() any {
-	last := h.list[len(h.list)-1]
-	h.list = h.list[:len(h.list)-1]
-	return last
 }
 
 // compareUnder is the order of the ranking by a model's score.
@@ -69,16 +52,16 @@ func (c *contender) compareUnder(o *contender, model int) int {
 }
 
 func (o *otherModels) contenders(depth int64) contenders {
-	c := contenders{of: o, depth: int(depth), heaps: make([]contenderHeap, len(o.models)), score: make([]int64, len(o.models))}
-	for i := range c.heaps {
-		c.heaps[i].model = i
+	c := contenders{of: o, depth: int(depth), score: make([]int64, len(o.models))}
+	for m := range o.models {
+		c.first = append(c.first, lastFirst[*contender]{order: func(a, b *contender) int { return a.compareUnder(b, m) }})
 	}
 	return c
 }
 
 // offer takes in a scored suspect with their rows, of which parts are the tenths.
 func (c *contenders) offer(s *suspect, rows []allegation, parts []scorePart) error {
-	if s.sum < c.floor || len(c.heaps) == 0 {
+	if s.sum < c.floor || len(c.first) == 0 {
 		return nil
 	}
 	if err := c.scoreAll(rows, parts); err != nil {
@@ -87,8 +70,8 @@ func (c *contenders) offer(s *suspect, rows []allegation, parts []scorePart) err
 	this := contender{s.sortKey, c.score}
 	this.sortKey.score = 0
 	var kept *contender
-	for m := range c.heaps {
-		h := &c.heaps[m]
+	for m := range c.first {
+		h := &c.first[m]
 		if len(h.list) == c.depth && h.list[0].compareUnder(&this, m) <= 0 {
 			continue
 		}
@@ -96,10 +79,7 @@ func (c *contenders) offer(s *suspect, rows []allegation, parts []scorePart) err
 			kept = &contender{this.sortKey, slices.Clone(c.score)}
 			kept.id = bytes.Clone(s.id)
 		}
-		heap.Push(h, kept)
-		if len(h.list) > c.depth {
-			heap.Pop(h)
-		}
+		h.keep(kept, c.depth)
 	}
 	if kept != nil {
 		c.raise()
@@ -111,8 +91,8 @@ func (c *contenders) offer(s *suspect, rows []allegation, parts []scorePart) err
 // than it is, and frequency at most the largest factor.
 func (c *contenders) raise() {
 	c.floor = math.MaxInt64
-	for m := range c.heaps {
-		h := &c.heaps[m]
+	for m := range c.first {
+		h := &c.first[m]
 		if len(h.list) < c.depth {
 			c.floor = 0
 			return
@@ -154,7 +134,7 @@ func scoreOf(parts []scorePart) (int64, error) {
 // rows are all contenders, a row a model, by suspect.
 func (c *contenders) rows() (list []schemas.Contender) {
 	all := map[string]*contender{}
-	for _, h := range c.heaps {
+	for _, h := range c.first {
 		for _, one := range h.list {
 			all[string(one.id)] = one
 		}
@@ -226,13 +206,9 @@ func (s *Standings) Place(rows []schemas.Ranked) {
 
 // add takes in what others were offered.
 func (c *contenders) add(o *contenders) {
-	for m := range c.heaps {
-		h := &c.heaps[m]
-		for _, one := range o.heaps[m].list {
-			heap.Push(h, one)
-			if len(h.list) > c.depth {
-				heap.Pop(h)
-			}
+	for m := range c.first {
+		for _, one := range o.first[m].list {
+			c.first[m].keep(one, c.depth)
 		}
 	}
 }

@@ -234,7 +234,7 @@ func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads i
 	tallies := make([]tally, max(threads, 1))
 	for i := range tallies {
 		tallies[i].contenders = e.others.contenders(e.options.Model.Depth)
-		tallies[i].tops.depth, tallies[i].tops.aside = int(e.options.Model.Depth), e.options.Model.Custody != schemas.CustodyCounted
+		tallies[i].tops = newTops(int(e.options.Model.Depth), e.options.Model.Custody != schemas.CustodyCounted)
 	}
 	order, err := e.aggregateAll(ctx, tallies)
 	if err != nil {

@@ -17,29 +17,47 @@ type top struct {
 type tops struct {
 	depth           int
 	aside           bool
-	free, contained topHeap
+	free, contained lastFirst[*top]
+}
+
+func newTops(depth int, aside bool) tops {
+	heap := lastFirst[*top]{order: func(a, b *top) int { return a.compare(&b.sortKey) }}
+	return tops{depth, aside, heap, heap}
 }
 
 // mostContained is how many in custody may stand beside a stack of this depth. More is a mistake in the data.
 func mostContained(depth int) int { return 10*depth + 1_000 }
 
-// topHeap has the last of them in front.
-type topHeap []top
+// lastFirst is a heap with the last of some people, by an order, in front.
+type lastFirst[T any] struct {
+	list  []T
+	order func(a, b T) int
+}
 
-func (t topHeap) Len() int           { return len(t) }
-func (t topHeap) Less(i, j int) bool { return t[i].compare(&t[j].sortKey) > 0 }
-func (t topHeap) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
-func (t *topHeap) Push(x any)        { *t = append(*t, x.(top)) }
-func (t *topHeap) Pop() any {
-	last := (*t)[len(*t)-1]
-	(*t)[len(*t)-1] = top{}
-	*t = (*t)[:len(*t)-1]
+func (h *lastFirst[T]) Len() int           { return len(h.list) }
+func (h *lastFirst[T]) Less(i, j int) bool { return h.order(h.list[i], h.list[j]) > 0 }
+func (h *lastFirst[T]) Swap(i, j int)      { h.list[i], h.list[j] = h.list[j], h.list[i] }
+func (h *lastFirst[T]) Push(x any)         { h.list = append(h.list, x.(T)) }
+func (h *lastFirst[T]) Pop() any {
+	var none T
+	n := len(h.list) - 1
+	last := h.list[n]
+	h.list[n] = none // so that it can be collected
+	h.list = h.list[:n]
 	return last
+}
+
+// keep takes one in, and lets the last go when there are then more than so many.
+func (h *lastFirst[T]) keep(one T, most int) {
+	heap.Push(h, one)
+	if len(h.list) > most {
+		heap.Pop(h)
+	}
 }
 
 // isBelow tells whether a suspect stands below the last of those who take places, and all places are taken.
 func (t *tops) isBelow(s *sortKey) bool {
-	return len(t.free) == t.depth && t.free[0].compare(s) <= 0
+	return len(t.free.list) == t.depth && t.free.list[0].compare(s) <= 0
 }
 
 // offer keeps a copy of s and its rows if it may be on the stack.
@@ -55,26 +73,23 @@ func (t *tops) offer(s *suspect, rows []allegation) {
 		a.own = a.own.clone()
 		own[i] = a
 	}
-	t.keep(top{kept, own})
+	t.keep(&top{kept, own})
 }
 
-func (t *tops) keep(one top) {
+func (t *tops) keep(one *top) {
 	if t.aside && one.status == statusInCustody {
-		heap.Push(&t.contained, one)
+		t.contained.keep(one, mostContained(t.depth))
 	} else {
-		heap.Push(&t.free, one)
+		t.free.keep(one, t.depth)
 	}
-	if len(t.free) > t.depth {
-		heap.Pop(&t.free)
-	}
-	for len(t.contained) > 0 && (t.isBelow(&t.contained[0].sortKey) || len(t.contained) > mostContained(t.depth)) {
+	for len(t.contained.list) > 0 && t.isBelow(&t.contained.list[0].sortKey) {
 		heap.Pop(&t.contained)
 	}
 }
 
 // add takes in what another was offered.
 func (t *tops) add(o *tops) {
-	for _, one := range slices.Concat(o.free, o.contained) {
+	for _, one := range slices.Concat(o.free.list, o.contained.list) {
 		if !t.isBelow(&one.sortKey) {
 			t.keep(one)
 		}
@@ -82,8 +97,8 @@ func (t *tops) add(o *tops) {
 }
 
 // sorted are all of them in the order of the ranking.
-func (t *tops) sorted() []top {
-	all := slices.Concat(t.free, t.contained)
-	slices.SortFunc(all, func(a, b top) int { return a.compare(&b.sortKey) })
+func (t *tops) sorted() []*top {
+	all := slices.Concat(t.free.list, t.contained.list)
+	slices.SortFunc(all, t.free.order)
 	return all
 }
