@@ -3,6 +3,8 @@ package schemas
 import (
 	"fmt"
 	"time"
+
+	"harmstack/schemas/text"
 )
 
 // Manifest says what a night took in, what it made of it and what it left behind. It is written once,
@@ -140,6 +142,15 @@ func AddCount(to *map[string]int64, name string, n int64) {
 type ColumnCount struct {
 	Column string
 	Values int64
+}
+
+// String says in words what was made of them.
+func (c ColumnCount) String() string {
+	taken := "null"
+	if c.Column == Offences[Handling].Name { // fails safe (section 3)
+		taken = HandlingRestricted
+	}
+	return fmt.Sprintf("Could not be read, and taken as %s: %s of %s.", taken, text.Count(c.Values, "value"), c.Column)
 }
 
 // ReadAsNull counts the values, not blank, that became null because their column cannot hold them, in the order of the

@@ -32,7 +32,11 @@ func (r *RankResult) refs() []*schemas.ArtifactRef { return r.Refs() }
 
 // Done is the line of the stage table.
 func (r RankResult) Done() (int64, string) {
-	return r.Ranking.Rows, text.Number(r.Stack.Rows) + " on the stack"
+	note := text.Number(r.Cut.Stack) + " on the stack"
+	if r.Cut.Contained > 0 {
+		note += ", " + text.Number(r.Cut.Contained) + " in custody beside it"
+	}
+	return r.Ranking.Rows, note
 }
 
 // Rank merges the shards into one order and writes ranking.parquet, stack.parquet, stack.csv, contributions.parquet,

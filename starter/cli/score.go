@@ -92,7 +92,7 @@ leave under it, and why. The night itself is not touched.`,
 				say(out, "%s\n", strings.ToUpper(note[:1])+note[1:])
 			}
 			for _, c := range m.Facts.ReadAsNull() {
-				say(out, "Could not be read, and taken as null: %s of %s.\n", text.Count(c.Values, "value"), c.Column)
+				say(out, "%s\n", c)
 			}
 			if l := m.Facts.Links; l != nil {
 				say(out, "%s\n", l)

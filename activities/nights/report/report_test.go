@@ -218,10 +218,11 @@ func TestWriteTellsWhatCouldNotBeRead(t *testing.T) {
 		t.Error("it tells of values that there are not")
 	}
 	p.Manifest.Facts.Unreadable = map[string]int64{"suspect_age": 1200, "domestic_abuse": 1}
-	p.Manifest.Facts.OutOfRange = map[string]int64{"suspect_age": 34}
+	p.Manifest.Facts.OutOfRange = map[string]int64{"suspect_age": 34, "handling": 2}
 	p.Manifest.Form = &schemas.ExtractForm{Columns: map[string]string{"suspect_age": "text", "suspect_status": schemas.FormAbsent, "offence_urn": schemas.FormAbsent}}
 	page := visible(t, write(t, p))
 	for _, s := range []string{"Could not be read, and taken as null: 1,234 values of suspect_age.", "Could not be read, and taken as null: 1 value of domestic_abuse.",
+		"Could not be read, and taken as restricted: 2 values of handling.",
 		"The extract has no column suspect_status: nobody was left out as deceased."} {
 		if !strings.Contains(page, s) {
 			t.Errorf("the page does not say %q", s)

@@ -451,10 +451,7 @@ func (v *view) addLook() {
 	add(n > 0, "%s accused by a victim who no longer supports the case (%s).", are(n, "suspect"), list)
 	v.addUnclear(add)
 	for _, c := range m.Facts.ReadAsNull() {
-		v.Look = append(
-			v.Look,
-			fmt.Sprintf("Could not be read, and taken as null: %s of %s.", text.Count(c.Values, "value"), c.Column),
-		)
+		v.Look = append(v.Look, c.String())
 	}
 	v.Look = append(v.Look, m.Blind()...)
 	add(
@@ -511,12 +508,12 @@ func (v *view) addUnclear(add func(bool, string, ...any)) {
 	f, sex := m.Facts, m.Dispositions[schemas.VictimSexUnknown]
 	add(sex > 0, "%s would count if the victim were female, and nobody says%s.", text.Count(sex, "row"),
 		most(f.BlindSpot.ByCode, schemas.VictimSexUnknown, "code"))
-	add(f.OlderStands > 0, "%s as it was before its latest version, which could not be read and is quarantined.",
-		text.Count(f.OlderStands, "row stands", "rows stand"))
+	add(f.OlderStands > 0, "%s latest version, which could not be read and is quarantined.",
+		text.Count(f.OlderStands, "row stands as it was before its", "rows stand as they were before their"))
 	add(f.URNContradicts > 0, "%s a URN that belongs to another offence code than the one given. The URN stands.",
 		text.Count(f.URNContradicts, "scored row has", "scored rows have"))
-	add(f.UnknownBoroughs > 0, "%s in a place that is none of the boroughs. It scores, and owns nobody.",
-		text.Count(f.UnknownBoroughs, "scored row is", "scored rows are"))
+	add(f.UnknownBoroughs > 0, "%s in a place that is none of the boroughs. %s, and such a place owns nobody.",
+		text.Count(f.UnknownBoroughs, "scored row is", "scored rows are"), text.Noun(f.UnknownBoroughs, "It scores", "They score"))
 	for _, column := range []int{schemas.SuspectID, schemas.VictimID} {
 		name := schemas.Offences[column].Name
 		add(f.Placeholders[name] > 0, "%s in %s (such as UNKNOWN) and %s.", text.Count(f.Placeholders[name], "placeholder stands", "placeholders stand"),
