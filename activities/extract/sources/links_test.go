@@ -266,20 +266,20 @@ func TestDeclaredLinks(t *testing.T) {
 		if err := os.Chtimes(filepath.Join(dir, "crimes.parquet"), now, now); err != nil {
 			t.Fatal(err)
 		}
-		yesterday := schemas.LondonDate(time.Now()).AddDays(-1)
+		asOf := schemas.LondonDate(time.Now()).AddDays(-2) // whose end an hour ago is after, in the first hour of a day too
 		whole := parquetFile(t, merged[:1])
-		if err := Ready(t.Context(), source, yesterday, 0); !errors.Is(err, ErrLate) || !strings.Contains(err.Error(), "there is no file (the person links)") {
+		if err := Ready(t.Context(), source, asOf, 0); !errors.Is(err, ErrLate) || !strings.Contains(err.Error(), "there is no file (the person links)") {
 			t.Errorf("%v", err)
 		}
 		path := put("late.parquet", whole[:len(whole)-9])
-		if err := Ready(t.Context(), source, yesterday, 0); !errors.Is(err, ErrLate) || !strings.Contains(err.Error(), "person links: they are not whole yet") {
+		if err := Ready(t.Context(), source, asOf, 0); !errors.Is(err, ErrLate) || !strings.Contains(err.Error(), "person links: they are not whole yet") {
 			t.Errorf("%v", err)
 		}
 		put("late.parquet", whole)
 		if err := os.Chtimes(path, old, old); err != nil {
 			t.Fatal(err)
 		}
-		if err := Ready(t.Context(), source, yesterday, 0); err != nil {
+		if err := Ready(t.Context(), source, asOf, 0); err != nil {
 			t.Error(err)
 		}
 	})
