@@ -29,6 +29,28 @@ const (
 type BlindSpot struct {
 	ByCode    []LeftOut `json:"by_code,omitempty"`
 	ByBorough []LeftOut `json:"by_borough,omitempty"`
+	// Enter is who would enter the stack if what is left out counted, by reason; nil: a night of an older build did not
+	// ask.
+	Enter []WouldEnter `json:"would_enter,omitempty"`
+}
+
+// WouldEnter counts who would be on the stack, or beside it, and is not, if the rows that were left out for one reason
+// counted: every victim whose sex nobody says as female, every offence without a single weight at the least that it may
+// have.
+type WouldEnter struct {
+	// Reason is as in LeftOut. Nobody can enter by rows that name no suspect: those have no such count.
+	Reason   string `json:"reason"`
+	Suspects int64  `json:"suspects"`
+}
+
+// WouldEnter is how many would enter if what is left out for one reason counted; ok is false when nobody asked.
+func (b BlindSpot) WouldEnter(reason string) (suspects int64, ok bool) {
+	for _, e := range b.Enter {
+		if e.Reason == reason {
+			return e.Suspects, true
+		}
+	}
+	return 0, false
 }
 
 // Add adds what another part of the night leaves out.

@@ -139,6 +139,7 @@ func (a *Activities) seal(
 	}
 	record("rank", p.Ranked.Origin, files(p.Ranked.refs()), readByRank...)
 	m.Facts.Unreadable, m.Profile = p.Extracted.Unreadable, p.Checked.Profile
+	m.Facts.BlindSpot.Enter = p.Ranked.Enter
 	m.Reading, m.Form = p.Extracted.Reading, p.Extracted.Form
 	made := files(p.Extracted.refs())
 	made = append(append(made, p.Checked.Quarantine), files(p.Ranked.refs())...)

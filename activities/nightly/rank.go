@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"harmstack/activities/pipeline"
+	"harmstack/activities/scoring"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
@@ -61,16 +62,25 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 			return r, err
 		}
 		defer shards.Close()
-		var stack []schemas.Ranked
-		r.Ranked, stack, _, err = n.Rank(ctx, shards, shards.Candidates, shards.Contenders, func(batch []schemas.Ranked) error {
-			rows.Add(int64(len(batch)))
-			return nil
-		})
-		if err == nil && len(p.Parts) > 0 {
+		var entrants *scoring.Entrants
+		if len(p.Parts) > 0 {
 			if n.Links, err = pipeline.LoadLinks(ctx, a.Store, p.Links, n.Tables); err != nil {
 				return r, err
 			}
-			r.Cases, err = n.WriteCases(ctx, a.parts(p.Parts), stack)
+			if entrants, err = n.Entrants(ctx, a.parts(p.Parts)); err != nil {
+				return r, err
+			}
+		}
+		var stack []schemas.Ranked
+		r.Ranked, stack, _, err = n.Rank(ctx, shards, shards.Candidates, shards.Contenders, func(batch []schemas.Ranked) error {
+			rows.Add(int64(len(batch)))
+			if entrants == nil {
+				return nil
+			}
+			return entrants.See(batch)
+		})
+		if err == nil && entrants != nil {
+			r.Cases, r.Enter, err = n.WriteCases(ctx, a.parts(p.Parts), stack, entrants)
 		}
 		if err == nil && r.Ranking.Rows != scored.Suspects() {
 			err = fault.Errorf(

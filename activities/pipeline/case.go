@@ -17,25 +17,67 @@ func (n *Night) Cases(
 	people map[string]int64,
 ) ([]schemas.Case, []schemas.Contribution, error) {
 	search := scoring.NewSearch(n.options(), people)
-	for _, pass := range search.Passes() {
-		err := n.scan(ctx, from, pass.Columns, func() extract.Sink { return pass.New() }, nil)
-		if err != nil {
-			return nil, nil, err
-		}
+	if err := n.search(ctx, from, search); err != nil {
+		return nil, nil, err
 	}
 	return search.Cases(ctx)
 }
 
-// WriteCases writes cases.parquet: of the stack, from the rows that were scored.
-func (n *Night) WriteCases(ctx context.Context, from Source, stack []schemas.Ranked) (*schemas.ArtifactRef, error) {
+func (n *Night) search(ctx context.Context, from Source, search *scoring.Search) error {
+	for _, pass := range search.Passes() {
+		if err := n.scan(ctx, from, pass.Columns, func() extract.Sink { return pass.New() }, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteCases writes cases.parquet: of the stack, from the rows that were scored. In the same readings it finds how many
+// would enter the stack if what is left out counted, by reason, with entrants that have seen the rows and the ranking.
+func (n *Night) WriteCases(
+	ctx context.Context, from Source, stack []schemas.Ranked, entrants *scoring.Entrants,
+) (*schemas.ArtifactRef, []schemas.WouldEnter, error) {
 	people := make(map[string]int64, len(stack))
 	for _, r := range stack {
 		people[r.SuspectID] = r.Position
 	}
-	cases, _, err := n.Cases(ctx, from, people)
+	search := scoring.NewSearch(n.options(), people)
+	many := entrants.Many()
+	if !many {
+		search.Beside(entrants.Candidate)
+	}
+	if err := n.search(ctx, from, search); err != nil {
+		return nil, nil, err
+	}
+	cases, _, err := search.Cases(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ref, err := n.write(ctx, schemas.CasesFile, schemas.CaseSchema, rowsOf(cases))
-	return &ref, err
+	if err != nil {
+		return nil, nil, err
+	}
+	var enter []schemas.WouldEnter
+	for _, reason := range Blind {
+		e := schemas.WouldEnter{Reason: reason.String()}
+		if many {
+			var again IfCounted
+			again, err = n.IfCounted(ctx, from, schemas.Manifest{}, stack, reason)
+			e.Suspects = again.Enter
+		} else {
+			e.Suspects, err = entrants.Count(ctx, search, reason)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		enter = append(enter, e)
+	}
+	return &ref, enter, nil
+}
+
+// Entrants reads the rows for who might enter the stack if what is left out counted. They must see the ranking, then
+// WriteCases counts them.
+func (n *Night) Entrants(ctx context.Context, from Source) (*scoring.Entrants, error) {
+	e := scoring.NewEntrants(n.options())
+	return e, n.scan(ctx, from, scoring.EntrantColumns, func() extract.Sink { return e.NewIngester() }, nil)
 }

@@ -25,6 +25,8 @@ type Ranked struct {
 	Standings []schemas.Standing `json:"-"`
 	// Cases is what WriteCases left; nil: nothing, as in a night of an older build.
 	Cases *schemas.ArtifactRef `json:"cases,omitempty"`
+	// Enter is who would enter the stack if what is left out counted, by reason; nil: as Cases.
+	Enter []schemas.WouldEnter `json:"would_enter,omitempty"`
 }
 
 // Refs are its files.

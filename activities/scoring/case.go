@@ -31,13 +31,20 @@ type Fate struct {
 // Fates tells what became of each of some rows, by the engine's own rules. It is what became of a row in the whole
 // extract when all versions of its allegation are among them and, for each of its suspect's rows, all versions of that
 // one's: see Search. Of equal versions of an allegation the first stays.
-func Fates(ctx context.Context, o Options, rows []schemas.Offence) (fates []Fate, err error) {
+func Fates(ctx context.Context, o Options, rows []schemas.Offence) ([]Fate, error) {
+	return fates(ctx, o, rows, nil)
+}
+
+// fates does so, and shows every suspect as scored; the suspect is valid only during the call. nil: nobody looks.
+func fates(ctx context.Context, o Options, rows []schemas.Offence, see func(*suspect)) ([]Fate, error) {
 	o.Quarantine, o.Spill, o.Memory = nil, nil, 0
 	e, err := New(o)
 	if err != nil {
 		return nil, err
 	}
-	f := fateFinder{engine: e, tally: tally{pass: e.newRouter()}, fates: make([]Fate, len(rows)), kept: map[string]int{}}
+	f := fateFinder{
+		engine: e, tally: tally{pass: e.newRouter()}, fates: make([]Fate, len(rows)), kept: map[string]int{}, see: see,
+	}
 	if err := f.validate(rows); err != nil {
 		return nil, err
 	}
@@ -57,6 +64,7 @@ type fateFinder struct {
 	fates  []Fate
 	rowOf  []int          // of each record
 	kept   map[string]int // rows by allegation
+	see    func(*suspect)
 }
 
 // validate normalises the rows and puts all of them, in their order, into the records of the tally.
@@ -73,6 +81,9 @@ func (f *fateFinder) validate(rows []schemas.Offence) error {
 		batch := newBatch(rows[first:min(first+batchRows, len(rows))])
 		if err := v.load(batch); err != nil {
 			return err
+		}
+		if f.engine.options.Counted == schemas.VictimSexUnknown {
+			v.takeAsFemale()
 		}
 		dispositions = dispositions[:batch.NumRows()]
 		f.engine.rules.decide(v, dispositions)
@@ -152,7 +163,11 @@ func (f *fateFinder) deduplicate() error {
 func (f *fateFinder) score(ctx context.Context) error {
 	f.tally.left = func(id []byte, d schemas.Disposition) { f.fates[f.kept[string(id)]].Disposition = d }
 	return eachBucket(ctx, []*tally{&f.tally}, func(t **tally, number int) error {
-		return f.engine.aggregate(*t, number, func(_ *suspect, rows []allegation) error {
+		return f.engine.aggregate(*t, number, func(s *suspect, rows []allegation) error {
+			if f.see != nil {
+				f.see(s)
+				return nil
+			}
 			for _, c := range f.engine.contributions(rows) {
 				f.fates[f.kept[c.AllegationID]].Contribution = &c
 			}
@@ -194,6 +209,7 @@ type Search struct {
 	options   Options
 	positions map[string]int64
 	people    *idSet // who is looked for
+	beside    func(id []byte) bool
 
 	mu          sync.Mutex
 	suspects    *idSet  // of rows that name them
@@ -216,6 +232,10 @@ func NewSearch(o Options, people map[string]int64) *Search {
 	}
 	return s
 }
+
+// Beside makes the search find the rows of other suspects too, of whom Cases does not tell; an id is valid only during
+// the call, which comes from several goroutines.
+func (s *Search) Beside(is func(id []byte) bool) { s.beside = is }
 
 // SearchPass is one reading of a search.
 type SearchPass struct {
@@ -269,7 +289,8 @@ func (f *Searcher) findPeople(batch arrow.Record, firstRow int64) error {
 	people, suspects, victims := f.search.people, f.text[schemas.SuspectID], f.text[schemas.VictimID]
 	for i := range int(batch.NumRows()) {
 		suspect := f.search.person(suspects.text(i))
-		if !people.has(suspect) && !people.has(f.search.person(victims.text(i))) {
+		if !people.has(suspect) && !people.has(f.search.person(victims.text(i))) &&
+			(f.search.beside == nil || !f.search.beside(suspect)) {
 			continue
 		}
 		f.naming = append(f.naming, firstRow+int64(i))
@@ -364,11 +385,7 @@ func (f *Searcher) Close() error {
 // Cases are the rows that name somebody who was looked for, in the order of schemas.Case, and what of them is scored as
 // contributions, in theirs.
 func (s *Search) Cases(ctx context.Context) ([]schemas.Case, []schemas.Contribution, error) {
-	slices.SortFunc(s.rows, func(a, b foundRow) int { return cmp.Compare(a.ordinal, b.ordinal) })
-	rows := make([]schemas.Offence, len(s.rows))
-	for i := range rows {
-		rows[i] = s.rows[i].Offence
-	}
+	rows := s.found()
 	fates, err := Fates(ctx, s.options, rows)
 	if err != nil {
 		return nil, nil, err

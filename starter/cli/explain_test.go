@@ -111,6 +111,7 @@ func TestExplain(t *testing.T) {
 		len(e.Case.Counters) != 1 || e.Case.Counters[0].First != "suspect" || !slices.Equal(what(e.Case.Rows), []string{"C1 suspect scored", "P1 victim scored"}) {
 		t.Errorf("%+v", e)
 	}
+	testPositions(t, dir)
 	for line, want := range map[string][]string{
 		"explain P": {"position 1, rank 1, " + shown + " score days from 3,650 harm days.", "On the stack. Also a victim", "below this night's cut on " + below + ".", "#101", "WITHOUT IT",
 			"Alleged too, and not counted:", "intelligence only", "cleared", "Counter-allegation, with VP1: the allegation by the suspect came first.",
@@ -138,6 +139,49 @@ func TestExplain(t *testing.T) {
 	last := read(t, dir, "audit", fmt.Sprintf("%010d.json", len(log)))
 	if s := string(last); !strings.Contains(s, `"why":"a test"`) || !strings.Contains(s, "position ") || strings.Contains(s, "VP1") {
 		t.Errorf("the log: %s", s)
+	}
+}
+
+// testPositions shows positions of the ranking of a night that is in the store.
+func testPositions(t *testing.T, dir string) {
+	t.Helper()
+	out, err := run(t, "stack", "--as-of", "2026-06-30", "--from", "101", "--to", "200", "--why", "a test", "--json")
+	var list []schemas.Ranked
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &list)
+	}
+	if err != nil || len(list) == 0 {
+		t.Fatalf("%q, %v", out, err)
+	}
+	for i, r := range list {
+		if r.Position < 101 || r.Position > 200 || r.Restricted || i > 0 && r.Position <= list[i-1].Position {
+			t.Errorf("position %d, restricted: %t", r.Position, r.Restricted)
+		}
+	}
+	log, err := os.ReadDir(filepath.Join(dir, "audit"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := string(read(t, dir, "audit", fmt.Sprintf("%010d.json", len(log))))
+	if !strings.Contains(last, `"why":"a test"`) || !strings.Contains(last, "positions 101 to 103") {
+		t.Errorf("the log: %s", last)
+	}
+	out, err = run(t, "stack", "--as-of", "2026-06-30", "--from", "2", "--to", "2", "--why", "a test")
+	if row := "\n" + list[0].SuspectID; err != nil || !strings.Contains(out, "\n2 ") || strings.Contains(out, row) {
+		t.Errorf("%s, %v", out, err)
+	}
+	for _, c := range []struct{ flags, want string }{
+		{"--from 101", "--why"},
+		{"--to 3", "--why"},
+		{"--from 0 --why x", "positions begin at 1"},
+		{"--from 9 --to 8 --why x", "--to is not before --from"},
+		{"--from 1000000 --why x", "nobody is there"},
+		{"--from 101 --top 5 --why x", "top"},
+	} {
+		_, err := run(t, append([]string{"stack", "--as-of", "2026-06-30"}, strings.Fields(c.flags)...)...)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("stack %s: %v", c.flags, err)
+		}
 	}
 }
 

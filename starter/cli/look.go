@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"harmstack/activities/messages/ledger"
 	"harmstack/activities/nights"
 	"harmstack/activities/nights/quality"
+	"harmstack/activities/store"
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
@@ -25,13 +27,19 @@ func now() time.Time { return time.Now().UTC() }
 func stackCommand() *cobra.Command {
 	var night nightFlags
 	var top int
+	var from, to int64
+	var why string
 	var asJSON, asCSV bool
 	cmd := &cobra.Command{
 		Use:     "stack",
 		GroupID: groupLook,
-		Short:   "Show the approved stack, or that of a night",
+		Short:   "Show the approved stack, or that of a night, or other positions of its ranking",
+		Long: `Show the approved stack, or that of a night. With --from and --to it shows those positions of the whole
+ranking instead, on the stack or not: at a terminal it then asks why you look; elsewhere give --why. The
+reason goes into the log. Who is restricted is counted and not shown.`,
 		Example: `  starter stack --top 10
-  starter stack --as-of 2026-06-30 --revision 2 --json`,
+  starter stack --as-of 2026-06-30 --revision 2 --json
+  starter stack --from 101 --to 200 --why "whom we shall tackle next"`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, out := cmd.Context(), cmd.OutOrStdout()
@@ -40,11 +48,28 @@ func stackCommand() *cobra.Command {
 				return err
 			}
 			defer st.Close()
-			stack, err := nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile)
-			if err == nil {
-				err = look(ctx, st, "looked at the stack", m.NightID, "")
+			var stack []schemas.Ranked
+			did := "looked at the stack"
+			if ranged := cmd.Flags().Changed("from") || cmd.Flags().Changed("to"); ranged {
+				if !cmd.Flags().Changed("to") {
+					to = max(from, from+m.Cut.Depth-1)
+				}
+				if stack, err = positions(ctx, st, m, from, to); err != nil {
+					return err
+				}
+				if err := askWhy(cmd, &why); err != nil {
+					return err
+				}
+				did = fmt.Sprintf("looked at positions %d to %d", from, stack[len(stack)-1].Position)
+			} else {
+				if err := schemas.CheckText("why", why, schemas.MaxReason); err != nil {
+					return err
+				}
+				if stack, err = nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile); err != nil {
+					return err
+				}
 			}
-			if err != nil {
+			if err := look(ctx, st, did, m.NightID, strings.TrimSpace(why)); err != nil {
 				return err
 			}
 			stack, restricted := shown(stack)
@@ -73,10 +98,47 @@ func stackCommand() *cobra.Command {
 	night.add(cmd)
 	f := cmd.Flags()
 	f.IntVar(&top, "top", 0, "only the first so many")
+	f.Int64Var(&from, "from", 1, "show the ranking from this `position`")
+	f.Int64Var(&to, "to", 0, "to this `position` (default: as many as the stack is deep)")
+	whyFlag(cmd, &why)
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	f.BoolVar(&asCSV, "csv", false, "print CSV")
 	cmd.MarkFlagsMutuallyExclusive("json", "csv")
+	cmd.MarkFlagsMutuallyExclusive("top", "from")
+	cmd.MarkFlagsMutuallyExclusive("top", "to")
 	return cmd
+}
+
+// positions are the rows of a night's ranking from one position to another, both included: at least one.
+func positions(
+	ctx context.Context, st *store.Store, m schemas.Manifest, from, to int64,
+) (list []schemas.Ranked, err error) {
+	if from < 1 || to < from {
+		return nil, fmt.Errorf("--from %d --to %d: positions begin at 1, and --to is not before --from", from, to)
+	}
+	if from > m.Suspects {
+		ranked := text.Count(m.Suspects, "suspect is", "suspects are")
+		return nil, fmt.Errorf("--from %d: nobody is there: %s ranked", from, ranked)
+	}
+	everybody, err := nights.EachRow[schemas.Ranked](ctx, st, m, schemas.RankingFile)
+	if err != nil {
+		return nil, err
+	}
+	for r, err := range everybody {
+		if err != nil {
+			return nil, nights.WhyMissing(ctx, st, m.NightID, err)
+		}
+		if r.Position > to {
+			break
+		}
+		if r.Position >= from {
+			list = append(list, r)
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("night %s: %s holds no position from %d on", m.NightID, schemas.RankingFile, from)
+	}
+	return list, nil
 }
 
 // shown are the rows of those who are not restricted, and a sentence that counts the others: those are their desk's

@@ -440,10 +440,15 @@ func writeNight(
 		kept, err = n.WriteQuarantine(beside, bad)
 		return err
 	})
-	g.Go(func() (err error) {
-		ranked, page.Stack, page.Contributions, err = n.Rank(beside, s, s.Candidates, s.Contenders, all.Add)
+	g.Go(func() error {
+		entrants, err := n.Entrants(beside, from)
+		if err != nil {
+			return err
+		}
+		see := func(rows []schemas.Ranked) error { return errors.Join(all.Add(rows), entrants.See(rows)) }
+		ranked, page.Stack, page.Contributions, err = n.Rank(beside, s, s.Candidates, s.Contenders, see)
 		if err == nil {
-			ranked.Cases, err = n.WriteCases(beside, from, page.Stack)
+			ranked.Cases, ranked.Enter, err = n.WriteCases(beside, from, page.Stack, entrants)
 		}
 		return err
 	})
@@ -455,7 +460,7 @@ func writeNight(
 	for _, ref := range ranked.Refs() {
 		m.Outputs = append(m.Outputs, *ref)
 	}
-	m.Cut, m.Stability = ranked.Cut, ranked.CompareWith
+	m.Cut, m.Stability, m.Facts.BlindSpot.Enter = ranked.Cut, ranked.CompareWith, ranked.Enter
 	page.Manifest, page.Standings, page.Models = *m, ranked.Standings, len(n.Stability.Models)
 	if page.Distribution, err = all.Distribution(); err != nil {
 		return err

@@ -261,6 +261,11 @@ func TestWriteTellsWhatToLookAt(t *testing.T) {
 		{Reason: "unscored_offence", Of: "005/28", Rows: 40}, {Reason: "unscored_offence", Of: "008/74", Rows: 30}, {Reason: "unscored_offence", Of: "008/78", Rows: 11},
 		{Reason: "unscored_offence", Of: "088/14", Rows: 9}, {Reason: "victim_sex_unknown", Of: "019/08", Rows: 7, Tenths: 127_750}}
 	f.BlindSpot.ByBorough = []schemas.LeftOut{{Reason: "unscored_offence", Of: "not given", Rows: 90}, {Reason: "victim_sex_unknown", Of: "Hackney", Rows: 7, Tenths: 127_750}}
+	old := visible(t, write(t, p))
+	if want := "nobody says 7 12,775 victim_sex"; !strings.Contains(old, want) || strings.Contains(old, "Would enter") {
+		t.Errorf("the page of a night that did not ask who would enter does not say %q, or tells who", want)
+	}
+	f.BlindSpot.Enter = []schemas.WouldEnter{{Reason: "victim_sex_unknown", Suspects: 1_203}, {Reason: "unscored_offence"}}
 	page := visible(t, write(t, p))
 	for _, s := range []string{
 		"57 suspects are core: among the first 100 under all of 10 other models", "41 suspects are fringe", "98 suspects on the stack",
@@ -269,7 +274,8 @@ func TestWriteTellsWhatToLookAt(t *testing.T) {
 		"7 rows would count if the victim were female, and nobody says: 019/08 (7 rows).", "1 row stands as it was before its latest version", "4 scored rows have a URN",
 		"1 scored row is in a place that is none of the boroughs", "1 placeholder stands in suspect_id", "12 placeholders stand in victim_id (such as UNKNOWN) and are nobody",
 		"90 rows may describe violence against women and girls, but the tables give no single weight: 005/28 (40 rows), 008/74 (30 rows), 008/78 (11 rows) and 1 other code.",
-		"fringe: 3 of 10 models", "fringe: 0 of 10 models", "victim sex unknown it would be violence against women and girls if the victim were female; nobody says 7 12,775 victim_sex 019/08 (7 rows) Hackney (7 rows)",
+		"fringe: 3 of 10 models", "fringe: 0 of 10 models", "victim sex unknown it would be violence against women and girls if the victim were female; nobody says 7 12,775 1,203 victim_sex 019/08 (7 rows) Hackney (7 rows)",
+		"no single weight follows from the tables 90 – 0 offence_class",
 	} {
 		if !strings.Contains(page, s) {
 			t.Errorf("the page does not say %q", s)

@@ -88,6 +88,7 @@ type unseen struct {
 	Name, What, Field, Codes, Boroughs string
 	Rows                               int64
 	HarmDays                           string
+	Enter                              string // how many would enter the stack; a dash: nobody can, or nobody asked
 }
 
 // fall is one step from the rows read to those scored: the bar begins at Start, in hundredths.
@@ -366,8 +367,13 @@ func (v *view) addBlind() {
 		if d == schemas.UnscoredOffence {
 			harm = "–"
 		}
+		enter := "–"
+		if n, ok := blind.WouldEnter(d.String()); ok {
+			enter = text.Number(n)
+		}
 		v.Blind = append(v.Blind, unseen{
-			Name: words(d.String()), What: rules[d], Field: cmp.Or(schemas.MissingField(d.String()), "–"), Rows: sum.Rows, HarmDays: harm,
+			Enter: enter,
+			Name:  words(d.String()), What: rules[d], Field: cmp.Or(schemas.MissingField(d.String()), "–"), Rows: sum.Rows, HarmDays: harm,
 			Codes:    strings.TrimPrefix(most(blind.ByCode, d, "code"), ": "),
 			Boroughs: strings.TrimPrefix(most(blind.ByBorough, d, "place"), ": "),
 		})

@@ -1,0 +1,176 @@
+package pipeline_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/parquet-go/parquet-go"
+
+	"harmstack/activities/extract"
+	"harmstack/activities/pipeline"
+	"harmstack/activities/store"
+	"harmstack/schemas"
+	"harmstack/schemas/reference"
+	"harmstack/starter/synthetic"
+)
+
+// What a night says of who would enter is what scoring all its rows again finds.
+func TestEntrantsAreThoseOfASecondScoring(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		change func(*schemas.Model)
+		rows   func([]schemas.Offence)
+		many   bool // who must be scored again are too many to be held
+	}{
+		{name: "the default model"},
+		{name: "more to score again than may be held", many: true, rows: muddle},
+		{name: "a short stack", change: func(m *schemas.Model) { m.Depth = 7 }},
+		{name: "a stack for everybody", change: func(m *schemas.Model) { m.Depth = 5_000 }},
+		{name: "those in custody take a place", change: func(m *schemas.Model) { m.Custody = schemas.CustodyCounted }},
+		{name: "the gravest of a report", change: func(m *schemas.Model) { m.PerReport = schemas.PerReportGravest }},
+		{name: "at least three allegations", change: func(m *schemas.Model) { m.MinimumAllegations = 3 }},
+		{name: "frequency of the whole", change: func(m *schemas.Model) { m.FrequencyApply = "all" }},
+		{name: "much is left out, in versions that contradict each other", rows: muddle},
+		{
+			name: "much is left out of a short stack", rows: muddle,
+			change: func(m *schemas.Model) { m.Depth, m.PerReport = 20, schemas.PerReportGravest },
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			entered := int64(0)
+			for seed := range uint64(4) {
+				n := newNight(t)
+				if c.change != nil {
+					c.change(&n.Model)
+				}
+				from := synthesize(t, seed+1, c.rows)
+				engine, err := n.NewEngine(nil, false)
+				if err != nil {
+					t.Fatal(err)
+				}
+				scores, err := n.Score(t.Context(), engine, from, false, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				entrants, err := n.Entrants(t.Context(), from)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if c.many {
+					entrants.MostRows = 0
+				}
+				_, stack, _, err := n.Rank(t.Context(), scores, scores.Candidates, scores.Contenders, entrants.See)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := engine.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if entrants.Many() != c.many {
+					t.Errorf("seed %d: many is %t", seed+1, !c.many)
+				}
+				_, got, err := n.WriteCases(t.Context(), from, stack, entrants)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var want []schemas.WouldEnter
+				for _, reason := range pipeline.Blind {
+					r, err := n.IfCounted(t.Context(), from, schemas.Manifest{Dispositions: scores.Dispositions}, stack, reason)
+					if err != nil {
+						t.Fatal(err)
+					}
+					want = append(want, schemas.WouldEnter{Reason: r.Reason, Suspects: r.Enter})
+					entered += r.Enter
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("seed %d: got %v, a second scoring %v", seed+1, got, want)
+				}
+			}
+			if entered == 0 {
+				t.Error("nobody ever enters: the test shows nothing")
+			}
+		})
+	}
+}
+
+func newNight(t *testing.T) *pipeline.Night {
+	t.Helper()
+	model, err := schemas.LoadModel(schemas.DefaultModel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := store.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	return &pipeline.Night{
+		NightID: schemas.NightID{AsOf: schemas.MustDate("2026-06-30"), Revision: 1}, Store: st,
+		Tables: reference.Default(), Model: model, Threads: 2,
+	}
+}
+
+// synthesize is an extract of some thousand rows, changed if there is a change.
+func synthesize(t *testing.T, seed uint64, change func([]schemas.Offence)) pipeline.File {
+	t.Helper()
+	var b bytes.Buffer
+	options := synthetic.Options{AsOf: schemas.MustDate("2026-06-30"), Suspects: 2_000, Seed: seed}
+	if _, err := synthetic.Write(t.Context(), &b, options); err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		rows, err := parquet.Read[schemas.Offence](bytes.NewReader(b.Bytes()), int64(b.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(rows)
+		b.Reset()
+		if err := parquet.Write(&b, rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := extract.Open(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pipeline.File{File: f}
+}
+
+// muddle leaves a good part of the rows out for one reason or another, brings people into custody by their last row,
+// and gives some rows versions of the same instant that are of somebody else or of a victim of unknown sex.
+func muddle(rows []schemas.Offence) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range rows {
+		o := &rows[i]
+		switch r.IntN(12) {
+		case 0:
+			o.Source = new(schemas.SourceIntelligence)
+		case 1:
+			o.Source, o.SuspectStatus = new(schemas.SourcePoliceDetected), new(schemas.StatusInCustody)
+		case 2:
+			o.VictimSex, o.SuspectStatus = nil, new(schemas.StatusInCustody)
+		case 3:
+			o.OffenceCode, o.OffenceClass, o.OffenceURN = new("008/01"), nil, nil
+		case 4:
+			o.SuspectStatus = new(schemas.StatusInCustody)
+		case 5, 6:
+			if i == 0 {
+				continue
+			}
+			before := rows[i-1]
+			if r.IntN(2) == 0 {
+				before.SuspectID = o.SuspectID
+			}
+			if r.IntN(2) == 0 {
+				before.VictimSex = nil
+			}
+			before.VictimID = new(fmt.Sprint("V", i))
+			*o = before
+		}
+	}
+}

@@ -1,0 +1,255 @@
+package scoring
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync/atomic"
+
+	"github.com/apache/arrow/go/v16/arrow"
+
+	"harmstack/activities/scoring/bucket"
+	"harmstack/schemas"
+	"harmstack/schemas/reference"
+)
+
+// Entrants finds who would enter the stack if the rows that a night leaves out for one reason counted, without scoring
+// everybody again. Only somebody with such a row can be scored otherwise; of those only who could reach the stack even
+// if all that names them counted in full, and every allegation with the greatest factor, need be scored. The others
+// stand where they stood.
+//
+// Feed it every row, of EntrantColumns; then hand it the ranking by position; then Search for Candidate people beside
+// others; then ask Count.
+type Entrants struct {
+	options Options
+	rules   rules
+	least   *vocabulary
+	recency []int64
+	most    float64 // the greatest factor
+	// bounds add up what could count of the people of each slot, in 1,024ths, rounded up; touched are the slots of people
+	// who have a row that may be left out, and rows how many all of a slot have. Several may share a slot: then more are scored than need be.
+	bounds  []atomic.Int64
+	touched []atomic.Bool
+	rows    []atomic.Int32
+
+	// MostRows is how many rows may be held for those who must be scored again: see Many.
+	MostRows int64
+
+	stack  *Stack
+	steady []schemas.Ranked // those of the first who are in no touched slot
+	places int64            // how many of them take a place
+}
+
+// entrantSlots is how many sums are kept, a power of two: of a city's suspects few share one.
+const entrantSlots = 1 << 18
+
+// boundUnit keeps the sum of an extract's rows in 64 bits.
+const boundUnit = 1 << 10
+
+// EntrantColumns are those that decide who may be scored otherwise, and how high.
+var EntrantColumns = []int{
+	schemas.SuspectID, schemas.OffenceCode, schemas.OffenceClass, schemas.OffenceURN, schemas.ReportedAt,
+	schemas.VictimSex, schemas.DomesticAbuse, schemas.Source,
+}
+
+// NewEntrants returns one that has seen nobody. Of the options it takes the date, the tables, the model and the links.
+func NewEntrants(o Options) *Entrants {
+	o.Stability, o.Quarantine, o.Spill, o.Memory, o.Counted = nil, nil, nil, 0, 0
+	v := newVocabulary(o.Tables)
+	m := &o.Model
+	return &Entrants{
+		options:  o,
+		rules:    rules{newWindow(o.AsOf, m.WindowDays), v, 0},
+		least:    newVocabulary(o.Tables.Least()),
+		recency:  m.Recency(),
+		most:     float64(max(m.Frequency(1), m.Frequency(1+m.FrequencyCap))) / schemas.PPM,
+		bounds:   make([]atomic.Int64, entrantSlots),
+		touched:  make([]atomic.Bool, entrantSlots),
+		rows:     make([]atomic.Int32, entrantSlots),
+		MostRows: 250_000,
+		stack:    NewStack(*m),
+	}
+}
+
+// EntrantIngester takes the batches of one goroutine into Entrants.
+type EntrantIngester struct {
+	to *Entrants
+	v  *validator
+}
+
+// NewIngester returns an ingester for one goroutine. It must be closed.
+func (e *Entrants) NewIngester() *EntrantIngester {
+	v := newValidator(e.rules.vocabulary)
+	v.links = e.options.Links
+	return &EntrantIngester{e, v}
+}
+
+// Add takes in one batch, as Ingester.Add takes it. Rows that are quarantined, or versions that do not stay, count too:
+// they only make a bound greater.
+func (f *EntrantIngester) Add(batch arrow.Record, _ int64) error {
+	v, e := f.v, f.to
+	if err := v.load(batch); err != nil {
+		return err
+	}
+	reported := v.times[schemas.ReportedAt].TimestampValues()
+	for i, nobody := range v.nobody {
+		code := v.text[schemas.OffenceCode].results[i]
+		if nobody || code == null || code == notUTF8 || code == notAllowed { // the last three are quarantined
+			continue
+		}
+		slot := entrantSlot(v.text[schemas.SuspectID].text(i))
+		e.rows[slot].Add(1)
+		sex, source := v.enum(schemas.VictimSex, i), v.enum(schemas.Source, i)
+		unsaid := sex == uint8(null) || sex == sexUnknown
+		if unsaid { // also out of the window: it may decide between versions of an allegation
+			e.touched[slot].Store(true)
+		}
+		if e.rules.window.of(int64(reported[i])) != schemas.Scored {
+			continue
+		}
+		tenths, unscored := f.weight(i, sex)
+		if unsaid {
+			asFemale, _ := f.weight(i, sexFemale)
+			tenths = max(tenths, asFemale)
+		}
+		if unscored || source == sourceIntelligence || source == sourcePoliceDetected {
+			e.touched[slot].Store(true)
+		}
+		if tenths > 0 {
+			e.bounds[slot].Add(tenths*e.recency[e.rules.window.age(int64(reported[i]))]/boundUnit + 1)
+		}
+	}
+	return nil
+}
+
+// weight is the most that a row may weigh, and whether the tables give no single weight for it.
+func (f *EntrantIngester) weight(row int, sex uint8) (tenths int64, unscored bool) {
+	v := f.v
+	domestic := v.domesticAbuse(row)
+	n := v.offence(row)
+	var o *offence
+	if n != unnumbered {
+		o = v.vocabulary.offence(n)
+	} else {
+		rare := v.vocabulary.weigh(v.offenceKey(row))
+		o = &rare
+	}
+	w := o.weight(sex, domestic)
+	if w.Verdict != reference.Unscored {
+		return w.Tenths, false
+	}
+	least := f.to.least.weigh(v.offenceKey(row))
+	return least.weight(sex, domestic).Tenths, true
+}
+
+// Close gives back what the ingester holds.
+func (f *EntrantIngester) Close() error {
+	f.v.release()
+	return nil
+}
+
+func entrantSlot(id []byte) uint64 { return bucket.Hash(id) >> 7 % entrantSlots }
+
+// See takes the next rows of the night's ranking, by position.
+func (e *Entrants) See(rows []schemas.Ranked) error {
+	m := &e.options.Model
+	for i := range rows {
+		if e.places == m.Depth {
+			break
+		}
+		row := &rows[i]
+		if row.Allegations < m.MinimumAllegations || e.touched[entrantSlot(view(row.SuspectID))].Load() {
+			continue
+		}
+		e.steady = append(e.steady, own(row))
+		if m.Custody == schemas.CustodyCounted || row.Lane != schemas.LaneContained {
+			e.places++
+		}
+	}
+	return e.stack.Add(rows)
+}
+
+// floor is a score that is reached by whoever stands on the stack, or beside it, whatever counts.
+func (e *Entrants) floor() int64 {
+	if e.places < e.options.Model.Depth {
+		return 0
+	}
+	return e.steady[len(e.steady)-1].Score
+}
+
+// Candidate tells of a person, by the id after links, whether they must be scored again. Every row and the ranking must
+// have been seen.
+func (e *Entrants) Candidate(id []byte) bool {
+	return e.mayReach(entrantSlot(id))
+}
+
+// Many tells that those who must be scored again have more than MostRows rows, as where nobody says the sex of any
+// victim: then all is to be scored again by an engine, which can spill.
+func (e *Entrants) Many() bool {
+	n := int64(0)
+	for slot := range uint64(entrantSlots) {
+		if e.mayReach(slot) {
+			n += int64(e.rows[slot].Load())
+		}
+	}
+	return n > e.MostRows
+}
+
+func (e *Entrants) mayReach(slot uint64) bool {
+	if !e.touched[slot].Load() {
+		return false
+	}
+	bound := float64(e.bounds[slot].Load()) * boundUnit * e.most
+	return bound*(1+1e-9)+1 >= float64(e.floor()) // and what rounding may have taken
+}
+
+// Count is how many would be on the stack, or beside it, who are not, if the rows of a disposition counted:
+// IntelligenceOnly, PoliceDetected, VictimSexUnknown, with every victim whose sex nobody says taken as female, or
+// UnscoredOffence, at the least that an offence may weigh. found has been fed every row.
+func (e *Entrants) Count(ctx context.Context, found *Search, reason schemas.Disposition) (enter int64, err error) {
+	o := e.options
+	if o.Counted = reason; reason == schemas.UnscoredOffence {
+		o.Tables = o.Tables.Least()
+	}
+	all := slices.Clone(e.steady)
+	_, err = fates(ctx, o, found.found(), func(s *suspect) {
+		if e.Candidate(s.id) {
+			status := statusText(s.status)
+			all = append(all, schemas.Ranked{
+				SuspectID: string(s.id), Score: s.score, Victims: s.victims, Allegations: s.allegations,
+				LastReported: s.lastReported, SuspectStatus: status, Lane: schemas.LaneOf(status),
+			})
+		}
+	})
+	if err != nil {
+		return 0, err
+	}
+	slices.SortFunc(all, func(a, b schemas.Ranked) int {
+		x := sortKey{a.Score, a.Victims, a.Allegations, a.LastReported, view(a.SuspectID)}
+		return x.compare(&sortKey{b.Score, b.Victims, b.Allegations, b.LastReported, view(b.SuspectID)})
+	})
+	top := NewStack(o.Model)
+	if err := top.Add(all); err != nil {
+		return 0, err
+	}
+	on := map[string]bool{}
+	for _, s := range e.stack.Rows {
+		on[s.SuspectID] = true
+	}
+	for _, s := range top.Rows {
+		if !on[s.SuspectID] {
+			enter++
+		}
+	}
+	return enter, nil
+}
+
+// found are the rows that were found, in the order of the extract.
+func (s *Search) found() []schemas.Offence {
+	slices.SortFunc(s.rows, func(a, b foundRow) int { return cmp.Compare(a.ordinal, b.ordinal) })
+	rows := make([]schemas.Offence, len(s.rows))
+	for i := range rows {
+		rows[i] = s.rows[i].Offence
+	}
+	return rows
+}
