@@ -19,6 +19,7 @@ import (
 
 	"harmstack/activities/casework/pseudonym"
 	"harmstack/activities/casework/teams"
+	"harmstack/activities/extract/sources"
 	"harmstack/activities/messages/digest"
 	"harmstack/activities/nightly"
 	"harmstack/activities/nights/lineage"
@@ -34,6 +35,7 @@ import (
 type Config struct {
 	Store        string            // folder or URL of the artefact store
 	Sources      map[string]string // extracts by name
+	Prefixes     sources.Prefixes  // below which a request may name an extract itself
 	Mail         Mail
 	Checks       quality.Checks
 	Stability    schemas.Stability
@@ -69,6 +71,8 @@ const Usage = `Environment:
   HARMSTACK_STORE               folder or URL of the artefact store (required)
   HARMSTACK_EXTRACT             path or URL of the default extract
   HARMSTACK_SOURCES             further extracts, name=url, separated by commas or new lines
+  HARMSTACK_EXTRACT_PREFIXES    folders and URLs of buckets below which a request may name an extract itself, separated by
+                                commas or new lines (default: none, only configured sources)
   HARMSTACK_PSEUDONYM_KEY       at least 32 random bytes in base64 (openssl rand -base64 32; required)
   HARMSTACK_PAYLOAD_KEYS        id=key, the key being 32 bytes in base64; the first encrypts what passes
                                 through Temporal, the others only decrypt; "none"
@@ -158,6 +162,10 @@ func Load(env func(string) string) (Config, error) {
 	l := loader{env: env}
 	c := l.client()
 	c.Sources = l.sources()
+	var err error
+	if c.Prefixes, err = sources.ParsePrefixes(env("HARMSTACK_EXTRACT_PREFIXES")); err != nil {
+		l.fault("HARMSTACK_EXTRACT_PREFIXES", err)
+	}
 	c.Metrics, c.Lineage = env("HARMSTACK_METRICS"), env("HARMSTACK_LINEAGE")
 	if _, err := lineage.New(c.Lineage, nil); err != nil {
 		l.fault("HARMSTACK_LINEAGE", err)
@@ -165,7 +173,6 @@ func Load(env func(string) string) (Config, error) {
 	c.Threads = int(l.number("HARMSTACK_THREADS", parseCount))
 	c.Memory = l.number("HARMSTACK_MEMORY", ParseBytes)
 	c.ShardRows = l.number("HARMSTACK_SHARD_ROWS", parseCount)
-	var err error
 	c.PseudonymKey = l.pseudonymKey()
 	c.Retention = l.retention()
 	c.Mail = l.mail()
@@ -284,22 +291,22 @@ func ParseBytes(text string) (int64, error) {
 }
 
 func (l *loader) sources() map[string]string {
-	sources := map[string]string{}
+	byName := map[string]string{}
 	if url := l.env("HARMSTACK_EXTRACT"); url != "" {
-		sources[nightly.DefaultSource] = url
+		byName[nightly.DefaultSource] = url
 	}
 	for _, field := range strings.FieldsFunc(l.env("HARMSTACK_SOURCES"), func(r rune) bool { return r == ',' || r == '\n' }) {
 		name, url, ok := strings.Cut(strings.TrimSpace(field), "=")
-		switch _, taken := sources[name]; {
+		switch _, taken := byName[name]; {
 		case !ok || name == "" || url == "" || strings.ContainsAny(name, `/\`):
 			l.fault("HARMSTACK_SOURCES", errors.New("write each source as name=url"))
 		case taken:
 			l.fault("HARMSTACK_SOURCES", fmt.Errorf("the source %q is there twice", name))
 		default:
-			sources[name] = url
+			byName[name] = url
 		}
 	}
-	return sources
+	return byName
 }
 
 func (l *loader) mail() Mail {
