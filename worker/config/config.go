@@ -43,6 +43,8 @@ type Config struct {
 	Tables       *reference.Tables // of offences and weights; nil: the embedded ones
 	TeamsFile    string            // YAML: who works where, and by when; empty: nobody, with an outbox
 	PseudonymKey []byte
+	// TemporalTLS is PlainTemporal where TLS may be missing, or empty.
+	TemporalTLS string
 	// PayloadKeys encrypt what passes through Temporal; none: plain text.
 	PayloadKeys []plugin.Key
 	Threads     int   // of one stage; 0: one a processor
@@ -103,6 +105,7 @@ const Usage = `Environment:
                                 harmstack_measures_age_seconds says
   TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_..., TEMPORAL_PROFILE
                                 where Temporal is, as for the Temporal CLI (default localhost:7233)
+  HARMSTACK_TEMPORAL_TLS        "none" to speak without TLS to a Temporal that is not on this machine (default: refused)
 
 HARMSTACK_PSEUDONYM_KEY, HARMSTACK_PAYLOAD_KEYS and HARMSTACK_SMTP_PASSWORD may be read from files: add
 _FILE to the name and give a path.
@@ -127,6 +130,9 @@ func (l *loader) place() Config {
 		l.fault("HARMSTACK_DEPLOYMENT", errors.New("give a name of at most 40 lower-case letters, digits and dashes"))
 	}
 	c.TaskQueue = cmp.Or(l.env("HARMSTACK_TASK_QUEUE"), c.Deployment.TaskQueue())
+	if c.TemporalTLS = l.env("HARMSTACK_TEMPORAL_TLS"); c.TemporalTLS != "" && c.TemporalTLS != PlainTemporal {
+		l.fault("HARMSTACK_TEMPORAL_TLS", fmt.Errorf("leave it empty, or say %q", PlainTemporal))
+	}
 	c.TempDir = cmp.Or(l.env("HARMSTACK_TEMP"), os.TempDir())
 	if c.Store == "" {
 		l.fault("HARMSTACK_STORE", errors.New("name the folder or URL of the artefact store"))
@@ -362,6 +368,9 @@ func (c Config) Dial(logger log.Logger) (client.Client, error) {
 
 // DialTo connects to a given Temporal, speaking as the deployment does.
 func (c Config) DialTo(options client.Options, logger log.Logger) (client.Client, error) {
+	if err := c.checkTLS(options); err != nil {
+		return nil, err
+	}
 	p, err := plugin.New(c.PayloadKeys, logger)
 	if err != nil {
 		return nil, err
@@ -373,6 +382,29 @@ func (c Config) DialTo(options client.Options, logger log.Logger) (client.Client
 	}
 	return cl, nil
 }
+
+// checkTLS refuses to speak in clear to a Temporal that is not on this machine, unless HARMSTACK_TEMPORAL_TLS says so: who
+// listens reads names and pseudonyms, and who answers for the server hands out nights.
+func (c Config) checkTLS(options client.Options) error {
+	// With an API key the client takes TLS by itself.
+	secured := options.ConnectionOptions.TLS != nil || options.Credentials != nil && !options.ConnectionOptions.TLSDisabled
+	if c.TemporalTLS == PlainTemporal || secured {
+		return nil
+	}
+	address := cmp.Or(options.HostPort, client.DefaultHostPort)
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() || strings.HasPrefix(address, "unix:") {
+		return nil
+	}
+	return fmt.Errorf("HARMSTACK_TEMPORAL_TLS: Temporal is not on this machine and is spoken to without TLS: set TEMPORAL_TLS "+
+		"or TEMPORAL_TLS_..., or say %q where nobody else can listen", PlainTemporal)
+}
+
+// PlainTemporal is what HARMSTACK_TEMPORAL_TLS says where Temporal is spoken to without TLS though it is elsewhere.
+const PlainTemporal = "none"
 
 // OutboxMail puts digests into a folder.
 func OutboxMail(folder string) Mail {

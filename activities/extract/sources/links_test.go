@@ -293,7 +293,7 @@ func TestDeclaredLinks(t *testing.T) {
 		"parquet: a.parquet\nlinks: {file: a, columns: {id: x}}\n":                                  "links.columns: name what person_id and same_as are called there",
 		"parquet: a.parquet\nlinks: {file: a, encoding: latin}\n":                                   "links: encoding or delimiter",
 		"parquet: a.parquet\nlinks: {file: a, layout: x}\n":                                         `unknown field "layout"`,
-		"postgres: {url: 'postgres://r@d/c', query: S}\nlinks: {query: SELECT 1, delimiter: ';'}\n": "links.query: encoding and delimiter are of CSV",
+		"postgres: {url: 'postgres://r@localhost/c', query: S}\nlinks: {query: SELECT 1, delimiter: ';'}\n": "links.query: encoding and delimiter are of CSV",
 	} {
 		if _, err := parse([]byte(yaml)); !errors.Is(err, ErrDeclaration) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", yaml, err)
