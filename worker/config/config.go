@@ -383,11 +383,12 @@ func (c Config) DialTo(options client.Options, logger log.Logger) (client.Client
 	return cl, nil
 }
 
-// checkTLS refuses to speak in clear to a Temporal that is not on this machine, unless HARMSTACK_TEMPORAL_TLS says so: who
-// listens reads names and pseudonyms, and who answers for the server hands out nights.
+// checkTLS refuses to speak in clear to a Temporal that is not on this machine, unless HARMSTACK_TEMPORAL_TLS says so:
+// who listens reads names and pseudonyms, and who answers for the server hands out nights.
 func (c Config) checkTLS(options client.Options) error {
 	// With an API key the client takes TLS by itself.
-	secured := options.ConnectionOptions.TLS != nil || options.Credentials != nil && !options.ConnectionOptions.TLSDisabled
+	connection := options.ConnectionOptions
+	secured := connection.TLS != nil || options.Credentials != nil && !connection.TLSDisabled
 	if c.TemporalTLS == PlainTemporal || secured {
 		return nil
 	}
@@ -399,8 +400,8 @@ func (c Config) checkTLS(options client.Options) error {
 	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() || strings.HasPrefix(address, "unix:") {
 		return nil
 	}
-	return fmt.Errorf("HARMSTACK_TEMPORAL_TLS: Temporal is not on this machine and is spoken to without TLS: set TEMPORAL_TLS "+
-		"or TEMPORAL_TLS_..., or say %q where nobody else can listen", PlainTemporal)
+	return fmt.Errorf("HARMSTACK_TEMPORAL_TLS: Temporal is not on this machine and is spoken to without TLS: "+
+		"set TEMPORAL_TLS or TEMPORAL_TLS_..., or say %q where nobody else can listen", PlainTemporal)
 }
 
 // PlainTemporal is what HARMSTACK_TEMPORAL_TLS says where Temporal is spoken to without TLS though it is elsewhere.

@@ -75,8 +75,8 @@ const (
 	unverified = "unverified"
 )
 
-// proven tells whether every server that may be spoken to is on this machine, or proves by a certificate that it has the
-// name it is called by (sslmode=verify-full).
+// proven tells whether every server that may be spoken to is on this machine, or proves by a certificate that it has
+// the name it is called by (sslmode=verify-full).
 func proven(c *pgx.ConnConfig) bool {
 	safe := func(host string, t *tls.Config) bool {
 		ip := net.ParseIP(host)

@@ -32,8 +32,8 @@ var (
 		"write it without .., empty elements, backslashes, fragments and characters that cannot be seen")
 	errDeclaration = errors.New("a declaration (*.yaml) is taken from the worker's configuration only: " +
 		"name it in HARMSTACK_SOURCES, and give that name")
-	errQuery = errors.New("the extract's URL says how the bucket is spoken to: leave out what follows the question mark, " +
-		"which stands in HARMSTACK_EXTRACT_PREFIXES")
+	errQuery = errors.New("the extract's URL says how the bucket is spoken to: " +
+		"leave out what follows the question mark, which stands in HARMSTACK_EXTRACT_PREFIXES")
 )
 
 // ParsePrefixes reads folders and URLs of buckets that are separated by commas or new lines. The error repeats none.
@@ -65,8 +65,8 @@ func ParsePrefixes(text string) (all Prefixes, err error) {
 }
 
 // Admit checks a path or URL that a request names, and gives the source to open: below a bucket with the query that was
-// configured, whatever else the request asks for. Paths are compared by whole elements, and again after their links were
-// followed. The error never repeats the name.
+// configured, whatever else the request asks for. Paths are compared by whole elements, and again after their links
+// were followed. The error never repeats the name.
 func (p Prefixes) Admit(name string) (source string, err error) {
 	if err := schemas.ValidateSource(name); err != nil {
 		return "", err
