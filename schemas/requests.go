@@ -13,7 +13,8 @@ import (
 type NightRequest struct {
 	// AsOf is the last full day to count; empty means yesterday in London (section 2).
 	AsOf Date `json:"as_of,omitzero"`
-	// Extract is the name of a configured source or a plain URL or path; empty means the default source.
+	// Extract is the name of a configured source, or a path or URL below HARMSTACK_EXTRACT_PREFIXES; empty means the default
+	// source.
 	Extract string `json:"extract,omitempty"`
 	// Model is a built-in model; empty means the default.
 	Model string `json:"model,omitempty"`

@@ -19,6 +19,7 @@ import (
 	"harmstack/activities/casework/pseudonym"
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/decision"
+	"harmstack/activities/extract/sources"
 	"harmstack/activities/messages/digest"
 	"harmstack/activities/messages/webhook"
 	"harmstack/activities/nightly"
@@ -61,8 +62,12 @@ func newDeployment(t *testing.T, rows ...schemas.Offence) *deployment {
 	if err != nil {
 		t.Fatal(err)
 	}
+	prefixes, err := sources.ParsePrefixes(".,/nowhere," + os.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	d.acts = Activities{
-		Nightly:  &nightly.Activities{Store: d.store, Sources: map[string]string{nightly.DefaultSource: d.extract}, Threads: 2, TempDir: dir, Code: "test", Checks: quality.Standard()},
+		Nightly:  &nightly.Activities{Store: d.store, Sources: map[string]string{nightly.DefaultSource: d.extract}, Prefixes: prefixes, Threads: 2, TempDir: dir, Code: "test", Checks: quality.Standard()},
 		Decision: &decision.Activities{Store: d.store},
 		Tasking: &tasking.Activities{Store: d.store, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,
 			Teams: func() (*teams.Teams, error) { return teams.Nowhere(), nil }},

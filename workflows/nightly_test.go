@@ -244,6 +244,10 @@ func TestPermanentFailures(t *testing.T) {
 	}{
 		{"a source that is not configured", threeSuspects(), schemas.NightRequest{Extract: "warehouse"}, "claim", fault.BadRequest},
 		{"credentials in the request", threeSuspects(), schemas.NightRequest{Extract: "https://me:hunter2@host/x"}, "claim", fault.BadRequest},
+		{"a path outside the prefixes", threeSuspects(), schemas.NightRequest{Extract: "/etc/extract.parquet"}, "claim", fault.BadRequest},
+		{"a path that climbs out", threeSuspects(), schemas.NightRequest{Extract: "/nowhere/../etc/x.parquet"}, "claim", fault.BadRequest},
+		{"the metadata service", threeSuspects(), schemas.NightRequest{Extract: "http://169.254.169.254/latest/x.parquet"}, "claim", fault.BadRequest},
+		{"a declaration of the request's own", threeSuspects(), file("own.yaml", "csv: a.csv\n"), "claim", fault.BadRequest},
 		{"a model that does not exist", threeSuspects(), schemas.NightRequest{Model: "gut-feeling"}, "claim", fault.BadRequest},
 		{"a source that is not there", threeSuspects(), schemas.NightRequest{Extract: "/nowhere/at/all.parquet"}, "extract", fault.SourceNotFound},
 		{"a file that is no extract", threeSuspects(), schemas.NightRequest{Extract: "./fixture_test.go"}, "extract", fault.SchemaMismatch},
@@ -258,6 +262,10 @@ func TestPermanentFailures(t *testing.T) {
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			d := newDeployment(t, c.rows...)
+			if strings.HasSuffix(c.request.Extract, ".yaml") && c.stage != "claim" { // which is the worker's to name
+				d.acts.Nightly.Sources["declared"] = c.request.Extract
+				c.request.Extract = "declared"
+			}
 			env := d.env(t, "night")
 			c.request.AsOf = asOf
 			var last string

@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
+	"harmstack/activities/extract/sources"
 	"harmstack/activities/nights"
 	"harmstack/activities/nights/lineage"
 	"harmstack/activities/nights/quality"
@@ -35,6 +36,8 @@ type Activities struct {
 	Store *store.Store
 	// Sources are the configured extracts by name; a request that names none gets DefaultSource.
 	Sources map[string]string
+	// Prefixes are where else a request may name an extract by path or URL; none: nowhere.
+	Prefixes sources.Prefixes
 	// Threads is how many goroutines read an extract; 0: one a processor.
 	Threads int
 	// Memory is how many bytes a scoring holds before it spills into TempDir; 0: it never does.

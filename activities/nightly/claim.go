@@ -54,8 +54,9 @@ func (a *Activities) Claim(ctx context.Context, p ClaimParams) (ClaimResult, err
 	return ClaimResult{id}, task.Of(err)
 }
 
-// source finds what a request names: a configured source, or a path or URL. The error does not repeat
-// the name, which may be a mistyped URL.
+// source finds what a request names: a configured source, or a path or URL below a configured prefix (trust, section 5).
+// What is configured may be named by its path or URL, too. The error does not repeat the name, which may be a mistyped
+// URL.
 func (a *Activities) source(name string) (string, error) {
 	if err := schemas.ValidateSource(name); err != nil {
 		return "", err
@@ -67,12 +68,18 @@ func (a *Activities) source(name string) (string, error) {
 		return url, nil
 	}
 	if strings.ContainsAny(name, `/\`) {
-		return name, nil
+		for _, url := range a.Sources {
+			if url == name {
+				return url, nil
+			}
+		}
+		return a.Prefixes.Admit(name)
 	}
 	if name == DefaultSource {
 		return "", errors.New(
 			"no default extract is configured: set HARMSTACK_EXTRACT on the worker or name an extract in the request",
 		)
 	}
-	return "", errors.New("no source of that name is configured: give one of HARMSTACK_SOURCES, a path or a URL")
+	return "", errors.New("no source of that name is configured: " +
+		"give one of HARMSTACK_SOURCES, or a path or URL below HARMSTACK_EXTRACT_PREFIXES")
 }

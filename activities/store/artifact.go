@@ -28,6 +28,9 @@ func (a *Artifact) Size() int64 { return a.size }
 // this process sees it; ErrDamaged says what differs. An artefact of a bucket is fetched whole into a
 // temporary file without a name, which goes when it is closed, and is checked as it comes.
 func (s *Store) Open(ctx context.Context, ref schemas.ArtifactRef) (*Artifact, error) {
+	if err := CheckKey(ref.URI); err != nil {
+		return nil, fmt.Errorf("open: %w", err)
+	}
 	if s.folder == "" {
 		return s.fetch(ctx, ref)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 
@@ -17,6 +18,9 @@ func (s *Store) Shares() bool { return s.folder != "" }
 // bytes are checked as by Open. In a folder it is a hard link; a bucket copies by itself, and where it will not, the
 // bytes are written anew.
 func (s *Store) Link(ctx context.Context, ref schemas.ArtifactRef, key string) (schemas.ArtifactRef, error) {
+	if err := CheckKey(key); err != nil {
+		return ref, fmt.Errorf("link: %w", err)
+	}
 	from, err := s.Open(ctx, ref)
 	if err != nil || ref.URI == key {
 		if err == nil {

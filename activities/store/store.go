@@ -120,6 +120,9 @@ func (s *Store) Write(
 	key, schema string,
 	write func(io.Writer) (rows int64, err error),
 ) (schemas.ArtifactRef, error) {
+	if err := CheckKey(key); err != nil {
+		return schemas.ArtifactRef{}, fmt.Errorf("write: %w", err)
+	}
 	sum, check := sha256.New(), md5.New()
 	count := &counter{}
 	into := []io.Writer{sum, count}
@@ -168,6 +171,9 @@ const writerName = "writer"
 // When the answer of a bucket is lost, its driver asks again and is refused by its own file. That is
 // success: each call leaves its own mark beside the bytes, and looks for it.
 func (s *Store) CreateOnly(ctx context.Context, key string, data []byte) error {
+	if err := CheckKey(key); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
 	mark := rand.Text()
 	// A hard link fails when the name is taken, whoever took it. The driver's own check for local
 	// folders looks first and renames after, which two processes can both pass.
@@ -220,6 +226,9 @@ func (s *Store) Probe(ctx context.Context) (err error) {
 
 // Replace swaps a small file in one step: readers see the old one or the new one.
 func (s *Store) Replace(ctx context.Context, key string, data []byte) error {
+	if err := CheckKey(key); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
 	_, err := s.Write(ctx, key, "", func(w io.Writer) (int64, error) {
 		_, err := w.Write(data)
 		return 0, err
@@ -277,6 +286,9 @@ func full(err, cause error) error {
 
 // Read returns a small file whole, or ErrNotFound.
 func (s *Store) Read(ctx context.Context, key string) ([]byte, error) {
+	if err := CheckKey(key); err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
 	if s.folder != "" {
 		data, err := os.ReadFile(s.path(key))
 		if err != nil {
@@ -351,6 +363,9 @@ func (s *Store) attributes(ctx context.Context, key string) (*blob.Attributes, e
 
 // Size is the number of bytes of a file, or ErrNotFound.
 func (s *Store) Size(ctx context.Context, key string) (int64, error) {
+	if err := CheckKey(key); err != nil {
+		return 0, fmt.Errorf("look: %w", err)
+	}
 	attrs, err := s.attributes(ctx, key)
 	if err != nil {
 		return 0, s.explain("look at", key, err)
@@ -360,6 +375,9 @@ func (s *Store) Size(ctx context.Context, key string) (int64, error) {
 
 // Modified is when a file was written, by the store's clock, or ErrNotFound.
 func (s *Store) Modified(ctx context.Context, key string) (time.Time, error) {
+	if err := CheckKey(key); err != nil {
+		return time.Time{}, fmt.Errorf("look: %w", err)
+	}
 	attrs, err := s.attributes(ctx, key)
 	if err != nil {
 		return time.Time{}, s.explain("look at", key, err)
@@ -405,6 +423,9 @@ func (s *Store) list(ctx context.Context, prefix string) (keys []string, err err
 
 // Delete removes a file; one that is not there is no error.
 func (s *Store) Delete(ctx context.Context, key string) (err error) {
+	if err = CheckKey(key); err != nil {
+		return fmt.Errorf("delete: %w", err)
+	}
 	if s.folder != "" {
 		err = s.deleteFile(key)
 	} else {

@@ -130,6 +130,9 @@ func examine(ctx context.Context) (checks []check) {
 	default:
 		add("retention", fmt.Sprintf("rows as read %s, nights %s", keptFor(r.Extract), keptFor(r.Night)), nil)
 	}
+	if cfg.TemporalTLS == config.PlainTemporal {
+		add("TLS of Temporal", "not asked for: HARMSTACK_TEMPORAL_TLS says so", nil)
+	}
 	if len(cfg.PayloadKeys) == 0 {
 		add("payload encryption", "off: no real data may pass", nil)
 	} else {

@@ -35,7 +35,7 @@ func runCommand() *cobra.Command {
 The same night again is its next revision; a stage whose inputs, tables, model and code are
 unchanged is not done again but taken from where it was done, once its files are verified. Ctrl-C stops following; the night goes on.`,
 		Example: `  starter run
-  starter run --as-of 2026-06-30 --extract /data/extract.parquet
+  starter run --as-of 2026-06-30 --extract crimes
   starter run --as-of 2026-06-30 --dry-run
   starter run --as-of 2026-06-30 --force`,
 		Args: cobra.NoArgs,
@@ -60,7 +60,7 @@ unchanged is not done again but taken from where it was done, once its files are
 	}
 	f := cmd.Flags()
 	f.Var(dateFlag{&request.AsOf}, "as-of", "the night's `date` (default: yesterday in London)")
-	f.StringVar(&request.Extract, "extract", "", "a configured source, or a path or `URL` that the worker can read")
+	f.StringVar(&request.Extract, "extract", "", "a configured source, or a path or `URL` below the worker's HARMSTACK_EXTRACT_PREFIXES")
 	f.StringVar(&request.Model, "model", "", "a built-in model: "+strings.Join(schemas.ModelNames(), ", "))
 	f.BoolVar(&request.Wait, "wait", false, "wait for a source that is late, as a scheduled night does")
 	f.StringVar(
@@ -262,7 +262,7 @@ the one before, so that the last is the one to be decided.`,
 	}
 	cmd.Flags().Var(dateFlag{&from}, "from", "the first night's `date`")
 	cmd.Flags().Var(dateFlag{&to}, "to", "the last night's `date`")
-	cmd.Flags().StringVar(&extract, "extract", "", "a configured source, or a path or `URL` that the worker can read")
+	cmd.Flags().StringVar(&extract, "extract", "", "a configured source, or a path or `URL` below the worker's HARMSTACK_EXTRACT_PREFIXES")
 	required(cmd, "from", "to")
 	return cmd
 }

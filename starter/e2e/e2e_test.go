@@ -232,6 +232,7 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 	env := append([]string{
 		"E2E_WORKER=1", "E2E_SERVER=" + server.Address(), "E2E_DEATHS=" + deaths, "E2E_DIED=" + died,
 		"HARMSTACK_EXTRACT=./extract.parquet",
+		"HARMSTACK_EXTRACT_PREFIXES=.",
 		"HARMSTACK_PSEUDONYM_KEY=" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{1}, 32)),
 		"HARMSTACK_SMTP=" + d.mail.address, "HARMSTACK_SMTP_TLS=none", "HARMSTACK_MAIL_FROM=harmstack@example.police.uk",
 		"HARMSTACK_TEAMS=" + filepath.Join(d.dir, "teams.yaml"), "HARMSTACK_THREADS=1", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),

@@ -88,15 +88,14 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 		}
 	})
 	t.Run("the database is away, and then refuses", func(t *testing.T) {
-		d := deploy(t, extract(40), "")
+		d := deploy(t, extract(40), "", "HARMSTACK_SOURCES=crimes=./crimes.yaml")
 		server := pgtest.Start(t)
 		server.Kill()
-		source := filepath.Join(d.dir, "crimes.yaml")
 		text := "postgres:\n  url: " + server.URL + "\n  query: SELECT * FROM offences\n"
-		if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(d.dir, "crimes.yaml"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c := d.typing(nil, append(run, "--extract", source)...)
+		c := d.typing(nil, append(run, "--extract", "crimes")...)
 		c.says("extract failed, attempt 1: ")
 		server.Restart()
 		if code := c.wait(); code != 1 || !strings.Contains(c.err.String(), "the night failed: SourceRefused: ") {

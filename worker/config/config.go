@@ -19,6 +19,7 @@ import (
 
 	"harmstack/activities/casework/pseudonym"
 	"harmstack/activities/casework/teams"
+	"harmstack/activities/extract/sources"
 	"harmstack/activities/messages/digest"
 	"harmstack/activities/nightly"
 	"harmstack/activities/nights/lineage"
@@ -34,6 +35,7 @@ import (
 type Config struct {
 	Store        string            // folder or URL of the artefact store
 	Sources      map[string]string // extracts by name
+	Prefixes     sources.Prefixes  // below which a request may name an extract itself
 	Mail         Mail
 	Checks       quality.Checks
 	Stability    schemas.Stability
@@ -41,6 +43,8 @@ type Config struct {
 	Tables       *reference.Tables // of offences and weights; nil: the embedded ones
 	TeamsFile    string            // YAML: who works where, and by when; empty: nobody, with an outbox
 	PseudonymKey []byte
+	// TemporalTLS is PlainTemporal where TLS may be missing, or empty.
+	TemporalTLS string
 	// PayloadKeys encrypt what passes through Temporal; none: plain text.
 	PayloadKeys []plugin.Key
 	Threads     int   // of one stage; 0: one a processor
@@ -69,6 +73,8 @@ const Usage = `Environment:
   HARMSTACK_STORE               folder or URL of the artefact store (required)
   HARMSTACK_EXTRACT             path or URL of the default extract
   HARMSTACK_SOURCES             further extracts, name=url, separated by commas or new lines
+  HARMSTACK_EXTRACT_PREFIXES    folders and URLs of buckets below which a request may name an extract itself, separated by
+                                commas or new lines (default: none, only configured sources)
   HARMSTACK_PSEUDONYM_KEY       at least 32 random bytes in base64 (openssl rand -base64 32; required)
   HARMSTACK_PAYLOAD_KEYS        id=key, the key being 32 bytes in base64; the first encrypts what passes
                                 through Temporal, the others only decrypt; "none"
@@ -99,6 +105,7 @@ const Usage = `Environment:
                                 harmstack_measures_age_seconds says
   TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS_..., TEMPORAL_PROFILE
                                 where Temporal is, as for the Temporal CLI (default localhost:7233)
+  HARMSTACK_TEMPORAL_TLS        "none" to speak without TLS to a Temporal that is not on this machine (default: refused)
 
 HARMSTACK_PSEUDONYM_KEY, HARMSTACK_PAYLOAD_KEYS and HARMSTACK_SMTP_PASSWORD may be read from files: add
 _FILE to the name and give a path.
@@ -123,6 +130,9 @@ func (l *loader) place() Config {
 		l.fault("HARMSTACK_DEPLOYMENT", errors.New("give a name of at most 40 lower-case letters, digits and dashes"))
 	}
 	c.TaskQueue = cmp.Or(l.env("HARMSTACK_TASK_QUEUE"), c.Deployment.TaskQueue())
+	if c.TemporalTLS = l.env("HARMSTACK_TEMPORAL_TLS"); c.TemporalTLS != "" && c.TemporalTLS != PlainTemporal {
+		l.fault("HARMSTACK_TEMPORAL_TLS", fmt.Errorf("leave it empty, or say %q", PlainTemporal))
+	}
 	c.TempDir = cmp.Or(l.env("HARMSTACK_TEMP"), os.TempDir())
 	if c.Store == "" {
 		l.fault("HARMSTACK_STORE", errors.New("name the folder or URL of the artefact store"))
@@ -158,6 +168,10 @@ func Load(env func(string) string) (Config, error) {
 	l := loader{env: env}
 	c := l.client()
 	c.Sources = l.sources()
+	var err error
+	if c.Prefixes, err = sources.ParsePrefixes(env("HARMSTACK_EXTRACT_PREFIXES")); err != nil {
+		l.fault("HARMSTACK_EXTRACT_PREFIXES", err)
+	}
 	c.Metrics, c.Lineage = env("HARMSTACK_METRICS"), env("HARMSTACK_LINEAGE")
 	if _, err := lineage.New(c.Lineage, nil); err != nil {
 		l.fault("HARMSTACK_LINEAGE", err)
@@ -165,7 +179,6 @@ func Load(env func(string) string) (Config, error) {
 	c.Threads = int(l.number("HARMSTACK_THREADS", parseCount))
 	c.Memory = l.number("HARMSTACK_MEMORY", ParseBytes)
 	c.ShardRows = l.number("HARMSTACK_SHARD_ROWS", parseCount)
-	var err error
 	c.PseudonymKey = l.pseudonymKey()
 	c.Retention = l.retention()
 	c.Mail = l.mail()
@@ -284,22 +297,22 @@ func ParseBytes(text string) (int64, error) {
 }
 
 func (l *loader) sources() map[string]string {
-	sources := map[string]string{}
+	byName := map[string]string{}
 	if url := l.env("HARMSTACK_EXTRACT"); url != "" {
-		sources[nightly.DefaultSource] = url
+		byName[nightly.DefaultSource] = url
 	}
 	for _, field := range strings.FieldsFunc(l.env("HARMSTACK_SOURCES"), func(r rune) bool { return r == ',' || r == '\n' }) {
 		name, url, ok := strings.Cut(strings.TrimSpace(field), "=")
-		switch _, taken := sources[name]; {
+		switch _, taken := byName[name]; {
 		case !ok || name == "" || url == "" || strings.ContainsAny(name, `/\`):
 			l.fault("HARMSTACK_SOURCES", errors.New("write each source as name=url"))
 		case taken:
 			l.fault("HARMSTACK_SOURCES", fmt.Errorf("the source %q is there twice", name))
 		default:
-			sources[name] = url
+			byName[name] = url
 		}
 	}
-	return sources
+	return byName
 }
 
 func (l *loader) mail() Mail {
@@ -355,6 +368,9 @@ func (c Config) Dial(logger log.Logger) (client.Client, error) {
 
 // DialTo connects to a given Temporal, speaking as the deployment does.
 func (c Config) DialTo(options client.Options, logger log.Logger) (client.Client, error) {
+	if err := c.checkTLS(options); err != nil {
+		return nil, err
+	}
 	p, err := plugin.New(c.PayloadKeys, logger)
 	if err != nil {
 		return nil, err
@@ -366,6 +382,30 @@ func (c Config) DialTo(options client.Options, logger log.Logger) (client.Client
 	}
 	return cl, nil
 }
+
+// checkTLS refuses to speak in clear to a Temporal that is not on this machine, unless HARMSTACK_TEMPORAL_TLS says so:
+// who listens reads names and pseudonyms, and who answers for the server hands out nights.
+func (c Config) checkTLS(options client.Options) error {
+	// With an API key the client takes TLS by itself.
+	connection := options.ConnectionOptions
+	secured := connection.TLS != nil || options.Credentials != nil && !connection.TLSDisabled
+	if c.TemporalTLS == PlainTemporal || secured {
+		return nil
+	}
+	address := cmp.Or(options.HostPort, client.DefaultHostPort)
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() || strings.HasPrefix(address, "unix:") {
+		return nil
+	}
+	return fmt.Errorf("HARMSTACK_TEMPORAL_TLS: Temporal is not on this machine and is spoken to without TLS: "+
+		"set TEMPORAL_TLS or TEMPORAL_TLS_..., or say %q where nobody else can listen", PlainTemporal)
+}
+
+// PlainTemporal is what HARMSTACK_TEMPORAL_TLS says where Temporal is spoken to without TLS though it is elsewhere.
+const PlainTemporal = "none"
 
 // OutboxMail puts digests into a folder.
 func OutboxMail(folder string) Mail {

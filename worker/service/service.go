@@ -115,6 +115,7 @@ func stages(cfg config.Config, st *store.Store, lineage *lineage.Emitter) *night
 	return &nightly.Activities{
 		Store:     st,
 		Sources:   cfg.Sources,
+		Prefixes:  cfg.Prefixes,
 		Threads:   cfg.Threads,
 		Memory:    cfg.Memory / ComputeSlots,
 		ShardRows: cfg.ShardRows,

@@ -6,6 +6,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,8 @@ type Query struct {
 	// URL of the database, as for psql: postgres://reader@host/database. A password stands in PGPASSWORD or
 	// in the file that PGPASSFILE names, never here.
 	URL string `yaml:"url"`
+	// TLS is verified (default) or unverified: whether the server must prove who it is, unless it is on this machine.
+	TLS string `yaml:"tls"`
 	// SQL is one SELECT.
 	SQL string `yaml:"query"`
 	// Timeout is how long each statement may take; 0: an hour.
@@ -56,7 +59,36 @@ func (q Query) Validate() error {
 			"it holds a password: give it in PGPASSWORD, or in the file that PGPASSFILE names",
 		)
 	}
+	if q.TLS != "" && q.TLS != verified && q.TLS != unverified {
+		return yamlfile.Wrong("postgres.tls", "give verified, or unverified where nobody can listen or answer for it")
+	}
+	if q.TLS != unverified && !proven(c) {
+		return yamlfile.Wrong("postgres.url", "the server need not prove who it is: add sslmode=verify-full "+
+			"(with sslrootcert for an authority of your own), or say tls: unverified")
+	}
 	return nil
+}
+
+// What Query.TLS may say.
+const (
+	verified   = "verified"
+	unverified = "unverified"
+)
+
+// proven tells whether every server that may be spoken to is on this machine, or proves by a certificate that it has
+// the name it is called by (sslmode=verify-full).
+func proven(c *pgx.ConnConfig) bool {
+	safe := func(host string, t *tls.Config) bool {
+		ip := net.ParseIP(host)
+		return host == "localhost" || ip != nil && ip.IsLoopback() || strings.HasPrefix(host, "/") ||
+			t != nil && !t.InsecureSkipVerify
+	}
+	for _, f := range c.Fallbacks {
+		if !safe(f.Host, f.TLSConfig) {
+			return false
+		}
+	}
+	return safe(c.Host, c.TLSConfig)
 }
 
 // withoutPassword cuts a password out of a URL, in either place where it may stand.

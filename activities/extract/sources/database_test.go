@@ -62,18 +62,18 @@ func extracted(ctx context.Context, d Declared, st *store.Store, folder string, 
 }
 
 func TestDatabaseDeclarations(t *testing.T) {
-	const good = "postgres: {url: 'postgres://reader@db/crimes', query: SELECT 1}\n"
+	const good = "postgres: {url: 'postgres://reader@localhost/crimes', query: SELECT 1}\n"
 	for yaml, want := range map[string]string{
-		good + "columns: {allegation_id: {constant: x}}":                   "columns.allegation_id: rows are read in ranges of it",
-		good + "columns: {allegation_id: {from: x, values: {a: b}}}":       "columns.allegation_id: rows are read in ranges of it",
-		good + "encoding: utf-16":                                          "encoding and delimiter are of csv",
-		good + "incremental: {}":                                           "incremental.full: give the weekday",
-		good + "incremental: {full: someday}":                              "line 2: incremental.full: it is no weekday",
-		good + "incremental: {full: sunday, days: 30}":                     "incremental.days: it is 30, give at least 365",
-		good + "incremental: {full: sunday, overlap: soon}":                "line 2: incremental.overlap: it is no length of time",
-		good + "incremental: {full: sunday, day: 365}":                     `unknown field "day"`,
-		"csv: a.csv\nincremental: {full: sunday}":                          "incremental: only PostgreSQL can say",
-		"postgres: {url: 'postgres://r@d/c', query: S, connections: 99}\n": "postgres.connections: it is 99, give 1 to 32",
+		good + "columns: {allegation_id: {constant: x}}":                           "columns.allegation_id: rows are read in ranges of it",
+		good + "columns: {allegation_id: {from: x, values: {a: b}}}":               "columns.allegation_id: rows are read in ranges of it",
+		good + "encoding: utf-16":                                                  "encoding and delimiter are of csv",
+		good + "incremental: {}":                                                   "incremental.full: give the weekday",
+		good + "incremental: {full: someday}":                                      "line 2: incremental.full: it is no weekday",
+		good + "incremental: {full: sunday, days: 30}":                             "incremental.days: it is 30, give at least 365",
+		good + "incremental: {full: sunday, overlap: soon}":                        "line 2: incremental.overlap: it is no length of time",
+		good + "incremental: {full: sunday, day: 365}":                             `unknown field "day"`,
+		"csv: a.csv\nincremental: {full: sunday}":                                  "incremental: only PostgreSQL can say",
+		"postgres: {url: 'postgres://r@localhost/c', query: S, connections: 99}\n": "postgres.connections: it is 99, give 1 to 32",
 	} {
 		if _, err := parse([]byte(yaml)); !errors.Is(err, ErrDeclaration) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", yaml, err)

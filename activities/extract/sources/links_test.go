@@ -284,16 +284,16 @@ func TestDeclaredLinks(t *testing.T) {
 		}
 	})
 	for yaml, want := range map[string]string{
-		"parquet: a.parquet\ncsv: b.csv\n":                                                          "give one of csv, parquet and postgres",
-		"links: a.csv\n":                                                                            "give one of csv, parquet and postgres",
-		"parquet: a.parquet\ncolumns: {outcome: o}\n":                                               "Parquet tells its own",
-		"parquet: a.parquet\nlinks: {}\n":                                                           "links: give either file or query",
-		"parquet: a.parquet\nlinks: {query: SELECT 1}\n":                                            "links.query: there is no database to ask",
-		"parquet: a.parquet\nlinks: {file: a, query: SELECT 1}\n":                                   "links: give either file or query",
-		"parquet: a.parquet\nlinks: {file: a, columns: {id: x}}\n":                                  "links.columns: name what person_id and same_as are called there",
-		"parquet: a.parquet\nlinks: {file: a, encoding: latin}\n":                                   "links: encoding or delimiter",
-		"parquet: a.parquet\nlinks: {file: a, layout: x}\n":                                         `unknown field "layout"`,
-		"postgres: {url: 'postgres://r@d/c', query: S}\nlinks: {query: SELECT 1, delimiter: ';'}\n": "links.query: encoding and delimiter are of CSV",
+		"parquet: a.parquet\ncsv: b.csv\n":                                                                  "give one of csv, parquet and postgres",
+		"links: a.csv\n":                                                                                    "give one of csv, parquet and postgres",
+		"parquet: a.parquet\ncolumns: {outcome: o}\n":                                                       "Parquet tells its own",
+		"parquet: a.parquet\nlinks: {}\n":                                                                   "links: give either file or query",
+		"parquet: a.parquet\nlinks: {query: SELECT 1}\n":                                                    "links.query: there is no database to ask",
+		"parquet: a.parquet\nlinks: {file: a, query: SELECT 1}\n":                                           "links: give either file or query",
+		"parquet: a.parquet\nlinks: {file: a, columns: {id: x}}\n":                                          "links.columns: name what person_id and same_as are called there",
+		"parquet: a.parquet\nlinks: {file: a, encoding: latin}\n":                                           "links: encoding or delimiter",
+		"parquet: a.parquet\nlinks: {file: a, layout: x}\n":                                                 `unknown field "layout"`,
+		"postgres: {url: 'postgres://r@localhost/c', query: S}\nlinks: {query: SELECT 1, delimiter: ';'}\n": "links.query: encoding and delimiter are of CSV",
 	} {
 		if _, err := parse([]byte(yaml)); !errors.Is(err, ErrDeclaration) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", yaml, err)

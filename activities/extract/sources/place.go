@@ -30,6 +30,10 @@ var ErrChanging = errors.New("the extract is still being written")
 // errEmpty is the extract.ErrNoSource of a folder without an extract.
 var errEmpty = fmt.Errorf("%w", extract.ErrNoSource)
 
+// errLink is of a folder whose files are not all its own: whoever may write there could have others read.
+var errLink = errors.New("the folder holds a link that leads out of it, or nowhere, which is not followed: " +
+	"put the file there, or a relative link to one in the folder")
+
 // place is where the files of an extract lie: a file or a folder, here or in a bucket.
 type place struct {
 	name   string
@@ -109,15 +113,22 @@ func (p *place) listLocal() (files []object, err error) {
 		}
 		return []object{{filepath.Base(p.path), info.Size(), stamp(info), info.ModTime().UTC()}}, nil
 	}
+	root, err := os.OpenRoot(p.path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", extract.ErrNoSource, err)
+	}
+	defer root.Close()
 	err = fs.WalkDir(os.DirFS(p.path), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		info, err := os.Stat(filepath.Join(p.path, filepath.FromSlash(name))) // of what a link leads to
+		info, err := root.Stat(filepath.FromSlash(name)) // of what a link leads to, when that is in the folder
 		if errors.Is(err, fs.ErrNotExist) && d.Type()&fs.ModeSymlink == 0 {
 			return fmt.Errorf("%w: a file is gone", ErrChanging)
 		}
-		if err == nil && info.IsDir() {
+		if err != nil && d.Type()&fs.ModeSymlink != 0 {
+			err = errLink
+		} else if err == nil && info.IsDir() {
 			err = fmt.Errorf("%s is a link to a folder, which is not followed", name)
 		}
 		if err == nil {
@@ -247,8 +258,11 @@ func (p *place) open(ctx context.Context, o object, temp string) (f *os.File, su
 	path := p.path
 	if p.folder {
 		path = filepath.Join(path, filepath.FromSlash(o.name))
+		f, err = os.OpenInRoot(p.path, filepath.FromSlash(o.name))
+	} else {
+		f, err = os.Open(path)
 	}
-	if f, err = os.Open(path); err != nil {
+	if err != nil {
 		return nil, "", fmt.Errorf("%w: %w", extract.ErrNoSource, err)
 	}
 	info, err := f.Stat()

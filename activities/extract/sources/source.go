@@ -83,8 +83,7 @@ func parse(data []byte) (d Declared, err error) {
 // find tells what a source's name means: a declaration, or files. The zero value of Declared is Parquet, or CSV by the
 // contract's own names.
 func find(name string) (d Declared, err error) {
-	lower := strings.ToLower(name)
-	if !strings.HasSuffix(lower, ".yaml") && !strings.HasSuffix(lower, ".yml") {
+	if !isDeclaration(name) {
 		return d, nil
 	}
 	p, err := openPlace(context.Background(), name)
