@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 
 	"github.com/apache/arrow/go/v16/arrow"
@@ -50,7 +51,7 @@ func Snapshot(
 		rows := min(partRows, f.Rows()-from)
 		empty, full := make(chan *parquet.ConcurrentRowGroupWriter, 2), make(chan *parquet.ConcurrentRowGroupWriter)
 		writing.Go(func() (err error) {
-			key := fmt.Sprintf("%s/part-%05d.parquet", folder, i)
+			key := path.Join(folder, fmt.Sprintf("part-%05d.parquet", i))
 			parts[i], err = st.Write(
 				ctx,
 				key,

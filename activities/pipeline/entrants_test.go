@@ -11,6 +11,7 @@ import (
 
 	"harmstack/activities/extract"
 	"harmstack/activities/pipeline"
+	"harmstack/activities/scoring"
 	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
@@ -25,6 +26,7 @@ func TestEntrantsAreThoseOfASecondScoring(t *testing.T) {
 		change func(*schemas.Model)
 		rows   func([]schemas.Offence)
 		many   bool // who must be scored again are too many to be held
+		merged bool // one in three is known to be somebody else
 	}{
 		{name: "the default model"},
 		{name: "more to score again than may be held", many: true, rows: muddle},
@@ -39,6 +41,8 @@ func TestEntrantsAreThoseOfASecondScoring(t *testing.T) {
 			name: "much is left out of a short stack", rows: muddle,
 			change: func(m *schemas.Model) { m.Depth, m.PerReport = 20, schemas.PerReportGravest },
 		},
+		{name: "people of several ids", merged: true},
+		{name: "people of several ids, and much left out", rows: muddle, merged: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -48,7 +52,16 @@ func TestEntrantsAreThoseOfASecondScoring(t *testing.T) {
 				if c.change != nil {
 					c.change(&n.Model)
 				}
-				from := synthesize(t, seed+1, c.rows)
+				var ids []string
+				from := synthesize(t, seed+1, func(rows []schemas.Offence) {
+					if c.rows != nil {
+						c.rows(rows)
+					}
+					ids = suspectsOf(rows)
+				})
+				if c.merged {
+					n.Links = merge(t, n.Tables, ids)
+				}
 				engine, err := n.NewEngine(nil, false)
 				if err != nil {
 					t.Fatal(err)
@@ -139,6 +152,34 @@ func synthesize(t *testing.T, seed uint64, change func([]schemas.Offence)) pipel
 		t.Fatal(err)
 	}
 	return pipeline.File{File: f}
+}
+
+// suspectsOf are the ids of the suspects, in the order in which they come.
+func suspectsOf(rows []schemas.Offence) (ids []string) {
+	seen := map[string]bool{}
+	for _, r := range rows {
+		if r.SuspectID != nil && !seen[*r.SuspectID] && !reference.Default().IsPlaceholder(schemas.TrimSpace(*r.SuspectID)) {
+			seen[*r.SuspectID] = true
+			ids = append(ids, *r.SuspectID)
+		}
+	}
+	return ids
+}
+
+// merge makes the first of each three the second, who is the third.
+func merge(t *testing.T, tables *reference.Tables, ids []string) *scoring.Links {
+	t.Helper()
+	var links []schemas.PersonLink
+	for three := range slices.Chunk(ids, 3) {
+		for i := range len(three) - 1 {
+			links = append(links, schemas.PersonLink{PersonID: three[i], SameAs: three[i+1]})
+		}
+	}
+	l, err := scoring.NewLinks(links, tables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 // muddle leaves a good part of the rows out for one reason or another, brings people into custody by their last row,
