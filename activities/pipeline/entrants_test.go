@@ -109,7 +109,7 @@ func TestEntrantsAreThoseOfASecondScoring(t *testing.T) {
 					t.Errorf("seed %d: got %v, a second scoring %v", seed+1, got, want)
 				}
 			}
-			if entered == 0 {
+			if entered == 0 && sweep.Whole() { // by one seed nobody may
 				t.Error("nobody ever enters: the test shows nothing")
 			}
 		})
