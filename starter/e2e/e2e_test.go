@@ -236,6 +236,8 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 		"HARMSTACK_PSEUDONYM_KEY=" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{1}, 32)),
 		"HARMSTACK_SMTP=" + d.mail.address, "HARMSTACK_SMTP_TLS=none", "HARMSTACK_MAIL_FROM=harmstack@example.police.uk",
 		"HARMSTACK_TEAMS=" + filepath.Join(d.dir, "teams.yaml"), "HARMSTACK_THREADS=1", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),
+		// Set where all is slow, as under the race detector: a step of a workflow then may take longer than a second.
+		"TEMPORAL_DEBUG=" + os.Getenv("TEMPORAL_DEBUG"),
 	}, more...)
 	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "HARMSTACK_PAYLOAD_KEYS=") }) {
 		env = append(env, "HARMSTACK_PAYLOAD_KEYS="+config.NoKeys)

@@ -120,11 +120,9 @@ func TestCancelledNight(t *testing.T) {
 	}
 	d.eventually(func() bool {
 		progress, err := workflows.Progress.Ask(t.Context(), d.client, run.GetID(), run.GetRunID())
-		if err != nil {
-			t.Fatal(err)
-		}
 		n := len(progress.Stages)
-		return n > 0 && progress.Stages[n-1].Name == "score"
+		return err == nil && n > 0 && // an answer that is late on a busy machine is asked for again
+			progress.Stages[n-1].Name == "score"
 	})
 	if err := d.client.CancelWorkflow(t.Context(), run.GetID(), run.GetRunID()); err != nil {
 		t.Fatal(err)
