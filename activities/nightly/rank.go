@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 
 	"harmstack/activities/pipeline"
-	"harmstack/activities/scoring"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
@@ -62,25 +61,14 @@ func (a *Activities) Rank(ctx context.Context, p RankParams) (RankResult, error)
 			return r, err
 		}
 		defer shards.Close()
-		var entrants *scoring.Entrants
-		if len(p.Parts) > 0 {
-			if n.Links, err = pipeline.LoadLinks(ctx, a.Store, p.Links, n.Tables); err != nil {
-				return r, err
-			}
-			if entrants, err = n.Entrants(ctx, a.parts(p.Parts)); err != nil {
-				return r, err
-			}
-		}
-		var stack []schemas.Ranked
-		r.Ranked, stack, _, err = n.Rank(ctx, shards, shards.Candidates, shards.Contenders, func(batch []schemas.Ranked) error {
+		see := func(batch []schemas.Ranked) error {
 			rows.Add(int64(len(batch)))
-			if entrants == nil {
-				return nil
-			}
-			return entrants.See(batch)
-		})
-		if err == nil && entrants != nil {
-			r.Cases, r.Enter, err = n.WriteCases(ctx, a.parts(p.Parts), stack, entrants)
+			return nil
+		}
+		if len(p.Parts) == 0 { // an older build names none
+			r.Ranked, _, _, err = n.Rank(ctx, shards, shards.Candidates, shards.Contenders, see)
+		} else if n.Links, err = pipeline.LoadLinks(ctx, a.Store, p.Links, n.Tables); err == nil {
+			r.Ranked, _, _, err = n.RankWithCases(ctx, a.parts(p.Parts), shards, shards.Candidates, shards.Contenders, see)
 		}
 		if err == nil && r.Ranking.Rows != scored.Suspects() {
 			err = fault.Errorf(

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 
 	"harmstack/activities/extract"
 	"harmstack/activities/scoring"
@@ -30,6 +31,30 @@ func (n *Night) search(ctx context.Context, from Source, search *scoring.Search)
 		}
 	}
 	return nil
+}
+
+// RankWithCases does what Rank does and writes cases.parquet from the rows that were scored. Before and after it finds
+// how many would enter the stack if what is left out counted.
+func (n *Night) RankWithCases(
+	ctx context.Context,
+	from Source,
+	everybody Ranking,
+	candidates []schemas.Contribution,
+	contenders []schemas.Contender,
+	see func([]schemas.Ranked) error,
+) (
+	r Ranked, stack []schemas.Ranked, contributions []schemas.Contribution, err error) {
+	entrants, err := n.Entrants(ctx, from)
+	if err != nil {
+		return r, nil, nil, err
+	}
+	r, stack, contributions, err = n.Rank(ctx, everybody, candidates, contenders, func(rows []schemas.Ranked) error {
+		return errors.Join(see(rows), entrants.See(rows))
+	})
+	if err == nil {
+		r.Cases, r.Enter, err = n.WriteCases(ctx, from, stack, entrants)
+	}
+	return r, stack, contributions, err
 }
 
 // WriteCases writes cases.parquet: of the stack, from the rows that were scored. In the same readings it finds how many

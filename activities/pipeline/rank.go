@@ -23,7 +23,7 @@ type Ranked struct {
 	CompareWith *schemas.Named       `json:"compare_with,omitempty"`
 	// Standings are the rows of Stability.
 	Standings []schemas.Standing `json:"-"`
-	// Cases is what WriteCases left; nil: nothing, as in a night of an older build.
+	// Cases is what RankWithCases left; nil: nothing, as in a night of an older build.
 	Cases *schemas.ArtifactRef `json:"cases,omitempty"`
 	// Enter is who would enter the stack if what is left out counted, by reason; nil: as Cases.
 	Enter []schemas.WouldEnter `json:"would_enter,omitempty"`

@@ -126,15 +126,7 @@ func (f *EntrantIngester) Add(batch arrow.Record, _ int64) error {
 func (f *EntrantIngester) weight(row int, sex uint8) (tenths int64, unscored bool) {
 	v := f.v
 	domestic := v.domesticAbuse(row)
-	n := v.offence(row)
-	var o *offence
-	if n != unnumbered {
-		o = v.vocabulary.offence(n)
-	} else {
-		rare := v.vocabulary.weigh(v.offenceKey(row))
-		o = &rare
-	}
-	w := o.weight(sex, domestic)
+	w := v.weighed(row).weight(sex, domestic)
 	if w.Verdict != reference.Unscored {
 		return w.Tenths, false
 	}

@@ -174,15 +174,7 @@ func (f *Ingester) Add(batch arrow.Record, firstRow int64) error {
 // leave counts a row that is left out.
 func (f *Ingester) leave(row int, d schemas.Disposition) {
 	v := f.validator
-	n := v.offence(row)
-	var o *offence
-	if n != unnumbered {
-		o = v.vocabulary.offence(n)
-	} else {
-		rare := v.vocabulary.weigh(v.offenceKey(row))
-		o = &rare
-	}
-	f.pass.left.add(d, o, n, v.text[schemas.BoroughName].results[row], v.enum(schemas.VictimSex, row), v.domesticAbuse(row))
+	f.pass.left.add(d, v.weighed(row), v.offence(row), v.text[schemas.BoroughName].results[row], v.enum(schemas.VictimSex, row), v.domesticAbuse(row))
 }
 
 // quarantined keeps in mind that a version of an allegation that may have others is quarantined, if it says which and as

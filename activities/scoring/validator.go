@@ -458,13 +458,16 @@ func (v *validator) offenceKey(row int) offenceKey {
 
 // weight is what the row's offence weighs.
 func (v *validator) weight(row int) *reference.Weight {
-	sex, domestic := v.enum(schemas.VictimSex, row), v.domesticAbuse(row)
-	n := v.offence(row)
-	if n == unnumbered {
-		o := v.vocabulary.weigh(v.offenceKey(row))
-		return o.weight(sex, domestic)
+	return v.weighed(row).weight(v.enum(schemas.VictimSex, row), v.domesticAbuse(row))
+}
+
+// weighed is the row's offence, looked up by itself when it has no number.
+func (v *validator) weighed(row int) *offence {
+	if n := v.offence(row); n != unnumbered {
+		return v.vocabulary.offence(n)
 	}
-	return v.vocabulary.offence(n).weight(sex, domestic)
+	o := v.vocabulary.weigh(v.offenceKey(row))
+	return &o
 }
 
 // own are the texts of the row that have no numbers.

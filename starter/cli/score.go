@@ -440,16 +440,8 @@ func writeNight(
 		kept, err = n.WriteQuarantine(beside, bad)
 		return err
 	})
-	g.Go(func() error {
-		entrants, err := n.Entrants(beside, from)
-		if err != nil {
-			return err
-		}
-		see := func(rows []schemas.Ranked) error { return errors.Join(all.Add(rows), entrants.See(rows)) }
-		ranked, page.Stack, page.Contributions, err = n.Rank(beside, s, s.Candidates, s.Contenders, see)
-		if err == nil {
-			ranked.Cases, ranked.Enter, err = n.WriteCases(beside, from, page.Stack, entrants)
-		}
+	g.Go(func() (err error) {
+		ranked, page.Stack, page.Contributions, err = n.RankWithCases(beside, from, s, s.Candidates, s.Contenders, all.Add)
 		return err
 	})
 	err := g.Wait()
