@@ -140,7 +140,7 @@ func readable(ctx context.Context, c client.Client, cfg config.Config, id, runID
 		}
 		key := ""
 		if err == nil {
-			key, err = plugin.UnknownKey(ctx, e, cfg.PayloadKeys)
+			key, err = plugin.UnknownKey(ctx, e, cfg.Payloads.Keys)
 		}
 		if err != nil {
 			return fmt.Errorf("workflow %s cannot be looked at: %w", id, err)

@@ -133,9 +133,12 @@ func examine(ctx context.Context) (checks []check) {
 	if cfg.TemporalTLS == config.PlainTemporal {
 		add("TLS of Temporal", "not asked for: HARMSTACK_TEMPORAL_TLS says so", nil)
 	}
-	if len(cfg.PayloadKeys) == 0 {
+	switch {
+	case len(cfg.Payloads.Keys) == 0:
 		add("payload encryption", "off: no real data may pass", nil)
-	} else {
+	case cfg.Payloads.Older:
+		add("payload encryption", "on, and what was sent in clear before is still read", nil)
+	default:
 		add("payload encryption", "on", nil)
 	}
 	c, err := cfg.Dial(quiet{})

@@ -37,7 +37,7 @@ type looker struct {
 }
 
 func newLooker(c client.Client, cfg config.Config) (*looker, error) {
-	_, failures, err := plugin.Converters(cfg.PayloadKeys)
+	_, failures, err := plugin.Converters(cfg.Payloads)
 	return &looker{c, cfg.TaskQueue, failures}, err
 }
 

@@ -45,16 +45,16 @@ type Config struct {
 	PseudonymKey []byte
 	// TemporalTLS is PlainTemporal where TLS may be missing, or empty.
 	TemporalTLS string
-	// PayloadKeys encrypt what passes through Temporal; none: plain text.
-	PayloadKeys []plugin.Key
-	Threads     int   // of one stage; 0: one a processor
-	Memory      int64 // bytes of the worker before it spills; 0: without bound
-	ShardRows   int64 // rows that one worker scores alone; 0: the default
-	TempDir     string
-	Deployment  workflows.Deployment // its name, when several share a namespace
-	TaskQueue   string
-	Lineage     string // where OpenLineage events go; empty: nowhere
-	Metrics     string // address on which Prometheus finds the measures; empty: none
+	// Payloads are how what passes through Temporal is encrypted; without keys: plain text.
+	Payloads   plugin.Encryption
+	Threads    int   // of one stage; 0: one a processor
+	Memory     int64 // bytes of the worker before it spills; 0: without bound
+	ShardRows  int64 // rows that one worker scores alone; 0: the default
+	TempDir    string
+	Deployment workflows.Deployment // its name, when several share a namespace
+	TaskQueue  string
+	Lineage    string // where OpenLineage events go; empty: nowhere
+	Metrics    string // address on which Prometheus finds the measures; empty: none
 
 	env func(string) string // where the teams' secrets are; nil: the process's
 }
@@ -77,8 +77,9 @@ const Usage = `Environment:
                                 commas or new lines (default: none, only configured sources)
   HARMSTACK_PSEUDONYM_KEY       at least 32 random bytes in base64 (openssl rand -base64 32; required)
   HARMSTACK_PAYLOAD_KEYS        id=key, the key being 32 bytes in base64; the first encrypts what passes
-                                through Temporal, the others only decrypt; "none"
-                                on a machine without real data (required)
+                                through Temporal, the others only decrypt; "older" at the end also reads what
+                                was written in clear before there were keys; "none" on a machine without real
+                                data (required)
   HARMSTACK_OUTBOX              folder for the digests as .eml files, when there is no mail server
   HARMSTACK_SMTP                mail server, host or host:port
   HARMSTACK_SMTP_TLS            starttls (default), implicit or none
@@ -147,7 +148,7 @@ func (l *loader) client() Config {
 		return c
 	}
 	var err error
-	if c.PayloadKeys, err = plugin.ParseKeys(keys); err == nil && len(c.PayloadKeys) == 0 {
+	if c.Payloads.Keys, c.Payloads.Older, err = plugin.ParseKeys(keys); err == nil && len(c.Payloads.Keys) == 0 {
 		err = fmt.Errorf("give id=key to encrypt what passes through Temporal, or %q where no real data is", NoKeys)
 	}
 	if err != nil {
@@ -358,7 +359,7 @@ func (c Config) LoadTeams() (*teams.Teams, error) {
 }
 
 // Dial connects to the Temporal that the TEMPORAL_ variables or its configuration file name.
-func (c Config) Dial(logger log.Logger) (client.Client, error) {
+func (c *Config) Dial(logger log.Logger) (client.Client, error) {
 	options, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
 		return nil, fmt.Errorf("the configuration of Temporal: %w", err)
@@ -366,12 +367,14 @@ func (c Config) Dial(logger log.Logger) (client.Client, error) {
 	return c.DialTo(options, logger)
 }
 
-// DialTo connects to a given Temporal, speaking as the deployment does.
-func (c Config) DialTo(options client.Options, logger log.Logger) (client.Client, error) {
+// DialTo connects to a given Temporal, speaking as the deployment does, and notes the namespace: payloads are bound to it.
+func (c *Config) DialTo(options client.Options, logger log.Logger) (client.Client, error) {
 	if err := c.checkTLS(options); err != nil {
 		return nil, err
 	}
-	p, err := plugin.New(c.PayloadKeys, logger)
+	options.Namespace = cmp.Or(options.Namespace, client.DefaultNamespace)
+	c.Payloads.Namespace = options.Namespace
+	p, err := plugin.New(c.Payloads, logger)
 	if err != nil {
 		return nil, err
 	}

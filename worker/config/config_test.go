@@ -37,7 +37,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.TaskQueue != "harmstack" || c.Threads != 0 || c.Memory != 0 || len(c.PayloadKeys) != 0 || len(c.Sources) != 0 || c.TempDir == "" {
+	if c.TaskQueue != "harmstack" || c.Threads != 0 || c.Memory != 0 || len(c.Payloads.Keys) != 0 || len(c.Sources) != 0 || c.TempDir == "" {
 		t.Errorf("%+v", c)
 	}
 	who, err := c.LoadTeams()
@@ -69,7 +69,7 @@ func TestEverything(t *testing.T) {
 	sources := map[string]string{"default": "/data/x.parquet", "old": "/data/old.parquet", "new": "file:///data/new.parquet"}
 	smtp := digest.SMTPConfig{Host: "mail.example.police.uk", Port: 2525, From: "a@example.police.uk", TLS: digest.ImplicitTLS, Username: "me", Password: "pw"}
 	if !reflect.DeepEqual(c.Sources, sources) || c.Mail.SMTP != smtp || string(c.PseudonymKey) != "hunter2-hunter2-hunter2-hunter2-" ||
-		len(c.PayloadKeys) != 2 || c.PayloadKeys[0].ID != "k2" || c.Threads != 3 || c.Memory != 2<<30 || c.TempDir != "/scratch" || c.TaskQueue != "q" {
+		len(c.Payloads.Keys) != 2 || c.Payloads.Keys[0].ID != "k2" || c.Threads != 3 || c.Memory != 2<<30 || c.TempDir != "/scratch" || c.TaskQueue != "q" {
 		t.Errorf("%+v", c)
 	}
 	who, err := c.LoadTeams()
@@ -131,8 +131,8 @@ func TestClientNeedsAWordOnEncryption(t *testing.T) {
 			got, err := LoadClient(func(name string) string {
 				return map[string]string{"HARMSTACK_STORE": "/data/store", "HARMSTACK_PAYLOAD_KEYS": c.keys}[name]
 			})
-			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || len(got.PayloadKeys) != c.number {
-				t.Errorf("%d keys, %v", len(got.PayloadKeys), err)
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || len(got.Payloads.Keys) != c.number {
+				t.Errorf("%d keys, %v", len(got.Payloads.Keys), err)
 			}
 		})
 	}
