@@ -83,7 +83,7 @@ func TestApprove(t *testing.T) {
 		t.Errorf("%+v, %d mails, current %s", result.Tasking, d.mails(t), d.current(t))
 	}
 	log, err := audit.Read(t.Context(), d.store)
-	if err != nil || len(log) != 34 || log[0].Did != schemas.Approved || log[0].Who != "DCI Example" {
+	if err != nil || len(log) != 34 || log[0].Did != schemas.Approved || log[0].Actor.Name != "DCI Example" {
 		t.Errorf("%v, %d entries", err, len(log))
 	}
 }
@@ -373,7 +373,7 @@ func TestBlockedNight(t *testing.T) {
 		t.Errorf("%+v, %v", standing, err)
 	}
 	log, err := audit.Read(t.Context(), d.store)
-	if i := slices.IndexFunc(log, func(e audit.Entry) bool { return e.On == "night "+n.Night.String() && e.Did == schemas.Approved }); err != nil || i < 0 ||
+	if i := slices.IndexFunc(log, func(e audit.Entry) bool { return e.On.Night == n.Night.String() && e.Did == schemas.Approved }); err != nil || i < 0 ||
 		log[i].Why != "looked at all of it; in spite of the checks: half of the source is being moved" {
 		t.Errorf("%v, entry %d", err, i)
 	}

@@ -108,7 +108,7 @@ func TestRevoke(t *testing.T) {
 	}
 	found := false
 	for _, e := range log {
-		found = found || e.Did == schemas.Revoked && e.Who == "Supt Example" && e.On == "night 2026-06-30-r1" && strings.Contains(e.Why, "the stack of night 2026-06-29-r1 is the approved one again")
+		found = found || e.Did == schemas.Revoked && e.Actor.Name == "Supt Example" && e.On.Night == "2026-06-30-r1" && strings.Contains(e.Why, "the stack of night 2026-06-29-r1 is the approved one again")
 	}
 	if !found {
 		t.Errorf("not in the audit log: %+v", log)

@@ -70,8 +70,8 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	if standing.Override != "" {
 		why += "; in spite of the checks: " + standing.Override
 	}
-	err = audit.Append(ctx, a.Store, audit.Entry{At: standing.At, Who: standing.By, Did: standing.Decision,
-		On: "night " + d.Manifest.NightID.String(), Why: why})
+	err = audit.Append(ctx, a.Store, audit.Entry{At: standing.At, Operation: audit.Alteration, Actor: audit.Claims(standing.By),
+		Did: standing.Decision, On: audit.Object{Night: d.Manifest.NightID.String()}, Why: why})
 	return DecideResult{*standing}, task.Waiting(err)
 }
 
@@ -146,8 +146,8 @@ func (a *Activities) Revoke(ctx context.Context, p RevokeParams) (RevokeResult, 
 	err = audit.Append(
 		ctx,
 		a.Store,
-		audit.Entry{At: r.Revocation.At, Who: r.Revocation.By, Did: schemas.Revoked, On: "night " + night.String(),
-			Why: r.Revocation.Reason + "; " + now},
+		audit.Entry{At: r.Revocation.At, Operation: audit.Alteration, Actor: audit.Claims(r.Revocation.By),
+			Did: schemas.Revoked, On: audit.Object{Night: night.String()}, Why: r.Revocation.Reason + "; " + now},
 	)
 	return r, task.Waiting(err)
 }

@@ -292,11 +292,12 @@ func (n *night) dispose(
 		ctx,
 		st,
 		audit.Entry{
-			At:  now.UTC(),
-			Who: nights.System,
-			Did: "disposed of " + text.Count(len(keys), "file"),
-			On:  "night " + n.id.String(),
-			Why: rule,
+			At:        now.UTC(),
+			Operation: audit.Erasure,
+			Actor:     audit.Worker,
+			Did:       "disposed of " + text.Count(len(keys), "file"),
+			On:        audit.Object{Night: n.id.String()},
+			Why:       rule,
 		},
 	)
 	if err != nil {

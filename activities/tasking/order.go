@@ -213,11 +213,12 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 			ctx,
 			a.Store,
 			audit.Entry{
-				At:  p.At,
-				Who: p.Request.By,
-				Did: p.Do + " for " + p.Request.Team,
-				On:  p.Reference,
-				Why: p.Request.Note,
+				At:        p.At,
+				Operation: audit.Alteration,
+				Actor:     audit.Claims(p.Request.By),
+				Did:       p.Do + " for " + p.Request.Team,
+				On:        audit.Object{Team: p.Request.Team, Pseudonyms: []string{p.Reference}},
+				Why:       p.Request.Note,
 			},
 		)
 		if err != nil {

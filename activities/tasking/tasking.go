@@ -191,7 +191,8 @@ func Deliver(
 	}
 	// Also when it was sent before, by an attempt that died and left no word in the log.
 	return d, ledger.Note(ctx, st, d.Entry, func(to string) error {
-		return audit.Append(ctx, st, audit.Entry{At: now(), Who: nights.System, Did: did + to, On: e.Subject, Why: why})
+		return audit.Append(ctx, st, audit.Entry{At: now(), Operation: audit.Disclosure, Actor: audit.Worker, Did: did + to,
+			On: audit.Object{Team: e.Team, Thing: e.Subject}, Why: why})
 	})
 }
 

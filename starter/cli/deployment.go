@@ -183,7 +183,8 @@ func whoami() string {
 
 // look notes who looked at what.
 func look(ctx context.Context, st *store.Store, did string, night schemas.NightID, why string) error {
-	return audit.Append(ctx, st, audit.Entry{At: now(), Who: whoami(), Did: did, On: night.String(), Why: why})
+	return audit.Append(ctx, st, audit.Entry{At: now(), Operation: audit.Consultation, Actor: audit.Claims(whoami()), Did: did,
+		On: audit.Object{Night: night.String()}, Why: why})
 }
 
 // nightFlags choose a night: --as-of and --revision; without them, the approved stack.

@@ -249,7 +249,8 @@ func printPack(cmd *cobra.Command, st *store.Store, t *schemas.Tasking, format s
 		err = audit.Append(
 			cmd.Context(),
 			st,
-			audit.Entry{At: now(), Who: whoami(), Did: "looked at the pack", On: t.Reference},
+			audit.Entry{At: now(), Operation: audit.Consultation, Actor: audit.Claims(whoami()), Did: "looked at the pack",
+				On: audit.Object{Team: t.Team, Pseudonyms: []string{t.Reference}}},
 		)
 	}
 	if err != nil {

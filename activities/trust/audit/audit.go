@@ -1,8 +1,8 @@
-// Package audit keeps the log of who looked, who decided, who was sent what, and why (contract, section
-// 9): append-only and hash-chained, one create-only record after another in the artefact store.
+// Package audit keeps the log of who did what, to what, and why (contract, section 9): append-only and hash-chained, one
+// create-only record after another in the artefact store.
 //
-// It must not know what the entries are about; a suspect stands in them by pseudonym only, which is for
-// the caller to see to.
+// It must not know what the entries are about; a suspect stands in them by pseudonym only, which is for the caller to
+// see to.
 package audit
 
 import (
@@ -12,6 +12,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"harmstack/activities/store"
@@ -19,21 +21,137 @@ import (
 
 const folder = "audit/"
 
+// Operation is what kind of act an entry records: one of the six that the Data Protection Act 2018, section 62, wants
+// logged.
+type Operation string
+
+const (
+	Collection   Operation = "collection"   // a night began to read its source
+	Alteration   Operation = "alteration"   // a decision, a tasking's next version, a configuration
+	Consultation Operation = "consultation" // somebody looked
+	Disclosure   Operation = "disclosure"   // a message went out
+	Combination  Operation = "combination"  // which inputs made a night
+	Erasure      Operation = "erasure"      // files, or rows of them, went for good
+)
+
+// operations are all of them; an entry from before they were told apart has none.
+var operations = []Operation{Collection, Alteration, Consultation, Disclosure, Combination, Erasure}
+
+// How sure it is that an actor is who the entry says.
+const (
+	Attested = "attested" // by an attestation whose signature was checked
+	Claimed  = "claimed"  // by a name that was given
+	System   = "system"   // nobody: the worker by itself
+)
+
+// Actor is who acted.
+type Actor struct {
+	Name     string `json:"name"`
+	Verified string `json:"verified"` // Attested, Claimed or System
+	// Subject and Attestation are of an attested act: who it is to whoever signs people in, and the attestation's id.
+	Subject     string `json:"subject,omitempty"`
+	Attestation string `json:"attestation,omitempty"`
+}
+
+// Claims is an actor by a name that nothing proves.
+func Claims(name string) Actor { return Actor{Name: name, Verified: Claimed} }
+
+// Worker is the worker, acting by itself.
+var Worker = Actor{Name: "harmstack", Verified: System}
+
+// Object is what was acted on; what does not apply is empty.
+type Object struct {
+	Night      string   `json:"night,omitempty"`      // `2026-06-30-r1`, or a date alone
+	Team       string   `json:"team,omitempty"`       // a borough or a desk
+	Pseudonyms []string `json:"pseudonyms,omitempty"` // of suspects
+	Thing      string   `json:"thing,omitempty"`      // anything else, such as a configuration
+}
+
+// String is the object in one line.
+func (o Object) String() string {
+	parts := slices.DeleteFunc([]string{o.Night, o.Team, strings.Join(o.Pseudonyms, " "), o.Thing},
+		func(s string) bool { return s == "" })
+	return strings.Join(parts, ", ")
+}
+
+// The outcomes of an act.
+const (
+	Done    = "done"
+	Refused = "refused"
+)
+
+// File is a file by its contents.
+type File struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256,omitempty"` // empty: it went
+}
+
 // Entry is one record of the log. Number and Previous are filled in by Append.
 type Entry struct {
-	Number int       `json:"number"`
-	At     time.Time `json:"at"`
-	Who    string    `json:"who"`
-	Did    string    `json:"did"`           // what was done: `looked at the stack`, `approved`, `sent a digest`
-	On     string    `json:"on,omitempty"`  // what it was done to: a night, a borough, a pseudonym
-	Why    string    `json:"why,omitempty"` // the reason given
+	Number    int       `json:"number"`
+	At        time.Time `json:"at"`
+	Operation Operation `json:"operation"`
+	Actor     Actor     `json:"actor"`
+	Did       string    `json:"did"` // what was done, in words: `looked at the stack`, `approved`, `sent a digest`
+	On        Object    `json:"on,omitzero"`
+	Outcome   string    `json:"outcome"`       // Done or Refused; Append takes an empty one for Done
+	Why       string    `json:"why,omitempty"` // the justification, or the reason of a refusal
+	// Inputs of a Combination are what was combined.
+	Inputs []File `json:"inputs,omitempty"`
+	// To are the addresses that a Disclosure went to.
+	To []string `json:"to,omitempty"`
+	// Files are the records in the store that the act wrote, by their keys, or did away with.
+	Files []File `json:"files,omitempty"`
 	// Previous is the sha256 of the record before, whole; empty for the first.
 	Previous string `json:"previous"`
+}
+
+// UnmarshalJSON also reads an entry from before operations were told apart, when `who` was a name and `on` a text.
+func (e *Entry) UnmarshalJSON(data []byte) error {
+	type plain Entry
+	read := struct {
+		*plain
+		Who string          `json:"who"`
+		On  json.RawMessage `json:"on"`
+	}{plain: (*plain)(e)}
+	if err := json.Unmarshal(data, &read); err != nil {
+		return err
+	}
+	if read.Who == "" {
+		if len(read.On) == 0 {
+			return nil
+		}
+		return json.Unmarshal(read.On, &e.On)
+	}
+	e.Actor, e.Outcome = Claims(read.Who), Done
+	if read.Who == Worker.Name {
+		e.Actor = Worker
+	}
+	if len(read.On) == 0 {
+		return nil
+	}
+	return json.Unmarshal(read.On, &e.On.Thing)
+}
+
+// check refuses an entry that says too little. It is a mistake of whoever wrote the call.
+func (e Entry) check() error {
+	if !slices.Contains(operations, e.Operation) || e.Actor.Name == "" || e.Did == "" ||
+		!slices.Contains([]string{Attested, Claimed, System}, e.Actor.Verified) ||
+		!slices.Contains([]string{Done, Refused}, e.Outcome) {
+		return fmt.Errorf("audit log: an entry of %q lacks its operation, actor or outcome", e.Did)
+	}
+	return nil
 }
 
 // Append adds one entry at the end. Several processes may append at once: a number is claimed by a
 // create-only write, and whoever comes second takes the next.
 func Append(ctx context.Context, st *store.Store, e Entry) error {
+	if e.Outcome == "" {
+		e.Outcome = Done
+	}
+	if err := e.check(); err != nil {
+		return err
+	}
 	for {
 		last, err := length(ctx, st)
 		if err != nil {
