@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/activities/task"
+	"harmstack/activities/trust/access"
+	"harmstack/activities/trust/attest"
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
@@ -20,11 +23,15 @@ import (
 // Activities record decisions in a store.
 type Activities struct {
 	Store *store.Store
+	// Identity is how it is known who decides.
+	Identity attest.Identity
 }
 
 // DecideParams is what an officer decided.
 type DecideParams struct {
 	Decision schemas.Decision `json:"decision"`
+	// Request is what the officer sent, as it was attested.
+	Request schemas.DecisionRequest `json:"request"`
 }
 
 // DecideResult is the decision as it stands from now on; its time is that of the first attempt.
@@ -42,11 +49,22 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	if err := d.CheckTexts(); err != nil {
 		return DecideResult{}, task.Permanent(fault.BadRequest, err)
 	}
+	act, request := map[string]string{schemas.Approved: access.Approve, schemas.Held: access.Hold}[d.Decision], p.Request
+	request.Attestation = ""
+	person, err := a.who(ctx, d.Manifest.NightID, p.Request.Attestation, d.By,
+		attest.Act{Do: act, Request: request, Manifest: d.Manifest.SHA256})
+	if err != nil {
+		return DecideResult{}, task.Of(err)
+	}
+	if person.Attested() { // what was attested counts, whatever workflow passes it on
+		d.By, d.Reason, d.Override = person.Name, schemas.TrimSpace(request.Reason), schemas.TrimSpace(request.Override)
+		d.Subject, d.Attestation = person.Subject, p.Request.Attestation
+	}
 	// What cannot be logged is not recorded either, and the officer is told at once.
 	if err := audit.Writable(a.Store); err != nil {
 		return DecideResult{}, task.Of(err)
 	}
-	err := nights.Decide(ctx, a.Store, d)
+	err = nights.Decide(ctx, a.Store, d)
 	if err != nil && !errors.Is(err, nights.ErrDecided) {
 		return DecideResult{}, task.Waiting(err)
 	}
@@ -70,9 +88,31 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	if standing.Override != "" {
 		why += "; in spite of the checks: " + standing.Override
 	}
-	err = audit.Append(ctx, a.Store, audit.Entry{At: standing.At, Operation: audit.Alteration, Actor: audit.Claims(standing.By),
+	err = audit.Append(ctx, a.Store, audit.Entry{At: standing.At, Operation: audit.Alteration, Actor: person.Actor(),
 		Did: standing.Decision, On: audit.Object{Night: d.Manifest.NightID.String()}, Why: why})
 	return DecideResult{*standing}, task.Waiting(err)
+}
+
+// who verifies who asks this workflow for an act on a night, and that their roles allow it. A refusal is noted in the
+// log.
+func (a *Activities) who(
+	ctx context.Context,
+	night schemas.NightID,
+	token, by string,
+	act attest.Act,
+) (attest.Person, error) {
+	act.Target = task.WorkflowID(ctx)
+	person, err := a.Identity.Who(token, by, act, time.Now())
+	if err == nil && person.Attested() && !strings.HasSuffix(act.Target, "-"+night.String()) {
+		err = fault.Errorf(fault.NotAttested, "the desk's attestation is for another night")
+	}
+	if err == nil && person.Attested() {
+		err = access.Allows(person.Roles, act.Do, "")
+	}
+	if err != nil {
+		err = errors.Join(err, audit.Refuse(ctx, a.Store, person.Actor(), act.Do, audit.Object{Night: night.String()}, err))
+	}
+	return person, err
 }
 
 // StandingParams names a published night.
@@ -127,12 +167,17 @@ type RevokeResult struct {
 func (a *Activities) Revoke(ctx context.Context, p RevokeParams) (RevokeResult, error) {
 	_, stop := task.Start(ctx)
 	defer stop()
-	night := p.Request.Night()
+	night, request := p.Request.Night(), p.Request
+	request.Attestation = ""
+	person, err := a.who(ctx, night, p.Request.Attestation, request.By, attest.Act{Do: access.Revoke, Request: request})
+	if err != nil {
+		return RevokeResult{}, task.Of(err)
+	}
 	last, err := nights.Revoke(
 		ctx,
 		a.Store,
 		night,
-		schemas.Revocation{By: p.Request.By, Reason: p.Request.Reason, At: p.At},
+		schemas.Revocation{By: person.Name, Reason: p.Request.Reason, At: p.At, Attestation: p.Request.Attestation},
 	)
 	if err != nil {
 		return RevokeResult{}, task.Waiting(err)
@@ -146,7 +191,7 @@ func (a *Activities) Revoke(ctx context.Context, p RevokeParams) (RevokeResult, 
 	err = audit.Append(
 		ctx,
 		a.Store,
-		audit.Entry{At: r.Revocation.At, Operation: audit.Alteration, Actor: audit.Claims(r.Revocation.By),
+		audit.Entry{At: r.Revocation.At, Operation: audit.Alteration, Actor: person.Actor(),
 			Did: schemas.Revoked, On: audit.Object{Night: night.String()}, Why: r.Revocation.Reason + "; " + now},
 	)
 	return r, task.Waiting(err)

@@ -50,6 +50,9 @@ func (a *Activities) Claim(ctx context.Context, p ClaimParams) (ClaimResult, err
 	if err := schemas.CheckAsOf(p.AsOf, p.Now); err != nil {
 		return ClaimResult{}, task.Permanent(fault.FutureNight, err)
 	}
+	if _, err := a.startedBy(ctx, p.Request); err != nil { // before the work, not at its end
+		return ClaimResult{}, task.Of(err)
+	}
 	id, err := nights.Claim(ctx, a.Store, p.AsOf, owner(ctx))
 	return ClaimResult{id}, task.Of(err)
 }

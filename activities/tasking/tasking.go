@@ -21,6 +21,7 @@ import (
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/activities/task"
+	"harmstack/activities/trust/attest"
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
@@ -32,6 +33,8 @@ type Activities struct {
 	Mailer    digest.Mailer
 	Hooks     *webhook.Sender
 	Pseudonym pseudonym.Func
+	// Identity is how it is known who asks for something.
+	Identity attest.Identity
 	// Teams reads who works where: each activity asks anew, so that a change counts from the next night.
 	Teams func() (*teams.Teams, error)
 	// SendOrder hands one order to the workflow of its tasking and waits until it is carried out.

@@ -25,6 +25,7 @@ import (
 	"harmstack/activities/nights/lineage"
 	"harmstack/activities/nights/quality"
 	"harmstack/activities/retention"
+	"harmstack/activities/trust/attest"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 	"harmstack/workflows"
@@ -43,6 +44,8 @@ type Config struct {
 	Tables       *reference.Tables // of offences and weights; nil: the embedded ones
 	TeamsFile    string            // YAML: who works where, and by when; empty: nobody, with an outbox
 	PseudonymKey []byte
+	// Identity is how it is known who decides and who answers.
+	Identity attest.Identity
 	// TemporalTLS is PlainTemporal where TLS may be missing, or empty.
 	TemporalTLS string
 	// Payloads are how what passes through Temporal is encrypted; without keys: plain text.
@@ -80,6 +83,10 @@ const Usage = `Environment:
                                 through Temporal, the others only decrypt; "older" at the end also reads what
                                 was written in clear before there were keys; "none" on a machine without real
                                 data (required)
+  HARMSTACK_IDENTITY            "required": who decides or answers is verified by a desk; "claimed": names are what people
+                                say, for a trial without real data (required)
+  HARMSTACK_DESK_KEYS           public keys of the desks that are believed, id=key (starter desk --new-key makes a pair;
+                                required with HARMSTACK_IDENTITY=required)
   HARMSTACK_OUTBOX              folder for the digests as .eml files, when there is no mail server
   HARMSTACK_SMTP                mail server, host or host:port
   HARMSTACK_SMTP_TLS            starttls (default), implicit or none
@@ -181,6 +188,7 @@ func Load(env func(string) string) (Config, error) {
 	c.Memory = l.number("HARMSTACK_MEMORY", ParseBytes)
 	c.ShardRows = l.number("HARMSTACK_SHARD_ROWS", parseCount)
 	c.PseudonymKey = l.pseudonymKey()
+	c.Identity = l.identity()
 	c.Retention = l.retention()
 	c.Mail = l.mail()
 	if c.Checks, err = quality.Load(env("HARMSTACK_CHECKS")); err != nil {
@@ -198,6 +206,24 @@ func Load(env func(string) string) (Config, error) {
 		l.fault("HARMSTACK_TEAMS", err)
 	}
 	return c, errors.Join(l.faults...)
+}
+
+func (l *loader) identity() (i attest.Identity) {
+	var err error
+	if i.Keys, err = attest.ParseKeys(l.env("HARMSTACK_DESK_KEYS")); err != nil {
+		l.fault("HARMSTACK_DESK_KEYS", err)
+	}
+	switch l.env("HARMSTACK_IDENTITY") {
+	case schemas.IdentityRequired:
+		if i.Required = true; err == nil && len(i.Keys) == 0 {
+			l.fault("HARMSTACK_DESK_KEYS", errors.New("give the public key of the desk: `starter desk --new-key` makes a pair"))
+		}
+	case schemas.IdentityClaimed:
+	default:
+		l.fault("HARMSTACK_IDENTITY", fmt.Errorf("say %q, or %q for a trial without real data, where names are what people say",
+			schemas.IdentityRequired, schemas.IdentityClaimed))
+	}
+	return i
 }
 
 // LoadTables reads the tables of offences and weights alone.

@@ -16,7 +16,7 @@ import (
 var secret = base64.StdEncoding.EncodeToString([]byte("hunter2-hunter2-hunter2-hunter2-"))
 
 func good() map[string]string {
-	return map[string]string{"HARMSTACK_STORE": "/data/store", "HARMSTACK_PSEUDONYM_KEY": secret, "HARMSTACK_OUTBOX": "/data/outbox", "HARMSTACK_PAYLOAD_KEYS": NoKeys}
+	return map[string]string{"HARMSTACK_STORE": "/data/store", "HARMSTACK_PSEUDONYM_KEY": secret, "HARMSTACK_OUTBOX": "/data/outbox", "HARMSTACK_PAYLOAD_KEYS": NoKeys, "HARMSTACK_IDENTITY": "claimed"}
 }
 
 func load(env map[string]string) (Config, error) {
@@ -55,7 +55,7 @@ func TestEverything(t *testing.T) {
 	delete(env, "HARMSTACK_PSEUDONYM_KEY")
 	for name, value := range map[string]string{
 		"HARMSTACK_EXTRACT": "/data/x.parquet", "HARMSTACK_SOURCES": "old=/data/old.parquet,\n new=file:///data/new.parquet",
-		"HARMSTACK_PSEUDONYM_KEY_FILE": file(t, secret+"\n"), "HARMSTACK_PAYLOAD_KEYS": "k2=" + secret + ",k1=" + secret,
+		"HARMSTACK_PSEUDONYM_KEY_FILE": file(t, secret+"\n"), "HARMSTACK_PAYLOAD_KEYS": "k2=" + secret + ",k1=" + secret, "HARMSTACK_IDENTITY": "required", "HARMSTACK_DESK_KEYS": "desk=" + secret,
 		"HARMSTACK_SMTP": "mail.example.police.uk:2525", "HARMSTACK_SMTP_TLS": "implicit", "HARMSTACK_SMTP_USER": "me",
 		"HARMSTACK_SMTP_PASSWORD_FILE": file(t, "pw\n"), "HARMSTACK_MAIL_FROM": "a@example.police.uk", "HARMSTACK_TEAMS": file(t, string(teams.Example())),
 		"HARMSTACK_THREADS": "3", "HARMSTACK_MEMORY": "2GiB", "HARMSTACK_TEMP": "/scratch", "HARMSTACK_TASK_QUEUE": "q",
@@ -91,6 +91,10 @@ func TestFaults(t *testing.T) {
 		{"one that is no base64", "HARMSTACK_PSEUDONYM_KEY", "hunter2!", "HARMSTACK_PSEUDONYM_KEY: give at least 32"},
 		{"a key file that is not there", "HARMSTACK_PSEUDONYM_KEY_FILE", "/nowhere/key", "HARMSTACK_PSEUDONYM_KEY_FILE: open /nowhere/key"},
 		{"no word on encryption", "HARMSTACK_PAYLOAD_KEYS", "", "HARMSTACK_PAYLOAD_KEYS: give id=key"},
+		{"no word on identity", "HARMSTACK_IDENTITY", "", `HARMSTACK_IDENTITY: say "required"`},
+		{"another word on identity", "HARMSTACK_IDENTITY", "hunter2", `HARMSTACK_IDENTITY: say "required"`},
+		{"identity without the desk's key", "HARMSTACK_IDENTITY", "required", "HARMSTACK_DESK_KEYS: give the public key"},
+		{"a desk's key that is none", "HARMSTACK_DESK_KEYS", "desk=hunter2", "HARMSTACK_DESK_KEYS: write a key as"},
 		{"a bad payload key", "HARMSTACK_PAYLOAD_KEYS", "hunter2", "HARMSTACK_PAYLOAD_KEYS: payload key 1"},
 		{"no way to send", "HARMSTACK_OUTBOX", "", "HARMSTACK_SMTP: name a mail server"},
 		{"two ways to send", "HARMSTACK_SMTP", "host", "not both"},

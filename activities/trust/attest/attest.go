@@ -19,6 +19,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"harmstack/activities/trust/audit"
+	"harmstack/schemas"
 	"harmstack/schemas/fault"
 )
 
@@ -191,6 +193,58 @@ func (k Keys) open(token string) (st Statement, err error) {
 
 // Open reads a statement that is kept beside an act, and checks its signature, whatever its age.
 func (k Keys) Open(token string) (Statement, error) { return k.open(token) }
+
+// Identity is how a deployment knows who somebody is.
+type Identity struct {
+	// Required: an act without an attestation is refused. Else names are what people say, for a trial without real data.
+	Required bool
+	Keys     Keys
+}
+
+// Word is what HARMSTACK_IDENTITY says.
+func (i Identity) Word() string {
+	if i.Required {
+		return schemas.IdentityRequired
+	}
+	return schemas.IdentityClaimed
+}
+
+// Person is who asks for an act.
+type Person struct {
+	Name string
+	// The rest is empty when the name is what somebody claims.
+	Subject string
+	Roles   []string
+	ID      string // of the attestation
+}
+
+// Attested tells whether the desk vouches for the person.
+func (p Person) Attested() bool { return p.ID != "" }
+
+// Actor is the person in the log.
+func (p Person) Actor() audit.Actor {
+	if !p.Attested() {
+		return audit.Claims(p.Name)
+	}
+	return audit.Actor{Name: p.Name, Verified: audit.Attested, Subject: p.Subject, Attestation: p.ID}
+}
+
+// Who finds who asks for an act: by the attestation, which must name whom the request names, or, where that is allowed and
+// there is none, by the request alone. Its errors are fault.NotAttested.
+func (i Identity) Who(token, by string, act Act, now time.Time) (Person, error) {
+	by = schemas.TrimSpace(by)
+	if token == "" && !i.Required {
+		return Person{Name: by}, nil
+	}
+	st, err := i.Keys.Verify(token, act, now)
+	if err == nil && st.Name != by {
+		err = refuse("it is of another person than the request names")
+	}
+	if err != nil {
+		return Person{Name: by}, err
+	}
+	return Person{st.Name, st.Subject, st.Roles, st.ID}, nil
+}
 
 func refuse(why string) error {
 	return fault.Errorf(fault.NotAttested, "the desk's attestation is refused: %s; sign in and do it again at the desk", why)

@@ -176,6 +176,15 @@ func Append(ctx context.Context, st *store.Store, e Entry) error {
 	}
 }
 
+// Refuse notes that an act was refused, and why.
+func Refuse(ctx context.Context, st *store.Store, by Actor, did string, on Object, why error) error {
+	if by.Name == "" {
+		by = Claims("somebody unknown")
+	}
+	return Append(ctx, st, Entry{At: time.Now().UTC(), Operation: Alteration, Actor: by, Did: did, On: on, Outcome: Refused,
+		Why: why.Error()})
+}
+
 // Writable tells at once whether this process may append to the log; store.ErrDenied says why not.
 func Writable(st *store.Store) error { return st.Writable(folder) }
 
