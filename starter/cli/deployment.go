@@ -19,6 +19,7 @@ import (
 	"harmstack/schemas"
 	"harmstack/worker/config"
 	"harmstack/workflows"
+	flows "harmstack/workflows/client"
 	"harmstack/workflows/plugin"
 )
 
@@ -135,7 +136,7 @@ func readable(ctx context.Context, c client.Client, cfg config.Config, id, runID
 			break
 		}
 		e, err := history.Next()
-		if missing(err) {
+		if flows.Missing(err) {
 			return nil // whoever sends it something is told so
 		}
 		key := ""

@@ -2,12 +2,10 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
 	"harmstack/activities/nights"
@@ -15,7 +13,6 @@ import (
 	"harmstack/schemas"
 	"harmstack/worker/config"
 	"harmstack/workflows"
-	flows "harmstack/workflows/client"
 )
 
 func revokeCommand() *cobra.Command {
@@ -105,33 +102,11 @@ func revoke(
 	if err != nil {
 		return r, err
 	}
-	id := cfg.Deployment.ID(workflows.RevokeWorkflowID(request.Night()))
-	run, err := flows.StartRevocation(ctx, c, cfg.Deployment, cfg.TaskQueue, request)
-	var started *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &started) {
-		return r, fmt.Errorf(
-			"the approval of night %s is being taken back already, by workflow %s: look there what it waits for",
-			request.Night(),
-			id,
-		)
-	}
+	to := where(c, cfg, nil)
+	run, err := to.StartRevocation(ctx, request)
 	if err != nil {
-		return r, fmt.Errorf("the revocation did not get through: %w", err)
+		return r, err
 	}
-	l.while(ctx, run.GetID(), run.GetRunID(), progress, func() { err = run.Get(ctx, &r) })
-	app := refusal(err)
-	switch {
-	case ctx.Err() != nil:
-		return r, fmt.Errorf("no longer waiting for workflow %s: it goes on", id)
-	case app != nil:
-		return r, errors.New(app.Message())
-	case err != nil && completed(ctx, c, run):
-		return r, fmt.Errorf(
-			"the approval was taken back, but the answer cannot be read here (%s): `starter status` shows what is approved",
-			oneLine(err),
-		)
-	case err != nil:
-		return r, fmt.Errorf("the approval could not be taken back: %w", err)
-	}
-	return r, nil
+	l.while(ctx, run.GetID(), run.GetRunID(), progress, func() { r, err = to.Revoked(ctx, run) })
+	return r, err
 }
