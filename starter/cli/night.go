@@ -42,6 +42,11 @@ unchanged is not done again but taken from where it was done, once its files are
 			if err := errors.Join(request.Validate(), schemas.CheckAsOf(request.AsOf, now())); err != nil {
 				return err
 			}
+			if g, err := theDesk(cmd.Context()); err != nil {
+				return err
+			} else if g != nil {
+				return g.run(cmd, request, asJSON)
+			}
 			c, cfg, st, err := connect(cmd.Context())
 			if err != nil {
 				return err
@@ -303,7 +308,7 @@ func decisionCommand(v verdict) *cobra.Command {
 	var night nightFlags
 	var request schemas.DecisionRequest
 	cmd := &cobra.Command{
-		Use:     v.name + " --as-of DATE --by WHO --reason TEXT",
+		Use:     v.name + " --as-of DATE --reason TEXT",
 		GroupID: groupNight,
 		Short:   v.short,
 		Long: v.short + `.
@@ -312,13 +317,7 @@ report.html or ` + "`starter stack`" + ` first.`,
 		Example: `  starter ` + v.name + ` --as-of 2026-06-30 --by "Insp. A. Officer 1234" --reason "Checked against the daily briefing"`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
-			c, cfg, st, err := connect(ctx)
-			if err != nil {
-				return err
-			}
-			defer closeBoth(c, st)
-			d, err := decide(ctx, c, cfg, st, v, night, request, cmd.ErrOrStderr())
+			d, err := decideAnywhere(cmd.Context(), v, night, request, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -328,7 +327,7 @@ report.html or ` + "`starter stack`" + ` first.`,
 	}
 	night.add(cmd)
 	f := cmd.Flags()
-	f.StringVar(&request.By, "by", "", "`who` decides: name and warrant number")
+	f.StringVar(&request.By, "by", "", byUsage)
 	f.StringVar(&request.Reason, "reason", "", "why")
 	if v.name == approve.name {
 		f.StringVar(&request.Override, "override", "", "`why` the stack is approved though a check blocks it")
@@ -339,8 +338,31 @@ report.html or ` + "`starter stack`" + ` first.`,
 		"",
 		"the `sha256` that was shown (default: that of the published manifest)",
 	)
-	required(cmd, "as-of", "by", "reason")
+	required(cmd, "as-of", "reason")
 	return cmd
+}
+
+// byUsage is the help of --by.
+const byUsage = "`who` you are, name and warrant number: only where no desk knows (HARMSTACK_DESK)"
+
+// decideAnywhere is a decision through the desk where there is one, else straight.
+func decideAnywhere(ctx context.Context, v verdict, night nightFlags, request schemas.DecisionRequest, progress io.Writer) (d schemas.Decision, err error) {
+	g, err := theDesk(ctx)
+	if err != nil {
+		return d, err
+	}
+	if g != nil {
+		if err := byDesk(request.By); err != nil {
+			return d, err
+		}
+		return g.decide(ctx, v, night, request)
+	}
+	c, cfg, st, err := connect(ctx)
+	if err != nil {
+		return d, err
+	}
+	defer closeBoth(c, st)
+	return decide(ctx, c, cfg, st, v, night, request, progress)
 }
 
 // decide sends the officer's decision, and says on progress what keeps it from being recorded. The same decision again

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
@@ -11,6 +12,7 @@ import (
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/starter/desk"
 	"harmstack/worker/config"
 	"harmstack/workflows"
 )
@@ -19,7 +21,7 @@ func revokeCommand() *cobra.Command {
 	var night nightFlags
 	var request schemas.RevokeRequest
 	cmd := &cobra.Command{
-		Use:     "revoke --as-of DATE --by WHO --reason TEXT",
+		Use:     "revoke --as-of DATE --reason TEXT",
 		GroupID: groupNight,
 		Short:   "Take the approval of the current stack back",
 		Long: `Take the approval of the current stack back, for good. The stack that was approved before is the current
@@ -29,21 +31,7 @@ next revision.`,
 		Example: `  starter revoke --as-of 2026-06-30 --by "Supt B. Officer 0042" --reason "The extract lacked two boroughs"`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
-			c, cfg, st, err := connect(ctx)
-			if err != nil {
-				return err
-			}
-			defer closeBoth(c, st)
-			id, err := night.approved(ctx, st)
-			if err != nil {
-				return err
-			}
-			request.AsOf, request.Revision = id.AsOf, id.Revision
-			if err := request.Validate(); err != nil {
-				return err
-			}
-			r, err := revoke(ctx, c, cfg, request, cmd.ErrOrStderr())
+			r, err := revokeAnywhere(cmd.Context(), night, request, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -54,7 +42,7 @@ next revision.`,
 			say(
 				cmd.OutOrStdout(),
 				"The approval of night %s was taken back by %s.\n%s; workflow %s tells the teams.\n",
-				id,
+				r.Revocation.Manifest.NightID,
 				r.Revocation.By,
 				now,
 				r.Retask,
@@ -65,10 +53,43 @@ next revision.`,
 	night.add(cmd)
 	cmd.Flags().Lookup("revision").Usage = "its revision (default: the approved one)"
 	f := cmd.Flags()
-	f.StringVar(&request.By, "by", "", "`who` takes it back: name and warrant number")
+	f.StringVar(&request.By, "by", "", byUsage)
 	f.StringVar(&request.Reason, "reason", "", "why")
-	required(cmd, "as-of", "by", "reason")
+	required(cmd, "as-of", "reason")
 	return cmd
+}
+
+// revokeAnywhere takes an approval back through the desk where there is one, else straight.
+func revokeAnywhere(
+	ctx context.Context,
+	night nightFlags,
+	request schemas.RevokeRequest,
+	progress io.Writer,
+) (r workflows.RevokeResult, err error) {
+	g, err := theDesk(ctx)
+	if err != nil {
+		return r, err
+	}
+	if g != nil {
+		if err := byDesk(request.By); err != nil {
+			return r, err
+		}
+		return r, g.call(ctx, http.MethodPost, night.path()+"/revocation", desk.RevocationCall{Reason: request.Reason}, &r)
+	}
+	c, cfg, st, err := connect(ctx)
+	if err != nil {
+		return r, err
+	}
+	defer closeBoth(c, st)
+	id, err := night.approved(ctx, st)
+	if err != nil {
+		return r, err
+	}
+	request.AsOf, request.Revision = id.AsOf, id.Revision
+	if err := request.Validate(); err != nil {
+		return r, err
+	}
+	return revoke(ctx, c, cfg, request, progress)
 }
 
 // approved is the night whose approval is meant: without a revision the current one of that date, else the newest,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
+	"harmstack/starter/desk"
 	"harmstack/worker/config"
 	flows "harmstack/workflows/client"
 )
@@ -396,16 +398,7 @@ func answerCommand(a answer) *cobra.Command {
 		Example: a.example,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, cfg, st, err := connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer closeBoth(c, st)
-			name := taskingReference(args[0])
-			if err := r.Validate(a.do); err != nil {
-				return err
-			}
-			t, err := sendAnswer(cmd.Context(), c, cfg, st, a, name, r, cmd.ErrOrStderr())
+			t, err := answerAnywhere(cmd.Context(), a, taskingReference(args[0]), r, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -417,15 +410,44 @@ func answerCommand(a answer) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&r.Team, "team", "", "the `team` you speak for")
-	f.StringVar(&r.By, "by", "", "`who` you are: name and warrant number")
+	f.StringVar(&r.Team, "team", "", "the `team` you speak for: needed where no desk knows, or of several teams")
+	f.StringVar(&r.By, "by", "", byUsage)
 	f.StringVar(&r.Note, "note", "", "what there is to say")
 	f.BoolVar(&asJSON, "json", false, "print the tasking as JSON")
-	required(cmd, "team", "by")
 	if a.flags != nil {
 		a.flags(cmd, &r)
 	}
 	return cmd
+}
+
+// answerAnywhere sends a team's answer through the desk where there is one, else straight.
+func answerAnywhere(
+	ctx context.Context,
+	a answer,
+	reference string,
+	r schemas.TaskingRequest,
+	progress io.Writer,
+) (t schemas.Tasking, err error) {
+	g, err := theDesk(ctx)
+	if err != nil {
+		return t, err
+	}
+	if g != nil {
+		if err := byDesk(r.By); err != nil {
+			return t, err
+		}
+		call := desk.AnswerCall{Team: r.Team, Note: r.Note, Outcome: r.Outcome, To: r.To}
+		return t, g.call(ctx, http.MethodPost, "/api/v1/taskings/"+reference+"/"+a.do, call, &t)
+	}
+	c, cfg, st, err := connect(ctx)
+	if err != nil {
+		return t, err
+	}
+	defer closeBoth(c, st)
+	if err := r.Validate(a.do); err != nil {
+		return t, err
+	}
+	return sendAnswer(ctx, c, cfg, st, a, reference, r, progress)
 }
 
 // sendAnswer sends a team's answer, and says on progress what keeps it from being recorded. The same answer to a

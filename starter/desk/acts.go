@@ -4,12 +4,14 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"go.temporal.io/api/serviceerror"
 
 	"harmstack/activities/casework"
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/messages/pack"
+	"harmstack/activities/nights"
 	"harmstack/activities/tasking"
 	"harmstack/activities/trust/access"
 	"harmstack/activities/trust/audit"
@@ -46,7 +48,7 @@ func (d *Desk) decide(r *http.Request, p Person) (any, error) {
 		return nil, err
 	}
 	target := d.To.DecisionID(m.NightID)
-	if request.Attestation, err = d.vouch(p, call.Decision, target, "", request.ManifestSHA256, request); err != nil {
+	if request.Attestation, err = d.Vouch(p, call.Decision, target, "", request.ManifestSHA256, request); err != nil {
 		return nil, err
 	}
 	decision, unread, err := d.To.Decide(r.Context(), call.Decision, m.NightID, request)
@@ -67,7 +69,7 @@ func (d *Desk) revoke(r *http.Request, p Person) (any, error) {
 	if err := read(r, &call); err != nil {
 		return nil, err
 	}
-	m, _, err := d.find(r)
+	m, err := d.approved(r)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +77,7 @@ func (d *Desk) revoke(r *http.Request, p Person) (any, error) {
 	if err := bad(request.Validate()); err != nil {
 		return nil, err
 	}
-	if request.Attestation, err = d.vouch(p, access.Revoke, d.To.RevocationID(m.NightID), "", "", request); err != nil {
+	if request.Attestation, err = d.Vouch(p, access.Revoke, d.To.RevocationID(m), "", "", request); err != nil {
 		return nil, err
 	}
 	run, err := d.To.StartRevocation(r.Context(), request)
@@ -85,6 +87,20 @@ func (d *Desk) revoke(r *http.Request, p Person) (any, error) {
 	result, err := d.To.Revoked(r.Context(), run)
 	result.Revocation.Attestation = ""
 	return result, err
+}
+
+// approved is the night whose approval a path means: of a date alone the current one of that date, else its newest
+// revision, which then cannot be taken back and is named in the refusal.
+func (d *Desk) approved(r *http.Request) (id schemas.NightID, err error) {
+	m, _, err := d.find(r)
+	if err != nil || strings.Contains(r.PathValue("night"), "-r") {
+		return m.NightID, err
+	}
+	current, err := nights.LoadCurrent(r.Context(), d.To.Store)
+	if err == nil && current != nil && current.Manifest.AsOf == m.AsOf {
+		return current.Manifest.NightID, nil
+	}
+	return m.NightID, err
 }
 
 // Started is a night that begins.
@@ -107,7 +123,7 @@ func (d *Desk) run(r *http.Request, p Person) (any, error) {
 	}
 	target := d.To.Name.ID(workflows.NightWorkflowID(request.AsOf))
 	var err error
-	if request.Attestation, err = d.vouch(p, access.Run, target, "", "", request); err != nil {
+	if request.Attestation, err = d.Vouch(p, access.Run, target, "", "", request); err != nil {
 		return nil, err
 	}
 	run, err := flows.StartNight(r.Context(), d.To.Client, d.To.Name, d.To.TaskQueue, request)
@@ -248,7 +264,7 @@ func (d *Desk) answer(r *http.Request, p Person) (any, error) {
 	if err := bad(request.Validate(do)); err != nil {
 		return nil, err
 	}
-	if request.Attestation, err = d.vouch(p, do, d.To.TaskingID(t.Reference), request.Team, "", request); err != nil {
+	if request.Attestation, err = d.Vouch(p, do, d.To.TaskingID(t.Reference), request.Team, "", request); err != nil {
 		return nil, err
 	}
 	after, unread, err := d.To.Answer(r.Context(), do, t.Reference, request)

@@ -369,7 +369,7 @@ func (d *Desk) explain(r *http.Request, p Person) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := d.Night(m)
+	n, err := d.Night(d.To.Store, m)
 	if err != nil {
 		return nil, err
 	}

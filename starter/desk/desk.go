@@ -21,6 +21,7 @@ import (
 
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/pipeline"
+	"harmstack/activities/store"
 	"harmstack/activities/trust/access"
 	"harmstack/activities/trust/attest"
 	"harmstack/activities/trust/audit"
@@ -46,7 +47,7 @@ type Options struct {
 	UIOrigins []string
 	Teams     func() (*teams.Teams, error)
 	// Night has what it takes to explain a night: tables and model as the night had them.
-	Night func(m schemas.Manifest) (pipeline.Night, error)
+	Night func(st *store.Store, m schemas.Manifest) (pipeline.Night, error)
 	// People can be anybody without a password. They exist in a demo alone.
 	People []Person
 	// DemoToken, in the path of the codec endpoint, stands for the first of the People. It is for a demo alone, whose web
@@ -142,8 +143,8 @@ func (d *Desk) Serve(ctx context.Context, l net.Listener) error {
 	return err
 }
 
-// vouch makes the attestation of an act.
-func (d *Desk) vouch(p Person, act, target, team, manifest string, request any) (string, error) {
+// Vouch makes the attestation of an act.
+func (d *Desk) Vouch(p Person, act, target, team, manifest string, request any) (string, error) {
 	digest, err := attest.Digest(request)
 	if err != nil {
 		return "", err

@@ -60,6 +60,7 @@ func Digest(request any) (string, error) {
 // Signer is a gate's key.
 type Signer struct {
 	id     string
+	key    ed25519.PrivateKey
 	signer jose.Signer
 }
 
@@ -68,9 +69,23 @@ func NewSigner(id string, seed []byte) (*Signer, error) {
 	if id == "" || len(seed) != ed25519.SeedSize {
 		return nil, errors.New("a gate's key needs an id and a seed of 32 bytes")
 	}
-	key := jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: ed25519.NewKeyFromSeed(seed), KeyID: id}}
+	private := ed25519.NewKeyFromSeed(seed)
+	key := jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: private, KeyID: id}}
 	signer, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType(kind))
-	return &Signer{id, signer}, err
+	return &Signer{id, private, signer}, err
+}
+
+// NewKey makes a gate's key: what it signs with, and the public key for the workers, both with their id.
+func NewKey(id string) (secret, public string) {
+	seed := make([]byte, ed25519.SeedSize)
+	rand.Read(seed)
+	key := ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey)
+	return id + "=" + base64.StdEncoding.EncodeToString(seed), id + "=" + base64.StdEncoding.EncodeToString(key)
+}
+
+// Public is the key's id and its public half.
+func (s *Signer) Public() (id string, key ed25519.PublicKey) {
+	return s.id, s.key.Public().(ed25519.PublicKey)
 }
 
 // kind stands in the head of each statement, so that no other signed text is taken for one.
