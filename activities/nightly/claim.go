@@ -9,6 +9,7 @@ import (
 
 	"harmstack/activities/nights"
 	"harmstack/activities/task"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 )
@@ -34,7 +35,21 @@ func (r ClaimResult) Done() (int64, string) { return 0, "revision " + fmt.Sprint
 func (a *Activities) Claim(ctx context.Context, p ClaimParams) (ClaimResult, error) {
 	_, stop := task.Start(ctx)
 	defer stop()
-	err := p.Request.Validate()
+	id, err := a.claim(ctx, p)
+	if kind := fault.Kind(err); kind == fault.BadRequest || kind == fault.FutureNight || kind == fault.NotAttested || kind == fault.NotAllowed {
+		by := audit.Claims("somebody unknown")
+		if a.Started != nil {
+			if known, err := a.startedBy(ctx, schemas.NightRequest{}); err == nil && known.Name != "" {
+				by = audit.Claims(known.Name)
+			}
+		}
+		err = errors.Join(err, audit.Refuse(ctx, a.Store, by, "start a night", audit.Object{Night: p.AsOf.String()}, err))
+	}
+	return ClaimResult{id}, task.Of(err)
+}
+
+func (a *Activities) claim(ctx context.Context, p ClaimParams) (id schemas.NightID, err error) {
+	err = p.Request.Validate()
 	if err == nil {
 		_, err = a.source(p.Request.Extract)
 	}
@@ -42,19 +57,18 @@ func (a *Activities) Claim(ctx context.Context, p ClaimParams) (ClaimResult, err
 		err = errors.New("the night has no date")
 	}
 	if err != nil {
-		return ClaimResult{}, task.Permanent(fault.BadRequest, err)
+		return id, fault.New(fault.BadRequest, err.Error())
 	}
 	if p.Now.IsZero() {
 		p.Now = time.Now()
 	}
 	if err := schemas.CheckAsOf(p.AsOf, p.Now); err != nil {
-		return ClaimResult{}, task.Permanent(fault.FutureNight, err)
+		return id, fault.New(fault.FutureNight, err.Error())
 	}
 	if _, err := a.startedBy(ctx, p.Request); err != nil { // before the work, not at its end
-		return ClaimResult{}, task.Of(err)
+		return id, err
 	}
-	id, err := nights.Claim(ctx, a.Store, p.AsOf, owner(ctx))
-	return ClaimResult{id}, task.Of(err)
+	return nights.Claim(ctx, a.Store, p.AsOf, owner(ctx))
 }
 
 // source finds what a request names: a configured source, or a path or URL below a configured prefix (trust, section 5).
