@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/apache/arrow/go/v16/arrow"
@@ -34,6 +35,8 @@ type Entrants struct {
 	leftOut []atomic.Int64
 	rows    []atomic.Int32
 	scored  []int64
+	// reach has a bit for each slot of people who could reach the stack.
+	reach func() []uint64
 
 	// MostRows is how many rows may be held for those who must be scored again: see Many.
 	MostRows int64
@@ -63,7 +66,7 @@ func NewEntrants(o Options) *Entrants {
 	o.Stability, o.Quarantine, o.Spill, o.Memory, o.Counted = nil, nil, nil, 0, 0
 	v := newVocabulary(o.Tables)
 	m := &o.Model
-	return &Entrants{
+	e := &Entrants{
 		options:  o,
 		rules:    rules{newWindow(o.AsOf, m.WindowDays), v, 0},
 		least:    newVocabulary(o.Tables.Least()),
@@ -76,6 +79,8 @@ func NewEntrants(o Options) *Entrants {
 		MostRows: 250_000,
 		stack:    NewStack(*m),
 	}
+	e.reach = sync.OnceValue(e.reaching)
+	return e
 }
 
 // EntrantIngester takes the batches of one goroutine into Entrants.
@@ -188,26 +193,33 @@ func (e *Entrants) floor() int64 {
 // ranking must have been seen.
 func (e *Entrants) Candidate(id []byte) bool {
 	h := bucket.Hash(id)
-	return e.isTouched(h) && e.mayReach(entrantSlot(h))
+	slot := entrantSlot(h)
+	return e.reach()[slot/64]>>(slot%64)&1 != 0 && e.isTouched(h)
 }
 
 // Many tells that those who must be scored again may have more than MostRows rows, as where nobody says the sex of any
 // victim: then all is to be scored again by an engine, which can spill.
 func (e *Entrants) Many() bool {
 	n := int64(0)
-	for slot := range uint64(entrantSlots) {
-		if rows := e.rows[slot].Load(); rows > 0 && e.mayReach(slot) {
-			n += int64(rows)
+	for slot := range e.rows {
+		if e.reach()[slot/64]>>(slot%64)&1 != 0 {
+			n += int64(e.rows[slot].Load())
 		}
 	}
 	return n > e.MostRows
 }
 
-// mayReach tells of the touched people of a slot. What they were scored is no less than the sum of what counted, so that
-// it and what is left out, all with the greatest factor, is the most that they can be scored.
-func (e *Entrants) mayReach(slot uint64) bool {
-	bound := (float64(e.leftOut[slot].Load())*boundUnit + float64(e.scored[slot]+1)) * e.most
-	return bound*(1+1e-9)+1 >= float64(e.floor()) // and what rounding may have taken
+// reaching finds the slots whose touched people could reach the stack. What they were scored is no less than the sum of
+// what counted, so that it and what is left out, all with the greatest factor, is the most that they can be scored.
+func (e *Entrants) reaching() []uint64 {
+	reach, floor := make([]uint64, entrantSlots/64), float64(e.floor())
+	for slot := range e.scored {
+		bound := (float64(e.leftOut[slot].Load())*boundUnit + float64(e.scored[slot]+1)) * e.most
+		if bound*(1+1e-9)+1 >= floor { // and what rounding may have taken
+			reach[slot/64] |= 1 << (slot % 64)
+		}
+	}
+	return reach
 }
 
 // Count is how many would be on the stack, or beside it, who are not, if the rows of a disposition counted:
