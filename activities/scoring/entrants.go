@@ -1,7 +1,6 @@
 package scoring
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -231,7 +230,8 @@ func (e *Entrants) Count(ctx context.Context, found *Search, reason schemas.Disp
 		o.Tables = o.Tables.Least()
 	}
 	all := slices.Clone(e.steady)
-	_, err = fates(ctx, o, found.found(), func(s *suspect) {
+	rows, _ := found.ordered()
+	_, err = fates(ctx, o, rows, func(s *suspect) {
 		if e.Candidate(s.id) {
 			status := statusText(s.status)
 			all = append(all, schemas.Ranked{
@@ -261,14 +261,4 @@ func (e *Entrants) Count(ctx context.Context, found *Search, reason schemas.Disp
 		}
 	}
 	return enter, nil
-}
-
-// found are the rows that were found, in the order of the extract.
-func (s *Search) found() []schemas.Offence {
-	slices.SortFunc(s.rows, func(a, b foundRow) int { return cmp.Compare(a.ordinal, b.ordinal) })
-	rows := make([]schemas.Offence, len(s.rows))
-	for i := range rows {
-		rows[i] = s.rows[i].Offence
-	}
-	return rows
 }
