@@ -63,7 +63,7 @@ func LoadVersion(ctx context.Context, st *store.Store, reference string, number 
 }
 
 func read(ctx context.Context, st *store.Store, key string) (*schemas.Tasking, error) {
-	data, err := st.Read(ctx, key)
+	data, err := st.ReadRecord(ctx, key)
 	if err != nil {
 		return nil, err
 	}
@@ -114,15 +114,21 @@ func tail(events []schemas.TaskingEvent) ([]schemas.TaskingEvent, error) {
 	return events, nil
 }
 
+// Version is the file that Save writes of a tasking: its key and its bytes.
+func Version(st *store.Store, t *schemas.Tasking) (key string, data []byte, err error) {
+	kept := *t
+	if kept.Events, err = tail(t.Events); err != nil {
+		return "", nil, err
+	}
+	key = versionKey(t.Reference, t.Version)
+	data, err = json.Marshal(kept)
+	return key, st.Record(key, data), err
+}
+
 // Save writes the next version of a tasking. store.ErrExists means that somebody wrote one since it was
 // loaded: load it again.
 func Save(ctx context.Context, st *store.Store, t *schemas.Tasking) error {
-	kept := *t
-	var err error
-	if kept.Events, err = tail(t.Events); err != nil {
-		return err
-	}
-	data, err := json.Marshal(kept)
+	key, data, err := Version(st, t)
 	if err != nil {
 		return err
 	}
@@ -133,7 +139,7 @@ func Save(ctx context.Context, st *store.Store, t *schemas.Tasking) error {
 			return err
 		}
 	}
-	if err := st.CreateOnly(ctx, versionKey(t.Reference, t.Version), data); err != nil {
+	if err := st.CreateOnly(ctx, key, data); err != nil {
 		return err
 	}
 	return Unmark(ctx, st, t)

@@ -40,7 +40,7 @@ func lastApproval(ctx context.Context, st *store.Store) (*schemas.Current, []byt
 			keys[len(keys)-1],
 		)
 	}
-	data, err := st.Read(ctx, key)
+	data, err := st.ReadRecord(ctx, key)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading %s: %w", key, err)
 	}
@@ -183,7 +183,8 @@ func recordApprovals(ctx context.Context, st *store.Store, nights []Night) error
 		if err != nil {
 			return err
 		}
-		if err := st.CreateOnly(ctx, approvalKey(record.Number), data); err != nil {
+		key := approvalKey(record.Number)
+		if err := st.CreateOnly(ctx, key, st.Record(key, data)); err != nil {
 			return err
 		}
 	}

@@ -112,7 +112,8 @@ func record(ctx context.Context, st *store.Store, d schemas.Decision) (*schemas.
 	if err != nil {
 		return nil, err
 	}
-	err = st.CreateOnly(ctx, d.Manifest.Path()+"/"+schemas.DecisionFile, data)
+	key := d.Manifest.Path() + "/" + schemas.DecisionFile
+	err = st.CreateOnly(ctx, key, st.Record(key, data))
 	if err == nil {
 		return &d, nil
 	}

@@ -284,7 +284,8 @@ func (n *night) dispose(
 	if err := e.Encode(d); err != nil {
 		return g, err
 	}
-	if err := st.CreateOnly(ctx, n.id.Path()+"/"+record, data.Bytes()); err != nil && !errors.Is(err, store.ErrExists) {
+	key := n.id.Path() + "/" + record
+	if err := st.CreateOnly(ctx, key, st.Record(key, data.Bytes())); err != nil && !errors.Is(err, store.ErrExists) {
 		return g, err
 	}
 	// A process that dies before the last file is gone is in the log twice rather than not at all.

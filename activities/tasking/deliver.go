@@ -99,7 +99,7 @@ func (a *Activities) lastTold(ctx context.Context, team string) (last *receipt, 
 }
 
 func readReceipt(ctx context.Context, st *store.Store, key string) (*receipt, error) {
-	data, err := st.Read(ctx, key)
+	data, err := st.ReadRecord(ctx, key)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +184,8 @@ func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult
 func (a *Activities) receipt(ctx context.Context, number int, r receipt) error {
 	data, err := json.Marshal(r)
 	if err == nil {
-		err = a.Store.CreateOnly(ctx, receiptKey(number, r.Team), data)
+		key := receiptKey(number, r.Team)
+		err = a.Store.CreateOnly(ctx, key, a.Store.Record(key, data))
 	}
 	if errors.Is(err, store.ErrExists) {
 		return nil

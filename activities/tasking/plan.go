@@ -75,7 +75,7 @@ func loadPlan(ctx context.Context, st *store.Store, occasion, team string) (p pl
 }
 
 func readPlan(ctx context.Context, st *store.Store, key string) (p plan, err error) {
-	data, err := st.Read(ctx, key)
+	data, err := st.ReadRecord(ctx, key)
 	if err != nil {
 		return p, err
 	}
@@ -173,7 +173,8 @@ func (a *Activities) plan(ctx context.Context, params PlanParams) (result PlanRe
 		}
 		data, err := json.Marshal(p)
 		if err == nil {
-			err = a.Store.Replace(ctx, planKey(n.occasion(), party.Name), data)
+			key := planKey(n.occasion(), party.Name)
+			err = a.Store.Replace(ctx, key, a.Store.Record(key, data))
 		}
 		if err != nil {
 			return result, err

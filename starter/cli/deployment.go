@@ -37,9 +37,13 @@ func openStoreAt(ctx context.Context, url string) (*store.Store, error) {
 			"no store: set HARMSTACK_STORE or give --store (after a demo: --store harmstack-demo/store)",
 		)
 	}
+	keys, err := config.LoadSigning(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
 	st, _, err := store.OpenSetUp(ctx, url)
 	if err == nil {
-		st.Temp = tempDir()
+		st.Temp, st.Keys = tempDir(), keys
 	}
 	return st, err
 }
@@ -53,7 +57,7 @@ func openDeployment(ctx context.Context, cfg config.Config) (*store.Store, error
 	if err != nil {
 		return nil, err
 	}
-	st.Temp = cfg.TempDir
+	st.Temp, st.Keys = cfg.TempDir, cfg.Signing
 	if err := id.Match(string(cfg.Deployment), ""); err != nil {
 		return nil, errors.Join(fmt.Errorf("store %s: %w", st.URL(), err), st.Close())
 	}

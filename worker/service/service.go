@@ -105,7 +105,7 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 func open(ctx context.Context, cfg config.Config) (*store.Store, error) {
 	st, err := store.Open(ctx, cfg.Store)
 	if err == nil {
-		st.Temp = cfg.TempDir
+		st.Temp, st.Keys = cfg.TempDir, cfg.Signing
 	}
 	return st, err
 }

@@ -170,7 +170,8 @@ func Deliver(
 	case refused(sendErr):
 		e.State, e.Ended, e.Why = Refused, now(), sendErr.Error()
 		data, err := json.Marshal(e)
-		return Delivery{}, errors.Join(sendErr, err, st.Replace(ctx, refusedFolder+name, data))
+		key := refusedFolder + name
+		return Delivery{}, errors.Join(sendErr, err, st.Replace(ctx, key, st.Record(key, data)))
 	default:
 		return Delivery{}, sendErr
 	}
@@ -181,7 +182,7 @@ func Deliver(
 	if sent != nil || len(unmet) > 0 {
 		data, err := json.Marshal(e)
 		if err == nil {
-			err = st.Replace(ctx, partlyKey(e), data)
+			err = st.Replace(ctx, partlyKey(e), st.Record(partlyKey(e), data))
 		}
 		if err != nil {
 			return Delivery{}, err
@@ -204,7 +205,7 @@ func Find(ctx context.Context, st *store.Store, id string) (*Entry, error) {
 
 // load reads one entry, nil when there is none.
 func load(ctx context.Context, st *store.Store, key string) (*Entry, error) {
-	data, err := st.Read(ctx, key)
+	data, err := st.ReadRecord(ctx, key)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}
@@ -271,7 +272,7 @@ func create(ctx context.Context, st *store.Store, key string, e Entry) error {
 	if err != nil {
 		return err
 	}
-	if err := st.CreateOnly(ctx, key, data); !errors.Is(err, store.ErrExists) {
+	if err := st.CreateOnly(ctx, key, st.Record(key, data)); !errors.Is(err, store.ErrExists) {
 		return err
 	}
 	return nil
