@@ -40,13 +40,17 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	defer stop()
 	d := p.Decision
 	if err := d.CheckTexts(); err != nil {
-		return DecideResult{}, task.Permanent(fault.BadRequest, err)
+		err = task.Permanent(fault.BadRequest, err)
+		return DecideResult{}, a.refused(ctx, d.Decision, d.By, d.Manifest.NightID, fault.BadRequest, err)
 	}
 	// What cannot be logged is not recorded either, and the officer is told at once.
 	if err := audit.Writable(a.Store); err != nil {
 		return DecideResult{}, task.Of(err)
 	}
 	err := nights.Decide(ctx, a.Store, d)
+	if err != nil {
+		err = a.refused(ctx, d.Decision, d.By, d.Manifest.NightID, fault.Kind(err), err)
+	}
 	if err != nil && !errors.Is(err, nights.ErrDecided) {
 		return DecideResult{}, task.Waiting(err)
 	}
@@ -70,8 +74,12 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	if standing.Override != "" {
 		why += "; in spite of the checks: " + standing.Override
 	}
+	files, err := audit.Stored(ctx, a.Store, d.Manifest.Path()+"/"+schemas.DecisionFile)
+	if err != nil {
+		return DecideResult{}, task.Of(err)
+	}
 	err = audit.Append(ctx, a.Store, audit.Entry{At: standing.At, Operation: audit.Alteration, Actor: audit.Claims(standing.By),
-		Did: standing.Decision, On: audit.Object{Night: d.Manifest.NightID.String()}, Why: why})
+		Did: standing.Decision, On: audit.Object{Night: d.Manifest.NightID.String()}, Why: why, Files: files})
 	return DecideResult{*standing}, task.Waiting(err)
 }
 
@@ -135,7 +143,7 @@ func (a *Activities) Revoke(ctx context.Context, p RevokeParams) (RevokeResult, 
 		schemas.Revocation{By: p.Request.By, Reason: p.Request.Reason, At: p.At},
 	)
 	if err != nil {
-		return RevokeResult{}, task.Waiting(err)
+		return RevokeResult{}, task.Waiting(a.refused(ctx, "revoke", p.Request.By, night, fault.Kind(err), err))
 	}
 	r := RevokeResult{Current: last.Manifest, Revocation: last.Revocations[slices.Index(last.RevokedNights(), night)]}
 	now := "no stack is approved now"
@@ -143,11 +151,28 @@ func (a *Activities) Revoke(ctx context.Context, p RevokeParams) (RevokeResult, 
 		now = "the stack of night " + r.Current.String() + " is the approved one again"
 	}
 	// An attempt that dies between the two writes is in the log twice rather than not at all.
+	files, err := audit.Stored(ctx, a.Store, nights.ApprovalKey(r.Revocation.Number))
+	if err != nil {
+		return RevokeResult{}, task.Of(err)
+	}
 	err = audit.Append(
 		ctx,
 		a.Store,
 		audit.Entry{At: r.Revocation.At, Operation: audit.Alteration, Actor: audit.Claims(r.Revocation.By),
-			Did: schemas.Revoked, On: audit.Object{Night: night.String()}, Why: r.Revocation.Reason + "; " + now},
+			Did: schemas.Revoked, On: audit.Object{Night: night.String()}, Why: r.Revocation.Reason + "; " + now, Files: files},
 	)
 	return r, task.Waiting(err)
+}
+
+// refused notes in the log that an act was refused, unless it only failed, and returns why.
+func (a *Activities) refused(ctx context.Context, act, by string, night schemas.NightID, kind string, why error) error {
+	if kind == "" || kind == fault.StoreDenied || kind == fault.DamagedArtifact {
+		return why
+	}
+	err := audit.Refuse(ctx, a.Store, audit.Entry{At: time.Now().UTC(), Operation: audit.Alteration, Actor: audit.Claims(by),
+		Did: act, On: audit.Object{Night: night.String()}, Why: kind})
+	if err != nil {
+		return err // what cannot be logged is told at once, as above
+	}
+	return why
 }

@@ -1,6 +1,7 @@
 package nightly
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"harmstack/activities/nights"
 	"harmstack/activities/task"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 )
@@ -51,6 +53,11 @@ func (a *Activities) Claim(ctx context.Context, p ClaimParams) (ClaimResult, err
 		return ClaimResult{}, task.Permanent(fault.FutureNight, err)
 	}
 	id, err := nights.Claim(ctx, a.Store, p.AsOf, owner(ctx))
+	if err == nil {
+		err = audit.Append(ctx, a.Store, audit.Entry{At: time.Now().UTC(), Operation: audit.Collection, Actor: audit.Worker,
+			Did: "began a night from the source " + cmp.Or(p.Request.Extract, DefaultSource),
+			On:  audit.Object{Night: id.String(), Thing: "run " + owner(ctx)}})
+	}
 	return ClaimResult{id}, task.Of(err)
 }
 

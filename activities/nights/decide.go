@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"harmstack/activities/store"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 )
@@ -113,7 +114,15 @@ func record(ctx context.Context, st *store.Store, d schemas.Decision) (*schemas.
 		return nil, err
 	}
 	key := d.Manifest.Path() + "/" + schemas.DecisionFile
-	err = st.CreateOnly(ctx, key, st.Record(key, data))
+	data = st.Record(key, data)
+	if d.By == System { // a person's is in the log by whoever knows how sure it is who they are
+		err = audit.Append(ctx, st, audit.Entry{At: d.At, Operation: audit.Alteration, Actor: audit.Worker, Did: d.Decision,
+			On: audit.Object{Night: d.Manifest.NightID.String()}, Why: d.Reason, Files: audit.Written(key, data)})
+		if err != nil {
+			return nil, err
+		}
+	}
+	err = st.CreateOnly(ctx, key, data)
 	if err == nil {
 		return &d, nil
 	}

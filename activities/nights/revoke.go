@@ -75,7 +75,7 @@ func Revoke(
 		if err != nil {
 			return nil, err
 		}
-		key := approvalKey(next.Number)
+		key := ApprovalKey(next.Number)
 		if err := st.CreateOnly(ctx, key, st.Record(key, data)); errors.Is(err, store.ErrExists) {
 			continue
 		} else if err != nil {

@@ -23,6 +23,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/task"
 	"harmstack/activities/tasking"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
@@ -341,8 +342,8 @@ func (a *Activities) alert(ctx context.Context, f Finding) error {
 		ctx,
 		a.Store,
 		entry,
-		fmt.Sprintf("sent the alert %s %s to %s", f.Kind, id, party.Name),
-		f.Text,
+		audit.Entry{Did: fmt.Sprintf("sent the alert %s %s to %s", f.Kind, id, party.Name), Why: f.Text,
+			On: audit.Object{Night: f.About.String()}, To: party.Mail},
 		digest.Hand(ctx, a.Mailer, m),
 	)
 	if err != nil {

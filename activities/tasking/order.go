@@ -16,7 +16,6 @@ import (
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/store"
 	"harmstack/activities/task"
-	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
@@ -199,7 +198,7 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 	}
 	after, err := casework.Apply(before, command, who)
 	if err != nil {
-		return ApplyResult{}, err
+		return ApplyResult{}, a.logRefusal(ctx, p, err)
 	}
 	if after == nil || before != nil && after.Version == before.Version {
 		// An attempt that died may have written the version and not taken the mark away, nor told anybody.
@@ -208,22 +207,8 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 		}
 		return ApplyResult{Tasking: brief(after), Notify: toTell(after, p.Known, command.Key, who)}, err
 	}
-	if p.Request != nil {
-		err = audit.Append(
-			ctx,
-			a.Store,
-			audit.Entry{
-				At:        p.At,
-				Operation: audit.Alteration,
-				Actor:     audit.Claims(p.Request.By),
-				Did:       p.Do + " for " + p.Request.Team,
-				On:        audit.Object{Team: p.Request.Team, Pseudonyms: []string{p.Reference}},
-				Why:       p.Request.Note,
-			},
-		)
-		if err != nil {
-			return ApplyResult{}, err
-		}
+	if err := a.log(ctx, p, after); err != nil {
+		return ApplyResult{}, err
 	}
 	if err := casework.Save(ctx, a.Store, after); err != nil {
 		if errors.Is(err, store.ErrExists) {

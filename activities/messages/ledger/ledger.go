@@ -227,6 +227,14 @@ func (e Entry) done(address string) bool {
 	)
 }
 
+// Took tells whether an address has taken the message.
+func (e Entry) Took(address string) bool {
+	return slices.Contains(e.Recipients, Recipient{Address: hidden(e.ID, address), State: Sent})
+}
+
+// SentKey is where a message lies that was sent, by its id.
+func SentKey(id string) string { return sentFolder + id + ".json" }
+
 // note keeps what became of the addresses that were tried. One that waited and was not tried is no address of the
 // team any more.
 func (e *Entry) note(addresses []string, unmet map[string]error, refused func(error) bool) {
