@@ -16,8 +16,8 @@ import (
 
 // Where the taskings are kept: one file a version, and a mark for each that is on the stack.
 const (
-	casesFolder = "taskings/cases/"
-	openFolder  = "taskings/open/"
+	CasesFolder = "taskings/cases/"
+	OpenFolder  = "taskings/open/"
 )
 
 // A version's file holds the tasking as it stands then and its latest events: its own, and those before it for as long
@@ -28,9 +28,10 @@ const tailBytes = 4 << 10
 // latest is how many events Load finds at least, when there are so many.
 const latest = 32
 
-func caseFolder(reference string) string { return casesFolder + reference + "/" }
+func caseFolder(reference string) string { return CasesFolder + reference + "/" }
 
-func versionKey(reference string, version int) string {
+// VersionKey is where a version of a tasking lies.
+func VersionKey(reference string, version int) string {
 	return fmt.Sprintf("%s%06d.json", caseFolder(reference), version)
 }
 
@@ -59,7 +60,7 @@ func load(ctx context.Context, st *store.Store, reference string, atLeast int) (
 
 // LoadVersion returns the tasking as it was after the event of that number, which is the last of its events.
 func LoadVersion(ctx context.Context, st *store.Store, reference string, number int) (*schemas.Tasking, error) {
-	return read(ctx, st, versionKey(reference, number))
+	return read(ctx, st, VersionKey(reference, number))
 }
 
 func read(ctx context.Context, st *store.Store, key string) (*schemas.Tasking, error) {
@@ -120,7 +121,7 @@ func Version(st *store.Store, t *schemas.Tasking) (key string, data []byte, err 
 	if kept.Events, err = tail(t.Events); err != nil {
 		return "", nil, err
 	}
-	key = versionKey(t.Reference, t.Version)
+	key = VersionKey(t.Reference, t.Version)
 	data, err = json.Marshal(kept)
 	return key, st.Record(key, data), err
 }
@@ -135,7 +136,7 @@ func Save(ctx context.Context, st *store.Store, t *schemas.Tasking) error {
 	// The mark comes first and goes last: it may stand for a tasking that has left, never lack for one
 	// that is there.
 	if t.OnStack {
-		if err := st.CreateOnly(ctx, openFolder+t.Reference, nil); err != nil && !errors.Is(err, store.ErrExists) {
+		if err := st.CreateOnly(ctx, OpenFolder+t.Reference, nil); err != nil && !errors.Is(err, store.ErrExists) {
 			return err
 		}
 	}
@@ -150,15 +151,15 @@ func Unmark(ctx context.Context, st *store.Store, t *schemas.Tasking) error {
 	if t.OnStack {
 		return nil
 	}
-	return st.Delete(ctx, openFolder+t.Reference)
+	return st.Delete(ctx, OpenFolder+t.Reference)
 }
 
 // Marked returns the references of all taskings that are on the stack, and perhaps of some that have just
 // left it, sorted.
 func Marked(ctx context.Context, st *store.Store) ([]string, error) {
-	keys, err := st.List(ctx, openFolder)
+	keys, err := st.List(ctx, OpenFolder)
 	for i, k := range keys {
-		keys[i] = strings.TrimPrefix(k, openFolder)
+		keys[i] = strings.TrimPrefix(k, OpenFolder)
 	}
 	return keys, err
 }
@@ -177,7 +178,7 @@ func (e *UnreadableError) Error() string {
 // All calls f with every tasking there ever was and its whole history, by reference. One that cannot be read keeps
 // nobody from the others: when all have been seen, the error is an *UnreadableError.
 func All(ctx context.Context, st *store.Store, f func(*schemas.Tasking) error) error {
-	keys, err := st.List(ctx, casesFolder)
+	keys, err := st.List(ctx, CasesFolder)
 	if err != nil {
 		return err
 	}
@@ -193,7 +194,7 @@ func All(ctx context.Context, st *store.Store, f func(*schemas.Tasking) error) e
 			err = remember(ctx, st, t, math.MaxInt)
 		}
 		if Unreadable(err) {
-			unreadable = append(unreadable, strings.TrimSuffix(strings.TrimPrefix(folder, casesFolder), "/"))
+			unreadable = append(unreadable, strings.TrimSuffix(strings.TrimPrefix(folder, CasesFolder), "/"))
 			continue
 		}
 		if err == nil {

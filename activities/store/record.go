@@ -10,6 +10,7 @@ import (
 	"maps"
 
 	"harmstack/activities/trust/sign"
+	"harmstack/schemas"
 )
 
 // UnsignedFile names the records that were there before anything was signed. It is signed itself.
@@ -104,4 +105,14 @@ func (s *Store) Adopt(ctx context.Context, records map[string]string, log int) (
 func digest(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
+}
+
+// Verify reads an artefact whole and compares it with its reference, whatever this process has seen of it before.
+func (s *Store) Verify(ctx context.Context, ref schemas.ArtifactRef) error {
+	s.verified.Delete(ref.URI)
+	artifact, err := s.Open(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return artifact.Close()
 }

@@ -113,8 +113,11 @@ func partlyKey(e Entry) string {
 	return partlyFolder + e.Begun.UTC().Format(time.DateOnly) + "/" + e.ID + ".json"
 }
 
-// notedFolder marks the sent messages that the audit log tells of.
-const notedFolder = "deliveries/noted/"
+// Folder holds all of the ledger.
+const Folder = "deliveries/"
+
+// NotedFolder marks the sent messages that the audit log tells of.
+const NotedFolder = "deliveries/noted/"
 
 // Delivery is what one call of Deliver did.
 type Delivery struct {
@@ -259,7 +262,7 @@ func hidden(id, address string) string {
 // Note has a sent message noted elsewhere, and marks it: once that is done, it is not done again, unless further
 // addresses have taken the message since. to says how many of them have, when it is not all: " (2 of 3 addresses)".
 func Note(ctx context.Context, st *store.Store, e Entry, note func(to string) error) error {
-	mark, to := notedFolder+e.ID, ""
+	mark, to := NotedFolder+e.ID, ""
 	if n := e.Count(Sent); n < len(e.Recipients) {
 		mark, to = fmt.Sprintf("%s-%d", mark, n), fmt.Sprintf(" (%d of %d addresses)", n, len(e.Recipients))
 	}
