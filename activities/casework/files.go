@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"harmstack/activities/store"
+	"harmstack/activities/trust/sign"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
@@ -169,7 +170,7 @@ type UnreadableError struct{ References []string }
 
 func (e *UnreadableError) Error() string {
 	return fmt.Sprintf(
-		"the files of %s are damaged or gone: %s",
+		"the files of %s are damaged, forged or gone: %s",
 		text.Count(len(e.References), "tasking"),
 		strings.Join(e.References, ", "),
 	)
@@ -210,8 +211,9 @@ func All(ctx context.Context, st *store.Store, f func(*schemas.Tasking) error) e
 	return nil
 }
 
-// Unreadable tells whether an error says that the files of one tasking are damaged or gone, which is no fault of any
-// other's.
+// Unreadable tells whether an error says that the files of one tasking are damaged, forged or gone, which is no fault of
+// any other's.
 func Unreadable(err error) bool {
-	return errors.Is(err, store.ErrDamaged) || errors.Is(err, store.ErrNotFound)
+	return errors.Is(err, store.ErrDamaged) || errors.Is(err, store.ErrNotFound) || errors.Is(err, sign.ErrForged) ||
+		errors.Is(err, sign.ErrUnsigned)
 }

@@ -129,6 +129,7 @@ func (a *Activities) plan(ctx context.Context, params PlanParams) (result PlanRe
 	if err != nil || outdated {
 		return result, err
 	}
+	a.witness(ctx, n, who)
 	b := &planner{a: a, who: who, night: n, at: now(), plans: map[string]*plan{}, onStack: map[string]bool{}}
 	if last, err := nights.LastRecord(ctx, a.Store); err != nil {
 		return result, err

@@ -35,6 +35,8 @@ type Activities struct {
 	Pseudonym pseudonym.Func
 	// Teams reads who works where: each activity asks anew, so that a change counts from the next night.
 	Teams func() (*teams.Teams, error)
+	// Checkpoints is the URL of a second store for checkpoints of the audit log; empty: none.
+	Checkpoints string
 	// SendOrder hands one order to the workflow of its tasking and waits until it is carried out.
 	SendOrder func(ctx context.Context, o schemas.TaskingOrder) error
 

@@ -67,6 +67,8 @@ New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`
 		blindSpotCommand(),
 		caseCommand(),
 		diffCommand(),
+		verifyCommand(),
+		auditCommand(),
 		lineageCommand(),
 		statusCommand(),
 		checksCommand(),

@@ -249,6 +249,13 @@ func LoadSigning(env func(string) string) (*sign.Keys, error) {
 	return k, errors.Join(l.faults...)
 }
 
+// SigningSeed is the signing key alone, in base64.
+func SigningSeed(env func(string) string) (string, error) {
+	l := loader{env: env}
+	seed := l.secret("HARMSTACK_SIGNING_KEY")
+	return seed, errors.Join(l.faults...)
+}
+
 func (l *loader) signing() *sign.Keys {
 	k, err := sign.Parse(l.secret("HARMSTACK_SIGNING_KEY"), l.env("HARMSTACK_SIGNED_BY"))
 	if err != nil {

@@ -72,6 +72,9 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	if err == nil {
 		err = flows.Occupy(ctx, c, cfg.Deployment, cfg.TaskQueue, id.Store)
 	}
+	if err == nil {
+		err = noteConfiguration(ctx, st, cfg)
+	}
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
@@ -85,8 +88,8 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 		Decision:  &decision.Activities{Store: st},
 		Retention: &retention.Activities{Store: st, Rules: cfg.Retention},
 		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,
-			Teams: cfg.LoadTeams, SendOrder: flows.SendOrder(c, cfg.Deployment, cfg.TaskQueue)},
-		Operations: &operations.Activities{Store: st, Mailer: mailer, Teams: cfg.LoadTeams, Watch: cfg.Checks.Watch,
+			Teams: cfg.LoadTeams, Checkpoints: cfg.Checkpoints, SendOrder: flows.SendOrder(c, cfg.Deployment, cfg.TaskQueue)},
+		Operations: &operations.Activities{Store: st, Mailer: mailer, Teams: cfg.LoadTeams, Watch: cfg.Checks.Watch, Checkpoints: cfg.Checkpoints,
 			Scheduling: flows.Scheduling(c, cfg.Deployment, cfg.TaskQueue)},
 	}
 	options := s.options(promptSlots)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -162,5 +163,5 @@ func origin(ctx context.Context, st *store.Store) (string, error) {
 	}
 	var id store.Identity
 	_ = json.Unmarshal(data, &id) // a store.json that is damaged is for others to say
-	return "harmstack/audit/" + id.Store, nil
+	return strings.TrimSuffix("harmstack/audit/"+id.Store, "/"), nil
 }

@@ -191,6 +191,10 @@ func (k *Keys) OpenCheckpoint(text []byte) (c Checkpoint, err error) {
 		all = append(all, v)
 	}
 	n, err := note.Open(excerpt(text), note.VerifierList(all...))
+	if err != nil { // a mail may be kept as it travelled, in quoted-printable
+		plain := strings.NewReplacer("=\r\n", "", "=\n", "", "=E2=80=94", "—", "=3D", "=").Replace(string(text))
+		n, err = note.Open(excerpt([]byte(plain)), note.VerifierList(all...))
+	}
 	if err != nil {
 		return c, fmt.Errorf("the checkpoint: %w", ErrForged)
 	}

@@ -25,6 +25,7 @@ import (
 	"harmstack/activities/trust/audit"
 	"harmstack/activities/trust/sign"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 )
 
 // Options say how much is looked at.
@@ -61,6 +62,7 @@ type verifier struct {
 	mu        sync.Mutex
 	result    Result
 	hashes    map[string]string // of the records that were read
+	unsigned  map[string]string // of those that should be signed, and are not
 	manifests map[schemas.NightID]schemas.Manifest
 	refs      map[schemas.NightID]schemas.ManifestRef
 	decisions map[schemas.NightID]schemas.Decision
@@ -68,28 +70,53 @@ type verifier struct {
 
 // Store verifies a store. What differs is in the result; the error says that the store could not be read.
 func Store(ctx context.Context, st *store.Store, o Options) (Result, error) {
+	v, err := run(ctx, st, o)
+	return v.result, err
+}
+
+func run(ctx context.Context, st *store.Store, o Options) (*verifier, error) {
 	v := &verifier{
-		Options: o, store: st, has: map[string]bool{}, hashes: map[string]string{},
+		Options: o, store: st, has: map[string]bool{}, hashes: map[string]string{}, unsigned: map[string]string{},
 		manifests: map[schemas.NightID]schemas.Manifest{}, refs: map[schemas.NightID]schemas.ManifestRef{},
 		decisions: map[schemas.NightID]schemas.Decision{},
 	}
 	v.result.Signed, v.result.Problems = st.Keys.Checks(), []audit.Problem{}
 	var err error
 	if v.keys, err = st.List(ctx, ""); err != nil {
-		return v.result, err
+		return v, err
 	}
 	for _, key := range v.keys {
 		v.has[key] = true
 	}
 	for _, step := range []func(context.Context) error{v.identity, v.nights, v.approvals, v.taskings, v.messages, v.log} {
 		if err := step(ctx); err != nil {
-			return v.result, err
+			return v, err
 		}
 	}
 	slices.SortFunc(v.result.Problems, func(a, b audit.Problem) int {
 		return cmp.Or(strings.Compare(a.File, b.File), strings.Compare(a.What, b.What))
 	})
-	return v.result, nil
+	return v, nil
+}
+
+// Adopt takes the records that bear no signature, and the log up to now, for those from before anything was signed, and
+// says so in the store, under the worker's key, and in the log. It returns how many records.
+func Adopt(ctx context.Context, st *store.Store, who audit.Actor, why string, now time.Time) (int, error) {
+	if !st.Keys.Signs() {
+		return 0, errors.New("give HARMSTACK_SIGNING_KEY: what is taken for old is written down under the worker's key")
+	}
+	v, err := run(ctx, st, Options{Lately: true, Now: now})
+	if err != nil {
+		return 0, err
+	}
+	data, err := st.Adopt(ctx, v.unsigned, v.result.Entries)
+	if err != nil {
+		return 0, err
+	}
+	return len(v.unsigned), audit.Append(ctx, st, audit.Entry{
+		At: now, Operation: audit.Alteration, Actor: who, Did: "took " + text.Count(len(v.unsigned), "record") + " without a signature for old",
+		On: audit.Object{Thing: store.UnsignedFile}, Why: why, Files: audit.Written(store.UnsignedFile, data),
+	})
 }
 
 func (v *verifier) problem(file, format string, args ...any) {
@@ -123,6 +150,11 @@ func (v *verifier) record(ctx context.Context, key string, into any) (ok bool, e
 	v.result.Records++
 	v.mu.Unlock()
 	if err := v.store.CheckRecord(ctx, key, data); err != nil {
+		if errors.Is(err, sign.ErrUnsigned) {
+			v.mu.Lock()
+			v.unsigned[key] = v.hashes[key]
+			v.mu.Unlock()
+		}
 		return false, v.wrong(ctx, key, err)
 	}
 	if json.Unmarshal(data, into) != nil {
