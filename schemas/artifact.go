@@ -40,6 +40,7 @@ const (
 	ReportFile        = "report.html"
 	ManifestFile      = "manifest.json"
 	DecisionFile      = "decision.json"
+	OverrideFile      = "override.json" // the first of the two officers who approve in spite of the checks
 	ClaimFile         = "claim.json"
 	DisposalFile      = "disposal.json"         // the night is disposed of
 	ExtractGoneFile   = "disposal-extract.json" // its rows as read are

@@ -40,8 +40,69 @@ type Manifest struct {
 	Checks  []CheckOutcome `json:"checks,omitempty"`
 	// Stages say which stage made what of which; a night of an older build, and a folder of `starter score`, has none.
 	Stages []StageRecord `json:"stages,omitempty"`
+	// StartedBy is who started the night; nil in a folder of `starter score`, and in a night of an older build.
+	StartedBy *StartedBy `json:"started_by,omitempty"`
+	// Identity is how the deployment knows who somebody is: IdentityRequired or IdentityClaimed.
+	Identity string `json:"identity,omitempty"`
 	// Code names the build that wrote this.
 	Code string `json:"code"`
+}
+
+// How a deployment knows who somebody is (trust, section 1): by the desk's word, or by what they say themselves, for a
+// trial without real data.
+const (
+	IdentityRequired = "required"
+	IdentityClaimed  = "claimed"
+)
+
+// The ways in which a night is started. A schedule that somebody triggers is the schedule.
+const (
+	WaySchedule = "schedule"
+	WayBackfill = "backfill" // by a schedule, for a time that was past
+	WayPerson   = "person"
+	WayReset    = "reset" // begun again in the middle, from the web UI or the command line of Temporal
+)
+
+// How it is known who started a night.
+const (
+	ByDesk   = "attested" // the desk's attestation
+	ByServer = "server"   // the principal that Temporal's server noted
+	ByClaim  = "claimed"  // what the client called itself
+	BySystem = "system"   // the schedule
+)
+
+// StartedBy is who started a night, and how that is known (trust, section 1).
+type StartedBy struct {
+	Way string `json:"way"`
+	// Name is the person or client, Subject the person as the identity provider or Temporal's server knows them.
+	Name     string    `json:"name,omitempty"`
+	Subject  string    `json:"subject,omitempty"`
+	Verified string    `json:"verified"`
+	At       time.Time `json:"at"`
+}
+
+// ByHand tells whether a person started it, who must not be the one to approve it.
+func (s *StartedBy) ByHand() bool { return s != nil && s.Way != WaySchedule }
+
+// String says it in words.
+func (s *StartedBy) String() string {
+	switch {
+	case s == nil:
+		return ""
+	case s.Way == WaySchedule:
+		return "the schedule"
+	}
+	who, way := s.Name, map[string]string{WayBackfill: "a backfill by ", WayReset: "a reset by "}[s.Way]
+	if who == "" {
+		who = s.Subject
+	}
+	if who == "" {
+		who = "somebody unknown"
+	}
+	if s.Verified == ByClaim {
+		return way + who + ", which nobody has verified"
+	}
+	return way + who + ", verified"
 }
 
 // StageRecord is what one stage of a night read and left.
@@ -231,6 +292,20 @@ type Decision struct {
 	// Override is why the stack was approved though a check blocks it.
 	Override string    `json:"override,omitempty"`
 	At       time.Time `json:"at"`
+	// Subject is the person as the identity provider knows them, Attestation the desk's word on it; both are empty when By
+	// is what somebody claims.
+	Subject     string `json:"subject,omitempty"`
+	Attestation string `json:"attestation,omitempty"`
+	// First is the officer who asked for the override; By is the second, who confirmed it.
+	First *Decision `json:"first,omitempty"`
+}
+
+// SamePerson tells whether two decisions are of one person, as far as is known.
+func (d Decision) SamePerson(other Decision) bool {
+	if d.Subject != "" && other.Subject != "" {
+		return d.Subject == other.Subject
+	}
+	return d.By == other.By
 }
 
 // Says tells whether it is what a request asks for: the same decision on the same manifest, by the same person, for the
@@ -264,6 +339,8 @@ type Revocation struct {
 	By       string      `json:"by"`
 	Reason   string      `json:"reason"`
 	At       time.Time   `json:"at"`
+	// Attestation is the desk's word on who By is; empty when that is what somebody claims.
+	Attestation string `json:"attestation,omitempty"`
 }
 
 // Revocation is what the record is of, nil when it is of an approval.

@@ -8,6 +8,9 @@ import (
 	"unicode/utf8"
 )
 
+// DefaultSource is the name of the source that a request without one reads.
+const DefaultSource = "default"
+
 // NightRequest starts a night. Its zero value, `{}` in the start form, is last night from the
 // configured source.
 type NightRequest struct {
@@ -27,11 +30,14 @@ type NightRequest struct {
 	Wait bool `json:"wait,omitempty"`
 	// Force does every stage again, also those whose result from the same inputs is there already.
 	Force bool `json:"force,omitempty"`
+	// Attestation is the desk's word on who starts the night; without one, what Temporal knows counts.
+	Attestation string `json:"attestation,omitempty"`
 }
 
 // Validate refuses a URL with credentials in it (section 9), a model that does not exist and a reason that is too long.
 func (r NightRequest) Validate() error {
-	if err := CheckText("accept_drift", r.AcceptDrift, MaxReason); err != nil {
+	if err := errors.Join(CheckText("accept_drift", r.AcceptDrift, MaxReason),
+		CheckText("attestation", r.Attestation, MaxAttestation)); err != nil {
 		return err
 	}
 	if err := ValidateSource(r.Extract); err != nil {
@@ -81,11 +87,13 @@ type DecisionRequest struct {
 	Reason         string `json:"reason"`
 	// Override says why a stack is approved though a check blocks it.
 	Override string `json:"override,omitempty"`
+	// Attestation is the desk's word on who decides (trust, section 1).
+	Attestation string `json:"attestation,omitempty"`
 }
 
 // Validate asks for a name, a reason and the exact night, in texts that are not too long.
 func (r DecisionRequest) Validate() error {
-	errs := []error{Decision{By: r.By, Reason: r.Reason, Override: r.Override}.CheckTexts()}
+	errs := []error{Decision{By: r.By, Reason: r.Reason, Override: r.Override, Attestation: r.Attestation}.CheckTexts()}
 	if TrimSpace(r.By) == "" {
 		errs = append(errs, errors.New("by: name the officer who decides"))
 	}
@@ -107,6 +115,8 @@ type RevokeRequest struct {
 	Revision int    `json:"revision"`
 	By       string `json:"by"`
 	Reason   string `json:"reason"`
+	// Attestation is the desk's word on who takes it back (trust, section 1).
+	Attestation string `json:"attestation,omitempty"`
 }
 
 // Night is the night that was approved.
@@ -121,6 +131,7 @@ func (r RevokeRequest) Validate() error {
 	if r.Revision < 1 {
 		errs = append(errs, fmt.Errorf("revision: %d is none, the first is 1", r.Revision))
 	}
+	errs = append(errs, CheckText("attestation", r.Attestation, MaxAttestation))
 	if n := utf8.RuneCountInString(TrimSpace(r.By)); n == 0 || n > MaxWho {
 		errs = append(errs, fmt.Errorf("by: name the officer who takes it back, in at most %d characters", MaxWho))
 	}

@@ -156,6 +156,8 @@ type TaskingEvent struct {
 	News    []string `json:"news,omitempty"` // what changed, in words
 	// Key names the request: the same again changes nothing.
 	Key string `json:"key"`
+	// Attestation is the desk's word on who By is; empty when By is what somebody claims.
+	Attestation string `json:"attestation,omitempty"`
 }
 
 // What a team asks for.
@@ -173,6 +175,8 @@ type TaskingRequest struct {
 	Note    string `json:"note,omitempty"`
 	Outcome string `json:"outcome,omitempty"` // of an outcome
 	To      string `json:"to,omitempty"`      // of a transfer
+	// Attestation is the desk's word on who asks (trust, section 1).
+	Attestation string `json:"attestation,omitempty"`
 }
 
 // Validate refuses what nothing can be done with, whatever the tasking's state, and texts that are too long.
@@ -182,6 +186,7 @@ func (r TaskingRequest) Validate(do string) error {
 		CheckText("by", r.By, MaxWho),
 		CheckText("note", r.Note, MaxNote),
 		CheckText("to", r.To, MaxWho),
+		CheckText("attestation", r.Attestation, MaxAttestation),
 	}
 	if TrimSpace(r.Team) == "" {
 		errs = append(errs, errors.New("team: say for which team you speak"))

@@ -12,6 +12,8 @@ const (
 	MaxNote   = 4000 // what a team says of a tasking
 	MaxWho    = 200  // who says it, and the name of a team
 	MaxReason = 2000 // why an officer decides, overrides a check or accepts a drift
+	// MaxAttestation is that of the desk's signed word: a person has few roles.
+	MaxAttestation = 4000
 )
 
 // CheckText refuses a text that is longer than limit characters. The error does not repeat it.
@@ -28,5 +30,6 @@ func (d Decision) CheckTexts() error {
 		CheckText("by", d.By, MaxWho),
 		CheckText("reason", d.Reason, MaxReason),
 		CheckText("override", d.Override, MaxReason),
+		CheckText("attestation", d.Attestation, MaxAttestation),
 	)
 }

@@ -54,8 +54,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	slog.SetDefault(slog.New(slog.NewJSONHandler(out, nil)))
 	logger := log.NewStructuredLogger(slog.Default())
-	if len(cfg.PayloadKeys) == 0 {
+	switch {
+	case len(cfg.Payloads.Keys) == 0:
 		logger.Warn("what passes through Temporal is not encrypted: no real data may pass")
+	case cfg.Payloads.Older:
+		logger.Warn("what was sent through Temporal in clear is still read: take the word older from HARMSTACK_PAYLOAD_KEYS " +
+			"once what began before the keys has ended")
 	}
 	c, err := cfg.Dial(logger)
 	if err != nil {

@@ -177,7 +177,7 @@ func (d *pending) answerNext(ctx workflow.Context) error {
 	var acts *decision.Activities
 	var recorded decision.DecideResult
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, summarised(shortOptions, "record: "+a.decision.Decision)),
-		acts.Decide, decision.DecideParams{Decision: a.decision}).
+		acts.Decide, decision.DecideParams{Decision: a.decision, Request: a.request}).
 		Get(ctx, &recorded)
 	var app *temporal.ApplicationError
 	switch {

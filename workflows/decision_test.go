@@ -364,15 +364,30 @@ func TestBlockedNight(t *testing.T) {
 	if len(n.Checks) == 0 {
 		t.Fatal("the night has no checks")
 	}
-	refused, approved := &answer{}, &answer{}
+	refused, first, again, approved := &answer{}, &answer{}, &answer{}, &answer{}
 	result, err := d.decide(t, n, func(env *testsuite.TestWorkflowEnvironment) {
 		env.RegisterDelayedCallback(func() { env.UpdateWorkflow(Approve.Name, "u1", refused, request(n)) }, time.Hour)
 		env.RegisterDelayedCallback(func() {
 			r := request(n)
 			r.Override = "half of the source is being moved"
-			env.UpdateWorkflow(Approve.Name, "u2", approved, r)
+			env.UpdateWorkflow(Approve.Name, "u2", first, r)
 		}, 2*time.Hour)
+		env.RegisterDelayedCallback(func() {
+			r := request(n)
+			r.Override = "I said so"
+			env.UpdateWorkflow(Approve.Name, "u3", again, r)
+		}, 3*time.Hour)
+		env.RegisterDelayedCallback(func() {
+			r := request(n)
+			r.By, r.Override = "Supt Second", "half of the source is being moved"
+			env.UpdateWorkflow(Approve.Name, "u4", approved, r)
+		}, 4*time.Hour)
 	})
+	for _, a := range []*answer{first, again} {
+		if !task.Is(a.err, fault.SecondOfficer) || strings.Contains(a.err.Error(), "moved") {
+			t.Errorf("one officer alone overrode the checks: %v", a.err)
+		}
+	}
 	if !task.Is(refused.err, fault.QualityGateFailed) || !strings.Contains(refused.err.Error(), "| rows_fell | **block** | 4 rows, usually 10 | 0.5 |") {
 		t.Errorf("%v", refused.err)
 	}
@@ -380,7 +395,8 @@ func TestBlockedNight(t *testing.T) {
 		t.Errorf("%v, %v, current %s", err, approved.err, d.current(t))
 	}
 	standing, err := nights.LoadDecision(t.Context(), d.store, n.Night)
-	if err != nil || standing.Override != "half of the source is being moved" || result.Decision.Override != standing.Override {
+	if err != nil || standing.Override != "half of the source is being moved" || standing.By != "Supt Second" || standing.First == nil ||
+		standing.First.By != "DCI Example" || result.Decision.Override != standing.Override {
 		t.Errorf("%+v, %v", standing, err)
 	}
 	log, err := audit.Read(t.Context(), d.store)

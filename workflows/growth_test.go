@@ -70,7 +70,7 @@ func TestUnchangedNightsTakeNoRoom(t *testing.T) {
 	} {
 		t.Run(scenario, func(t *testing.T) {
 			d := newDeployment(t, rows...)
-			d.acts.Nightly.Identity, d.acts.Nightly.ShardRows = c.identity, c.shardRows
+			d.acts.Nightly.Build, d.acts.Nightly.ShardRows = c.identity, c.shardRows
 			request := schemas.NightRequest{AsOf: asOf}
 			first, _ := d.again(t, "n1", request)
 			after1, extract := d.onDisk(t), int64(0)

@@ -95,6 +95,7 @@ func (n *night) run(ctx workflow.Context) (result NightResult, err error) {
 		return nightly.PublishParams{
 			Night:     id,
 			Model:     request.Model,
+			Request:   request,
 			Extracted: extracted,
 			Checked:   checked,
 			Scored:    scored,

@@ -77,7 +77,7 @@ func sameContents(t *testing.T, got, want map[string]string) {
 
 func reusing(t *testing.T, shardRows int64) *deployment {
 	d := newDeployment(t, threeSuspects()...)
-	d.acts.Nightly.Identity, d.acts.Nightly.ShardRows = "build 1", shardRows
+	d.acts.Nightly.Build, d.acts.Nightly.ShardRows = "build 1", shardRows
 	return d
 }
 
@@ -143,8 +143,8 @@ func TestWhatKeepsFromReuse(t *testing.T) {
 		{"another date", func(_ *deployment, r *schemas.NightRequest) { r.AsOf = asOf.AddDays(1) }, []string{"extract"}},
 		{"another model", func(_ *deployment, r *schemas.NightRequest) { r.Model = "sum" }, []string{"extract", "check"}},
 		{"another edition", func(d *deployment, _ *schemas.NightRequest) { d.acts.Nightly.Tables = newer }, []string{"extract"}},
-		{"another build", func(d *deployment, _ *schemas.NightRequest) { d.acts.Nightly.Identity = "build 2" }, nil},
-		{"a build that is not known", func(d *deployment, _ *schemas.NightRequest) { d.acts.Nightly.Identity = "" }, nil},
+		{"another build", func(d *deployment, _ *schemas.NightRequest) { d.acts.Nightly.Build = "build 2" }, nil},
+		{"a build that is not known", func(d *deployment, _ *schemas.NightRequest) { d.acts.Nightly.Build = "" }, nil},
 		{"another extract", func(d *deployment, _ *schemas.NightRequest) {
 			d.write(t, append(threeSuspects(), rape("S-4", "Barnet", "2026-06-27", 1))...)
 		}, nil},
@@ -277,7 +277,7 @@ func TestClockIsLookedAtAgain(t *testing.T) {
 	rows := threeSuspects()
 	rows[0].UpdatedAt = new(schemas.MustDate("2200-01-01").Start().UnixMicro())
 	d := newDeployment(t, rows...)
-	d.acts.Nightly.Identity = "build 1"
+	d.acts.Nightly.Build = "build 1"
 	request := schemas.NightRequest{AsOf: asOf}
 	d.again(t, "n1", request)
 	if m, reused := d.again(t, "n2", request); !slices.Equal(reused, []string{"extract", "score", "rank"}) || m.Profile.AheadOfClock != 1 {

@@ -117,6 +117,7 @@ func change(t *schemas.Tasking, c Command, e schemas.TaskingEvent) *schemas.Task
 	e.Number, e.At, e.Key = t.Version+1, c.At, c.Key
 	if c.Request != nil {
 		e.By, e.Reason = schemas.TrimSpace(c.Request.By), schemas.TrimSpace(c.Request.Note)
+		e.Attestation = c.Request.Attestation
 	}
 	if c.Order != nil {
 		e.Reason = c.Order.Reason

@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/activities/task"
+	"harmstack/activities/trust/access"
+	"harmstack/activities/trust/attest"
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
@@ -20,11 +23,15 @@ import (
 // Activities record decisions in a store.
 type Activities struct {
 	Store *store.Store
+	// Identity is how it is known who decides.
+	Identity attest.Identity
 }
 
 // DecideParams is what an officer decided.
 type DecideParams struct {
 	Decision schemas.Decision `json:"decision"`
+	// Request is what the officer sent, as it was attested.
+	Request schemas.DecisionRequest `json:"request"`
 }
 
 // DecideResult is the decision as it stands from now on; its time is that of the first attempt.
@@ -40,16 +47,27 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	defer stop()
 	d := p.Decision
 	if err := d.CheckTexts(); err != nil {
-		err = task.Permanent(fault.BadRequest, err)
-		return DecideResult{}, a.refused(ctx, d.Decision, d.By, d.Manifest.NightID, fault.BadRequest, err)
+		err = fault.Errorf(fault.BadRequest, "%w", err)
+		return DecideResult{}, a.refused(ctx, d.Decision, audit.Claims(d.By), d.Manifest.NightID, err)
+	}
+	act, request := map[string]string{schemas.Approved: access.Approve, schemas.Held: access.Hold}[d.Decision], p.Request
+	request.Attestation = ""
+	person, err := a.who(ctx, d.Manifest.NightID, p.Request.Attestation, d.By,
+		attest.Act{Do: act, Request: request, Manifest: d.Manifest.SHA256})
+	if err != nil {
+		return DecideResult{}, task.Of(err)
+	}
+	if person.Attested() { // what was attested counts, whatever workflow passes it on
+		d.By, d.Reason, d.Override = person.Name, schemas.TrimSpace(request.Reason), schemas.TrimSpace(request.Override)
+		d.Subject, d.Attestation = person.Subject, p.Request.Attestation
 	}
 	// What cannot be logged is not recorded either, and the officer is told at once.
 	if err := audit.Writable(a.Store); err != nil {
 		return DecideResult{}, task.Of(err)
 	}
-	err := nights.Decide(ctx, a.Store, d)
+	err = nights.Decide(ctx, a.Store, d)
 	if err != nil {
-		err = a.refused(ctx, d.Decision, d.By, d.Manifest.NightID, fault.Kind(err), err)
+		err = a.refused(ctx, d.Decision, person.Actor(), d.Manifest.NightID, err)
 	}
 	if err != nil && !errors.Is(err, nights.ErrDecided) {
 		return DecideResult{}, task.Waiting(err)
@@ -78,9 +96,31 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	if err != nil {
 		return DecideResult{}, task.Of(err)
 	}
-	err = audit.Append(ctx, a.Store, audit.Entry{At: standing.At, Operation: audit.Alteration, Actor: audit.Claims(standing.By),
+	err = audit.Append(ctx, a.Store, audit.Entry{At: standing.At, Operation: audit.Alteration, Actor: person.Actor(),
 		Did: standing.Decision, On: audit.Object{Night: d.Manifest.NightID.String()}, Why: why, Files: files})
 	return DecideResult{*standing}, task.Waiting(err)
+}
+
+// who verifies who asks this workflow for an act on a night, and that their roles allow it. A refusal is noted in the
+// log.
+func (a *Activities) who(
+	ctx context.Context,
+	night schemas.NightID,
+	token, by string,
+	act attest.Act,
+) (attest.Person, error) {
+	act.Target = task.WorkflowID(ctx)
+	person, err := a.Identity.Who(token, by, act, time.Now())
+	if err == nil && person.Attested() && !strings.HasSuffix(act.Target, "-"+night.String()) {
+		err = fault.Errorf(fault.NotAttested, "the desk's attestation is for another night")
+	}
+	if err == nil && person.Attested() {
+		err = access.Allows(person.Roles, act.Do, "")
+	}
+	if err != nil {
+		err = errors.Join(err, audit.Refuse(ctx, a.Store, person.Actor(), act.Do, audit.Object{Night: night.String()}, err))
+	}
+	return person, err
 }
 
 // StandingParams names a published night.
@@ -135,15 +175,20 @@ type RevokeResult struct {
 func (a *Activities) Revoke(ctx context.Context, p RevokeParams) (RevokeResult, error) {
 	_, stop := task.Start(ctx)
 	defer stop()
-	night := p.Request.Night()
+	night, request := p.Request.Night(), p.Request
+	request.Attestation = ""
+	person, err := a.who(ctx, night, p.Request.Attestation, request.By, attest.Act{Do: access.Revoke, Request: request})
+	if err != nil {
+		return RevokeResult{}, task.Of(err)
+	}
 	last, err := nights.Revoke(
 		ctx,
 		a.Store,
 		night,
-		schemas.Revocation{By: p.Request.By, Reason: p.Request.Reason, At: p.At},
+		schemas.Revocation{By: person.Name, Reason: p.Request.Reason, At: p.At, Attestation: p.Request.Attestation},
 	)
 	if err != nil {
-		return RevokeResult{}, task.Waiting(a.refused(ctx, "revoke", p.Request.By, night, fault.Kind(err), err))
+		return RevokeResult{}, task.Waiting(a.refused(ctx, access.Revoke, person.Actor(), night, err))
 	}
 	r := RevokeResult{Current: last.Manifest, Revocation: last.Revocations[slices.Index(last.RevokedNights(), night)]}
 	now := "no stack is approved now"
@@ -158,20 +203,25 @@ func (a *Activities) Revoke(ctx context.Context, p RevokeParams) (RevokeResult, 
 	err = audit.Append(
 		ctx,
 		a.Store,
-		audit.Entry{At: r.Revocation.At, Operation: audit.Alteration, Actor: audit.Claims(r.Revocation.By),
+		audit.Entry{At: r.Revocation.At, Operation: audit.Alteration, Actor: person.Actor(),
 			Did: schemas.Revoked, On: audit.Object{Night: night.String()}, Why: r.Revocation.Reason + "; " + now, Files: files},
 	)
 	return r, task.Waiting(err)
 }
 
 // refused notes in the log that an act was refused, unless it only failed, and returns why.
-func (a *Activities) refused(ctx context.Context, act, by string, night schemas.NightID, kind string, why error) error {
-	if kind == "" || kind == fault.StoreDenied || kind == fault.DamagedArtifact {
+func (a *Activities) refused(
+	ctx context.Context,
+	act string,
+	by audit.Actor,
+	night schemas.NightID,
+	why error,
+) error {
+	switch fault.Kind(why) {
+	case "", fault.StoreDenied, fault.DamagedArtifact:
 		return why
 	}
-	err := audit.Refuse(ctx, a.Store, audit.Entry{At: time.Now().UTC(), Operation: audit.Alteration, Actor: audit.Claims(by),
-		Did: act, On: audit.Object{Night: night.String()}, Why: kind})
-	if err != nil {
+	if err := audit.Refuse(ctx, a.Store, by, act, audit.Object{Night: night.String()}, why); err != nil {
 		return err // what cannot be logged is told at once, as above
 	}
 	return why

@@ -106,7 +106,7 @@ func decideAsNobody(t *testing.T, dir string) {
 	env := suite.NewTestActivityEnvironment()
 	acts := &Activities{Store: st}
 	env.RegisterActivity(acts)
-	_, err = env.ExecuteActivity(acts.Decide, DecideParams{schemas.Decision{Decision: schemas.Held, Manifest: ref, By: "DCI Example", Reason: "looked at it"}})
+	_, err = env.ExecuteActivity(acts.Decide, DecideParams{Decision: schemas.Decision{Decision: schemas.Held, Manifest: ref, By: "DCI Example", Reason: "looked at it"}})
 	standing, loadErr := nights.LoadDecision(t.Context(), st, night)
 	if loadErr != nil {
 		t.Fatal(loadErr)

@@ -26,6 +26,8 @@ import (
 	"harmstack/activities/scoring"
 	"harmstack/activities/store"
 	"harmstack/activities/task"
+	"harmstack/activities/trust/access"
+	"harmstack/activities/trust/attest"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/schemas/reference"
@@ -53,15 +55,19 @@ type Activities struct {
 	RestrictedDesk func() bool
 	// Stability are the models that a stack is compared with; the zero value has the default ones.
 	Stability schemas.Stability
+	// Started tells who started a run, as far as Temporal knows; nil: nobody knows.
+	Started func(ctx context.Context, workflowID, runID string) (schemas.StartedBy, error)
+	// Identity is how it is known who somebody is.
+	Identity attest.Identity
 	// Lineage is told what each stage made of what; nil: nobody is.
 	Lineage *lineage.Emitter
-	// Code names the build, for the manifest. Identity is what of the build may change the bytes that a stage writes;
+	// Code names the build, for the manifest. Build is what of the build may change the bytes that a stage writes;
 	// of two builds with the same one each reuses what the other made. Empty: nothing is reused.
-	Code, Identity string
+	Code, Build string
 }
 
 // DefaultSource is the name of the source that a request without one reads.
-const DefaultSource = "default"
+const DefaultSource = schemas.DefaultSource
 
 // guard refuses a revision that another run has published: what is published never changes. A run that
 // finds its own revision published is a retry, and may go on.
@@ -87,6 +93,31 @@ func (a *Activities) guard(ctx context.Context, id schemas.NightID) error {
 	return nil
 }
 
+// startedBy is who started this run: whom the desk vouches for in the request, or as far as Temporal knows. It is nil
+// where nobody knows. A run that was reset is of whoever reset it.
+func (a *Activities) startedBy(ctx context.Context, request schemas.NightRequest) (*schemas.StartedBy, error) {
+	if a.Started == nil {
+		return nil, nil
+	}
+	run := activity.GetInfo(ctx).WorkflowExecution
+	by, err := a.Started(ctx, run.ID, run.RunID)
+	if err != nil {
+		return nil, fmt.Errorf("Temporal cannot be asked who started the night: %w", err)
+	}
+	if token := request.Attestation; token != "" && by.Way == schemas.WayPerson {
+		request.Attestation = ""
+		st, err := a.Identity.Keys.Verify(token, attest.Act{Do: access.Run, Target: run.ID, Request: request}, by.At)
+		if err == nil {
+			err = access.Allows(st.Roles, access.Run, "")
+		}
+		if err != nil {
+			return nil, err
+		}
+		by.Name, by.Subject, by.Verified = st.Name, st.Subject, schemas.ByDesk
+	}
+	return &by, nil
+}
+
 // owner names the run of the pipeline: a Reset makes another one.
 func owner(ctx context.Context) string {
 	run := activity.GetInfo(ctx).WorkflowExecution
@@ -106,7 +137,7 @@ func stage[R any, P result[R]](
 	if err := a.guard(ctx, t.night); err != nil {
 		return none, task.Of(err)
 	}
-	if t.find != nil && a.Identity != "" {
+	if t.find != nil && a.Build != "" {
 		t.inputs, t.also = t.find(ctx)
 	}
 	key, err := a.key(t)

@@ -52,6 +52,9 @@ func (a *Activities) Claim(ctx context.Context, p ClaimParams) (ClaimResult, err
 	if err := schemas.CheckAsOf(p.AsOf, p.Now); err != nil {
 		return ClaimResult{}, task.Permanent(fault.FutureNight, err)
 	}
+	if _, err := a.startedBy(ctx, p.Request); err != nil { // before the work, not at its end
+		return ClaimResult{}, task.Of(err)
+	}
 	id, err := nights.Claim(ctx, a.Store, p.AsOf, owner(ctx))
 	if err == nil {
 		err = audit.Append(ctx, a.Store, audit.Entry{At: time.Now().UTC(), Operation: audit.Collection, Actor: audit.Worker,

@@ -15,12 +15,14 @@ import (
 
 // PublishParams is everything the stages before have left.
 type PublishParams struct {
-	Night     schemas.NightID `json:"night"`
-	Model     string          `json:"model,omitempty"`
-	Extracted ExtractResult   `json:"extracted"`
-	Checked   CheckResult     `json:"checked"`
-	Scored    ScoreResult     `json:"scored"`
-	Ranked    RankResult      `json:"ranked"`
+	Night schemas.NightID `json:"night"`
+	Model string          `json:"model,omitempty"`
+	// Request is how the night was asked for.
+	Request   schemas.NightRequest `json:"request,omitzero"`
+	Extracted ExtractResult        `json:"extracted"`
+	Checked   CheckResult          `json:"checked"`
+	Scored    ScoreResult          `json:"scored"`
+	Ranked    RankResult           `json:"ranked"`
 }
 
 // PublishResult names what was published.
@@ -119,7 +121,11 @@ func (a *Activities) seal(
 		Stability:    p.Ranked.CompareWith,
 		Basis:        basis,
 		Inputs:       p.Extracted.inputs(),
+		Identity:     a.Identity.Word(),
 		Code:         a.Code,
+	}
+	if m.StartedBy, err = a.startedBy(ctx, p.Request); err != nil {
+		return m, ref, line, err
 	}
 	if p.Scored.Basis != nil { // as the workers that scored had it: this one may be configured otherwise by now
 		m.Basis = *p.Scored.Basis

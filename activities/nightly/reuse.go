@@ -97,7 +97,7 @@ type made[R any] struct {
 
 // key is where the store keeps what came of a task; empty when nothing is to be reused.
 func (a *Activities) key(t step) (string, error) {
-	if a.Identity == "" || t.inputs == nil {
+	if a.Build == "" || t.inputs == nil {
 		return "", nil
 	}
 	type content struct {
@@ -115,7 +115,7 @@ func (a *Activities) key(t step) (string, error) {
 		Basis           schemas.Basis
 		Also            any
 		Inputs          []content
-	}{t.stage, a.Identity, t.asOf.String(), t.basis, t.also, contents})
+	}{t.stage, a.Build, t.asOf.String(), t.basis, t.also, contents})
 	if err != nil {
 		return "", err
 	}

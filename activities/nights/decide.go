@@ -2,6 +2,7 @@ package nights
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -59,6 +60,14 @@ func Decide(ctx context.Context, st *store.Store, d schemas.Decision) error {
 		)
 	}
 	if err == nil && standing == nil && d.Decision == schemas.Approved {
+		if d.Subject != "" && m.StartedBy.ByHand() && m.StartedBy.Subject == d.Subject {
+			return fmt.Errorf("night %s: %w", id, ErrOwnNight)
+		}
+		if len(m.Blocked()) > 0 {
+			if d.First, err = firstOfficer(ctx, st, d); err != nil {
+				return err
+			}
+		}
 		standing, err = mayApprove(ctx, st, m, d.At)
 	}
 	if err == nil && standing == nil {
@@ -81,6 +90,41 @@ func Decide(ctx context.Context, st *store.Store, d schemas.Decision) error {
 		what,
 		standing.At.In(schemas.London).Format("2 January 2006 at 15:04"),
 	)
+}
+
+// ErrOwnNight says that whoever started the night by hand wants to approve it.
+var ErrOwnNight = fault.New(fault.OwnNight, "whoever started a night by hand cannot approve it: another officer must")
+
+// ErrSecondOfficer says that the override is recorded, and that a second officer must approve the night in spite of its
+// checks before it counts.
+var ErrSecondOfficer = fault.New(fault.SecondOfficer, "your override is recorded, and a second officer must approve the "+
+	"night too, with an override of their own: nothing is approved yet")
+
+// firstOfficer is the officer who asked for an override before this one; ErrSecondOfficer when nobody else has, and this
+// one is recorded.
+func firstOfficer(ctx context.Context, st *store.Store, d schemas.Decision) (*schemas.Decision, error) {
+	key := d.Manifest.Path() + "/" + schemas.OverrideFile
+	data, err := encode(d)
+	if err == nil {
+		err = st.CreateOnly(ctx, key, data)
+	}
+	if err == nil {
+		return nil, fmt.Errorf("night %s: %w", d.Manifest.NightID, ErrSecondOfficer)
+	}
+	if !errors.Is(err, store.ErrExists) {
+		return nil, fmt.Errorf("the override of night %s: %w", d.Manifest.NightID, err)
+	}
+	first := new(schemas.Decision)
+	if data, err = st.Read(ctx, key); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(data, first); err != nil {
+		return nil, fmt.Errorf("%s: %w", key, store.ErrDamaged)
+	}
+	if first.SamePerson(d) {
+		return nil, fmt.Errorf("night %s: %w", d.Manifest.NightID, ErrSecondOfficer)
+	}
+	return first, nil
 }
 
 // mayApprove makes sure that approving m keeps the line of approved stacks straight. The older nights

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 	"gocloud.dev/gcerrors"
 
@@ -23,6 +24,14 @@ import (
 // Permanent makes a failure that is not retried. Its text is the error's, which holds nothing personal.
 func Permanent(kind string, err error, details ...any) error {
 	return temporal.NewNonRetryableApplicationError(err.Error(), kind, nil, details...)
+}
+
+// WorkflowID is the workflow that an activity works for; empty outside of one, in a test.
+func WorkflowID(ctx context.Context) string {
+	if !activity.IsActivity(ctx) {
+		return ""
+	}
+	return activity.GetInfo(ctx).WorkflowExecution.ID
 }
 
 // Later makes a failure that is retried once so much time has passed; with 0, by the activity's own pace, it is err

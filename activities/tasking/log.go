@@ -11,7 +11,7 @@ import (
 )
 
 // log notes what was done to a tasking, and the version that it will be: what cannot be logged is not done.
-func (a *Activities) log(ctx context.Context, p ApplyParams, after *schemas.Tasking) error {
+func (a *Activities) log(ctx context.Context, p ApplyParams, by audit.Actor, after *schemas.Tasking) error {
 	key, data, err := casework.Version(a.Store, after)
 	if err != nil {
 		return err
@@ -24,26 +24,25 @@ func (a *Activities) log(ctx context.Context, p ApplyParams, after *schemas.Task
 		e.On.Night = last.Night.String()
 	}
 	if p.Request != nil {
-		e.Actor, e.Did, e.On.Team = audit.Claims(p.Request.By), p.Do+" for "+p.Request.Team, p.Request.Team
+		e.Actor, e.Did, e.On.Team = by, p.Do+" for "+p.Request.Team, p.Request.Team
 	}
 	return audit.Append(ctx, a.Store, e)
 }
 
 // logRefusal notes that a person's request was refused, and returns why.
-func (a *Activities) logRefusal(ctx context.Context, p ApplyParams, why error) error {
+func (a *Activities) logRefusal(ctx context.Context, p ApplyParams, by audit.Actor, why error) error {
 	if p.Request == nil {
 		return why
 	}
-	team := cut(p.Request.Team, schemas.MaxWho)
-	e := audit.Entry{At: p.At, Operation: audit.Alteration, Actor: audit.Claims(cut(p.Request.By, schemas.MaxWho)),
-		Did: p.Do + " for " + team, On: audit.Object{Team: team, Pseudonyms: []string{p.Reference}}}
+	on := audit.Object{Team: cut(p.Request.Team, schemas.MaxWho), Pseudonyms: []string{p.Reference}}
 	for _, known := range []error{casework.ErrOtherTeam, casework.ErrWrongState, casework.ErrBadRequest, casework.ErrNone} {
-		if errors.Is(why, known) {
-			e.Why = known.Error() // the rest of it may repeat what was asked
+		if !errors.Is(why, known) {
+			continue
 		}
-	}
-	if err := audit.Refuse(ctx, a.Store, e); err != nil {
-		return err
+		// Not all of it, which may repeat what was asked.
+		if err := audit.Refuse(ctx, a.Store, by, p.Do, on, known); err != nil {
+			return err
+		}
 	}
 	return why
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -16,6 +17,9 @@ import (
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/store"
 	"harmstack/activities/task"
+	"harmstack/activities/trust/access"
+	"harmstack/activities/trust/attest"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
@@ -175,6 +179,12 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 		return ApplyResult{Tasking: brief(before), Notify: recent(before, p.At, toTell(before, 0, "", who))}, nil
 	}
 	command := casework.Command{Key: p.Key, At: p.At, Do: p.Do, Request: p.Request, Chase: p.Chase}
+	var person attest.Person
+	if p.Request != nil {
+		if person, err = a.asks(ctx, p); err != nil {
+			return ApplyResult{}, err
+		}
+	}
 	if p.Order != nil {
 		// The newer stack's plan counts on what it found: what an older one still wanted must not come after it.
 		occasion := schemas.Occasion(p.Order.Night, p.Order.Revoked)
@@ -198,7 +208,7 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 	}
 	after, err := casework.Apply(before, command, who)
 	if err != nil {
-		return ApplyResult{}, a.logRefusal(ctx, p, err)
+		return ApplyResult{}, a.logRefusal(ctx, p, person.Actor(), err)
 	}
 	if after == nil || before != nil && after.Version == before.Version {
 		// An attempt that died may have written the version and not taken the mark away, nor told anybody.
@@ -207,7 +217,7 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 		}
 		return ApplyResult{Tasking: brief(after), Notify: toTell(after, p.Known, command.Key, who)}, err
 	}
-	if err := a.log(ctx, p, after); err != nil {
+	if err := a.log(ctx, p, person.Actor(), after); err != nil {
 		return ApplyResult{}, err
 	}
 	if err := casework.Save(ctx, a.Store, after); err != nil {
@@ -217,6 +227,47 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 		return ApplyResult{}, err
 	}
 	return ApplyResult{Tasking: brief(after), Notify: toTell(after, p.Known, command.Key, who)}, nil
+}
+
+// asks verifies who asks for an act on a tasking: that the desk vouches for them and for this very request, that their
+// roles speak for the team, and that the same word was not used for another act. A refusal is noted in the log.
+func (a *Activities) asks(ctx context.Context, p ApplyParams) (attest.Person, error) {
+	request, token := *p.Request, p.Request.Attestation
+	request.Attestation = ""
+	act := attest.Act{Do: p.Do, Target: task.WorkflowID(ctx), Request: request}
+	person, err := a.Identity.Who(token, request.By, act, now())
+	if err == nil && person.Attested() && !strings.HasSuffix(act.Target, "-"+p.Reference) {
+		err = fault.Errorf(fault.NotAttested, "the desk's attestation is for another tasking")
+	}
+	if err == nil && person.Attested() {
+		if err = access.Allows(person.Roles, p.Do, request.Team); err == nil {
+			err = a.unused(ctx, p, person.ID)
+		}
+	}
+	if fault.Kind(err) != "" {
+		on := audit.Object{Team: request.Team, Pseudonyms: []string{p.Reference}}
+		err = errors.Join(err, audit.Refuse(ctx, a.Store, person.Actor(), p.Do, on, err))
+	}
+	return person, err
+}
+
+// unused refuses an attestation that an earlier event of the tasking was made by. The same request again, by its key, is
+// none: it changes nothing.
+func (a *Activities) unused(ctx context.Context, p ApplyParams, id string) error {
+	t, err := casework.History(ctx, a.Store, p.Reference)
+	if err != nil || t == nil {
+		return err
+	}
+	for _, e := range t.Events {
+		if e.Attestation == "" || e.Key == p.Key {
+			continue
+		}
+		// One that no key opens any more is older than a day.
+		if st, err := a.Identity.Keys.Open(e.Attestation); err == nil && st.ID == id {
+			return fault.Errorf(fault.NotAttested, "the desk's attestation was used before: do it again at the desk")
+		}
+	}
+	return nil
 }
 
 // toTell are the events of a request, and all that came after a known version, that somebody must be told of before
@@ -265,6 +316,7 @@ func brief(t *schemas.Tasking) *schemas.Tasking {
 	size := 0
 	for i := len(view.Events) - 1; i >= 0; i-- {
 		e := &view.Events[i]
+		e.Attestation = "" // in the store
 		e.Reason, e.By, e.News = cut(e.Reason, schemas.MaxNote), cut(e.By, schemas.MaxWho), cutAll(e.News)
 		if data, _ := json.Marshal(e); len(data)+size > viewBytes &&
 			i < len(view.Events)-1 { // strings and numbers: it can be written

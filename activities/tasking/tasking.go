@@ -22,6 +22,7 @@ import (
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/activities/task"
+	"harmstack/activities/trust/attest"
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
@@ -33,6 +34,8 @@ type Activities struct {
 	Mailer    digest.Mailer
 	Hooks     *webhook.Sender
 	Pseudonym pseudonym.Func
+	// Identity is how it is known who asks for something.
+	Identity attest.Identity
 	// Teams reads who works where: each activity asks anew, so that a change counts from the next night.
 	Teams func() (*teams.Teams, error)
 	// Checkpoints is the URL of a second store for checkpoints of the audit log; empty: none.

@@ -40,6 +40,10 @@ const (
 	OtherTeam            = "OtherTeam"            // the tasking is another team's
 	WrongState           = "WrongState"           // the tasking is in no state for that; somebody else may have come first
 	NoSuchTasking        = "NoSuchTasking"        // nobody has that pseudonym
+	NotAttested          = "NotAttested"          // nobody has verified who asks for the act
+	NotAllowed           = "NotAllowed"           // the roles of whoever asks do not allow the act
+	OwnNight             = "OwnNight"             // whoever started the night by hand cannot approve it
+	SecondOfficer        = "SecondOfficer"        // the override is recorded and waits for a second officer
 )
 
 // fault is an error of a kind.

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -17,9 +15,9 @@ import (
 
 	"harmstack/activities/nightly"
 	"harmstack/activities/nights"
-	"harmstack/activities/nights/quality"
 	"harmstack/activities/scoring"
 	"harmstack/activities/store"
+	"harmstack/activities/trust/access"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 	"harmstack/starter/devserver"
@@ -99,29 +97,48 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 		}
 	}
 
-	fmt.Fprintln(out, "2  A Temporal server with its UI, and a worker.")
-	server, err := startServer(ctx, r.dir, out)
+	fmt.Fprintln(out, "2  A Temporal server with its UI, a worker, and the desk where people decide.")
+	door, err := openDoor()
 	if err != nil {
 		return err
+	}
+	server, err := startServer(ctx, r.dir, door.codec(), out)
+	if err != nil {
+		return errors.Join(err, door.Close())
 	}
 	defer server.Stop()
 	c, err := cfg.DialTo(client.Options{HostPort: server.Address()}, quiet{})
 	if err != nil {
-		return err
+		return errors.Join(err, door.Close())
 	}
 	defer c.Close()
-	if _, err := setUp(ctx, cfg); err != nil {
-		return err
+	if _, err := setUp(ctx, cfg.Config); err != nil {
+		return errors.Join(err, door.Close())
 	}
-	stop, err := startWorker(ctx, c, cfg)
+	st, err := openDeployment(ctx, cfg.Config)
+	if err != nil {
+		return errors.Join(err, door.Close())
+	}
+	defer st.Close()
+	people, stopDesk, err := cfg.startDesk(ctx, door, where(c, cfg.Config, st), server.UIURL())
+	if err != nil {
+		return errors.Join(err, door.Close())
+	}
+	defer func() { err = errors.Join(err, stopDesk()) }()
+	stop, err := startWorker(ctx, c, cfg.Config)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	say(out, "   UI: %s\n", server.UIURL())
+	say(out, "   UI: %s (what it shows is encrypted on its way, and made readable by the desk)\n   Desk: %s\n", server.UIURL(), door.url())
 
 	fmt.Fprintln(out, "3  The night.")
-	result, err := runNight(ctx, c, cfg, schemas.NightRequest{AsOf: asOf}, out)
+	request := schemas.NightRequest{AsOf: asOf}
+	id := cfg.Deployment.ID(workflows.NightWorkflowID(asOf))
+	if request.Attestation, err = people.Vouch(demoPeople[0], access.Run, id, "", "", request); err != nil {
+		return err
+	}
+	result, err := runNight(ctx, c, cfg.Config, request, out)
 	if err != nil {
 		return err
 	}
@@ -129,11 +146,6 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	if err := table(out, dispositionRows(result.Dispositions)); err != nil {
 		return err
 	}
-	st, err := openDeployment(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer st.Close()
 	m, _, err := nights.LoadManifest(ctx, st, result.Night)
 	if err != nil {
 		return err
@@ -143,8 +155,9 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	}
 
 	fmt.Fprintln(out, "\n4  An officer approves, and the teams are told.")
-	if _, err := decide(ctx, c, cfg, st, approve, nightFlags{asOf: asOf, revision: result.Night.Revision},
-		schemas.DecisionRequest{By: "Insp. D. Emo (demo)", Reason: "The demo approves what it made"}, out); err != nil {
+	officer := &gate{door.url(), demoPeople[1].Subject}
+	if _, err := officer.decide(ctx, approve, nightFlags{asOf: asOf, revision: result.Night.Revision},
+		schemas.DecisionRequest{Reason: "The demo approves what it made"}); err != nil {
 		return err
 	}
 	var decided workflows.DecisionResult
@@ -162,7 +175,11 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 		{"   manifest", filepath.Join(night, schemas.ManifestFile)},
 		{"   approved", filepath.Join(r.dir, "store", schemas.CurrentPath)},
 		{"   digests", filepath.Join(r.dir, "outbox")},
+		{"   environment", filepath.Join(r.dir, "env")},
 	}); err != nil {
+		return err
+	}
+	if err := cfg.writeEnv(r.dir, server.Address(), door.url()); err != nil {
 		return err
 	}
 	if r.once {
@@ -170,12 +187,13 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	}
 	say(out, `
 The server stays up, with its UI at %s. In another terminal:
-   export HARMSTACK_STORE=%s TEMPORAL_ADDRESS=%s HARMSTACK_TASK_QUEUE=%s HARMSTACK_PAYLOAD_KEYS=%s
+   . %s
    go run ./starter explain '#1' --why demo
-   go run ./starter tasking list --team Hackney
-   go run ./starter run
+   go run ./starter login --as hackney && go run ./starter tasking list --team Hackney
+   go run ./starter login --as analyst && go run ./starter run
+Who there is to be: %s. Nobody of them exists outside of a demo.
 Ctrl-C ends it.
-`, server.UIURL(), filepath.Join(r.dir, "store"), server.Address(), cfg.TaskQueue, config.NoKeys)
+`, server.UIURL(), filepath.Join(r.dir, "env"), demoNames())
 	<-ctx.Done()
 	fmt.Fprintln(out)
 	return nil
@@ -223,57 +241,6 @@ func firstTen(ctx context.Context, out io.Writer, st *store.Store, m schemas.Man
 		cutNote(m.Cut)+restricted,
 	)
 	return table(out, rankedRows(stack[:min(10, len(stack))]))
-}
-
-// demoConfig is a deployment inside one folder, with a key of its own. Nothing of it comes from the
-// environment, so that a demo can never touch a real stack.
-func demoConfig(r demoRequest) (config.Config, error) {
-	dir, err := filepath.Abs(r.dir)
-	if err == nil {
-		err = os.MkdirAll(dir, 0o700)
-	}
-	if err != nil {
-		return config.Config{}, err
-	}
-	key, err := demoKey(filepath.Join(dir, "pseudonym.key"))
-	if err != nil {
-		return config.Config{}, err
-	}
-	return config.Config{
-		Store:        filepath.Join(dir, "store"),
-		Sources:      map[string]string{nightly.DefaultSource: filepath.Join(dir, "extract.parquet")},
-		Mail:         config.OutboxMail(filepath.Join(dir, "outbox")),
-		Checks:       quality.Standard(),
-		PseudonymKey: key,
-		TempDir:      os.TempDir(),
-		TaskQueue:    "harmstack-demo",
-	}, nil
-}
-
-// demoKey makes a key once, so that a second demo in the folder gives the same pseudonyms.
-func demoKey(path string) ([]byte, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		key := make([]byte, 32)
-		rand.Read(key)
-		return key, os.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(key)), 0o600)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return base64.StdEncoding.DecodeString(string(text))
-}
-
-// startServer starts the dev server on the usual ports, or on free ones when those are taken.
-func startServer(ctx context.Context, dir string, out io.Writer) (*devserver.Server, error) {
-	options := devserver.Options{Port: demoPort, UIPort: demoUIPort, DBFile: filepath.Join(dir, "temporal.db"),
-		SearchAttributes: workflows.SearchAttributes(), Log: out}
-	server, err := devserver.Start(ctx, options)
-	if err != nil && ctx.Err() == nil {
-		options.Port, options.UIPort = 0, 0
-		server, err = devserver.Start(ctx, options)
-	}
-	return server, err
 }
 
 // startWorker runs a worker until stop is called, which says how it ended.

@@ -19,6 +19,7 @@ import (
 	"harmstack/schemas"
 	"harmstack/worker/config"
 	"harmstack/workflows"
+	flows "harmstack/workflows/client"
 	"harmstack/workflows/plugin"
 )
 
@@ -139,12 +140,12 @@ func readable(ctx context.Context, c client.Client, cfg config.Config, id, runID
 			break
 		}
 		e, err := history.Next()
-		if missing(err) {
+		if flows.Missing(err) {
 			return nil // whoever sends it something is told so
 		}
 		key := ""
 		if err == nil {
-			key, err = plugin.UnknownKey(ctx, e, cfg.PayloadKeys)
+			key, err = plugin.UnknownKey(ctx, e, cfg.Payloads.Keys)
 		}
 		if err != nil {
 			return fmt.Errorf("workflow %s cannot be looked at: %w", id, err)

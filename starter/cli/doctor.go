@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
 	"harmstack/activities/casework/pseudonym"
@@ -133,9 +132,12 @@ func examine(ctx context.Context) (checks []check) {
 	if cfg.TemporalTLS == config.PlainTemporal {
 		add("TLS of Temporal", "not asked for: HARMSTACK_TEMPORAL_TLS says so", nil)
 	}
-	if len(cfg.PayloadKeys) == 0 {
+	switch {
+	case len(cfg.Payloads.Keys) == 0:
 		add("payload encryption", "off: no real data may pass", nil)
-	} else {
+	case cfg.Payloads.Older:
+		add("payload encryption", "on, and what was sent in clear before is still read", nil)
+	default:
 		add("payload encryption", "on", nil)
 	}
 	c, err := cfg.Dial(quiet{})
@@ -156,7 +158,7 @@ func examine(ctx context.Context) (checks []check) {
 	for _, s := range flows.Schedules(cfg.Deployment, cfg.TaskQueue) {
 		d, err := c.ScheduleClient().GetHandle(ctx, s.Options.ID).Describe(ctx)
 		found := s.When
-		if missing(err) {
+		if flows.Missing(err) {
 			err = errors.New("none: `starter schedule apply` makes it")
 		} else if err == nil && d.Schedule.State.Paused {
 			found = "paused: " + d.Schedule.State.Note
@@ -180,11 +182,6 @@ func restrictedDesk(who *teams.Teams) string {
 		return desk.Name + " alone is told of them"
 	}
 	return "nobody is told of them: name a desk `restricted` in the teams' file"
-}
-
-func missing(err error) bool {
-	var gone *serviceerror.NotFound
-	return errors.As(err, &gone)
 }
 
 // examineStore reads what is there and proves that it can be written to, and that two runs cannot write the same.

@@ -20,6 +20,7 @@ import (
 
 	"harmstack/schemas"
 	"harmstack/worker/config"
+	flows "harmstack/workflows/client"
 	"harmstack/workflows/plugin"
 )
 
@@ -37,7 +38,7 @@ type looker struct {
 }
 
 func newLooker(c client.Client, cfg config.Config) (*looker, error) {
-	_, failures, err := plugin.Converters(cfg.PayloadKeys)
+	_, failures, err := plugin.Converters(cfg.Payloads)
 	return &looker{c, cfg.TaskQueue, failures}, err
 }
 
@@ -79,7 +80,7 @@ func (l *looker) while(ctx context.Context, id, runID string, out io.Writer, do 
 // look finds what keeps a workflow from going on now; an empty runID is its latest run. One that is not there has none.
 func (l *looker) look(ctx context.Context, id, runID string) (hitches []hitch) {
 	d, err := l.client.DescribeWorkflowExecution(ctx, id, runID)
-	if err != nil && ctx.Err() == nil && !missing(err) {
+	if err != nil && ctx.Err() == nil && !flows.Missing(err) {
 		return []hitch{{fmt.Sprintf("Temporal does not answer: %s", oneLine(err)), "temporal"}}
 	}
 	queue := cmp.Or(d.GetExecutionConfig().GetTaskQueue().GetName(), l.queue)

@@ -10,13 +10,12 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
+	"harmstack/activities/trust/access"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 	"harmstack/worker/config"
@@ -42,6 +41,11 @@ unchanged is not done again but taken from where it was done, once its files are
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := errors.Join(request.Validate(), schemas.CheckAsOf(request.AsOf, now())); err != nil {
 				return err
+			}
+			if g, err := theDesk(cmd.Context()); err != nil {
+				return err
+			} else if g != nil {
+				return g.run(cmd, request, asJSON)
 			}
 			c, cfg, st, err := connect(cmd.Context())
 			if err != nil {
@@ -124,7 +128,7 @@ func runNight(
 	if ctx.Err() != nil {
 		return result, fmt.Errorf("no longer following workflow %s: it goes on", id)
 	}
-	if err != nil && completed(ctx, c, run) {
+	if err != nil && flows.Completed(ctx, c, run) {
 		return result, fmt.Errorf(
 			"the night ended well, but its result cannot be read here (%s): `starter status` lists it",
 			oneLine(err),
@@ -133,15 +137,9 @@ func runNight(
 	return result, nightError(err)
 }
 
-// completed tells whether a run ended well, whatever became of its result on the way here.
-func completed(ctx context.Context, c client.Client, run client.WorkflowRun) bool {
-	d, err := c.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
-	return err == nil && d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
-}
-
 // nightError is the line of the stage that failed.
 func nightError(err error) error {
-	if app := refusal(err); app != nil {
+	if app := flows.Refusal(err); app != nil {
 		return fmt.Errorf("the night failed: %s: %s", app.Type(), app.Message())
 	}
 	if err != nil {
@@ -298,25 +296,19 @@ func printBackfill(cmd *cobra.Command, st *store.Store, results []workflows.Nigh
 
 // verdict is one of the two things that an officer can say of a night.
 type verdict struct {
-	name, short, done string
-	update            workflows.Update[schemas.DecisionRequest, schemas.Decision]
+	name, short string
 }
 
 var (
-	approve = verdict{
-		"approve",
-		"Approve a night's stack, make it current and task the teams",
-		"approved",
-		workflows.Approve,
-	}
-	hold = verdict{"hold", "Hold a night's stack back, for good", "held", workflows.Hold}
+	approve = verdict{access.Approve, "Approve a night's stack, make it current and task the teams"}
+	hold    = verdict{access.Hold, "Hold a night's stack back, for good"}
 )
 
 func decisionCommand(v verdict) *cobra.Command {
 	var night nightFlags
 	var request schemas.DecisionRequest
 	cmd := &cobra.Command{
-		Use:     v.name + " --as-of DATE --by WHO --reason TEXT",
+		Use:     v.name + " --as-of DATE --reason TEXT",
 		GroupID: groupNight,
 		Short:   v.short,
 		Long: v.short + `.
@@ -325,13 +317,7 @@ report.html or ` + "`starter stack`" + ` first.`,
 		Example: `  starter ` + v.name + ` --as-of 2026-06-30 --by "Insp. A. Officer 1234" --reason "Checked against the daily briefing"`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
-			c, cfg, st, err := connect(ctx)
-			if err != nil {
-				return err
-			}
-			defer closeBoth(c, st)
-			d, err := decide(ctx, c, cfg, st, v, night, request, cmd.ErrOrStderr())
+			d, err := decideAnywhere(cmd.Context(), v, night, request, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -341,7 +327,7 @@ report.html or ` + "`starter stack`" + ` first.`,
 	}
 	night.add(cmd)
 	f := cmd.Flags()
-	f.StringVar(&request.By, "by", "", "`who` decides: name and warrant number")
+	f.StringVar(&request.By, "by", "", byUsage)
 	f.StringVar(&request.Reason, "reason", "", "why")
 	if v.name == approve.name {
 		f.StringVar(&request.Override, "override", "", "`why` the stack is approved though a check blocks it")
@@ -352,8 +338,31 @@ report.html or ` + "`starter stack`" + ` first.`,
 		"",
 		"the `sha256` that was shown (default: that of the published manifest)",
 	)
-	required(cmd, "as-of", "by", "reason")
+	required(cmd, "as-of", "reason")
 	return cmd
+}
+
+// byUsage is the help of --by.
+const byUsage = "`who` you are, name and warrant number: only where no desk knows (HARMSTACK_DESK)"
+
+// decideAnywhere is a decision through the desk where there is one, else straight.
+func decideAnywhere(ctx context.Context, v verdict, night nightFlags, request schemas.DecisionRequest, progress io.Writer) (d schemas.Decision, err error) {
+	g, err := theDesk(ctx)
+	if err != nil {
+		return d, err
+	}
+	if g != nil {
+		if err := byDesk(request.By); err != nil {
+			return d, err
+		}
+		return g.decide(ctx, v, night, request)
+	}
+	c, cfg, st, err := connect(ctx)
+	if err != nil {
+		return d, err
+	}
+	defer closeBoth(c, st)
+	return decide(ctx, c, cfg, st, v, night, request, progress)
 }
 
 // decide sends the officer's decision, and says on progress what keeps it from being recorded. The same decision again
@@ -364,17 +373,6 @@ func decide(ctx context.Context, c client.Client, cfg config.Config, st *store.S
 	if err != nil {
 		return d, err
 	}
-	// The night's workflow has ended, and would give the first answer to the same words again.
-	last, err := nights.LastRecord(ctx, st)
-	if err != nil {
-		return schemas.Decision{}, err
-	}
-	if last != nil && slices.Contains(last.RevokedNights(), ref.NightID) {
-		return schemas.Decision{}, fmt.Errorf(
-			"the approval of night %s was taken back, and that is final: run the night again for another revision",
-			ref.NightID,
-		)
-	}
 	request.Revision = ref.Revision
 	if request.ManifestSHA256 == "" {
 		request.ManifestSHA256 = ref.SHA256
@@ -382,7 +380,8 @@ func decide(ctx context.Context, c client.Client, cfg config.Config, st *store.S
 	if err := request.Validate(); err != nil {
 		return d, err
 	}
-	id := cfg.Deployment.ID(workflows.DecisionWorkflowID(ref.NightID))
+	to := where(c, cfg, st)
+	id := to.DecisionID(ref.NightID)
 	l, err := newLooker(c, cfg)
 	if err == nil {
 		err = readable(ctx, c, cfg, id, "")
@@ -390,68 +389,15 @@ func decide(ctx context.Context, c client.Client, cfg config.Config, st *store.S
 	if err != nil {
 		return d, err
 	}
-	l.while(ctx, id, "", progress, func() { d, err = v.update.Call(ctx, c, id, workflows.Attempt(v.name), request) })
-	if err == nil {
-		return d, nil
+	var unread flows.Unread
+	l.while(ctx, id, "", progress, func() { d, unread, err = to.Decide(ctx, v.name, ref.NightID, request) })
+	if unread != nil {
+		say(progress, "The answer could not be read (%s), but the decision is recorded.\n", oneLine(unread))
 	}
-	if app := refusal(err); app != nil {
-		return d, errors.New(app.Message())
-	}
-	// There is no answer, or none that can be read. What counts is the store.
-	standing, readErr := nights.LoadDecision(ctx, st, ref.NightID)
-	switch {
-	case readErr != nil:
-		return d, fmt.Errorf(
-			"the decision did not get through (%s), and the store cannot be read: %w",
-			oneLine(err),
-			readErr,
-		)
-	case standing != nil && standing.Says(v.done, request):
-		if !missing(err) {
-			say(progress, "The answer could not be read (%s), but the decision is recorded.\n", oneLine(err))
-		}
-		return *standing, becameCurrent(ctx, st, *standing)
-	case standing != nil:
-		return d, fmt.Errorf(
-			"night %s was %s already, by %s: a decision is final",
-			ref.NightID,
-			standing.Decision,
-			standing.By,
-		)
-	case missing(err):
-		return d, fmt.Errorf(
-			"nothing waits for a decision on night %s, and none is recorded: is this the Temporal it ran on?",
-			ref.NightID,
-		)
-	}
-	return d, fmt.Errorf("the decision did not get through: %w", err)
+	return d, err
 }
 
-// becameCurrent makes sure that what was approved before became the approved stack, or a newer one did.
-func becameCurrent(ctx context.Context, st *store.Store, d schemas.Decision) error {
-	if d.Decision != schemas.Approved {
-		return nil
-	}
-	current, err := nights.LoadCurrent(ctx, st)
-	if err == nil && current != nil && slices.Contains(current.RevokedNights(), d.Manifest.NightID) {
-		return fmt.Errorf("night %s was approved, and its approval was taken back since", d.Manifest.NightID)
-	}
-	if err == nil && (current == nil || current.Manifest.Before(d.Manifest.NightID)) {
-		err = fmt.Errorf("night %s is approved, but its stack did not become current and nobody is tasked: "+
-			"look in the web UI why workflow %s ended, then start it again (see the manual)", d.Manifest.NightID,
-			deployment().ID(workflows.DecisionWorkflowID(d.Manifest.NightID)))
-	}
-	return err
-}
-
-// refusal is the failure that a workflow answered with; nil when err is something else, or a failure that cannot be
-// read.
-func refusal(err error) *temporal.ApplicationError {
-	var app *temporal.ApplicationError
-	// The first is the SDK's text in place of one that is encrypted, the second the server's answer for a workflow that
-	// ended without one.
-	if !errors.As(err, &app) || app.Message() == "Encoded failure" || app.Type() == "AcceptedUpdateCompletedWorkflow" {
-		return nil
-	}
-	return app
+// where is where acts are done.
+func where(c client.Client, cfg config.Config, st *store.Store) flows.Deployment {
+	return flows.Deployment{Client: c, Name: cfg.Deployment, TaskQueue: cfg.TaskQueue, Store: st}
 }

@@ -2,27 +2,26 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"net/http"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/schemas"
+	"harmstack/starter/desk"
 	"harmstack/worker/config"
 	"harmstack/workflows"
-	flows "harmstack/workflows/client"
 )
 
 func revokeCommand() *cobra.Command {
 	var night nightFlags
 	var request schemas.RevokeRequest
 	cmd := &cobra.Command{
-		Use:     "revoke --as-of DATE --by WHO --reason TEXT",
+		Use:     "revoke --as-of DATE --reason TEXT",
 		GroupID: groupNight,
 		Short:   "Take the approval of the current stack back",
 		Long: `Take the approval of the current stack back, for good. The stack that was approved before is the current
@@ -32,21 +31,7 @@ next revision.`,
 		Example: `  starter revoke --as-of 2026-06-30 --by "Supt B. Officer 0042" --reason "The extract lacked two boroughs"`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
-			c, cfg, st, err := connect(ctx)
-			if err != nil {
-				return err
-			}
-			defer closeBoth(c, st)
-			id, err := night.approved(ctx, st)
-			if err != nil {
-				return err
-			}
-			request.AsOf, request.Revision = id.AsOf, id.Revision
-			if err := request.Validate(); err != nil {
-				return err
-			}
-			r, err := revoke(ctx, c, cfg, request, cmd.ErrOrStderr())
+			r, err := revokeAnywhere(cmd.Context(), night, request, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -57,7 +42,7 @@ next revision.`,
 			say(
 				cmd.OutOrStdout(),
 				"The approval of night %s was taken back by %s.\n%s; workflow %s tells the teams.\n",
-				id,
+				r.Revocation.Manifest.NightID,
 				r.Revocation.By,
 				now,
 				r.Retask,
@@ -68,10 +53,43 @@ next revision.`,
 	night.add(cmd)
 	cmd.Flags().Lookup("revision").Usage = "its revision (default: the approved one)"
 	f := cmd.Flags()
-	f.StringVar(&request.By, "by", "", "`who` takes it back: name and warrant number")
+	f.StringVar(&request.By, "by", "", byUsage)
 	f.StringVar(&request.Reason, "reason", "", "why")
-	required(cmd, "as-of", "by", "reason")
+	required(cmd, "as-of", "reason")
 	return cmd
+}
+
+// revokeAnywhere takes an approval back through the desk where there is one, else straight.
+func revokeAnywhere(
+	ctx context.Context,
+	night nightFlags,
+	request schemas.RevokeRequest,
+	progress io.Writer,
+) (r workflows.RevokeResult, err error) {
+	g, err := theDesk(ctx)
+	if err != nil {
+		return r, err
+	}
+	if g != nil {
+		if err := byDesk(request.By); err != nil {
+			return r, err
+		}
+		return r, g.call(ctx, http.MethodPost, night.path()+"/revocation", desk.RevocationCall{Reason: request.Reason}, &r)
+	}
+	c, cfg, st, err := connect(ctx)
+	if err != nil {
+		return r, err
+	}
+	defer closeBoth(c, st)
+	id, err := night.approved(ctx, st)
+	if err != nil {
+		return r, err
+	}
+	request.AsOf, request.Revision = id.AsOf, id.Revision
+	if err := request.Validate(); err != nil {
+		return r, err
+	}
+	return revoke(ctx, c, cfg, request, progress)
 }
 
 // approved is the night whose approval is meant: without a revision the current one of that date, else the newest,
@@ -105,33 +123,11 @@ func revoke(
 	if err != nil {
 		return r, err
 	}
-	id := cfg.Deployment.ID(workflows.RevokeWorkflowID(request.Night()))
-	run, err := flows.StartRevocation(ctx, c, cfg.Deployment, cfg.TaskQueue, request)
-	var started *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &started) {
-		return r, fmt.Errorf(
-			"the approval of night %s is being taken back already, by workflow %s: look there what it waits for",
-			request.Night(),
-			id,
-		)
-	}
+	to := where(c, cfg, nil)
+	run, err := to.StartRevocation(ctx, request)
 	if err != nil {
-		return r, fmt.Errorf("the revocation did not get through: %w", err)
+		return r, err
 	}
-	l.while(ctx, run.GetID(), run.GetRunID(), progress, func() { err = run.Get(ctx, &r) })
-	app := refusal(err)
-	switch {
-	case ctx.Err() != nil:
-		return r, fmt.Errorf("no longer waiting for workflow %s: it goes on", id)
-	case app != nil:
-		return r, errors.New(app.Message())
-	case err != nil && completed(ctx, c, run):
-		return r, fmt.Errorf(
-			"the approval was taken back, but the answer cannot be read here (%s): `starter status` shows what is approved",
-			oneLine(err),
-		)
-	case err != nil:
-		return r, fmt.Errorf("the approval could not be taken back: %w", err)
-	}
-	return r, nil
+	l.while(ctx, run.GetID(), run.GetRunID(), progress, func() { r, err = to.Revoked(ctx, run) })
+	return r, err
 }

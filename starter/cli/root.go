@@ -61,6 +61,7 @@ New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`
 		decisionCommand(approve),
 		decisionCommand(hold),
 		revokeCommand(),
+		deskCommand(),
 		doctorCommand(),
 		stackCommand(),
 		explainCommand(),
@@ -74,6 +75,8 @@ New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`
 		checksCommand(),
 		taskingCommand(),
 		teamsCommand(),
+		loginCommand(),
+		logoutCommand(),
 	)
 	for _, a := range answers {
 		root.AddCommand(answerCommand(a))

@@ -73,7 +73,7 @@ func lookAtRunning(ctx context.Context, st *store.Store, all []nights.Night) (r 
 			continue
 		}
 		d, err := c.DescribeWorkflowExecution(ctx, cfg.Deployment.ID(workflows.DecisionWorkflowID(n.ID)), "")
-		if err != nil && !missing(err) {
+		if err != nil && !flows.Missing(err) {
 			return r, err
 		}
 		if d.GetWorkflowExecutionInfo().GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {

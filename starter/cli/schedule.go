@@ -82,7 +82,7 @@ func scheduleVerb(
 			}
 			for _, s := range schedules {
 				err := do(cmd, c, s)
-				if missing(err) {
+				if flows.Missing(err) {
 					err = fmt.Errorf("there is no schedule %s yet: `starter schedule apply` makes it", s.Options.ID)
 				}
 				if err != nil {
@@ -110,7 +110,7 @@ func applySchedule(cmd *cobra.Command, c client.Client, scheduled flows.Schedule
 func showSchedule(cmd *cobra.Command, c client.Client, s flows.Scheduled) error {
 	out := cmd.OutOrStdout()
 	d, err := s.Handle(cmd.Context(), c).Describe(cmd.Context())
-	if missing(err) {
+	if flows.Missing(err) {
 		say(out, "Schedule %s is not there: `starter schedule apply` makes it.\n\n", s.Options.ID)
 		return nil
 	}

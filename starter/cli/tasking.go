@@ -2,17 +2,15 @@ package cli
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
 	"harmstack/activities/casework"
@@ -25,8 +23,8 @@ import (
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
+	"harmstack/starter/desk"
 	"harmstack/worker/config"
-	"harmstack/workflows"
 	flows "harmstack/workflows/client"
 )
 
@@ -349,9 +347,8 @@ func resume(ctx context.Context, c client.Client, cfg config.Config, st *store.S
 
 // answer is one of the things that a team says of a tasking.
 type answer struct {
-	name, short, example string
-	update               workflows.Update[schemas.TaskingRequest, schemas.Tasking]
-	flags                func(cmd *cobra.Command, r *schemas.TaskingRequest)
+	name, short, example, do string
+	flags                    func(cmd *cobra.Command, r *schemas.TaskingRequest)
 }
 
 var answers = []answer{
@@ -359,21 +356,21 @@ var answers = []answer{
 		"ack",
 		"Acknowledge a tasking: the team takes it on",
 		`  starter ack k7qd-2m4x-9w3t-c5hn --team Hackney --by "PS B. Officer 4321"`,
-		workflows.Acknowledge,
+		schemas.DoAcknowledge,
 		nil,
 	},
 	{
 		"progress",
 		"Note what has been done about a tasking",
 		`  starter progress k7qd-2m4x-9w3t-c5hn --team Hackney --by "PS B. Officer 4321" --note "Arrest planned for Tuesday"`,
-		workflows.Report,
+		schemas.DoProgress,
 		nil,
 	},
 	{
 		"outcome",
 		"Close a tasking with its outcome",
 		`  starter outcome k7qd-2m4x-9w3t-c5hn --team Hackney --by "PS B. Officer 4321" --outcome charged`,
-		workflows.Close,
+		schemas.DoClose,
 		func(cmd *cobra.Command, r *schemas.TaskingRequest) {
 			cmd.Flags().StringVar(&r.Outcome, "outcome", "", "`one` of "+strings.Join(schemas.Outcomes, ", "))
 			required(cmd, "outcome")
@@ -383,7 +380,7 @@ var answers = []answer{
 		"transfer",
 		"Hand a tasking to another borough, or to the central desk",
 		`  starter transfer k7qd-2m4x-9w3t-c5hn --team Hackney --by "PS B. Officer 4321" --to Barnet --note "Moved to Barnet in June"`,
-		workflows.Transfer,
+		schemas.DoTransfer,
 		func(cmd *cobra.Command, r *schemas.TaskingRequest) {
 			cmd.Flags().StringVar(&r.To, "to", "", "the `borough` that takes it over")
 			required(cmd, "to")
@@ -401,16 +398,7 @@ func answerCommand(a answer) *cobra.Command {
 		Example: a.example,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, cfg, err := dial(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			name := taskingReference(args[0])
-			if err := r.Validate(a.update.Name); err != nil {
-				return err
-			}
-			t, err := sendAnswer(cmd.Context(), c, cfg, a, name, r, cmd.ErrOrStderr())
+			t, err := answerAnywhere(cmd.Context(), a, taskingReference(args[0]), r, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -422,15 +410,44 @@ func answerCommand(a answer) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&r.Team, "team", "", "the `team` you speak for")
-	f.StringVar(&r.By, "by", "", "`who` you are: name and warrant number")
+	f.StringVar(&r.Team, "team", "", "the `team` you speak for: needed where no desk knows, or of several teams")
+	f.StringVar(&r.By, "by", "", byUsage)
 	f.StringVar(&r.Note, "note", "", "what there is to say")
 	f.BoolVar(&asJSON, "json", false, "print the tasking as JSON")
-	required(cmd, "team", "by")
 	if a.flags != nil {
 		a.flags(cmd, &r)
 	}
 	return cmd
+}
+
+// answerAnywhere sends a team's answer through the desk where there is one, else straight.
+func answerAnywhere(
+	ctx context.Context,
+	a answer,
+	reference string,
+	r schemas.TaskingRequest,
+	progress io.Writer,
+) (t schemas.Tasking, err error) {
+	g, err := theDesk(ctx)
+	if err != nil {
+		return t, err
+	}
+	if g != nil {
+		if err := byDesk(r.By); err != nil {
+			return t, err
+		}
+		call := desk.AnswerCall{Team: r.Team, Note: r.Note, Outcome: r.Outcome, To: r.To}
+		return t, g.call(ctx, http.MethodPost, "/api/v1/taskings/"+reference+"/"+a.do, call, &t)
+	}
+	c, cfg, st, err := connect(ctx)
+	if err != nil {
+		return t, err
+	}
+	defer closeBoth(c, st)
+	if err := r.Validate(a.do); err != nil {
+		return t, err
+	}
+	return sendAnswer(ctx, c, cfg, st, a, reference, r, progress)
 }
 
 // sendAnswer sends a team's answer, and says on progress what keeps it from being recorded. The same answer to a
@@ -439,12 +456,14 @@ func sendAnswer(
 	ctx context.Context,
 	c client.Client,
 	cfg config.Config,
+	st *store.Store,
 	a answer,
 	reference string,
 	r schemas.TaskingRequest,
 	progress io.Writer,
 ) (t schemas.Tasking, err error) {
-	id := cfg.Deployment.ID(workflows.TaskingWorkflowID(reference))
+	to := where(c, cfg, st)
+	id := to.TaskingID(reference)
 	l, err := newLooker(c, cfg)
 	if err == nil {
 		err = readable(ctx, c, cfg, id, "")
@@ -452,58 +471,12 @@ func sendAnswer(
 	if err != nil {
 		return t, err
 	}
-	key := ""
-	l.while(ctx, id, "", progress, func() {
-		if t, err = workflows.TaskingState.Ask(ctx, c, id, ""); err == nil {
-			sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %q %d", a.name, reference, r, t.Version))
-			key = a.name + "-" + hex.EncodeToString(sum[:8])
-			t, err = a.update.Call(ctx, c, id, workflows.Attempt(key), r)
-		}
-	})
-	var query *serviceerror.QueryFailed
-	if app := refusal(err); app != nil {
-		return t, errors.New(app.Message())
-	} else if err == nil || errors.As(err, &query) {
-		return t, err
+	var unread flows.Unread
+	l.while(ctx, id, "", progress, func() { t, unread, err = to.Answer(ctx, a.do, reference, r) })
+	if unread != nil {
+		say(progress, "What came back could not be read (%s), but the answer is recorded.\n", oneLine(unread))
 	}
-	if key != "" {
-		// There is no answer, or none that can be read. What counts is the store.
-		recorded, readErr := recordedAnswer(ctx, cfg, reference, key)
-		if readErr != nil {
-			return t, fmt.Errorf(
-				"the answer did not get through (%s), and the store cannot be read: %w",
-				oneLine(err),
-				readErr,
-			)
-		}
-		if recorded != nil {
-			say(progress, "What came back could not be read (%s), but the answer is recorded.\n", oneLine(err))
-			return *recorded, nil
-		}
-	}
-	if missing(err) {
-		return t, fmt.Errorf(
-			"tasking %s does not run: it was never issued, or it has left the stack (starter tasking show %s)",
-			reference,
-			reference,
-		)
-	}
-	return t, fmt.Errorf("the answer did not get through: %w", err)
-}
-
-// recordedAnswer is the tasking as it stands, when the answer of that key is in it; else nil.
-func recordedAnswer(ctx context.Context, cfg config.Config, reference, key string) (*schemas.Tasking, error) {
-	st, err := openDeployment(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
-	defer st.Close()
-	t, err := casework.Load(ctx, st, reference)
-	if err != nil || t == nil ||
-		!slices.ContainsFunc(t.Events, func(e schemas.TaskingEvent) bool { return e.Key == key }) {
-		return nil, err
-	}
-	return t, nil
+	return t, err
 }
 
 func teamsCommand() *cobra.Command {

@@ -34,6 +34,7 @@ type Options struct {
 	IP               string // default: 127.0.0.1
 	Port             int    // 0: a free one
 	UIPort           int    // 0: a free one
+	UICodec          string // URL of a codec server by which the UI shows what is encrypted; empty: none
 	DBFile           string // SQLite file that keeps everything; empty: in memory
 	Namespace        string // created if need be; default: "default"
 	SearchAttributes []temporal.SearchAttributeKey
@@ -102,6 +103,9 @@ func start(ctx context.Context, binary string, opts Options) (*Server, error) {
 	}
 	if opts.DBFile != "" {
 		args = append(args, "--db-filename", opts.DBFile)
+	}
+	if opts.UICodec != "" {
+		args = append(args, "--ui-codec-endpoint", opts.UICodec)
 	}
 	for _, key := range opts.SearchAttributes {
 		args = append(args, "--search-attribute", key.GetName()+"="+key.GetValueType().String())

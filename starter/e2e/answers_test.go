@@ -49,7 +49,8 @@ func TestAnswersOfTheServer(t *testing.T) {
 	t.Run("no Temporal, and no such namespace", func(t *testing.T) {
 		elsewhere("no Temporal at 127.0.0.1:1", []string{"TEMPORAL_ADDRESS=127.0.0.1:1"}, "run")
 		elsewhere("nowhere", []string{"TEMPORAL_NAMESPACE=nowhere"}, "run")
-		c, err := d.cfg.DialTo(client.Options{HostPort: d.address, Namespace: "nowhere"}, quiet)
+		cfg := d.cfg
+		c, err := cfg.DialTo(client.Options{HostPort: d.address, Namespace: "nowhere"}, quiet)
 		if err != nil {
 			t.Fatal(err)
 		}

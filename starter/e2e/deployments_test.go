@@ -68,7 +68,7 @@ func TestTwoDeployments(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
-	c, err := (config.Config{}).DialTo(client.Options{HostPort: server.Address()}, quiet)
+	c, err := (&config.Config{}).DialTo(client.Options{HostPort: server.Address()}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -246,6 +246,9 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "HARMSTACK_PAYLOAD_KEYS=") }) {
 		env = append(env, "HARMSTACK_PAYLOAD_KEYS="+config.NoKeys)
 	}
+	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "HARMSTACK_IDENTITY=") }) {
+		env = append(env, "HARMSTACK_IDENTITY="+schemas.IdentityClaimed)
+	}
 	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "HARMSTACK_STORE=") }) {
 		env = append(env, "HARMSTACK_STORE="+filepath.Join(d.dir, "store"))
 	}

@@ -25,6 +25,7 @@ import (
 	"harmstack/activities/nights/lineage"
 	"harmstack/activities/nights/quality"
 	"harmstack/activities/retention"
+	"harmstack/activities/trust/attest"
 	"harmstack/activities/trust/sign"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
@@ -46,18 +47,20 @@ type Config struct {
 	PseudonymKey []byte
 	Signing      *sign.Keys // who signs records, and whose signatures count; nil: nobody
 	Checkpoints  string     // URL of a second store, for checkpoints of the audit log; empty: none
+	// Identity is how it is known who decides and who answers.
+	Identity attest.Identity
 	// TemporalTLS is PlainTemporal where TLS may be missing, or empty.
 	TemporalTLS string
-	// PayloadKeys encrypt what passes through Temporal; none: plain text.
-	PayloadKeys []plugin.Key
-	Threads     int   // of one stage; 0: one a processor
-	Memory      int64 // bytes of the worker before it spills; 0: without bound
-	ShardRows   int64 // rows that one worker scores alone; 0: the default
-	TempDir     string
-	Deployment  workflows.Deployment // its name, when several share a namespace
-	TaskQueue   string
-	Lineage     string // where OpenLineage events go; empty: nowhere
-	Metrics     string // address on which Prometheus finds the measures; empty: none
+	// Payloads are how what passes through Temporal is encrypted; without keys: plain text.
+	Payloads   plugin.Encryption
+	Threads    int   // of one stage; 0: one a processor
+	Memory     int64 // bytes of the worker before it spills; 0: without bound
+	ShardRows  int64 // rows that one worker scores alone; 0: the default
+	TempDir    string
+	Deployment workflows.Deployment // its name, when several share a namespace
+	TaskQueue  string
+	Lineage    string // where OpenLineage events go; empty: nowhere
+	Metrics    string // address on which Prometheus finds the measures; empty: none
 
 	env func(string) string // where the teams' secrets are; nil: the process's
 }
@@ -86,8 +89,13 @@ const Usage = `Environment:
   HARMSTACK_CHECKPOINTS         folder or URL of a second store, under another's control, that signed checkpoints of the
                                 audit log are written to (default: none)
   HARMSTACK_PAYLOAD_KEYS        id=key, the key being 32 bytes in base64; the first encrypts what passes
-                                through Temporal, the others only decrypt; "none"
-                                on a machine without real data (required)
+                                through Temporal, the others only decrypt; "older" at the end also reads what
+                                was written in clear before there were keys; "none" on a machine without real
+                                data (required)
+  HARMSTACK_IDENTITY            "required": who decides or answers is verified by a desk; "claimed": names are what people
+                                say, for a trial without real data (required)
+  HARMSTACK_DESK_KEYS           public keys of the desks that are believed, id=key (starter desk --new-key makes a pair;
+                                required with HARMSTACK_IDENTITY=required)
   HARMSTACK_OUTBOX              folder for the digests as .eml files, when there is no mail server
   HARMSTACK_SMTP                mail server, host or host:port
   HARMSTACK_SMTP_TLS            starttls (default), implicit or none
@@ -157,7 +165,7 @@ func (l *loader) client() Config {
 		return c
 	}
 	var err error
-	if c.PayloadKeys, err = plugin.ParseKeys(keys); err == nil && len(c.PayloadKeys) == 0 {
+	if c.Payloads.Keys, c.Payloads.Older, err = plugin.ParseKeys(keys); err == nil && len(c.Payloads.Keys) == 0 {
 		err = fmt.Errorf("give id=key to encrypt what passes through Temporal, or %q where no real data is", NoKeys)
 	}
 	if err != nil {
@@ -194,6 +202,7 @@ func Load(env func(string) string) (Config, error) {
 		l.fault("HARMSTACK_SIGNING_KEY", fmt.Errorf("give 32 random bytes in base64 (openssl rand -base64 32) and their "+
 			"public key in HARMSTACK_SIGNED_BY, or %q where no real data is", sign.None))
 	}
+	c.Identity = l.identity()
 	c.Retention = l.retention()
 	c.Mail = l.mail()
 	if c.Checks, err = quality.Load(env("HARMSTACK_CHECKS")); err != nil {
@@ -211,6 +220,24 @@ func Load(env func(string) string) (Config, error) {
 		l.fault("HARMSTACK_TEAMS", err)
 	}
 	return c, errors.Join(l.faults...)
+}
+
+func (l *loader) identity() (i attest.Identity) {
+	var err error
+	if i.Keys, err = attest.ParseKeys(l.env("HARMSTACK_DESK_KEYS")); err != nil {
+		l.fault("HARMSTACK_DESK_KEYS", err)
+	}
+	switch l.env("HARMSTACK_IDENTITY") {
+	case schemas.IdentityRequired:
+		if i.Required = true; err == nil && len(i.Keys) == 0 {
+			l.fault("HARMSTACK_DESK_KEYS", errors.New("give the public key of the desk: `starter desk --new-key` makes a pair"))
+		}
+	case schemas.IdentityClaimed:
+	default:
+		l.fault("HARMSTACK_IDENTITY", fmt.Errorf("say %q, or %q for a trial without real data, where names are what people say",
+			schemas.IdentityRequired, schemas.IdentityClaimed))
+	}
+	return i
 }
 
 // LoadTables reads the tables of offences and weights alone.
@@ -394,7 +421,7 @@ func (c Config) LoadTeams() (*teams.Teams, error) {
 }
 
 // Dial connects to the Temporal that the TEMPORAL_ variables or its configuration file name.
-func (c Config) Dial(logger log.Logger) (client.Client, error) {
+func (c *Config) Dial(logger log.Logger) (client.Client, error) {
 	options, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
 		return nil, fmt.Errorf("the configuration of Temporal: %w", err)
@@ -402,12 +429,14 @@ func (c Config) Dial(logger log.Logger) (client.Client, error) {
 	return c.DialTo(options, logger)
 }
 
-// DialTo connects to a given Temporal, speaking as the deployment does.
-func (c Config) DialTo(options client.Options, logger log.Logger) (client.Client, error) {
+// DialTo connects to a given Temporal, speaking as the deployment does, and notes the namespace: payloads are bound to it.
+func (c *Config) DialTo(options client.Options, logger log.Logger) (client.Client, error) {
 	if err := c.checkTLS(options); err != nil {
 		return nil, err
 	}
-	p, err := plugin.New(c.PayloadKeys, logger)
+	options.Namespace = cmp.Or(options.Namespace, client.DefaultNamespace)
+	c.Payloads.Namespace = options.Namespace
+	p, err := plugin.New(c.Payloads, logger)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 var secret = base64.StdEncoding.EncodeToString([]byte("hunter2-hunter2-hunter2-hunter2-"))
 
 func good() map[string]string {
-	return map[string]string{"HARMSTACK_STORE": "/data/store", "HARMSTACK_PSEUDONYM_KEY": secret, "HARMSTACK_OUTBOX": "/data/outbox", "HARMSTACK_PAYLOAD_KEYS": NoKeys, "HARMSTACK_SIGNING_KEY": sign.None}
+	return map[string]string{"HARMSTACK_STORE": "/data/store", "HARMSTACK_PSEUDONYM_KEY": secret, "HARMSTACK_OUTBOX": "/data/outbox", "HARMSTACK_PAYLOAD_KEYS": NoKeys, "HARMSTACK_SIGNING_KEY": sign.None, "HARMSTACK_IDENTITY": "claimed"}
 }
 
 func load(env map[string]string) (Config, error) {
@@ -38,7 +38,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.TaskQueue != "harmstack" || c.Threads != 0 || c.Memory != 0 || len(c.PayloadKeys) != 0 || len(c.Sources) != 0 || c.TempDir == "" {
+	if c.TaskQueue != "harmstack" || c.Threads != 0 || c.Memory != 0 || len(c.Payloads.Keys) != 0 || len(c.Sources) != 0 || c.TempDir == "" {
 		t.Errorf("%+v", c)
 	}
 	who, err := c.LoadTeams()
@@ -56,7 +56,7 @@ func TestEverything(t *testing.T) {
 	delete(env, "HARMSTACK_PSEUDONYM_KEY")
 	for name, value := range map[string]string{
 		"HARMSTACK_EXTRACT": "/data/x.parquet", "HARMSTACK_SOURCES": "old=/data/old.parquet,\n new=file:///data/new.parquet",
-		"HARMSTACK_PSEUDONYM_KEY_FILE": file(t, secret+"\n"), "HARMSTACK_PAYLOAD_KEYS": "k2=" + secret + ",k1=" + secret,
+		"HARMSTACK_PSEUDONYM_KEY_FILE": file(t, secret+"\n"), "HARMSTACK_PAYLOAD_KEYS": "k2=" + secret + ",k1=" + secret, "HARMSTACK_IDENTITY": "required", "HARMSTACK_DESK_KEYS": "desk=" + secret,
 		"HARMSTACK_SMTP": "mail.example.police.uk:2525", "HARMSTACK_SMTP_TLS": "implicit", "HARMSTACK_SMTP_USER": "me",
 		"HARMSTACK_SMTP_PASSWORD_FILE": file(t, "pw\n"), "HARMSTACK_MAIL_FROM": "a@example.police.uk", "HARMSTACK_TEAMS": file(t, string(teams.Example())),
 		"HARMSTACK_THREADS": "3", "HARMSTACK_MEMORY": "2GiB", "HARMSTACK_TEMP": "/scratch", "HARMSTACK_TASK_QUEUE": "q",
@@ -70,7 +70,7 @@ func TestEverything(t *testing.T) {
 	sources := map[string]string{"default": "/data/x.parquet", "old": "/data/old.parquet", "new": "file:///data/new.parquet"}
 	smtp := digest.SMTPConfig{Host: "mail.example.police.uk", Port: 2525, From: "a@example.police.uk", TLS: digest.ImplicitTLS, Username: "me", Password: "pw"}
 	if !reflect.DeepEqual(c.Sources, sources) || c.Mail.SMTP != smtp || string(c.PseudonymKey) != "hunter2-hunter2-hunter2-hunter2-" ||
-		len(c.PayloadKeys) != 2 || c.PayloadKeys[0].ID != "k2" || c.Threads != 3 || c.Memory != 2<<30 || c.TempDir != "/scratch" || c.TaskQueue != "q" {
+		len(c.Payloads.Keys) != 2 || c.Payloads.Keys[0].ID != "k2" || c.Threads != 3 || c.Memory != 2<<30 || c.TempDir != "/scratch" || c.TaskQueue != "q" {
 		t.Errorf("%+v", c)
 	}
 	who, err := c.LoadTeams()
@@ -96,6 +96,10 @@ func TestFaults(t *testing.T) {
 		{"one whose public key is not there", "HARMSTACK_SIGNING_KEY", secret, "HARMSTACK_SIGNED_BY lacks the signing key's own public key"},
 		{"a bad public key", "HARMSTACK_SIGNED_BY", "hunter2", "HARMSTACK_SIGNED_BY: write each public key as name=key"},
 		{"no word on encryption", "HARMSTACK_PAYLOAD_KEYS", "", "HARMSTACK_PAYLOAD_KEYS: give id=key"},
+		{"no word on identity", "HARMSTACK_IDENTITY", "", `HARMSTACK_IDENTITY: say "required"`},
+		{"another word on identity", "HARMSTACK_IDENTITY", "hunter2", `HARMSTACK_IDENTITY: say "required"`},
+		{"identity without the desk's key", "HARMSTACK_IDENTITY", "required", "HARMSTACK_DESK_KEYS: give the public key"},
+		{"a desk's key that is none", "HARMSTACK_DESK_KEYS", "desk=hunter2", "HARMSTACK_DESK_KEYS: write a key as"},
 		{"a bad payload key", "HARMSTACK_PAYLOAD_KEYS", "hunter2", "HARMSTACK_PAYLOAD_KEYS: payload key 1"},
 		{"no way to send", "HARMSTACK_OUTBOX", "", "HARMSTACK_SMTP: name a mail server"},
 		{"two ways to send", "HARMSTACK_SMTP", "host", "not both"},
@@ -136,8 +140,8 @@ func TestClientNeedsAWordOnEncryption(t *testing.T) {
 			got, err := LoadClient(func(name string) string {
 				return map[string]string{"HARMSTACK_STORE": "/data/store", "HARMSTACK_PAYLOAD_KEYS": c.keys}[name]
 			})
-			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || len(got.PayloadKeys) != c.number {
-				t.Errorf("%d keys, %v", len(got.PayloadKeys), err)
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || len(got.Payloads.Keys) != c.number {
+				t.Errorf("%d keys, %v", len(got.Payloads.Keys), err)
 			}
 		})
 	}

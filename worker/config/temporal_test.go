@@ -44,7 +44,7 @@ func TestTemporalElsewhereNeedsTLS(t *testing.T) {
 	if c, err := load(env); err != nil || c.TemporalTLS != PlainTemporal {
 		t.Error(c.TemporalTLS, err)
 	}
-	if _, err := (Config{}).DialTo(client.Options{HostPort: "temporal.example:7233"}, nil); err == nil {
+	if _, err := (&Config{}).DialTo(client.Options{HostPort: "temporal.example:7233"}, nil); err == nil {
 		t.Error("it was dialled")
 	}
 }

@@ -84,11 +84,11 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	}
 	s := &Service{store: st, metrics: cfg.Metrics, memory: cfg.Memory, failed: make(chan error, 1)}
 	acts := workflows.Activities{
-		Nightly:   stages(cfg, st, lineage),
-		Decision:  &decision.Activities{Store: st},
+		Nightly:   stages(c, cfg, st, lineage),
+		Decision:  &decision.Activities{Store: st, Identity: cfg.Identity},
 		Retention: &retention.Activities{Store: st, Rules: cfg.Retention},
 		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,
-			Teams: cfg.LoadTeams, Checkpoints: cfg.Checkpoints, SendOrder: flows.SendOrder(c, cfg.Deployment, cfg.TaskQueue)},
+			Identity: cfg.Identity, Teams: cfg.LoadTeams, Checkpoints: cfg.Checkpoints, SendOrder: flows.SendOrder(c, cfg.Deployment, cfg.TaskQueue)},
 		Operations: &operations.Activities{Store: st, Mailer: mailer, Teams: cfg.LoadTeams, Watch: cfg.Checks.Watch, Checkpoints: cfg.Checkpoints,
 			Scheduling: flows.Scheduling(c, cfg.Deployment, cfg.TaskQueue)},
 	}
@@ -114,7 +114,7 @@ func open(ctx context.Context, cfg config.Config) (*store.Store, error) {
 }
 
 // stages are the activities of nights. Those that run at once share the memory.
-func stages(cfg config.Config, st *store.Store, lineage *lineage.Emitter) *nightly.Activities {
+func stages(c client.Client, cfg config.Config, st *store.Store, lineage *lineage.Emitter) *nightly.Activities {
 	return &nightly.Activities{
 		Store:     st,
 		Sources:   cfg.Sources,
@@ -134,9 +134,11 @@ func stages(cfg config.Config, st *store.Store, lineage *lineage.Emitter) *night
 			_, ok := who.Restricted()
 			return ok
 		},
+		Started:  flows.Started(c),
 		Lineage:  lineage,
 		Code:     Build(),
-		Identity: Identity(),
+		Build:    Identity(),
+		Identity: cfg.Identity,
 	}
 }
 

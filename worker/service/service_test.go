@@ -19,7 +19,7 @@ import (
 func TestStagesShareTheMemory(t *testing.T) {
 	t.Parallel()
 	const budget = 6 << 30
-	if got := stages(config.Config{Memory: budget}, nil, nil).Memory; got <= 0 || got*ComputeSlots > budget {
+	if got := stages(nil, config.Config{Memory: budget}, nil, nil).Memory; got <= 0 || got*ComputeSlots > budget {
 		t.Errorf("%d stages at once have %d bytes each of %d", ComputeSlots, got, int64(budget))
 	}
 }

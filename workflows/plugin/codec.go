@@ -27,15 +27,29 @@ type Key struct {
 	Secret []byte
 }
 
-// ParseKeys reads `id=base64`, several separated by commas or new lines. The first encrypts; the others
-// only decrypt what is older. The error never repeats a key.
-func ParseKeys(text string) ([]Key, error) {
-	var keys []Key
+// Older stands after the keys while a namespace is brought under them: what was written in clear, or before a payload
+// was bound to its namespace, is read too.
+const Older = "older"
+
+// Encryption is how the payloads of one namespace are written and read. Its zero value is plain text.
+type Encryption struct {
+	Keys      []Key // the first encrypts, the others only decrypt; none: plain text
+	Older     bool  // also reads what is older than the keys, see the constant
+	Namespace string
+}
+
+// ParseKeys reads `id=base64`, several separated by commas or new lines, and the word Older at the end. The first
+// encrypts; the others only decrypt what is older. The error never repeats a key.
+func ParseKeys(text string) (keys []Key, older bool, err error) {
 	for _, field := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(", \t\r\n", r) }) {
+		if field == Older && len(keys) > 0 {
+			older = true
+			continue
+		}
 		id, encoded, ok := strings.Cut(field, "=")
 		secret, err := base64.StdEncoding.DecodeString(encoded)
 		if !ok || id == "" || err != nil || len(secret) != KeyBytes {
-			return nil, fmt.Errorf(
+			return nil, false, fmt.Errorf(
 				"payload key %d: write it as id=key, the key being %d random bytes in base64 (openssl rand -base64 %d)",
 				len(keys)+1,
 				KeyBytes,
@@ -44,12 +58,12 @@ func ParseKeys(text string) ([]Key, error) {
 		}
 		for _, k := range keys {
 			if k.ID == id {
-				return nil, fmt.Errorf("payload key %d: its id is that of another: give each its own", len(keys)+1)
+				return nil, false, fmt.Errorf("payload key %d: its id is that of another: give each its own", len(keys)+1)
 			}
 		}
 		keys = append(keys, Key{id, secret})
 	}
-	return keys, nil
+	return keys, older, nil
 }
 
 // UnknownKey names the key of the first payload in m, an event of a history for one, that is encrypted under none of
@@ -76,15 +90,20 @@ const (
 	metadataKeyID     = "encryption-key-id"
 )
 
-// codec encrypts payloads with AES-256-GCM.
+// codec encrypts payloads with AES-256-GCM. Bound to each are its key's id and the namespace: whoever copies one to
+// another namespace, or writes one without the key, is refused.
 type codec struct {
-	current string
+	of      Encryption
 	ciphers map[string]cipher.AEAD
 }
 
-func newCodec(keys []Key) (converter.PayloadCodec, error) {
-	c := &codec{current: keys[0].ID, ciphers: map[string]cipher.AEAD{}}
-	for _, k := range keys {
+// Codec writes and reads payloads; it needs a key.
+func (e Encryption) Codec() (converter.PayloadCodec, error) {
+	if len(e.Keys) == 0 {
+		return nil, errors.New("there is no payload key to encrypt with")
+	}
+	c := &codec{of: e, ciphers: map[string]cipher.AEAD{}}
+	for _, k := range e.Keys {
 		if len(k.Secret) != KeyBytes {
 			return nil, fmt.Errorf("a payload key has %s, not %d", text.Count(len(k.Secret), "byte"), KeyBytes)
 		}
@@ -101,9 +120,13 @@ func newCodec(keys []Key) (converter.PayloadCodec, error) {
 	return c, nil
 }
 
+// bound is what a payload is bound to. A namespace has no zero byte.
+func (c *codec) bound(id string) []byte { return []byte(id + "\x00" + c.of.Namespace) }
+
 // Encode encrypts whole payloads, what they say of themselves included.
 func (c *codec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
 	encoded := make([]*commonpb.Payload, len(payloads))
+	id := c.of.Keys[0].ID
 	for i, p := range payloads {
 		plain, err := proto.Marshal(p)
 		if err != nil {
@@ -112,20 +135,26 @@ func (c *codec) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error
 		encoded[i] = &commonpb.Payload{
 			Metadata: map[string][]byte{
 				converter.MetadataEncoding: []byte(encodingEncrypted),
-				metadataKeyID:              []byte(c.current),
+				metadataKeyID:              []byte(id),
 			},
-			Data: c.ciphers[c.current].Seal(nil, nil, plain, []byte(c.current)),
+			Data: c.ciphers[id].Seal(nil, nil, plain, c.bound(id)),
 		}
 	}
 	return encoded, nil
 }
 
-// Decode decrypts what Encode made, under any of the keys. Payloads from before there was a key pass as
-// they are.
+// ErrPlain says that somebody sent a payload in clear where there are keys.
+var ErrPlain = errors.New("a payload is not encrypted, and what is not encrypted is refused here: " +
+	"send it by the desk, by a starter that has the keys, or from a web UI with the desk's codec endpoint")
+
+// Decode decrypts what Encode made, under any of the keys.
 func (c *codec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
 	decoded := make([]*commonpb.Payload, len(payloads))
 	for i, p := range payloads {
 		if string(p.GetMetadata()[converter.MetadataEncoding]) != encodingEncrypted {
+			if !c.of.Older {
+				return nil, ErrPlain
+			}
 			decoded[i] = p
 			continue
 		}
@@ -137,11 +166,13 @@ func (c *codec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error
 				id,
 			)
 		}
-		plain, err := aead.Open(nil, nil, p.Data, []byte(id))
+		plain, err := aead.Open(nil, nil, p.Data, c.bound(id))
+		if err != nil && c.of.Older {
+			plain, err = aead.Open(nil, nil, p.Data, []byte(id))
+		}
 		if err != nil {
-			return nil, errors.New(
-				"a payload cannot be decrypted: it was changed, or the configured key of that id is another",
-			)
+			return nil, errors.New("a payload cannot be decrypted: it was changed, it is of another namespace, " +
+				"or the configured key of that id is another")
 		}
 		decoded[i] = &commonpb.Payload{}
 		if err := proto.Unmarshal(plain, decoded[i]); err != nil {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"time"
 
+	failurepb "go.temporal.io/api/failure/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
@@ -18,7 +19,7 @@ import (
 )
 
 // New makes the plugin. Without keys payloads are plain text. A nil logger leaves the client's.
-func New(keys []Key, logger log.Logger) (*temporal.SimplePlugin, error) {
+func New(e Encryption, logger log.Logger) (*temporal.SimplePlugin, error) {
 	options := temporal.SimplePluginOptions{
 		Name:               "harmstack",
 		WorkerInterceptors: []interceptor.WorkerInterceptor{&activityLog{}},
@@ -30,25 +31,37 @@ func New(keys []Key, logger log.Logger) (*temporal.SimplePlugin, error) {
 		},
 	}
 	var err error
-	if options.DataConverter, options.FailureConverter, err = Converters(keys); err != nil {
+	if options.DataConverter, options.FailureConverter, err = Converters(e); err != nil {
 		return nil, err
 	}
 	return temporal.NewSimplePlugin(options)
 }
 
-// Converters write and read the payloads and failures of a deployment with those keys; without keys, in clear.
-func Converters(keys []Key) (converter.DataConverter, converter.FailureConverter, error) {
-	if len(keys) == 0 {
+// Converters write and read the payloads and failures of a namespace; without keys, in clear.
+func Converters(e Encryption) (converter.DataConverter, converter.FailureConverter, error) {
+	if len(e.Keys) == 0 {
 		return converter.GetDefaultDataConverter(), temporal.GetDefaultFailureConverter(), nil
 	}
-	codec, err := newCodec(keys)
+	codec, err := e.Codec()
 	if err != nil {
 		return nil, nil, err
 	}
 	data := converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), codec)
 	// An error's text and stack are payloads too.
-	return data, temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
-		DataConverter: data, EncodeCommonAttributes: true}), nil
+	return data, &failures{temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
+		DataConverter: data, EncodeCommonAttributes: true})}, nil
+}
+
+// failures leaves the text of refusals in clear beside the encrypted one. It says what to do next and holds nothing
+// personal (schemas/fault), and whoever is refused may be somebody without keys.
+type failures struct{ converter.FailureConverter }
+
+func (f *failures) ErrorToFailure(err error) *failurepb.Failure {
+	failure := f.FailureConverter.ErrorToFailure(err)
+	if app, ok := err.(*temporal.ApplicationError); ok && app.NonRetryable() && app.Type() != "" {
+		failure.Message = app.Message()
+	}
+	return failure
 }
 
 // activityLog writes one line when an activity ends: which, how long, and whether it worked. The

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -19,7 +20,12 @@ func key(id string, fill byte) Key { return Key{id, bytes.Repeat([]byte{fill}, K
 
 func mustCodec(t *testing.T, keys ...Key) converter.PayloadCodec {
 	t.Helper()
-	c, err := newCodec(keys)
+	return mustCodecOf(t, Encryption{Keys: keys, Namespace: "harm"})
+}
+
+func mustCodecOf(t *testing.T, e Encryption) converter.PayloadCodec {
+	t.Helper()
+	c, err := e.Codec()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +53,7 @@ func TestCodec(t *testing.T) {
 	for _, c := range []struct {
 		scenario string
 		payload  *commonpb.Payload
-	}{{"of the current key", sealed[0]}, {"of the key before", before[0]}, {"from before there was a key", payload}} {
+	}{{"of the current key", sealed[0]}, {"of the key before", before[0]}} {
 		t.Run(c.scenario, func(t *testing.T) {
 			got, err := now.Decode([]*commonpb.Payload{c.payload})
 			if err != nil || !proto.Equal(got[0], payload) {
@@ -61,12 +67,17 @@ func TestCodec(t *testing.T) {
 	renamed.Metadata["encryption-key-id"] = []byte("2025")
 	short := proto.Clone(sealed[0]).(*commonpb.Payload)
 	short.Data = short.Data[:5]
+	elsewhere, err := mustCodecOf(t, Encryption{Keys: []Key{key("2026", 2)}, Namespace: "other"}).Encode([]*commonpb.Payload{payload})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		scenario, want string
 		payload        *commonpb.Payload
 	}{
 		{"one bit changed", "cannot be decrypted", changed}, {"another key's id", "cannot be decrypted", renamed},
-		{"cut short", "cannot be decrypted", short},
+		{"cut short", "cannot be decrypted", short}, {"copied from another namespace", "another namespace", elsewhere[0]},
+		{"in clear", "not encrypted", payload}, {"without a word on what it is", "not encrypted", &commonpb.Payload{Data: []byte("{}")}},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			if _, err := now.Decode([]*commonpb.Payload{c.payload}); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -74,9 +85,35 @@ func TestCodec(t *testing.T) {
 			}
 		})
 	}
+	unbound, err := mustCodecOf(t, Encryption{Keys: []Key{key("2025", 1)}}).(*codec).unbound(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	migrating := mustCodecOf(t, Encryption{Keys: []Key{key("2026", 2), key("2025", 1)}, Namespace: "harm", Older: true})
+	for scenario, p := range map[string]*commonpb.Payload{
+		"from before there was a key": payload, "from before namespaces counted": unbound, "of now": sealed[0]} {
+		t.Run("while keys are brought in: "+scenario, func(t *testing.T) {
+			if got, err := migrating.Decode([]*commonpb.Payload{p}); err != nil || !proto.Equal(got[0], payload) {
+				t.Errorf("%v, %v", got, err)
+			}
+		})
+	}
+	if _, err := now.Decode([]*commonpb.Payload{unbound}); err == nil {
+		t.Error("a payload that is bound to no namespace was read")
+	}
 	if _, err := old.Decode(sealed); err == nil || !strings.Contains(err.Error(), `"2026"`) {
 		t.Errorf("a key that is not configured: %v", err)
 	}
+}
+
+// unbound is a payload as it was written before namespaces counted.
+func (c *codec) unbound(p *commonpb.Payload) (*commonpb.Payload, error) {
+	plain, err := proto.Marshal(p)
+	id := c.of.Keys[0].ID
+	return &commonpb.Payload{
+		Metadata: map[string][]byte{converter.MetadataEncoding: []byte(encodingEncrypted), metadataKeyID: []byte(id)},
+		Data:     c.ciphers[id].Seal(nil, nil, plain, []byte(id)),
+	}, err
 }
 
 // An event tells under which key it was written, also where that key is not known.
@@ -109,25 +146,28 @@ func TestUnknownKey(t *testing.T) {
 
 func TestParseKeys(t *testing.T) {
 	good := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, KeyBytes))
-	keys, err := ParseKeys("b=" + good + ",\n a=" + good + "\n")
-	if err != nil || len(keys) != 2 || keys[0].ID != "b" || keys[1].ID != "a" || len(keys[1].Secret) != KeyBytes {
+	keys, older, err := ParseKeys("b=" + good + ",\n a=" + good + "\n")
+	if err != nil || older || len(keys) != 2 || keys[0].ID != "b" || keys[1].ID != "a" || len(keys[1].Secret) != KeyBytes {
 		t.Errorf("%v, %v", keys, err)
 	}
-	if keys, err := ParseKeys(" \n"); err != nil || keys != nil {
+	if keys, _, err := ParseKeys(" \n"); err != nil || keys != nil {
 		t.Errorf("%v, %v", keys, err)
+	}
+	if keys, older, err := ParseKeys("b=" + good + ",older"); err != nil || !older || len(keys) != 1 {
+		t.Errorf("%v, %v, %v", keys, older, err)
 	}
 	for scenario, text := range map[string]string{
-		"no id": "=" + good, "no key": "a=", "no base64": "a=hunter2!", "too short": "a=aHVudGVyMg==", "not a pair": "hunter2", "twice the same id": "a=" + good + " a=" + good,
+		"no id": "=" + good, "no key": "a=", "no base64": "a=hunter2!", "too short": "a=aHVudGVyMg==", "not a pair": "hunter2", "twice the same id": "a=" + good + " a=" + good, "older alone": "older",
 	} {
-		if _, err := ParseKeys(text); err == nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), good) {
+		if _, _, err := ParseKeys(text); err == nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), good) {
 			t.Errorf("%s: %v", scenario, err)
 		}
 	}
 }
 
-// The text and the stack of an error are payloads too.
+// The text and the stack of an error are payloads too; a refusal, which holds nothing personal, says in clear what to do.
 func TestFailuresAreEncrypted(t *testing.T) {
-	p, err := New([]Key{key("k", 1)}, nil)
+	p, err := New(Encryption{Keys: []Key{key("k", 1)}, Namespace: "harm"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,13 +175,26 @@ func TestFailuresAreEncrypted(t *testing.T) {
 	if err := p.ConfigureClient(t.Context(), client.PluginConfigureClientOptions{ClientOptions: &options}); err != nil {
 		t.Fatal(err)
 	}
-	failure := options.FailureConverter.ErrorToFailure(temporal.NewNonRetryableApplicationError("secret words", "Kind", errors.New("secret cause"), "secret detail"))
-	wire, err := proto.Marshal(failure)
-	if err != nil || bytes.Contains(wire, []byte("secret")) || !bytes.Contains(wire, []byte("Kind")) {
-		t.Errorf("%v, %s", err, failure)
-	}
-	back := options.FailureConverter.FailureToError(failure)
-	if !strings.Contains(back.Error(), "secret words") || !strings.Contains(back.Error(), "secret cause") {
-		t.Error(back)
+	cause := errors.New("secret cause")
+	for _, c := range []struct {
+		scenario string
+		err      error
+		clear    bool
+	}{
+		{"a refusal", temporal.NewNonRetryableApplicationError("words for all", "Kind", cause, "secret detail"), true},
+		{"what is tried again", temporal.NewApplicationErrorWithCause("secret words for all", "Kind", cause, "secret detail"), false},
+		{"any error", fmt.Errorf("secret words for all: %w", cause), false},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			failure := options.FailureConverter.ErrorToFailure(c.err)
+			wire, err := proto.Marshal(failure)
+			if err != nil || bytes.Contains(wire, []byte("secret")) || bytes.Contains(wire, []byte("words for all")) != c.clear {
+				t.Errorf("%v, %s", err, failure)
+			}
+			back := options.FailureConverter.FailureToError(failure)
+			if !strings.Contains(back.Error(), "words for all") || !strings.Contains(back.Error(), "secret cause") {
+				t.Error(back)
+			}
+		})
 	}
 }

@@ -128,6 +128,12 @@ func Parse(data []byte) (c Checks, err error) {
 	if c.Watch.PendingDays < 1 || c.Watch.CurrentDays < 1 {
 		fault("watch", "pending_days and current_days must be 1 or more")
 	}
+	if _, said := c.Limits[notDefault]; !said {
+		if c.Limits == nil {
+			c.Limits = map[string]Limit{}
+		}
+		c.Limits[notDefault] = Limit{Level: schemas.Block}
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
 		l := c.Limits[name]
 		i := slices.IndexFunc(checks, func(k check) bool { return k.name == name })
@@ -163,7 +169,25 @@ type check struct {
 	look  func(n Night, limit float64) (found string, beyond, ok bool)
 }
 
+// notDefault is the one check that is on where a file does not declare it: an extract that somebody names in a request
+// may be made up (trust, section 1).
+const notDefault = "extract_not_default"
+
 var checks = []check{
+	{notDefault, false, func(n Night, _ float64) (string, bool, bool) {
+		switch f := n.Manifest.Form; {
+		case f == nil:
+			return "what was asked for is not known", false, false
+		case f.Source == schemas.DefaultSource:
+			return "the default source", false, true
+		default:
+			who := n.Manifest.StartedBy.String()
+			if who == "" {
+				who = "somebody unknown"
+			}
+			return fmt.Sprintf("the extract %q, asked for by %s", f.Source, who), true, true
+		}
+	}},
 	{"rows_fell", true, func(n Night, limit float64) (string, bool, bool) {
 		usual, ok := n.median(func(m schemas.Manifest) float64 { return float64(m.RowsRead) })
 		return fmt.Sprintf("%s, usually %s", text.Count(n.Manifest.RowsRead, "row"), text.Number(whole(usual))), float64(n.Manifest.RowsRead) < limit*usual, ok

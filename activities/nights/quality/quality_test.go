@@ -15,6 +15,7 @@ func usual(day int) schemas.Manifest {
 	m := schemas.Manifest{NightID: schemas.NightID{AsOf: schemas.MustDate("2026-06-01").AddDays(day), Revision: 1}, RowsRead: 1000,
 		Profile: &schemas.Profile{NewestReport: schemas.MustDate("2026-06-01").AddDays(day), Nulls: map[string]int64{"victim_id": 100}, UnknownCodes: new(int64(2)),
 			NewestChange: schemas.MustDate("2026-06-02").AddDays(day).Start().Add(2 * time.Hour), Boroughs: map[string]int64{"Hackney": 60, "Barnet": 30, "Bexley": 19}}}
+	m.Form = &schemas.ExtractForm{Source: schemas.DefaultSource}
 	m.Dispositions[schemas.Scored], m.Dispositions[schemas.NotVAWG], m.Dispositions[schemas.Quarantined] = 500, 490, 10
 	return m
 }
@@ -118,6 +119,13 @@ func TestChecks(t *testing.T) {
 			n.Stack = slices.Clone(stack)
 			n.Stack[3] = schemas.Ranked{Position: 4, Victims: 1, Allegations: 104}
 		}, "crowded_id", "104 rows"},
+		{"an extract that a schedule asks for", func(n *Night) {
+			n.Manifest.Form.Source, n.Manifest.StartedBy = "crimes", &schemas.StartedBy{Way: schemas.WaySchedule}
+		}, "extract_not_default", `the extract "crimes", asked for by the schedule`},
+		{"an extract that nobody knows who asked for", func(n *Night) { n.Manifest.Form.Source = "/made/up" }, "extract_not_default", "asked for by somebody unknown"},
+		{"an extract that somebody says they asked for", func(n *Night) {
+			n.Manifest.Form.Source, n.Manifest.StartedBy = "/made/up", &schemas.StartedBy{Way: schemas.WayPerson, Name: "mallory@host", Verified: schemas.ByClaim}
+		}, "extract_not_default", "asked for by mallory@host, which nobody has verified"},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			n := Night{Manifest: usual(4), Stack: stack, Before: slices.Clone(before)}
@@ -150,7 +158,7 @@ func TestUnreadableWarnsThenBlocks(t *testing.T) {
 		{"level: block, limit: 0.05", 51, "block"}, {"level: block, limit: 0.05", 1000, "block"}, {"level: warn, limit: 0.05", 1000, "warn"},
 		{"level: block, limit: 0", 1, "block"}, {"level: block, limit: 1", 1000, "warn"}, {"level: off, limit: 0", 1000, ""},
 	} {
-		checks, err := Parse([]byte("history: 7\nchecks: {unreadable: {" + c.declared + "}}"))
+		checks, err := Parse([]byte("history: 7\nchecks: {extract_not_default: {level: off}, unreadable: {" + c.declared + "}}"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -250,7 +258,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: %v", yaml, err)
 		}
 	}
-	if c, err := Parse([]byte("history: 7\nchecks: {rows_fell: {level: off, limit: 0.5}}")); err != nil || len(c.Outcomes(Night{Manifest: usual(1), Before: []schemas.Manifest{usual(0)}})) != 0 {
+	if c, err := Parse([]byte("history: 7\nchecks: {extract_not_default: {level: off}, rows_fell: {level: off, limit: 0.5}}")); err != nil || len(c.Outcomes(Night{Manifest: usual(1), Before: []schemas.Manifest{usual(0)}})) != 0 {
 		t.Errorf("%+v, %v", c, err)
 	}
 	for _, k := range checks {

@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"cmp"
 	"context"
 	"sync/atomic"
 	"time"
@@ -19,23 +18,31 @@ var (
 	unlogged atomic.Int64
 )
 
-// bound shortens what whoever was refused may have sent at any length.
-func bound(s string) string {
-	if r := []rune(s); len(r) > schemas.MaxWho {
-		return string(r[:schemas.MaxWho-1]) + "…"
-	}
-	return s
-}
-
-// Refuse appends an act that was refused; Why says why. Of a flood some are only counted, in the next that is logged.
-func Refuse(ctx context.Context, st *store.Store, e Entry) error {
+// Refuse notes that an act was refused, and why. Of a flood some are only counted, in the next that is noted.
+func Refuse(ctx context.Context, st *store.Store, by Actor, did string, on Object, why error) error {
 	if !refusals.Allow() {
 		unlogged.Add(1)
 		return nil
 	}
-	e.Outcome, e.Actor.Name, e.Did = Refused, bound(cmp.Or(e.Actor.Name, "nobody named")), bound(cmp.Or(e.Did, "nothing named"))
-	if n := unlogged.Swap(0); n > 0 {
-		e.Why += " (" + text.Count(n, "more refusal") + " before this one not logged)"
+	if by.Name == "" {
+		by = Claims("somebody unknown")
 	}
-	return Append(ctx, st, e)
+	if did == "" {
+		did = "something unknown"
+	}
+	reason := bound(why.Error(), schemas.MaxReason)
+	if n := unlogged.Swap(0); n > 0 {
+		reason += " (" + text.Count(n, "more refusal") + " before this one not logged)"
+	}
+	by.Name, on.Team = bound(by.Name, schemas.MaxWho), bound(on.Team, schemas.MaxWho)
+	return Append(ctx, st, Entry{At: time.Now().UTC(), Operation: Alteration, Actor: by, Did: bound(did, schemas.MaxWho), On: on,
+		Outcome: Refused, Why: reason})
+}
+
+// bound shortens what whoever was refused may have sent at any length.
+func bound(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return s
 }

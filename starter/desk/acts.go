@@ -1,0 +1,295 @@
+package desk
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"go.temporal.io/api/serviceerror"
+
+	"harmstack/activities/casework"
+	"harmstack/activities/casework/teams"
+	"harmstack/activities/messages/pack"
+	"harmstack/activities/nights"
+	"harmstack/activities/tasking"
+	"harmstack/activities/trust/access"
+	"harmstack/activities/trust/audit"
+	"harmstack/schemas"
+	"harmstack/schemas/fault"
+	"harmstack/workflows"
+	flows "harmstack/workflows/client"
+)
+
+// DecisionCall is what an officer says of a night, on what they were shown.
+type DecisionCall struct {
+	Decision string `json:"decision"` // approve or hold
+	// ManifestSHA256 names what was shown.
+	ManifestSHA256 string `json:"manifest_sha256"`
+	Reason         string `json:"reason"`
+	Override       string `json:"override,omitempty"`
+}
+
+func (d *Desk) decide(r *http.Request, p Person) (any, error) {
+	var call DecisionCall
+	if err := read(r, &call); err != nil {
+		return nil, err
+	}
+	if call.Decision != access.Approve && call.Decision != access.Hold {
+		return nil, fault.New(fault.BadRequest, "decision: give approve or hold")
+	}
+	m, _, err := d.find(r)
+	if err != nil {
+		return nil, err
+	}
+	request := schemas.DecisionRequest{Revision: m.Revision, ManifestSHA256: call.ManifestSHA256, By: p.Name,
+		Reason: schemas.TrimSpace(call.Reason), Override: schemas.TrimSpace(call.Override)}
+	if err := bad(request.Validate()); err != nil {
+		return nil, err
+	}
+	target := d.To.DecisionID(m.NightID)
+	if request.Attestation, err = d.Vouch(p, call.Decision, target, "", request.ManifestSHA256, request); err != nil {
+		return nil, err
+	}
+	decision, unread, err := d.To.Decide(r.Context(), call.Decision, m.NightID, request)
+	if unread != nil {
+		d.Log.Warn("an answer could not be read, but it is recorded", "error", error(unread))
+	}
+	decision.Attestation = ""
+	return decision, err
+}
+
+// RevocationCall takes the approval of a night back.
+type RevocationCall struct {
+	Reason string `json:"reason"`
+}
+
+func (d *Desk) revoke(r *http.Request, p Person) (any, error) {
+	var call RevocationCall
+	if err := read(r, &call); err != nil {
+		return nil, err
+	}
+	m, err := d.approved(r)
+	if err != nil {
+		return nil, err
+	}
+	request := schemas.RevokeRequest{AsOf: m.AsOf, Revision: m.Revision, By: p.Name, Reason: schemas.TrimSpace(call.Reason)}
+	if err := bad(request.Validate()); err != nil {
+		return nil, err
+	}
+	if request.Attestation, err = d.Vouch(p, access.Revoke, d.To.RevocationID(m), "", "", request); err != nil {
+		return nil, err
+	}
+	run, err := d.To.StartRevocation(r.Context(), request)
+	if err != nil {
+		return nil, err
+	}
+	result, err := d.To.Revoked(r.Context(), run)
+	result.Revocation.Attestation = ""
+	return result, err
+}
+
+// approved is the night whose approval a path means: of a date alone the current one of that date, else its newest
+// revision, which then cannot be taken back and is named in the refusal.
+func (d *Desk) approved(r *http.Request) (id schemas.NightID, err error) {
+	m, _, err := d.find(r)
+	if err != nil || strings.Contains(r.PathValue("night"), "-r") {
+		return m.NightID, err
+	}
+	current, err := nights.LoadCurrent(r.Context(), d.To.Store)
+	if err == nil && current != nil && current.Manifest.AsOf == m.AsOf {
+		return current.Manifest.NightID, nil
+	}
+	return m.NightID, err
+}
+
+// Started is a night that begins.
+type Started struct {
+	Workflow string       `json:"workflow"`
+	AsOf     schemas.Date `json:"as_of"`
+}
+
+func (d *Desk) run(r *http.Request, p Person) (any, error) {
+	var request schemas.NightRequest
+	if err := read(r, &request); err != nil {
+		return nil, err
+	}
+	request.Attestation = ""
+	if request.AsOf.IsZero() { // by its date, so that the same night is not started twice under two names
+		request.AsOf = schemas.LondonDate(d.Now()).AddDays(-1)
+	}
+	if err := bad(errors.Join(request.Validate(), schemas.CheckAsOf(request.AsOf, d.Now()))); err != nil {
+		return nil, err
+	}
+	target := d.To.Name.ID(workflows.NightWorkflowID(request.AsOf))
+	var err error
+	if request.Attestation, err = d.Vouch(p, access.Run, target, "", "", request); err != nil {
+		return nil, err
+	}
+	run, err := flows.StartNight(r.Context(), d.To.Client, d.To.Name, d.To.TaskQueue, request)
+	var running *serviceerror.WorkflowExecutionAlreadyStarted
+	if errors.As(err, &running) {
+		return nil, fault.Errorf(fault.WrongState, "the night is running already, as workflow %s: wait for it, or cancel it in the UI", target)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return Started{run.GetID(), request.AsOf}, nil
+}
+
+// sees tells whether a person may know of a tasking: those of its team and of the specialist teams that were added, and
+// analysts, officers and the desk, but of a restricted one its desk alone.
+func sees(p Person, t *schemas.Tasking) bool {
+	if t.Restricted {
+		return access.Speaks(p.Roles, t.Team)
+	}
+	if access.Allows(p.Roles, access.Look, "") == nil || slices.Contains(p.Roles, string(access.Desk)) {
+		return true
+	}
+	return access.Speaks(p.Roles, t.Team) ||
+		slices.ContainsFunc(t.Specialists, func(s string) bool { return access.Speaks(p.Roles, s) })
+}
+
+// shown is a tasking without what only the store needs.
+func shown(t *schemas.Tasking) *schemas.Tasking {
+	t.Seen = nil
+	for i := range t.Events {
+		t.Events[i].Attestation = ""
+	}
+	return t
+}
+
+func (d *Desk) taskings(r *http.Request, p Person) (any, error) {
+	list := []*schemas.Tasking{}
+	err := casework.All(r.Context(), d.To.Store, func(t *schemas.Tasking) error {
+		if t.State.Open() && sees(p, t) {
+			list = append(list, shown(t))
+		}
+		return nil
+	})
+	var unreadable *casework.UnreadableError
+	if errors.As(err, &unreadable) {
+		d.Log.Error("taskings cannot be read", "error", err)
+		err = nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return list, d.note(r.Context(), p, audit.Consultation, "looked at the taskings", audit.Object{}, "", false)
+}
+
+// known is the tasking that a path names, when the person may know of it. Whoever may not is told that there is none.
+func (d *Desk) known(r *http.Request, p Person) (*schemas.Tasking, error) {
+	reference := r.PathValue("tasking")
+	none := fault.New(fault.NoSuchTasking, "there is no such tasking, or it is not yours to see")
+	if !taskingName.MatchString(reference) {
+		return nil, none
+	}
+	t, err := casework.History(r.Context(), d.To.Store, reference)
+	if err != nil {
+		return nil, err
+	}
+	if t == nil {
+		return nil, none
+	}
+	if !sees(p, t) {
+		d.refused(r, p, "looked at a tasking", object(r), none)
+		return nil, none
+	}
+	return t, nil
+}
+
+func (d *Desk) tasking(r *http.Request, p Person) (any, error) {
+	t, err := d.known(r, p)
+	if err != nil {
+		return nil, err
+	}
+	return shown(t), d.note(r.Context(), p, audit.Consultation, "looked at a tasking", object(r), "", false)
+}
+
+// Pack is everything about the suspect of a tasking, as a page.
+type Pack struct {
+	HTML string `json:"html"`
+}
+
+func (d *Desk) pack(r *http.Request, p Person) (any, error) {
+	var asked Reason
+	if err := errors.Join(read(r, &asked), asked.check()); err != nil {
+		return nil, err
+	}
+	t, err := d.known(r, p)
+	if err != nil {
+		return nil, err
+	}
+	in, err := tasking.Pack(r.Context(), d.To.Store, t)
+	if errors.Is(err, casework.ErrNone) {
+		return nil, fault.Errorf(fault.NoSuchTasking, "tasking %s is not on the approved stack: packs are made of that alone", t.Reference)
+	}
+	if err != nil {
+		return nil, err
+	}
+	html, err := pack.HTML(in)
+	if err != nil {
+		return nil, err
+	}
+	return Pack{string(html)}, d.note(r.Context(), p, audit.Consultation, "looked at the pack", object(r), asked.Why, false)
+}
+
+// AnswerCall is what a person of a team says of a tasking. Team is needed only of those who speak for several.
+type AnswerCall struct {
+	Team    string `json:"team,omitempty"`
+	Note    string `json:"note,omitempty"`
+	Outcome string `json:"outcome,omitempty"`
+	To      string `json:"to,omitempty"`
+}
+
+func (d *Desk) answer(r *http.Request, p Person) (any, error) {
+	do := r.PathValue("act")
+	if !slices.Contains([]string{schemas.DoAcknowledge, schemas.DoProgress, schemas.DoClose, schemas.DoTransfer}, do) {
+		return nil, fault.New(unknownCall, "there is no such call: /api/v1/openapi.json lists them")
+	}
+	var call AnswerCall
+	if err := read(r, &call); err != nil {
+		return nil, err
+	}
+	t, err := d.known(r, p)
+	if err != nil {
+		return nil, err
+	}
+	request := schemas.TaskingRequest{Team: speaksAs(p, t, call.Team), By: p.Name, Note: schemas.TrimSpace(call.Note), Outcome: call.Outcome, To: call.To}
+	if err := access.Allows(p.Roles, do, request.Team); err != nil {
+		d.refused(r, p, do, object(r), err)
+		return nil, err
+	}
+	if err := bad(request.Validate(do)); err != nil {
+		return nil, err
+	}
+	if request.Attestation, err = d.Vouch(p, do, d.To.TaskingID(t.Reference), request.Team, "", request); err != nil {
+		return nil, err
+	}
+	after, unread, err := d.To.Answer(r.Context(), do, t.Reference, request)
+	if unread != nil {
+		d.Log.Warn("an answer could not be read, but it is recorded", "error", error(unread))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return shown(&after), nil
+}
+
+// speaksAs is for which of their teams a person speaks: as they say, or the one that has the tasking, or, of those who
+// act for a team that did not answer, the specialist desk.
+func speaksAs(p Person, t *schemas.Tasking, said string) string {
+	own := access.Teams(p.Roles)
+	switch {
+	case said != "":
+		return said
+	case access.Speaks(p.Roles, t.Team):
+		return t.Team
+	case slices.Contains(own, teams.SpecialistDesk):
+		return teams.SpecialistDesk
+	case len(own) > 0:
+		return own[0]
+	}
+	return t.Team
+}

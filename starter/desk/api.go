@@ -1,0 +1,395 @@
+package desk
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"harmstack/activities/casework/teams"
+	"harmstack/activities/nights"
+	"harmstack/activities/store"
+	"harmstack/activities/trust/access"
+	"harmstack/activities/trust/audit"
+	"harmstack/schemas"
+	"harmstack/schemas/fault"
+)
+
+//go:embed openapi.json
+var openAPI []byte
+
+// How large a request may be, and how long an act is waited for.
+const (
+	maxBody = 64 << 10
+	actTime = time.Minute
+)
+
+// route is one call of the API. A person must be signed in for each, and have a role that allows one of its acts; none:
+// whoever is signed in.
+type route struct {
+	method, path string
+	acts         []string
+	do           func(d *Desk, r *http.Request, p Person) (any, error)
+}
+
+// everything of a tasking is checked against its team, where the tasking is known.
+var routes = []route{
+	{"GET", "/api/v1/me", nil, (*Desk).me},
+	{"GET", "/api/v1/nights", []string{access.Look, access.Audit, access.Operate}, (*Desk).nights},
+	{"POST", "/api/v1/nights", []string{access.Run}, (*Desk).run},
+	{"GET", "/api/v1/nights/{night}", []string{access.Look, access.Audit, access.Operate}, (*Desk).night},
+	{"POST", "/api/v1/nights/{night}/decision", []string{access.Approve, access.Hold}, (*Desk).decide},
+	{"POST", "/api/v1/nights/{night}/revocation", []string{access.Revoke}, (*Desk).revoke},
+	{"POST", "/api/v1/nights/{night}/stack", []string{access.Look}, (*Desk).stack},
+	{"POST", "/api/v1/nights/{night}/explanation", []string{access.Ask}, (*Desk).explain},
+	{"GET", "/api/v1/taskings", nil, (*Desk).taskings},
+	{"GET", "/api/v1/taskings/{tasking}", nil, (*Desk).tasking},
+	{"POST", "/api/v1/taskings/{tasking}/pack", nil, (*Desk).pack},
+	{"POST", "/api/v1/taskings/{tasking}/{act}", nil, (*Desk).answer},
+	{"GET", "/api/v1/log", []string{access.Audit}, (*Desk).log},
+}
+
+func (d *Desk) apiRoutes(mux *http.ServeMux) {
+	for _, t := range routes {
+		mux.HandleFunc(t.method+" "+t.path, func(w http.ResponseWriter, r *http.Request) { d.serve(w, r, t) })
+	}
+	mux.HandleFunc("GET /api/v1/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(openAPI)
+	})
+	// What the command line needs before anybody is signed in.
+	mux.HandleFunc("GET /api/v1/login", func(w http.ResponseWriter, _ *http.Request) {
+		l := Login{Scopes: scopes}
+		if d.Provider != nil {
+			l.Issuer, l.ClientID = d.Provider.Issuer, d.Provider.CLI
+		}
+		for _, p := range d.People {
+			l.People = append(l.People, p.Subject)
+		}
+		d.answerWith(w, http.StatusOK, l)
+	})
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		d.fail(w, r, fault.Errorf(unknownCall, "there is no such call: /api/v1/openapi.json lists them"))
+	})
+}
+
+// Login is how the command line signs in: by the device flow of the issuer, or, in a demo, as one of its people.
+type Login struct {
+	Issuer   string   `json:"issuer,omitempty"`
+	ClientID string   `json:"client_id,omitempty"`
+	Scopes   []string `json:"scopes,omitempty"`
+	People   []string `json:"people,omitempty"`
+}
+
+// Kinds of error that the desk has beside those of the domain.
+const (
+	notSignedIn = "NotSignedIn"
+	unknownCall = "UnknownCall"
+	away        = "Away"
+)
+
+// serve does one call.
+func (d *Desk) serve(w http.ResponseWriter, r *http.Request, t route) {
+	p, err := d.who(r)
+	if err != nil {
+		d.Log.Info("a request of nobody", "call", t.method+" "+t.path, "why", err.Error())
+		err = fault.New(notSignedIn, errNobody.Error())
+	}
+	if err == nil {
+		err = d.allowed(r, p, t)
+	}
+	if err != nil {
+		d.fail(w, r, err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), actTime)
+	defer cancel()
+	r = r.WithContext(ctx)
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	found, err := t.do(d, r, p)
+	if err != nil {
+		d.fail(w, r, err)
+		return
+	}
+	d.answerWith(w, http.StatusOK, found)
+}
+
+// allowed refuses, and notes, whoever has no role for a call.
+func (d *Desk) allowed(r *http.Request, p Person, t route) (err error) {
+	for _, act := range t.acts {
+		if err = access.Allows(p.Roles, act, ""); err == nil {
+			return nil
+		}
+	}
+	if err != nil {
+		d.refused(r, p, t.acts[0], object(r), err)
+	}
+	return err
+}
+
+// object is what a call is about, as far as its path says.
+func object(r *http.Request) audit.Object {
+	o := audit.Object{Night: r.PathValue("night")}
+	if !nightName.MatchString(o.Night) {
+		o.Night = ""
+	}
+	if t := r.PathValue("tasking"); taskingName.MatchString(t) {
+		o.Pseudonyms = []string{t}
+	}
+	return o
+}
+
+var (
+	nightName   = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(-r\d{1,6})?$`)
+	taskingName = regexp.MustCompile(`^[a-z0-9]{4}(-[a-z0-9]{4}){3}$`)
+)
+
+func (d *Desk) answerWith(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		d.Log.Warn("an answer could not be sent", "error", err)
+	}
+}
+
+// Problem is the body of an answer that is none: the kind of the error (schemas/fault) and what to do, in words.
+type Problem struct {
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+}
+
+// status is how HTTP says a kind of error.
+var status = map[string]int{
+	fault.BadRequest: http.StatusBadRequest, fault.FutureNight: http.StatusBadRequest,
+	notSignedIn:       http.StatusUnauthorized,
+	fault.NotAttested: http.StatusForbidden, fault.NotAllowed: http.StatusForbidden, fault.OwnNight: http.StatusForbidden,
+	fault.NoSuchTasking: http.StatusNotFound, unknownCall: http.StatusNotFound, fault.DisposedOf: http.StatusNotFound,
+	fault.AlreadyDecided: http.StatusConflict, fault.OtherManifest: http.StatusConflict, fault.StaleNight: http.StatusConflict,
+	fault.QualityGateFailed: http.StatusConflict, fault.SecondOfficer: http.StatusConflict, fault.Overtaken: http.StatusConflict,
+	fault.Revoked: http.StatusConflict, fault.NotCurrent: http.StatusConflict, fault.OtherTeam: http.StatusConflict,
+	fault.WrongState: http.StatusConflict,
+}
+
+// fail says what went wrong. What has no kind may come from anywhere: it is for the desk's log.
+func (d *Desk) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := Problem{Kind: fault.Kind(err), Message: err.Error()}
+	code, ok := status[p.Kind]
+	switch {
+	case ok:
+	case errors.Is(err, context.DeadlineExceeded):
+		code, p = http.StatusGatewayTimeout, Problem{away, "it was sent and not answered in time: look whether it is done, or do the same again, which does no harm"}
+	default:
+		d.Log.Error("a call failed", "call", r.Pattern, "error", err)
+		code = http.StatusServiceUnavailable
+		if p.Kind == "" {
+			p = Problem{away, "it could not be done now, and nothing is lost: do the same again in a while"}
+		}
+	}
+	d.answerWith(w, code, p)
+}
+
+// read decodes a request's body, which must have no field that nobody knows: a mistyped one would be lost in silence.
+func read(r *http.Request, into any) error {
+	if t := r.Header.Get("Content-Type"); !strings.HasPrefix(t, "application/json") {
+		return fault.New(fault.BadRequest, "send JSON, with Content-Type application/json")
+	}
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		// The text of the error may repeat what was sent.
+		return fault.New(fault.BadRequest, "the request cannot be read: see /api/v1/openapi.json for its fields")
+	}
+	if decoder.More() {
+		return fault.New(fault.BadRequest, "the request is more than one JSON object")
+	}
+	return nil
+}
+
+// bad makes an error of a request one that says so.
+func bad(err error) error {
+	if err == nil || fault.Kind(err) != "" {
+		return err
+	}
+	return fault.New(fault.BadRequest, err.Error())
+}
+
+// Me is who is signed in.
+type Me struct {
+	Person
+	Teams    []string `json:"teams"`
+	Identity string   `json:"identity"` // of the deployment: required or claimed
+}
+
+func (d *Desk) me(_ *http.Request, p Person) (any, error) {
+	return Me{p, access.Teams(p.Roles), d.Identity.Word()}, nil
+}
+
+// find is the night that a path names: of a date alone, its newest revision.
+func (d *Desk) find(r *http.Request) (m schemas.Manifest, ref schemas.ManifestRef, err error) {
+	name := r.PathValue("night")
+	if !nightName.MatchString(name) {
+		return m, ref, fault.New(fault.BadRequest, "name a night as 2026-06-30, or 2026-06-30-r1 for one of its revisions")
+	}
+	date, revision, _ := strings.Cut(name, "-r")
+	id := schemas.NightID{}
+	if id.AsOf, err = schemas.ParseDate(date); err != nil {
+		return m, ref, bad(err)
+	}
+	if revision != "" {
+		if id.Revision, err = strconv.Atoi(revision); err != nil {
+			return m, ref, bad(err)
+		}
+	} else {
+		all, err := nights.List(r.Context(), d.To.Store)
+		if err != nil {
+			return m, ref, err
+		}
+		for _, n := range all {
+			if n.ID.AsOf == id.AsOf {
+				id = n.ID // oldest first
+			}
+		}
+	}
+	if id.Revision > 0 {
+		m, ref, err = nights.LoadManifest(r.Context(), d.To.Store, id)
+	}
+	if id.Revision < 1 || errors.Is(err, store.ErrNotFound) {
+		return m, ref, fault.Errorf(fault.DisposedOf, "night %s is not published", name)
+	}
+	return m, ref, err
+}
+
+// Night is one published night, without anybody's id.
+type Night struct {
+	Night          schemas.NightID        `json:"night"`
+	Status         string                 `json:"status"`
+	ManifestSHA256 string                 `json:"manifest_sha256,omitempty"`
+	Checks         []schemas.CheckOutcome `json:"checks,omitempty"`
+	Dispositions   *schemas.Dispositions  `json:"dispositions,omitempty"`
+	Suspects       int64                  `json:"suspects,omitempty"`
+	Cut            *schemas.Cut           `json:"cut,omitempty"`
+	StartedBy      *schemas.StartedBy     `json:"started_by,omitempty"`
+	Source         string                 `json:"source,omitempty"`
+	Decision       *schemas.Decision      `json:"decision,omitempty"`
+}
+
+func (d *Desk) nights(r *http.Request, _ Person) (any, error) {
+	all, err := nights.List(r.Context(), d.To.Store)
+	if err != nil {
+		return nil, err
+	}
+	list := []Night{}
+	for _, n := range all {
+		list = append(list, Night{Night: n.ID, Status: n.Status})
+	}
+	return list, nil
+}
+
+func (d *Desk) night(r *http.Request, _ Person) (any, error) {
+	m, ref, err := d.find(r)
+	if err != nil {
+		return nil, err
+	}
+	n := Night{Night: m.NightID, Status: nights.Pending, ManifestSHA256: ref.SHA256, Checks: m.Checks, Dispositions: &m.Dispositions,
+		Suspects: m.Suspects, Cut: &m.Cut, StartedBy: m.StartedBy}
+	if m.Form != nil {
+		n.Source = m.Form.Source
+	}
+	if n.Decision, err = nights.LoadDecision(r.Context(), d.To.Store, m.NightID); err != nil {
+		return nil, err
+	}
+	if n.Decision != nil {
+		n.Status = n.Decision.Decision
+		n.Decision.Attestation = "" // it stays in the store
+	}
+	return n, nil
+}
+
+// Reason is why somebody looks at people by their ids.
+type Reason struct {
+	Why string `json:"why"`
+}
+
+func (r Reason) check() error {
+	if schemas.TrimSpace(r.Why) == "" {
+		return fault.New(fault.BadRequest, "why: say why you look; it goes into the log")
+	}
+	return bad(schemas.CheckText("why", r.Why, schemas.MaxReason))
+}
+
+// Stack is a night's stack, without those who are restricted, whom others see as a count.
+type Stack struct {
+	Night      schemas.NightID  `json:"night"`
+	Rows       []schemas.Ranked `json:"rows"`
+	Restricted int              `json:"restricted"`
+}
+
+func (d *Desk) stack(r *http.Request, p Person) (any, error) {
+	var asked Reason
+	if err := errors.Join(read(r, &asked), asked.check()); err != nil {
+		return nil, err
+	}
+	m, _, err := d.find(r)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := nights.ReadFile[schemas.Ranked](r.Context(), d.To.Store, m, schemas.StackFile)
+	if err != nil {
+		return nil, err
+	}
+	s := Stack{Night: m.NightID, Rows: []schemas.Ranked{}}
+	for _, row := range rows {
+		if row.Restricted && !access.Speaks(p.Roles, teams.RestrictedDesk) {
+			s.Restricted++
+			continue
+		}
+		s.Rows = append(s.Rows, row)
+	}
+	return s, d.note(r.Context(), p, audit.Consultation, "looked at the stack", audit.Object{Night: m.NightID.String()}, asked.Why, false)
+}
+
+// Question names one suspect of a night, by id or by #position.
+type Question struct {
+	Suspect string `json:"suspect"`
+	Reason
+}
+
+func (d *Desk) explain(r *http.Request, p Person) (any, error) {
+	var asked Question
+	if err := errors.Join(read(r, &asked), asked.check()); err != nil {
+		return nil, err
+	}
+	m, _, err := d.find(r)
+	if err != nil {
+		return nil, err
+	}
+	n, err := d.Night(d.To.Store, m)
+	if err != nil {
+		return nil, err
+	}
+	e, err := n.Explain(r.Context(), m, asked.Suspect)
+	if err != nil {
+		return nil, err
+	}
+	if e.Suspect.Restricted && !access.Speaks(p.Roles, teams.RestrictedDesk) {
+		err := fault.Errorf(fault.BadRequest, "nobody of that name is in the ranking of %s, revision %d", m.AsOf, m.Revision)
+		d.refused(r, p, "explain", audit.Object{Night: m.NightID.String()}, err)
+		return nil, err
+	}
+	did := fmt.Sprintf("looked at position %d", e.Suspect.Position)
+	return e, d.note(r.Context(), p, audit.Consultation, did, audit.Object{Night: m.NightID.String()}, asked.Why, false)
+}
+
+func (d *Desk) log(r *http.Request, p Person) (any, error) {
+	entries, err := audit.Read(r.Context(), d.To.Store)
+	if err != nil {
+		return nil, err
+	}
+	return entries, d.note(r.Context(), p, audit.Consultation, "read the log", audit.Object{Thing: "audit log"}, "", false)
+}

@@ -1,0 +1,177 @@
+package desk
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	_ "embed"
+	"encoding/base64"
+	"errors"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"harmstack/activities/trust/access"
+	"harmstack/activities/trust/audit"
+)
+
+//go:embed style.css
+var style string
+
+// styleHash lets the pages' one style through, and no other.
+var styleHash = func() string {
+	sum := sha256.Sum256([]byte(style))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}()
+
+//go:embed signin.html
+var signInPage string
+
+var page = template.Must(template.New("signin").Parse(signInPage))
+
+func (d *Desk) signInRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /{$}", d.home)
+	mux.HandleFunc("GET /sign-in", d.begin)
+	mux.HandleFunc("GET /sign-in/callback", d.callback)
+	mux.HandleFunc("POST /sign-out", d.signOut)
+	if len(d.People) > 0 {
+		mux.HandleFunc("POST /demo", d.be)
+	}
+}
+
+// view is what the sign-in page shows.
+type view struct {
+	Style  template.CSS
+	Person *Person
+	Teams  []string
+	People []Person // of a demo
+	Notice string
+}
+
+func (d *Desk) show(w http.ResponseWriter, status int, v view) {
+	v.Style, v.People = template.CSS(style), d.People
+	if v.Person != nil {
+		v.Teams = access.Teams(v.Person.Roles)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	if err := page.Execute(w, v); err != nil {
+		d.Log.Warn("a page could not be sent", "error", err)
+	}
+}
+
+func (d *Desk) home(w http.ResponseWriter, r *http.Request) {
+	p, err := d.who(r)
+	if err != nil {
+		d.show(w, http.StatusOK, view{})
+		return
+	}
+	d.show(w, http.StatusOK, view{Person: &p})
+}
+
+// begin sends the browser to the identity provider: authorisation code with PKCE, and a state that only this browser
+// holds.
+func (d *Desk) begin(w http.ResponseWriter, r *http.Request) {
+	if d.Provider == nil {
+		d.show(w, http.StatusOK, view{})
+		return
+	}
+	found, err := d.Provider.discover(r.Context())
+	if err != nil {
+		d.Log.Warn("nobody can sign in", "error", err)
+		d.show(w, http.StatusServiceUnavailable, view{Notice: "The identity provider does not answer. Try again in a while."})
+		return
+	}
+	p := pending{nonce: rand.Text(), verifier: oauth2.GenerateVerifier(), next: local(r.URL.Query().Get("next"))}
+	state, ok := d.sessions.begin(p)
+	if !ok {
+		d.show(w, http.StatusServiceUnavailable, view{Notice: "Too many people sign in at once. Try again in a while."})
+		return
+	}
+	http.SetCookie(w, d.cookie(d.cookieName()+"-signin", state, signInTime))
+	flow := d.Provider.flow(found, d.URL.JoinPath("sign-in/callback").String())
+	http.Redirect(w, r, flow.AuthCodeURL(state, oidc.Nonce(p.nonce), oauth2.S256ChallengeOption(p.verifier)), http.StatusFound)
+}
+
+// local is a path of the desk itself, so that nobody is sent elsewhere after signing in.
+func local(path string) string {
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n\t") {
+		return "/"
+	}
+	return path
+}
+
+// callback is where the provider sends the browser back to.
+func (d *Desk) callback(w http.ResponseWriter, r *http.Request) {
+	person, next, err := d.signedIn(r)
+	http.SetCookie(w, d.cookie(d.cookieName()+"-signin", "", 0))
+	if err != nil {
+		d.Log.Warn("a sign-in failed", "error", err)
+		d.show(w, http.StatusForbidden, view{Notice: "You could not be signed in. Begin again; if it stays so, ask those who run Harmstack."})
+		return
+	}
+	if len(person.Roles) == 0 {
+		err := d.note(r.Context(), person, audit.Consultation, "signed in", audit.Object{Thing: "desk"}, "none of their groups has a role", true)
+		if err != nil {
+			d.Log.Warn("a refusal was not logged", "error", err)
+		}
+		d.show(w, http.StatusForbidden, view{Notice: "You are known, but none of your groups has a role here. Ask those who run Harmstack."})
+		return
+	}
+	http.SetCookie(w, d.cookie(d.cookieName(), d.sessions.start(person), sessionTime))
+	http.Redirect(w, r, next, http.StatusSeeOther)
+}
+
+// signedIn takes the provider's answer.
+func (d *Desk) signedIn(r *http.Request) (person Person, next string, err error) {
+	if d.Provider == nil {
+		return person, "", errors.New("there is no identity provider")
+	}
+	q := r.URL.Query()
+	cookie, err := r.Cookie(d.cookieName() + "-signin")
+	if err != nil || q.Get("state") == "" || subtle.ConstantTimeCompare([]byte(cookie.Value), []byte(q.Get("state"))) != 1 {
+		return person, "", errors.New("the answer is not of a sign-in that this browser began")
+	}
+	p, ok := d.sessions.finish(q.Get("state"))
+	if !ok {
+		return person, "", errors.New("the sign-in took too long, or was finished before")
+	}
+	if q.Get("error") != "" {
+		return person, "", errors.New("the identity provider refused")
+	}
+	found, err := d.Provider.discover(r.Context())
+	if err != nil {
+		return person, "", err
+	}
+	flow := d.Provider.flow(found, d.URL.JoinPath("sign-in/callback").String())
+	token, err := flow.Exchange(d.Provider.context(r.Context()), q.Get("code"), oauth2.VerifierOption(p.verifier))
+	if err != nil {
+		return person, "", errors.New("the identity provider does not take the code")
+	}
+	raw, _ := token.Extra("id_token").(string)
+	person, err = d.Provider.verify(r.Context(), raw, p.nonce, []string{d.Provider.ClientID}, d.Rules)
+	return person, p.next, err
+}
+
+func (d *Desk) signOut(w http.ResponseWriter, r *http.Request) {
+	if cookie, err := r.Cookie(d.cookieName()); err == nil {
+		d.sessions.end(cookie.Value)
+	}
+	http.SetCookie(w, d.cookie(d.cookieName(), "", 0))
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// be signs a demo's person in.
+func (d *Desk) be(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	person, err := d.demoBearer(r.PostFormValue("person"))
+	if err != nil {
+		d.show(w, http.StatusForbidden, view{Notice: "There is no such person."})
+		return
+	}
+	http.SetCookie(w, d.cookie(d.cookieName(), d.sessions.start(person), sessionTime))
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
