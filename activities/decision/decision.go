@@ -48,7 +48,7 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	d := p.Decision
 	if err := d.CheckTexts(); err != nil {
 		err = fault.Errorf(fault.BadRequest, "%w", err)
-		return DecideResult{}, a.refused(ctx, d.Decision, audit.Claims(d.By), d.Manifest.NightID, err)
+		return DecideResult{}, task.Of(a.refused(ctx, d.Decision, audit.Claims(d.By), d.Manifest.NightID, err))
 	}
 	act, request := map[string]string{schemas.Approved: access.Approve, schemas.Held: access.Hold}[d.Decision], p.Request
 	request.Attestation = ""

@@ -57,11 +57,25 @@ func (a *Activities) Claim(ctx context.Context, p ClaimParams) (ClaimResult, err
 	}
 	id, err := nights.Claim(ctx, a.Store, p.AsOf, owner(ctx))
 	if err == nil {
-		err = audit.Append(ctx, a.Store, audit.Entry{At: time.Now().UTC(), Operation: audit.Collection, Actor: audit.Worker,
+		err = audit.Append(ctx, a.Store, audit.Entry{At: time.Now().UTC(), Operation: audit.Collection, Actor: a.collector(ctx, p.Request),
 			Did: "began a night from the source " + cmp.Or(p.Request.Extract, DefaultSource),
 			On:  audit.Object{Night: id.String(), Thing: "run " + owner(ctx)}})
 	}
 	return ClaimResult{id}, task.Of(err)
+}
+
+// collector is who started the night, for the log; as far as that is known yet.
+func (a *Activities) collector(ctx context.Context, request schemas.NightRequest) audit.Actor {
+	by, err := a.startedBy(ctx, request)
+	switch {
+	case err != nil:
+		return audit.Claims("somebody unknown")
+	case by == nil || by.Way == schemas.WaySchedule:
+		return audit.Worker
+	case by.Verified == schemas.ByClaim:
+		return audit.Claims(cmp.Or(by.Name, by.Subject, "somebody unknown"))
+	}
+	return audit.Actor{Name: cmp.Or(by.Name, by.Subject, "somebody unknown"), Verified: audit.Attested, Subject: by.Subject}
 }
 
 // source finds what a request names: a configured source, or a path or URL below a configured prefix (trust, section 5).

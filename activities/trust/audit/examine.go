@@ -43,7 +43,7 @@ func Read(ctx context.Context, st *store.Store) ([]Entry, error) {
 }
 
 // Examine reads the whole log and checks it: the chain and, with keys to check by, the signatures. Entries of those who
-// looked, from a machine without the worker's key, may be unsigned; the chain holds them.
+// looked, or asked in vain, may be unsigned, for they come from machines without the worker's key; the chain holds them.
 func Examine(ctx context.Context, st *store.Store) (log Log, err error) {
 	if log.origin, err = origin(ctx, st); err != nil {
 		return log, err
@@ -96,7 +96,7 @@ func Examine(ctx context.Context, st *store.Store) (log Log, err error) {
 			continue
 		}
 		_, err := st.Keys.Check(name, records[i])
-		if errors.Is(err, sign.ErrUnsigned) && (number <= old.Log || e.Operation == Consultation) {
+		if errors.Is(err, sign.ErrUnsigned) && (number <= old.Log || e.Operation == Consultation || e.Outcome == Refused) {
 			err = nil
 		}
 		if err != nil {
