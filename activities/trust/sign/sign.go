@@ -10,6 +10,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -98,6 +100,12 @@ func (k *Keys) Signs() bool { return k != nil && k.private != nil }
 
 // Checks tells whether there are keys to check with.
 func (k *Keys) Checks() bool { return k != nil }
+
+// Name is that of the key to sign with.
+func (k *Keys) Name() string { return k.name }
+
+// Names are those of the trusted keys, sorted.
+func (k *Keys) Names() []string { return slices.Sorted(maps.Keys(k.trusted)) }
 
 // Sign adds a signature to a record as the last member of its JSON object. The signature is of the bytes before it and
 // of the record's name, so that no record can stand in another's place; it is the same whenever the bytes are. Without a
