@@ -60,11 +60,10 @@ func (a *Activities) who() (*teams.Teams, error) {
 	return t, nil
 }
 
-// reference is the pseudonym by which a suspect's tasking goes. That of a restricted suspect has one of its own:
-// whoever had the suspect before finds nothing under the one they know.
+// reference is the pseudonym by which a suspect's tasking goes.
 func (a *Activities) reference(suspect string, restricted bool) string {
 	if restricted {
-		return a.Pseudonym("restricted\x00" + suspect) // words that no id begins with
+		return a.Pseudonym.Restricted(suspect)
 	}
 	return a.Pseudonym(suspect)
 }

@@ -186,10 +186,20 @@ func whoami() string {
 	return "unknown user"
 }
 
-// look notes who looked at what.
-func look(ctx context.Context, st *store.Store, did string, night schemas.NightID, why string) error {
+// look notes who looked at what and, where the key is at hand, at whom by pseudonym.
+func look(ctx context.Context, st *store.Store, did string, night schemas.NightID, why string, ids ...string) error {
+	hide, err := config.LoadPseudonym(os.Getenv)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, id := range ids {
+		if hide != nil {
+			names = append(names, hide(id))
+		}
+	}
 	return audit.Append(ctx, st, audit.Entry{At: now(), Operation: audit.Consultation, Actor: audit.Claims(whoami()), Did: did,
-		On: audit.Object{Night: night.String()}, Why: why})
+		On: audit.Object{Night: night.String(), Pseudonyms: names}, Why: why})
 }
 
 // nightFlags choose a night: --as-of and --revision; without them, the approved stack.

@@ -69,6 +69,7 @@ New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`
 		caseCommand(),
 		diffCommand(),
 		verifyCommand(),
+		subjectCommand(),
 		auditCommand(),
 		lineageCommand(),
 		statusCommand(),

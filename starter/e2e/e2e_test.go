@@ -38,6 +38,7 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/task"
 	"harmstack/activities/trust/sign"
+	"harmstack/activities/trust/verify"
 	"harmstack/schemas"
 	"harmstack/starter/cli"
 	"harmstack/starter/devserver"
@@ -191,6 +192,8 @@ type deployment struct {
 	workers []*os.Process // that run now
 	kills   int
 	gone    bool // no worker is started again
+
+	tampered bool // with the store, by the test itself
 }
 
 // kill kills one of the workers; another takes its place.
@@ -271,6 +274,7 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.store.Close() })
+	t.Cleanup(d.proven)
 	if d.client, err = d.cfg.DialTo(client.Options{HostPort: server.Address(), Identity: "starter"}, quiet); err != nil {
 		t.Fatal(err)
 	}
@@ -290,6 +294,18 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 		}
 	})
 	return d
+}
+
+// proven looks whether the store is what was written to it, whatever died meanwhile; not after a test that tampered with
+// it.
+func (d *deployment) proven() {
+	if d.tampered || d.t.Failed() {
+		return
+	}
+	r, err := verify.Store(context.Background(), d.store, verify.Options{Now: time.Now()})
+	if err != nil || len(r.Problems) > 0 {
+		d.t.Errorf("the store is not what was written to it: %+v, %v", r.Problems, err)
+	}
 }
 
 // threeWorkers makes deploy start as many, noWorker none; noAttributes leaves the namespace without search attributes.

@@ -269,6 +269,19 @@ func (l *loader) pseudonymKey() []byte {
 	return key
 }
 
+// LoadPseudonym reads the pseudonym key alone; nil: there is none.
+func LoadPseudonym(env func(string) string) (pseudonym.Func, error) {
+	l := loader{env: env}
+	if l.secret("HARMSTACK_PSEUDONYM_KEY") == "" {
+		return nil, errors.Join(l.faults...)
+	}
+	key := l.pseudonymKey()
+	if err := errors.Join(l.faults...); err != nil {
+		return nil, err
+	}
+	return pseudonym.New(key)
+}
+
 // LoadSigning reads the keys of signatures alone.
 func LoadSigning(env func(string) string) (*sign.Keys, error) {
 	l := loader{env: env}
