@@ -296,7 +296,8 @@ func TestOneDeadMailbox(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, key := range keys {
-				if data := read(t, d.store, key); bytes.Contains(data, []byte("two@example")) {
+				// The log alone says to whom a message went.
+				if data := read(t, d.store, key); bytes.Contains(data, []byte("two@example")) && !strings.HasPrefix(key, "audit/") {
 					t.Errorf("%s repeats the address", key)
 				}
 			}

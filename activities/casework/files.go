@@ -10,14 +10,15 @@ import (
 	"strings"
 
 	"harmstack/activities/store"
+	"harmstack/activities/trust/sign"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
 
 // Where the taskings are kept: one file a version, and a mark for each that is on the stack.
 const (
-	casesFolder = "taskings/cases/"
-	openFolder  = "taskings/open/"
+	CasesFolder = "taskings/cases/"
+	OpenFolder  = "taskings/open/"
 )
 
 // A version's file holds the tasking as it stands then and its latest events: its own, and those before it for as long
@@ -28,9 +29,10 @@ const tailBytes = 4 << 10
 // latest is how many events Load finds at least, when there are so many.
 const latest = 32
 
-func caseFolder(reference string) string { return casesFolder + reference + "/" }
+func caseFolder(reference string) string { return CasesFolder + reference + "/" }
 
-func versionKey(reference string, version int) string {
+// VersionKey is where a version of a tasking lies.
+func VersionKey(reference string, version int) string {
 	return fmt.Sprintf("%s%06d.json", caseFolder(reference), version)
 }
 
@@ -59,11 +61,11 @@ func load(ctx context.Context, st *store.Store, reference string, atLeast int) (
 
 // LoadVersion returns the tasking as it was after the event of that number, which is the last of its events.
 func LoadVersion(ctx context.Context, st *store.Store, reference string, number int) (*schemas.Tasking, error) {
-	return read(ctx, st, versionKey(reference, number))
+	return read(ctx, st, VersionKey(reference, number))
 }
 
 func read(ctx context.Context, st *store.Store, key string) (*schemas.Tasking, error) {
-	data, err := st.Read(ctx, key)
+	data, err := st.ReadRecord(ctx, key)
 	if err != nil {
 		return nil, err
 	}
@@ -114,26 +116,32 @@ func tail(events []schemas.TaskingEvent) ([]schemas.TaskingEvent, error) {
 	return events, nil
 }
 
+// Version is the file that Save writes of a tasking: its key and its bytes.
+func Version(st *store.Store, t *schemas.Tasking) (key string, data []byte, err error) {
+	kept := *t
+	if kept.Events, err = tail(t.Events); err != nil {
+		return "", nil, err
+	}
+	key = VersionKey(t.Reference, t.Version)
+	data, err = json.Marshal(kept)
+	return key, st.Record(key, data), err
+}
+
 // Save writes the next version of a tasking. store.ErrExists means that somebody wrote one since it was
 // loaded: load it again.
 func Save(ctx context.Context, st *store.Store, t *schemas.Tasking) error {
-	kept := *t
-	var err error
-	if kept.Events, err = tail(t.Events); err != nil {
-		return err
-	}
-	data, err := json.Marshal(kept)
+	key, data, err := Version(st, t)
 	if err != nil {
 		return err
 	}
 	// The mark comes first and goes last: it may stand for a tasking that has left, never lack for one
 	// that is there.
 	if t.OnStack {
-		if err := st.CreateOnly(ctx, openFolder+t.Reference, nil); err != nil && !errors.Is(err, store.ErrExists) {
+		if err := st.CreateOnly(ctx, OpenFolder+t.Reference, nil); err != nil && !errors.Is(err, store.ErrExists) {
 			return err
 		}
 	}
-	if err := st.CreateOnly(ctx, versionKey(t.Reference, t.Version), data); err != nil {
+	if err := st.CreateOnly(ctx, key, data); err != nil {
 		return err
 	}
 	return Unmark(ctx, st, t)
@@ -144,15 +152,15 @@ func Unmark(ctx context.Context, st *store.Store, t *schemas.Tasking) error {
 	if t.OnStack {
 		return nil
 	}
-	return st.Delete(ctx, openFolder+t.Reference)
+	return st.Delete(ctx, OpenFolder+t.Reference)
 }
 
 // Marked returns the references of all taskings that are on the stack, and perhaps of some that have just
 // left it, sorted.
 func Marked(ctx context.Context, st *store.Store) ([]string, error) {
-	keys, err := st.List(ctx, openFolder)
+	keys, err := st.List(ctx, OpenFolder)
 	for i, k := range keys {
-		keys[i] = strings.TrimPrefix(k, openFolder)
+		keys[i] = strings.TrimPrefix(k, OpenFolder)
 	}
 	return keys, err
 }
@@ -162,7 +170,7 @@ type UnreadableError struct{ References []string }
 
 func (e *UnreadableError) Error() string {
 	return fmt.Sprintf(
-		"the files of %s are damaged or gone: %s",
+		"the files of %s are damaged, forged or gone: %s",
 		text.Count(len(e.References), "tasking"),
 		strings.Join(e.References, ", "),
 	)
@@ -171,7 +179,7 @@ func (e *UnreadableError) Error() string {
 // All calls f with every tasking there ever was and its whole history, by reference. One that cannot be read keeps
 // nobody from the others: when all have been seen, the error is an *UnreadableError.
 func All(ctx context.Context, st *store.Store, f func(*schemas.Tasking) error) error {
-	keys, err := st.List(ctx, casesFolder)
+	keys, err := st.List(ctx, CasesFolder)
 	if err != nil {
 		return err
 	}
@@ -187,7 +195,7 @@ func All(ctx context.Context, st *store.Store, f func(*schemas.Tasking) error) e
 			err = remember(ctx, st, t, math.MaxInt)
 		}
 		if Unreadable(err) {
-			unreadable = append(unreadable, strings.TrimSuffix(strings.TrimPrefix(folder, casesFolder), "/"))
+			unreadable = append(unreadable, strings.TrimSuffix(strings.TrimPrefix(folder, CasesFolder), "/"))
 			continue
 		}
 		if err == nil {
@@ -203,8 +211,9 @@ func All(ctx context.Context, st *store.Store, f func(*schemas.Tasking) error) e
 	return nil
 }
 
-// Unreadable tells whether an error says that the files of one tasking are damaged or gone, which is no fault of any
-// other's.
+// Unreadable tells whether an error says that the files of one tasking are damaged, forged or gone, which is no fault of
+// any other's.
 func Unreadable(err error) bool {
-	return errors.Is(err, store.ErrDamaged) || errors.Is(err, store.ErrNotFound)
+	return errors.Is(err, store.ErrDamaged) || errors.Is(err, store.ErrNotFound) || errors.Is(err, sign.ErrForged) ||
+		errors.Is(err, sign.ErrUnsigned)
 }

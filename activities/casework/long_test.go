@@ -120,7 +120,7 @@ func TestOldFiles(t *testing.T) {
 	for i := range 300 {
 		data, err := json.Marshal(tasking)
 		if err == nil {
-			err = st.CreateOnly(t.Context(), versionKey("k7qd", tasking.Version), data)
+			err = st.CreateOnly(t.Context(), VersionKey("k7qd", tasking.Version), data)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -160,7 +160,7 @@ func TestOneIsUnreadable(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := st.Replace(t.Context(), versionKey("b", 1), []byte("{")); err != nil {
+	if err := st.Replace(t.Context(), VersionKey("b", 1), []byte("{")); err != nil {
 		t.Fatal(err)
 	}
 	var got []string

@@ -47,7 +47,8 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	defer stop()
 	d := p.Decision
 	if err := d.CheckTexts(); err != nil {
-		return DecideResult{}, task.Permanent(fault.BadRequest, err)
+		err = fault.Errorf(fault.BadRequest, "%w", err)
+		return DecideResult{}, task.Of(a.refused(ctx, d.Decision, audit.Claims(d.By), d.Manifest.NightID, err))
 	}
 	act, request := map[string]string{schemas.Approved: access.Approve, schemas.Held: access.Hold}[d.Decision], p.Request
 	request.Attestation = ""
@@ -65,6 +66,9 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 		return DecideResult{}, task.Of(err)
 	}
 	err = nights.Decide(ctx, a.Store, d)
+	if err != nil {
+		err = a.refused(ctx, d.Decision, person.Actor(), d.Manifest.NightID, err)
+	}
 	if err != nil && !errors.Is(err, nights.ErrDecided) {
 		return DecideResult{}, task.Waiting(err)
 	}
@@ -88,8 +92,12 @@ func (a *Activities) Decide(ctx context.Context, p DecideParams) (DecideResult, 
 	if standing.Override != "" {
 		why += "; in spite of the checks: " + standing.Override
 	}
+	files, err := audit.Stored(ctx, a.Store, d.Manifest.Path()+"/"+schemas.DecisionFile)
+	if err != nil {
+		return DecideResult{}, task.Of(err)
+	}
 	err = audit.Append(ctx, a.Store, audit.Entry{At: standing.At, Operation: audit.Alteration, Actor: person.Actor(),
-		Did: standing.Decision, On: audit.Object{Night: d.Manifest.NightID.String()}, Why: why})
+		Did: standing.Decision, On: audit.Object{Night: d.Manifest.NightID.String()}, Why: why, Files: files})
 	return DecideResult{*standing}, task.Waiting(err)
 }
 
@@ -180,7 +188,7 @@ func (a *Activities) Revoke(ctx context.Context, p RevokeParams) (RevokeResult, 
 		schemas.Revocation{By: person.Name, Reason: p.Request.Reason, At: p.At, Attestation: p.Request.Attestation},
 	)
 	if err != nil {
-		return RevokeResult{}, task.Waiting(err)
+		return RevokeResult{}, task.Waiting(a.refused(ctx, access.Revoke, person.Actor(), night, err))
 	}
 	r := RevokeResult{Current: last.Manifest, Revocation: last.Revocations[slices.Index(last.RevokedNights(), night)]}
 	now := "no stack is approved now"
@@ -188,11 +196,33 @@ func (a *Activities) Revoke(ctx context.Context, p RevokeParams) (RevokeResult, 
 		now = "the stack of night " + r.Current.String() + " is the approved one again"
 	}
 	// An attempt that dies between the two writes is in the log twice rather than not at all.
+	files, err := audit.Stored(ctx, a.Store, nights.ApprovalKey(r.Revocation.Number))
+	if err != nil {
+		return RevokeResult{}, task.Of(err)
+	}
 	err = audit.Append(
 		ctx,
 		a.Store,
 		audit.Entry{At: r.Revocation.At, Operation: audit.Alteration, Actor: person.Actor(),
-			Did: schemas.Revoked, On: audit.Object{Night: night.String()}, Why: r.Revocation.Reason + "; " + now},
+			Did: schemas.Revoked, On: audit.Object{Night: night.String()}, Why: r.Revocation.Reason + "; " + now, Files: files},
 	)
 	return r, task.Waiting(err)
+}
+
+// refused notes in the log that an act was refused, unless it only failed, and returns why.
+func (a *Activities) refused(
+	ctx context.Context,
+	act string,
+	by audit.Actor,
+	night schemas.NightID,
+	why error,
+) error {
+	switch fault.Kind(why) {
+	case "", fault.StoreDenied, fault.DamagedArtifact:
+		return why
+	}
+	if err := audit.Refuse(ctx, a.Store, by, act, audit.Object{Night: night.String()}, why); err != nil {
+		return err // what cannot be logged is told at once, as above
+	}
+	return why
 }

@@ -18,6 +18,7 @@ import (
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/activities/task"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 )
@@ -52,7 +53,7 @@ func TestDecideOnAnUnwritableLog(t *testing.T) {
 	err = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		return errors.Join(err, os.Chown(path, nobody, nobody))
 	})
-	if err := errors.Join(err, os.Mkdir(audit, 0o700), os.Chmod(above, 0o755)); err != nil { // as an older `starter stack` by root left it
+	if err := errors.Join(err, os.RemoveAll(audit), os.Mkdir(audit, 0o700), os.Chmod(above, 0o755)); err != nil { // as an older `starter stack` by root left it
 		t.Fatal(err)
 	}
 	if out, err := exec.Command("cp", os.Args[0], program).CombinedOutput(); err != nil {
@@ -137,7 +138,13 @@ func TestDecideRefusesLongTexts(t *testing.T) {
 	if !task.Is(err, fault.BadRequest) || !strings.Contains(err.Error(), "reason: 2001 characters are too many") {
 		t.Error(err)
 	}
-	if keys, err := st.List(t.Context(), ""); err != nil || len(keys) > 0 {
+	// Nothing but that it was refused, without the text.
+	keys, err := st.List(t.Context(), "")
+	if err != nil || len(keys) != 1 {
 		t.Errorf("%q, %v", keys, err)
+	}
+	log, err := audit.Read(t.Context(), st)
+	if err != nil || len(log) != 1 || log[0].Outcome != audit.Refused || log[0].Actor.Name != "DCI Example" || strings.Contains(log[0].Why, "é") {
+		t.Errorf("%+v, %v", log, err)
 	}
 }

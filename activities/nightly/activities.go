@@ -79,7 +79,7 @@ func (a *Activities) guard(ctx context.Context, id schemas.NightID) error {
 	if err != nil || !sealed {
 		return err
 	}
-	data, err := a.Store.Read(ctx, id.Path()+"/"+schemas.ClaimFile)
+	data, err := a.Store.ReadRecord(ctx, id.Path()+"/"+schemas.ClaimFile)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package nightly
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,13 +38,7 @@ func (a *Activities) Claim(ctx context.Context, p ClaimParams) (ClaimResult, err
 	defer stop()
 	id, err := a.claim(ctx, p)
 	if kind := fault.Kind(err); kind == fault.BadRequest || kind == fault.FutureNight || kind == fault.NotAttested || kind == fault.NotAllowed {
-		by := audit.Claims("somebody unknown")
-		if a.Started != nil {
-			if known, err := a.startedBy(ctx, schemas.NightRequest{}); err == nil && known.Name != "" {
-				by = audit.Claims(known.Name)
-			}
-		}
-		err = errors.Join(err, audit.Refuse(ctx, a.Store, by, "start a night", audit.Object{Night: p.AsOf.String()}, err))
+		err = errors.Join(err, audit.Refuse(ctx, a.Store, a.collector(ctx, schemas.NightRequest{}), "start a night", audit.Object{Night: p.AsOf.String()}, err))
 	}
 	return ClaimResult{id}, task.Of(err)
 }
@@ -68,7 +63,27 @@ func (a *Activities) claim(ctx context.Context, p ClaimParams) (id schemas.Night
 	if _, err := a.startedBy(ctx, p.Request); err != nil { // before the work, not at its end
 		return id, err
 	}
-	return nights.Claim(ctx, a.Store, p.AsOf, owner(ctx))
+	id, err = nights.Claim(ctx, a.Store, p.AsOf, owner(ctx))
+	if err == nil {
+		err = audit.Append(ctx, a.Store, audit.Entry{At: time.Now().UTC(), Operation: audit.Collection, Actor: a.collector(ctx, p.Request),
+			Did: "began a night from the source " + cmp.Or(p.Request.Extract, DefaultSource),
+			On:  audit.Object{Night: id.String(), Thing: "run " + owner(ctx)}})
+	}
+	return id, err
+}
+
+// collector is who started the night, for the log; as far as that is known yet.
+func (a *Activities) collector(ctx context.Context, request schemas.NightRequest) audit.Actor {
+	by, err := a.startedBy(ctx, request)
+	switch {
+	case err != nil:
+		return audit.Claims("somebody unknown")
+	case by == nil || by.Way == schemas.WaySchedule:
+		return audit.Worker
+	case by.Verified == schemas.ByClaim:
+		return audit.Claims(cmp.Or(by.Name, by.Subject, "somebody unknown"))
+	}
+	return audit.Actor{Name: cmp.Or(by.Name, by.Subject, "somebody unknown"), Verified: audit.Attested, Subject: by.Subject}
 }
 
 // source finds what a request names: a configured source, or a path or URL below a configured prefix (trust, section 5).

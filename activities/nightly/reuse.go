@@ -126,7 +126,7 @@ func (a *Activities) key(t step) (string, error) {
 // reuse finds what the same task came to before, and gives its files names of the night's own, so that no night needs
 // another's. Every file is read and compared with its sha256: at the least doubt the work is done again.
 func reuse[R any, P result[R]](ctx context.Context, a *Activities, key string, night schemas.NightID) (r R, ok bool) {
-	data, err := a.Store.Read(ctx, key)
+	data, err := a.Store.ReadRecord(ctx, key)
 	var was made[R]
 	if err != nil || json.Unmarshal(data, &was) != nil {
 		return r, false
@@ -166,7 +166,7 @@ func home(night schemas.NightID, uri string) string {
 func keep[R any](ctx context.Context, a *Activities, key string, night schemas.NightID, r R) {
 	data, err := json.Marshal(made[R]{night, r})
 	if err == nil {
-		err = a.Store.Replace(ctx, key, data)
+		err = a.Store.Replace(ctx, key, a.Store.Record(key, data))
 	}
 	if err != nil {
 		activity.GetLogger(ctx).Warn("a stage's result cannot be kept for reuse", "error", err)

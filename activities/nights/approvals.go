@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"harmstack/activities/store"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
@@ -22,7 +24,8 @@ import (
 
 const approvalsFolder = "approvals/"
 
-func approvalKey(number int) string { return fmt.Sprintf("%s%06d.json", approvalsFolder, number) }
+// ApprovalKey is where the record of an approval lies, by its number.
+func ApprovalKey(number int) string { return fmt.Sprintf("%s%06d.json", approvalsFolder, number) }
 
 // lastApproval is the last record and its bytes; nil when there is none.
 func lastApproval(ctx context.Context, st *store.Store) (*schemas.Current, []byte, error) {
@@ -30,7 +33,7 @@ func lastApproval(ctx context.Context, st *store.Store) (*schemas.Current, []byt
 	if err != nil || len(keys) == 0 {
 		return nil, nil, err
 	}
-	key := approvalKey(len(keys))
+	key := ApprovalKey(len(keys))
 	if keys[len(keys)-1] != key {
 		return nil, nil, fmt.Errorf(
 			"%s: %w: there %s, the last is %s",
@@ -40,7 +43,7 @@ func lastApproval(ctx context.Context, st *store.Store) (*schemas.Current, []byt
 			keys[len(keys)-1],
 		)
 	}
-	data, err := st.Read(ctx, key)
+	data, err := st.ReadRecord(ctx, key)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading %s: %w", key, err)
 	}
@@ -99,9 +102,9 @@ func ApprovedSince(ctx context.Context, st *store.Store, since schemas.Date) (ap
 
 // approvalRecord is the record of an approval, by its number.
 func approvalRecord(ctx context.Context, st *store.Store, number int) (*schemas.Current, error) {
-	c, err := load[schemas.Current](ctx, st, approvalKey(number))
+	c, err := load[schemas.Current](ctx, st, ApprovalKey(number))
 	if err == nil && c == nil {
-		err = fmt.Errorf("%s: %w: it is missing", approvalKey(number), store.ErrDamaged)
+		err = fmt.Errorf("%s: %w: it is missing", ApprovalKey(number), store.ErrDamaged)
 	}
 	return c, err
 }
@@ -183,7 +186,15 @@ func recordApprovals(ctx context.Context, st *store.Store, nights []Night) error
 		if err != nil {
 			return err
 		}
-		if err := st.CreateOnly(ctx, approvalKey(record.Number), data); err != nil {
+		key := ApprovalKey(record.Number)
+		data = st.Record(key, data)
+		err = audit.Append(ctx, st, audit.Entry{At: time.Now().UTC(), Operation: audit.Alteration, Actor: audit.Worker,
+			Did: "made the stack the approved one", On: audit.Object{Night: d.Manifest.NightID.String()},
+			Why: "the decision on it", Files: audit.Written(key, data)})
+		if err != nil {
+			return err
+		}
+		if err := st.CreateOnly(ctx, key, data); err != nil {
 			return err
 		}
 	}

@@ -86,8 +86,8 @@ func TestOldStoreIsNumbered(t *testing.T) {
 	}
 	var want [][]byte
 	for n := 1; n <= 2; n++ {
-		want = append(want, read(t, st, approvalKey(n)))
-		if err := st.Delete(t.Context(), approvalKey(n)); err != nil {
+		want = append(want, read(t, st, ApprovalKey(n)))
+		if err := st.Delete(t.Context(), ApprovalKey(n)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -98,7 +98,7 @@ func TestOldStoreIsNumbered(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, w := range want {
-		if got := read(t, st, approvalKey(i+1)); !bytes.Equal(got, w) {
+		if got := read(t, st, ApprovalKey(i+1)); !bytes.Equal(got, w) {
 			t.Errorf("record %d is %s, want %s", i+1, got, w)
 		}
 	}
@@ -110,7 +110,7 @@ func TestOldStoreIsNumbered(t *testing.T) {
 func TestGapInTheRecordsIsSeen(t *testing.T) {
 	st := open(t, "mem://")
 	approveInOrder(t, st, 1, 2, 3)
-	if err := st.Delete(t.Context(), approvalKey(2)); err != nil {
+	if err := st.Delete(t.Context(), ApprovalKey(2)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := LoadCurrent(t.Context(), st); !errors.Is(err, store.ErrDamaged) {

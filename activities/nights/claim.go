@@ -22,20 +22,20 @@ func Claim(ctx context.Context, st *store.Store, asOf schemas.Date, owner string
 	if asOf.IsZero() || owner == "" {
 		return schemas.NightID{}, errors.New("claiming a night needs its date and the run that claims it")
 	}
-	data, err := encode(claim{owner})
+	unsigned, err := encode(claim{owner})
 	if err != nil {
 		return schemas.NightID{}, err
 	}
 	for id := (schemas.NightID{AsOf: asOf, Revision: 1}); ; id.Revision++ {
 		key := id.Path() + "/" + schemas.ClaimFile
-		err := st.CreateOnly(ctx, key, data)
+		err := st.CreateOnly(ctx, key, st.Record(key, unsigned))
 		if err == nil {
 			return id, nil
 		}
 		if !errors.Is(err, store.ErrExists) {
 			return schemas.NightID{}, fmt.Errorf("claiming night %s: %w", id, err)
 		}
-		standing, err := st.Read(ctx, key)
+		standing, err := st.ReadRecord(ctx, key)
 		if err != nil {
 			return schemas.NightID{}, fmt.Errorf("reading %s: %w", key, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"harmstack/activities/store"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 )
@@ -156,7 +157,16 @@ func record(ctx context.Context, st *store.Store, d schemas.Decision) (*schemas.
 	if err != nil {
 		return nil, err
 	}
-	err = st.CreateOnly(ctx, d.Manifest.Path()+"/"+schemas.DecisionFile, data)
+	key := d.Manifest.Path() + "/" + schemas.DecisionFile
+	data = st.Record(key, data)
+	if d.By == System { // a person's is in the log by whoever knows how sure it is who they are
+		err = audit.Append(ctx, st, audit.Entry{At: d.At, Operation: audit.Alteration, Actor: audit.Worker, Did: d.Decision,
+			On: audit.Object{Night: d.Manifest.NightID.String()}, Why: d.Reason, Files: audit.Written(key, data)})
+		if err != nil {
+			return nil, err
+		}
+	}
+	err = st.CreateOnly(ctx, key, data)
 	if err == nil {
 		return &d, nil
 	}

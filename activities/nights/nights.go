@@ -118,7 +118,7 @@ func LoadManifest(
 ) (schemas.Manifest, schemas.ManifestRef, error) {
 	ref := schemas.ManifestRef{NightID: id, URI: id.Path() + "/" + schemas.ManifestFile}
 	var m schemas.Manifest
-	data, err := st.Read(ctx, ref.URI)
+	data, err := st.ReadRecord(ctx, ref.URI)
 	if err != nil {
 		return m, ref, fmt.Errorf("night %s is not published: %w", id, err)
 	}
@@ -158,7 +158,7 @@ func LoadDecision(ctx context.Context, st *store.Store, id schemas.NightID) (*sc
 }
 
 func load[T any](ctx context.Context, st *store.Store, key string) (*T, error) {
-	data, err := st.Read(ctx, key)
+	data, err := st.ReadRecord(ctx, key)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}

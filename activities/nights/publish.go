@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"harmstack/activities/store"
+	"harmstack/activities/trust/audit"
+	"harmstack/activities/trust/sign"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
@@ -69,6 +71,7 @@ func Publish(ctx context.Context, st *store.Store, m schemas.Manifest) (schemas.
 	if err != nil {
 		return ref, err
 	}
+	data = st.Record(ref.URI, data)
 	ref.SHA256 = hash(data)
 	for _, file := range required {
 		if _, ok := m.Output(file); !ok {
@@ -92,14 +95,24 @@ func Publish(ctx context.Context, st *store.Store, m schemas.Manifest) (schemas.
 		}
 	}
 	err = st.CreateOnly(ctx, ref.URI, data)
-	if !errors.Is(err, store.ErrExists) {
+	if errors.Is(err, store.ErrExists) {
+		var standing []byte
+		standing, err = st.ReadRecord(ctx, ref.URI)
+		if err == nil && !bytes.Equal(sign.Body(standing), sign.Body(data)) {
+			err = fmt.Errorf("night %s: %w", m.NightID, ErrSealed)
+		}
+		data, ref.SHA256 = standing, hash(standing) // another key may have signed it
+	}
+	if err != nil {
 		return ref, err
 	}
-	standing, err := st.Read(ctx, ref.URI)
-	if err == nil && !bytes.Equal(standing, data) {
-		err = fmt.Errorf("night %s: %w", m.NightID, ErrSealed)
+	// An attempt that dies between the two writes is in the log twice rather than not at all.
+	e := audit.Entry{At: time.Now().UTC(), Operation: audit.Combination, Actor: audit.Worker, Did: "published a night",
+		On: audit.Object{Night: m.NightID.String()}, Files: audit.Written(ref.URI, data)}
+	for _, in := range m.Inputs {
+		e.Inputs = append(e.Inputs, audit.File{Name: in.URI, SHA256: in.SHA256})
 	}
-	return ref, err
+	return ref, audit.Append(ctx, st, e)
 }
 
 // Line is the nights as one look found them, and what follows from it. A bucket takes a second or two to list the

@@ -75,7 +75,8 @@ func Revoke(
 		if err != nil {
 			return nil, err
 		}
-		if err := st.CreateOnly(ctx, approvalKey(next.Number), data); errors.Is(err, store.ErrExists) {
+		key := ApprovalKey(next.Number)
+		if err := st.CreateOnly(ctx, key, st.Record(key, data)); errors.Is(err, store.ErrExists) {
 			continue
 		} else if err != nil {
 			return nil, fmt.Errorf("night %s: %w", night, err)

@@ -208,7 +208,7 @@ func TestARevocationIsRefused(t *testing.T) {
 func TestAnOldStoreIsRevoked(t *testing.T) {
 	st := open(t, "mem://")
 	ids := approveInOrder(t, st, 1, 2)
-	if err := errors.Join(st.Delete(t.Context(), approvalKey(1)), st.Delete(t.Context(), approvalKey(2))); err != nil {
+	if err := errors.Join(st.Delete(t.Context(), ApprovalKey(1)), st.Delete(t.Context(), ApprovalKey(2))); err != nil {
 		t.Fatal(err)
 	}
 	if err := revoke(st, ids[1]); err != nil || current(t, st) != "2026-06-01-r1" {

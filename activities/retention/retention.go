@@ -284,11 +284,16 @@ func (n *night) dispose(
 	if err := e.Encode(d); err != nil {
 		return g, err
 	}
-	if err := st.CreateOnly(ctx, n.id.Path()+"/"+record, data.Bytes()); err != nil && !errors.Is(err, store.ErrExists) {
+	key := n.id.Path() + "/" + record
+	if err := st.CreateOnly(ctx, key, st.Record(key, data.Bytes())); err != nil && !errors.Is(err, store.ErrExists) {
+		return g, err
+	}
+	files, err := audit.Stored(ctx, st, key)
+	if err != nil {
 		return g, err
 	}
 	// A process that dies before the last file is gone is in the log twice rather than not at all.
-	err := audit.Append(
+	err = audit.Append(
 		ctx,
 		st,
 		audit.Entry{
@@ -298,6 +303,7 @@ func (n *night) dispose(
 			Did:       "disposed of " + text.Count(len(keys), "file"),
 			On:        audit.Object{Night: n.id.String()},
 			Why:       rule,
+			Files:     files,
 		},
 	)
 	if err != nil {

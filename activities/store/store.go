@@ -30,6 +30,7 @@ import (
 	_ "gocloud.dev/blob/memblob" // mem:// for tests
 	"gocloud.dev/gcerrors"
 
+	"harmstack/activities/trust/sign"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
@@ -56,6 +57,8 @@ var (
 type Store struct {
 	// Temp is the folder for what is fetched from a bucket; empty: the system's.
 	Temp string
+	// Keys sign the records that are written here, and check those that are read; nil: neither.
+	Keys *sign.Keys
 
 	bucket *blob.Bucket
 	url    string
@@ -64,6 +67,10 @@ type Store struct {
 	closed atomic.Bool
 
 	verified sync.Map // sha256 by key, of artefacts whose bytes this process has checked
+	unsigned struct { // the records that may be unsigned, once they were read
+		sync.Mutex
+		Unsigned
+	}
 }
 
 // Open opens the store at a path, a file:// URL or a bucket's URL, and changes nothing there: what is missing of a

@@ -18,6 +18,7 @@ import (
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/activities/task"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 )
@@ -99,7 +100,7 @@ func (a *Activities) lastTold(ctx context.Context, team string) (last *receipt, 
 }
 
 func readReceipt(ctx context.Context, st *store.Store, key string) (*receipt, error) {
-	data, err := st.Read(ctx, key)
+	data, err := st.ReadRecord(ctx, key)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +124,7 @@ func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult
 	if err != nil || outdated {
 		return DeliverResult{Outcome: Outdated}, err
 	}
-	message, suspects, err := a.message(ctx, n, p.Team)
+	message, concerned, suspects, err := a.message(ctx, n, p.Team)
 	if err != nil {
 		return DeliverResult{}, err
 	}
@@ -168,7 +169,11 @@ func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult
 		entry.Subject = "night " + p.Revoked.String()
 		why = "the approval of night " + p.Revoked.String() + " was taken back"
 	}
-	delivery, err := a.deliver(ctx, entry, why, digest.Hand(ctx, a.Mailer, message))
+	log := audit.Entry{Why: why, On: audit.Object{Night: strings.TrimPrefix(entry.Subject, "night "), Pseudonyms: concerned}}
+	for _, to := range message.To {
+		log.To = append(log.To, to.Address)
+	}
+	delivery, err := a.deliver(ctx, entry, log, digest.Hand(ctx, a.Mailer, message))
 	if err != nil {
 		return DeliverResult{}, err
 	}
@@ -184,7 +189,8 @@ func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult
 func (a *Activities) receipt(ctx context.Context, number int, r receipt) error {
 	data, err := json.Marshal(r)
 	if err == nil {
-		err = a.Store.CreateOnly(ctx, receiptKey(number, r.Team), data)
+		key := receiptKey(number, r.Team)
+		err = a.Store.CreateOnly(ctx, key, a.Store.Record(key, data))
 	}
 	if errors.Is(err, store.ErrExists) {
 		return nil
@@ -197,33 +203,37 @@ func (r *DeliverResult) count(e ledger.Entry) {
 	r.LateAddresses, r.RefusedAddresses = e.Count(ledger.Waiting), e.Count(ledger.Refused)
 }
 
-// message is a team's digest with its packs.
-func (a *Activities) message(ctx context.Context, n night, team string) (m digest.Message, suspects int, err error) {
+// message is a team's digest with its packs, whom it tells of by pseudonym, and how many of them the team has.
+func (a *Activities) message(
+	ctx context.Context,
+	n night,
+	team string,
+) (m digest.Message, concerned []string, suspects int, err error) {
 	who, err := a.who()
 	if err != nil {
-		return m, 0, err
+		return m, nil, 0, err
 	}
 	party, ok := who.Find(team)
 	if !ok {
-		return m, 0, task.Permanent(
+		return m, nil, 0, task.Permanent(
 			fault.DeliveryRefused,
 			fmt.Errorf("the team %s is not in the teams' file any more", team),
 		)
 	}
 	plan, err := loadPlan(ctx, a.Store, n.occasion(), team)
 	if err != nil {
-		return m, 0, err
+		return m, nil, 0, err
 	}
 	n, err = n.withBelow(plan.Suspects, func(last int64) ([]schemas.Ranked, error) { return a.ranked(ctx, n, last) })
 	if err != nil {
-		return m, 0, err
+		return m, nil, 0, err
 	}
 	var changes []schemas.Change
 	if n.revoked == nil { // else the positions before are those of a stack that does not count
 		changes, err = nights.ReadFile[schemas.Change](ctx, a.Store, n.manifest, schemas.ChangesFile)
 	}
 	if err != nil {
-		return m, 0, err
+		return m, nil, 0, err
 	}
 	previous := map[int64]*int64{}
 	for _, c := range changes {
@@ -245,6 +255,7 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 		Revoked:   n.revoked,
 	}
 	for _, s := range plan.Suspects {
+		concerned = append(concerned, s.Reference)
 		d.Suspects = append(
 			d.Suspects,
 			digest.Suspect{
@@ -259,18 +270,21 @@ func (a *Activities) message(ctx context.Context, n night, team string) (m diges
 		)
 	}
 	if m, err = digest.Build(d); err != nil {
-		return m, 0, task.Permanent(fault.DeliveryRefused, err)
+		return m, nil, 0, task.Permanent(fault.DeliveryRefused, err)
+	}
+	for _, l := range plan.Left {
+		concerned = append(concerned, l.Reference)
 	}
 	if len(plan.Suspects) == 0 {
-		return m, 0, nil
+		return m, concerned, 0, nil
 	}
 	packs, err := packs(ctx, a.Store, n, party.Name, plan.Suspects)
 	if err != nil {
-		return m, 0, err
+		return m, nil, 0, err
 	}
 	files, err := attached("packs-"+party.Slug, packs)
 	m.Attachments = append(m.Attachments, files...)
-	return m, len(plan.Suspects), err
+	return m, concerned, len(plan.Suspects), err
 }
 
 // attached are packs as the files that go with a message.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"harmstack/activities/casework"
@@ -14,6 +15,7 @@ import (
 	"harmstack/activities/messages/ledger"
 	"harmstack/activities/messages/webhook"
 	"harmstack/activities/task"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 )
@@ -162,11 +164,24 @@ func (a *Activities) tell(ctx context.Context, t *schemas.Tasking, e schemas.Tas
 		}
 		return digest.Hand(ctx, a.Mailer, m)(done)
 	}
-	d, err := a.deliver(ctx, entry, "the tasking's event "+e.Kind, send)
+	log := audit.Entry{Why: "the tasking's event " + e.Kind, On: audit.Object{Pseudonyms: []string{t.Reference}}, To: to.Mail}
+	if to.channel == ledger.Webhook {
+		log.To = []string{host(to.Webhook.URL)}
+	}
+	d, err := a.deliver(ctx, entry, log, send)
 	if err == nil {
 		err = d.Entry.Unreached("event")
 	}
 	return d.Sent, err
+}
+
+// host is the part of a webhook's address that holds no secret.
+func host(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "a webhook"
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // packOf is the pack for a team that has not had it in a digest; none when the suspect has left the stack meanwhile.

@@ -208,7 +208,7 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 	}
 	after, err := casework.Apply(before, command, who)
 	if err != nil {
-		return ApplyResult{}, err
+		return ApplyResult{}, a.logRefusal(ctx, p, person.Actor(), err)
 	}
 	if after == nil || before != nil && after.Version == before.Version {
 		// An attempt that died may have written the version and not taken the mark away, nor told anybody.
@@ -217,22 +217,8 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 		}
 		return ApplyResult{Tasking: brief(after), Notify: toTell(after, p.Known, command.Key, who)}, err
 	}
-	if p.Request != nil {
-		err = audit.Append(
-			ctx,
-			a.Store,
-			audit.Entry{
-				At:        p.At,
-				Operation: audit.Alteration,
-				Actor:     person.Actor(),
-				Did:       p.Do + " for " + p.Request.Team,
-				On:        audit.Object{Team: p.Request.Team, Pseudonyms: []string{p.Reference}},
-				Why:       p.Request.Note,
-			},
-		)
-		if err != nil {
-			return ApplyResult{}, err
-		}
+	if err := a.log(ctx, p, person.Actor(), after); err != nil {
+		return ApplyResult{}, err
 	}
 	if err := casework.Save(ctx, a.Store, after); err != nil {
 		if errors.Is(err, store.ErrExists) {

@@ -75,7 +75,7 @@ func loadPlan(ctx context.Context, st *store.Store, occasion, team string) (p pl
 }
 
 func readPlan(ctx context.Context, st *store.Store, key string) (p plan, err error) {
-	data, err := st.Read(ctx, key)
+	data, err := st.ReadRecord(ctx, key)
 	if err != nil {
 		return p, err
 	}
@@ -129,6 +129,7 @@ func (a *Activities) plan(ctx context.Context, params PlanParams) (result PlanRe
 	if err != nil || outdated {
 		return result, err
 	}
+	a.witness(ctx, n, who)
 	b := &planner{a: a, who: who, night: n, at: now(), plans: map[string]*plan{}, onStack: map[string]bool{}}
 	if last, err := nights.LastRecord(ctx, a.Store); err != nil {
 		return result, err
@@ -173,7 +174,8 @@ func (a *Activities) plan(ctx context.Context, params PlanParams) (result PlanRe
 		}
 		data, err := json.Marshal(p)
 		if err == nil {
-			err = a.Store.Replace(ctx, planKey(n.occasion(), party.Name), data)
+			key := planKey(n.occasion(), party.Name)
+			err = a.Store.Replace(ctx, key, a.Store.Record(key, data))
 		}
 		if err != nil {
 			return result, err

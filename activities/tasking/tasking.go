@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,6 +38,8 @@ type Activities struct {
 	Identity attest.Identity
 	// Teams reads who works where: each activity asks anew, so that a change counts from the next night.
 	Teams func() (*teams.Teams, error)
+	// Checkpoints is the URL of a second store for checkpoints of the audit log; empty: none.
+	Checkpoints string
 	// SendOrder hands one order to the workflow of its tasking and waits until it is carried out.
 	SendOrder func(ctx context.Context, o schemas.TaskingOrder) error
 
@@ -57,11 +60,10 @@ func (a *Activities) who() (*teams.Teams, error) {
 	return t, nil
 }
 
-// reference is the pseudonym by which a suspect's tasking goes. That of a restricted suspect has one of its own:
-// whoever had the suspect before finds nothing under the one they know.
+// reference is the pseudonym by which a suspect's tasking goes.
 func (a *Activities) reference(suspect string, restricted bool) string {
 	if restricted {
-		return a.Pseudonym("restricted\x00" + suspect) // words that no id begins with
+		return a.Pseudonym.Restricted(suspect)
 	}
 	return a.Pseudonym(suspect)
 }
@@ -166,26 +168,21 @@ func (a *Activities) last(ctx context.Context, occasion string) (last *schemas.C
 func (a *Activities) deliver(
 	ctx context.Context,
 	e ledger.Entry,
-	why string,
+	log audit.Entry,
 	send func(done func(string) bool) ([]string, error),
 ) (ledger.Delivery, error) {
-	return Deliver(
-		ctx,
-		a.Store,
-		e,
-		fmt.Sprintf("sent the %s %s by %s to %s", e.Kind, e.ID, e.Channel, e.Team),
-		why,
-		send,
-	)
+	log.Did = fmt.Sprintf("sent the %s %s by %s to %s", e.Kind, e.ID, e.Channel, e.Team)
+	return Deliver(ctx, a.Store, e, log, send)
 }
 
 // Deliver sends one message, unless the ledger of the store says that it was sent, and notes in the ledger what became
-// of it and in the audit log who did what, and why.
+// of it and in the audit log what was disclosed to whom, and why. Of the entry for the log, the caller gives what was
+// done, why, the pseudonyms or the night, and in To everybody whom the message is for, as the teams' file has them.
 func Deliver(
 	ctx context.Context,
 	st *store.Store,
 	e ledger.Entry,
-	did, why string,
+	log audit.Entry,
 	send func(done func(string) bool) ([]string, error),
 ) (ledger.Delivery, error) {
 	d, err := ledger.Deliver(ctx, st, e, now, send, refused)
@@ -193,9 +190,19 @@ func Deliver(
 		return d, err
 	}
 	// Also when it was sent before, by an attempt that died and left no word in the log.
-	return d, ledger.Note(ctx, st, d.Entry, func(to string) error {
-		return audit.Append(ctx, st, audit.Entry{At: now(), Operation: audit.Disclosure, Actor: audit.Worker, Did: did + to,
-			On: audit.Object{Team: e.Team, Thing: e.Subject}, Why: why})
+	return d, ledger.Note(ctx, st, d.Entry, func(to string) (err error) {
+		if log.Files, err = audit.Stored(ctx, st, ledger.SentKey(e.ID)); err != nil {
+			return err
+		}
+		log.At, log.Operation, log.Actor, log.On.Team = now(), audit.Disclosure, audit.Worker, e.Team
+		log.Did += to
+		log.To = slices.DeleteFunc(slices.Clone(log.To), func(address string) bool {
+			if a, err := teams.ParseAddress(address); err == nil {
+				address = a.Address
+			}
+			return len(d.Entry.Recipients) > 0 && !d.Entry.Took(address)
+		})
+		return audit.Append(ctx, st, log)
 	})
 }
 

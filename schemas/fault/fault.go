@@ -22,6 +22,7 @@ const (
 	NobodyToRank         = "NobodyToRank"         // no row was scored
 	CountsDoNotReconcile = "CountsDoNotReconcile" // rows were lost or counted twice
 	DamagedArtifact      = "DamagedArtifact"      // a file is not the one that was written
+	Forged               = "Forged"               // a record is not signed by a key that is trusted
 	StoreDenied          = "StoreDenied"          // the worker may not read or write something of the store
 	DisposedOf           = "DisposedOf"           // the time of the night that was asked for is over
 	RevisionSealed       = "RevisionSealed"       // another run has published this revision

@@ -38,9 +38,13 @@ func openStoreAt(ctx context.Context, url string) (*store.Store, error) {
 			"no store: set HARMSTACK_STORE or give --store (after a demo: --store harmstack-demo/store)",
 		)
 	}
+	keys, err := config.LoadSigning(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
 	st, _, err := store.OpenSetUp(ctx, url)
 	if err == nil {
-		st.Temp = tempDir()
+		st.Temp, st.Keys = tempDir(), keys
 	}
 	return st, err
 }
@@ -54,7 +58,7 @@ func openDeployment(ctx context.Context, cfg config.Config) (*store.Store, error
 	if err != nil {
 		return nil, err
 	}
-	st.Temp = cfg.TempDir
+	st.Temp, st.Keys = cfg.TempDir, cfg.Signing
 	if err := id.Match(string(cfg.Deployment), ""); err != nil {
 		return nil, errors.Join(fmt.Errorf("store %s: %w", st.URL(), err), st.Close())
 	}
@@ -182,10 +186,20 @@ func whoami() string {
 	return "unknown user"
 }
 
-// look notes who looked at what.
-func look(ctx context.Context, st *store.Store, did string, night schemas.NightID, why string) error {
+// look notes who looked at what and, where the key is at hand, at whom by pseudonym.
+func look(ctx context.Context, st *store.Store, did string, night schemas.NightID, why string, ids ...string) error {
+	hide, err := config.LoadPseudonym(os.Getenv)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, id := range ids {
+		if hide != nil {
+			names = append(names, hide(id))
+		}
+	}
 	return audit.Append(ctx, st, audit.Entry{At: now(), Operation: audit.Consultation, Actor: audit.Claims(whoami()), Did: did,
-		On: audit.Object{Night: night.String()}, Why: why})
+		On: audit.Object{Night: night.String(), Pseudonyms: names}, Why: why})
 }
 
 // nightFlags choose a night: --as-of and --revision; without them, the approved stack.

@@ -18,6 +18,7 @@ import (
 	"harmstack/activities/nightly"
 	"harmstack/activities/nights"
 	"harmstack/activities/trust/audit"
+	"harmstack/activities/trust/sign"
 	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/worker/service"
@@ -140,6 +141,11 @@ func examine(ctx context.Context) (checks []check) {
 	default:
 		add("payload encryption", "on", nil)
 	}
+	add("signatures", signing(cfg.Signing), nil)
+	if cfg.Checkpoints != "" {
+		found, err := examineCheckpoints(ctx, cfg)
+		add("checkpoints", found, err)
+	}
 	c, err := cfg.Dial(quiet{})
 	if !add("Temporal", "reachable", err) {
 		return checks
@@ -166,6 +172,43 @@ func examine(ctx context.Context) (checks []check) {
 		add("schedule "+s.Name, found, err)
 	}
 	return checks
+}
+
+// signing says who signs, and whose signatures count.
+func signing(k *sign.Keys) string {
+	switch {
+	case !k.Checks():
+		return "off: whoever can write to the store can rewrite what happened; no real data may pass"
+	case !k.Signs():
+		return "checked, by the keys of " + strings.Join(k.Names(), ", ") + "; this machine has none to sign with"
+	}
+	return "signed as " + k.Name() + ", checked by the keys of " + strings.Join(k.Names(), ", ")
+}
+
+// examineCheckpoints reads the second store, and proves that the log goes on from what is kept there.
+func examineCheckpoints(ctx context.Context, cfg config.Config) (string, error) {
+	if !cfg.Signing.Checks() {
+		return "", errors.New("HARMSTACK_CHECKPOINTS without HARMSTACK_SIGNED_BY: nobody can sign or check them")
+	}
+	st, err := openDeployment(ctx, cfg)
+	if err != nil {
+		return "", err
+	}
+	defer st.Close()
+	kept, err := audit.Kept(ctx, cfg.Checkpoints, cfg.Signing)
+	if err != nil {
+		return "", err
+	}
+	log, err := audit.Examine(ctx, st)
+	if err != nil {
+		return "", err
+	}
+	for _, c := range kept {
+		if p := log.Against(c); p != nil {
+			return "", p
+		}
+	}
+	return text.Count(len(kept), "checkpoint") + " kept, and the log goes on from each", nil
 }
 
 // pace says how new taskings are issued and taskings stood down.

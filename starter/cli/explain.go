@@ -85,7 +85,7 @@ func explanationCommand(
 		if err != nil {
 			return err
 		}
-		if err := look(ctx, st, fmt.Sprintf(did, e.Suspect.Position), m.NightID, why); err != nil {
+		if err := look(ctx, st, fmt.Sprintf(did, e.Suspect.Position), m.NightID, why, e.Suspect.SuspectID); err != nil {
 			return err
 		}
 		if asJSON {

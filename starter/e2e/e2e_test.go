@@ -5,6 +5,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
 	"flag"
@@ -36,6 +37,8 @@ import (
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/activities/task"
+	"harmstack/activities/trust/sign"
+	"harmstack/activities/trust/verify"
 	"harmstack/schemas"
 	"harmstack/starter/cli"
 	"harmstack/starter/devserver"
@@ -189,6 +192,8 @@ type deployment struct {
 	workers []*os.Process // that run now
 	kills   int
 	gone    bool // no worker is started again
+
+	tampered bool // with the store, by the test itself
 }
 
 // kill kills one of the workers; another takes its place.
@@ -229,11 +234,13 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 	if err := os.Mkdir(died, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	seed := bytes.Repeat([]byte{3}, ed25519.SeedSize)
 	env := append([]string{
 		"E2E_WORKER=1", "E2E_SERVER=" + server.Address(), "E2E_DEATHS=" + deaths, "E2E_DIED=" + died,
 		"HARMSTACK_EXTRACT=./extract.parquet",
 		"HARMSTACK_EXTRACT_PREFIXES=.",
 		"HARMSTACK_PSEUDONYM_KEY=" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{1}, 32)),
+		"HARMSTACK_SIGNING_KEY=" + base64.StdEncoding.EncodeToString(seed), "HARMSTACK_SIGNED_BY=worker=" + sign.Public(ed25519.NewKeyFromSeed(seed)),
 		"HARMSTACK_SMTP=" + d.mail.address, "HARMSTACK_SMTP_TLS=none", "HARMSTACK_MAIL_FROM=harmstack@example.police.uk",
 		"HARMSTACK_TEAMS=" + filepath.Join(d.dir, "teams.yaml"), "HARMSTACK_THREADS=1", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),
 		// Set where all is slow, as under the race detector: a step of a workflow then may take longer than a second.
@@ -260,12 +267,14 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 		t.Fatal(err)
 	}
 	if d.store, err = store.Open(t.Context(), d.cfg.Store); err == nil {
+		d.store.Keys = d.cfg.Signing
 		_, _, _, err = d.store.SetUp(t.Context(), string(d.cfg.Deployment), pseudonym.Fingerprint(d.cfg.PseudonymKey))
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.store.Close() })
+	t.Cleanup(d.proven)
 	if d.client, err = d.cfg.DialTo(client.Options{HostPort: server.Address(), Identity: "starter"}, quiet); err != nil {
 		t.Fatal(err)
 	}
@@ -285,6 +294,18 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 		}
 	})
 	return d
+}
+
+// proven looks whether the store is what was written to it, whatever died meanwhile; not after a test that tampered with
+// it.
+func (d *deployment) proven() {
+	if d.tampered || d.t.Failed() {
+		return
+	}
+	r, err := verify.Store(context.Background(), d.store, verify.Options{Now: time.Now()})
+	if err != nil || len(r.Problems) > 0 {
+		d.t.Errorf("the store is not what was written to it: %+v, %v", r.Problems, err)
+	}
 }
 
 // threeWorkers makes deploy start as many, noWorker none; noAttributes leaves the namespace without search attributes.

@@ -26,6 +26,7 @@ import (
 	"harmstack/activities/nights/quality"
 	"harmstack/activities/retention"
 	"harmstack/activities/trust/attest"
+	"harmstack/activities/trust/sign"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 	"harmstack/workflows"
@@ -44,6 +45,8 @@ type Config struct {
 	Tables       *reference.Tables // of offences and weights; nil: the embedded ones
 	TeamsFile    string            // YAML: who works where, and by when; empty: nobody, with an outbox
 	PseudonymKey []byte
+	Signing      *sign.Keys // who signs records, and whose signatures count; nil: nobody
+	Checkpoints  string     // URL of a second store, for checkpoints of the audit log; empty: none
 	// Identity is how it is known who decides and who answers.
 	Identity attest.Identity
 	// TemporalTLS is PlainTemporal where TLS may be missing, or empty.
@@ -79,6 +82,12 @@ const Usage = `Environment:
   HARMSTACK_EXTRACT_PREFIXES    folders and URLs of buckets below which a request may name an extract itself, separated by
                                 commas or new lines (default: none, only configured sources)
   HARMSTACK_PSEUDONYM_KEY       at least 32 random bytes in base64 (openssl rand -base64 32; required)
+  HARMSTACK_SIGNING_KEY         32 random bytes in base64: the worker signs what happened with it; "none" on a machine without
+                                real data (required)
+  HARMSTACK_SIGNED_BY           name=key, the public keys whose signatures count, separated by commas or new lines, the
+                                worker's own among them: starter audit key prints it. What starter shows is checked by them
+  HARMSTACK_CHECKPOINTS         folder or URL of a second store, under another's control, that signed checkpoints of the
+                                audit log are written to (default: none)
   HARMSTACK_PAYLOAD_KEYS        id=key, the key being 32 bytes in base64; the first encrypts what passes
                                 through Temporal, the others only decrypt; "older" at the end also reads what
                                 was written in clear before there were keys; "none" on a machine without real
@@ -115,7 +124,7 @@ const Usage = `Environment:
                                 where Temporal is, as for the Temporal CLI (default localhost:7233)
   HARMSTACK_TEMPORAL_TLS        "none" to speak without TLS to a Temporal that is not on this machine (default: refused)
 
-HARMSTACK_PSEUDONYM_KEY, HARMSTACK_PAYLOAD_KEYS and HARMSTACK_SMTP_PASSWORD may be read from files: add
+HARMSTACK_PSEUDONYM_KEY, HARMSTACK_SIGNING_KEY, HARMSTACK_PAYLOAD_KEYS and HARMSTACK_SMTP_PASSWORD may be read from files: add
 _FILE to the name and give a path.
 `
 
@@ -142,6 +151,7 @@ func (l *loader) place() Config {
 		l.fault("HARMSTACK_TEMPORAL_TLS", fmt.Errorf("leave it empty, or say %q", PlainTemporal))
 	}
 	c.TempDir = cmp.Or(l.env("HARMSTACK_TEMP"), os.TempDir())
+	c.Signing, c.Checkpoints = l.signing(), l.env("HARMSTACK_CHECKPOINTS")
 	if c.Store == "" {
 		l.fault("HARMSTACK_STORE", errors.New("name the folder or URL of the artefact store"))
 	}
@@ -188,6 +198,10 @@ func Load(env func(string) string) (Config, error) {
 	c.Memory = l.number("HARMSTACK_MEMORY", ParseBytes)
 	c.ShardRows = l.number("HARMSTACK_SHARD_ROWS", parseCount)
 	c.PseudonymKey = l.pseudonymKey()
+	if l.secret("HARMSTACK_SIGNING_KEY") == "" {
+		l.fault("HARMSTACK_SIGNING_KEY", fmt.Errorf("give 32 random bytes in base64 (openssl rand -base64 32) and their "+
+			"public key in HARMSTACK_SIGNED_BY, or %q where no real data is", sign.None))
+	}
 	c.Identity = l.identity()
 	c.Retention = l.retention()
 	c.Mail = l.mail()
@@ -253,6 +267,41 @@ func (l *loader) pseudonymKey() []byte {
 		)
 	}
 	return key
+}
+
+// LoadPseudonym reads the pseudonym key alone; nil: there is none.
+func LoadPseudonym(env func(string) string) (pseudonym.Func, error) {
+	l := loader{env: env}
+	if l.secret("HARMSTACK_PSEUDONYM_KEY") == "" {
+		return nil, errors.Join(l.faults...)
+	}
+	key := l.pseudonymKey()
+	if err := errors.Join(l.faults...); err != nil {
+		return nil, err
+	}
+	return pseudonym.New(key)
+}
+
+// LoadSigning reads the keys of signatures alone.
+func LoadSigning(env func(string) string) (*sign.Keys, error) {
+	l := loader{env: env}
+	k := l.signing()
+	return k, errors.Join(l.faults...)
+}
+
+// SigningSeed is the signing key alone, in base64.
+func SigningSeed(env func(string) string) (string, error) {
+	l := loader{env: env}
+	seed := l.secret("HARMSTACK_SIGNING_KEY")
+	return seed, errors.Join(l.faults...)
+}
+
+func (l *loader) signing() *sign.Keys {
+	k, err := sign.Parse(l.secret("HARMSTACK_SIGNING_KEY"), l.env("HARMSTACK_SIGNED_BY"))
+	if err != nil {
+		l.fault("HARMSTACK_SIGNING_KEY, HARMSTACK_SIGNED_BY", err)
+	}
+	return k
 }
 
 // LoadRetention reads the rules of retention alone.

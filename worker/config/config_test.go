@@ -10,13 +10,14 @@ import (
 
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/messages/digest"
+	"harmstack/activities/trust/sign"
 	"harmstack/schemas/reference"
 )
 
 var secret = base64.StdEncoding.EncodeToString([]byte("hunter2-hunter2-hunter2-hunter2-"))
 
 func good() map[string]string {
-	return map[string]string{"HARMSTACK_STORE": "/data/store", "HARMSTACK_PSEUDONYM_KEY": secret, "HARMSTACK_OUTBOX": "/data/outbox", "HARMSTACK_PAYLOAD_KEYS": NoKeys, "HARMSTACK_IDENTITY": "claimed"}
+	return map[string]string{"HARMSTACK_STORE": "/data/store", "HARMSTACK_PSEUDONYM_KEY": secret, "HARMSTACK_OUTBOX": "/data/outbox", "HARMSTACK_PAYLOAD_KEYS": NoKeys, "HARMSTACK_SIGNING_KEY": sign.None, "HARMSTACK_IDENTITY": "claimed"}
 }
 
 func load(env map[string]string) (Config, error) {
@@ -90,6 +91,10 @@ func TestFaults(t *testing.T) {
 		{"a short one", "HARMSTACK_PSEUDONYM_KEY", "aHVudGVyMg==", "HARMSTACK_PSEUDONYM_KEY: give at least 32"},
 		{"one that is no base64", "HARMSTACK_PSEUDONYM_KEY", "hunter2!", "HARMSTACK_PSEUDONYM_KEY: give at least 32"},
 		{"a key file that is not there", "HARMSTACK_PSEUDONYM_KEY_FILE", "/nowhere/key", "HARMSTACK_PSEUDONYM_KEY_FILE: open /nowhere/key"},
+		{"no word on signatures", "HARMSTACK_SIGNING_KEY", "", "HARMSTACK_SIGNING_KEY: give 32 random bytes"},
+		{"a bad signing key", "HARMSTACK_SIGNING_KEY", "hunter2", "HARMSTACK_SIGNED_BY: a signing key is 32 random bytes"},
+		{"one whose public key is not there", "HARMSTACK_SIGNING_KEY", secret, "HARMSTACK_SIGNED_BY lacks the signing key's own public key"},
+		{"a bad public key", "HARMSTACK_SIGNED_BY", "hunter2", "HARMSTACK_SIGNED_BY: write each public key as name=key"},
 		{"no word on encryption", "HARMSTACK_PAYLOAD_KEYS", "", "HARMSTACK_PAYLOAD_KEYS: give id=key"},
 		{"no word on identity", "HARMSTACK_IDENTITY", "", `HARMSTACK_IDENTITY: say "required"`},
 		{"another word on identity", "HARMSTACK_IDENTITY", "hunter2", `HARMSTACK_IDENTITY: say "required"`},

@@ -72,6 +72,9 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	if err == nil {
 		err = flows.Occupy(ctx, c, cfg.Deployment, cfg.TaskQueue, id.Store)
 	}
+	if err == nil {
+		err = noteConfiguration(ctx, st, cfg)
+	}
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
@@ -85,8 +88,8 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 		Decision:  &decision.Activities{Store: st, Identity: cfg.Identity},
 		Retention: &retention.Activities{Store: st, Rules: cfg.Retention},
 		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,
-			Identity: cfg.Identity, Teams: cfg.LoadTeams, SendOrder: flows.SendOrder(c, cfg.Deployment, cfg.TaskQueue)},
-		Operations: &operations.Activities{Store: st, Mailer: mailer, Teams: cfg.LoadTeams, Watch: cfg.Checks.Watch,
+			Identity: cfg.Identity, Teams: cfg.LoadTeams, Checkpoints: cfg.Checkpoints, SendOrder: flows.SendOrder(c, cfg.Deployment, cfg.TaskQueue)},
+		Operations: &operations.Activities{Store: st, Mailer: mailer, Teams: cfg.LoadTeams, Watch: cfg.Checks.Watch, Checkpoints: cfg.Checkpoints,
 			Scheduling: flows.Scheduling(c, cfg.Deployment, cfg.TaskQueue)},
 	}
 	options := s.options(promptSlots)
@@ -105,7 +108,7 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 func open(ctx context.Context, cfg config.Config) (*store.Store, error) {
 	st, err := store.Open(ctx, cfg.Store)
 	if err == nil {
-		st.Temp = cfg.TempDir
+		st.Temp, st.Keys = cfg.TempDir, cfg.Signing
 	}
 	return st, err
 }

@@ -23,6 +23,12 @@ var words = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(b
 // Func gives the pseudonym of a suspect id. It is safe for concurrent use.
 type Func func(suspectID string) string
 
+// Restricted gives the pseudonym of a suspect whose handling is restricted: another one, so that whoever had the suspect
+// before finds nothing under the one they know.
+func (f Func) Restricted(suspectID string) string {
+	return f("restricted\x00" + suspectID) // words that no id begins with
+}
+
 // Fingerprint tells keys apart without telling them: half of the HMAC-SHA256 of a constant that no id can be, for ids
 // are trimmed.
 func Fingerprint(key []byte) string {

@@ -101,6 +101,7 @@ type file struct {
 	SpecialistDesk contact            `yaml:"specialist_desk"`
 	Operations     *contact           `yaml:"operations"`
 	Restricted     *contact           `yaml:"restricted"`
+	Auditor        *contact           `yaml:"auditor"`
 	Specialists    []struct {
 		Name          string   `yaml:"name"`
 		Contact       contact  `yaml:",inline"`
@@ -170,6 +171,9 @@ func (f file) teams(env func(string) string, tables *reference.Tables, document 
 	}
 	if f.Restricted != nil {
 		t.restricted = new(l.party("restricted", Party{Name: RestrictedDesk}, *f.Restricted))
+	}
+	if f.Auditor != nil {
+		t.auditor = new(l.party("auditor", Party{Name: Auditor}, *f.Auditor))
 	}
 	for i, s := range f.Specialists {
 		path := "specialists." + discreet(s.Name)

@@ -31,6 +31,9 @@ const RestrictedDesk = "Professional standards"
 // Operations are those who keep the system running: they are told when a source or a night does not come.
 const Operations = "Operations"
 
+// Auditor keeps the signed checkpoints of the audit log (trust, section 4).
+const Auditor = "Auditor"
+
 // Party is somebody who can be told something: a borough team, a BCU lead, a desk or a specialist team.
 type Party struct {
 	Name string
@@ -57,6 +60,7 @@ type Teams struct {
 	desk        Party
 	operations  Party
 	restricted  *Party // nil: nobody is told of restricted suspects
+	auditor     *Party // nil: nobody is sent checkpoints
 	bySlug      map[string]Party
 
 	standDownAfter int64 // 0: not given
@@ -119,6 +123,14 @@ func (t *Teams) Restricted() (p Party, ok bool) {
 		return p, false
 	}
 	return *t.restricted, true
+}
+
+// Auditor is who keeps checkpoints of the audit log; ok is false where the file has none.
+func (t *Teams) Auditor() (p Party, ok bool) {
+	if t.auditor == nil {
+		return p, false
+	}
+	return *t.auditor, true
 }
 
 // StandDownAfter is the position in the ranking down to which whoever is tasked stays tasked: never less than the depth

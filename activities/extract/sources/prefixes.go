@@ -18,6 +18,19 @@ import (
 // nothing.
 type Prefixes []prefix
 
+// String lists them, for a hash.
+func (p Prefixes) String() string {
+	var all []string
+	for _, one := range p {
+		if one.bucket != nil {
+			all = append(all, one.bucket.String())
+		} else {
+			all = append(all, one.folder)
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
 // prefix is a folder on this machine, or one of a bucket.
 type prefix struct {
 	folder string   // absolute; empty for a bucket

@@ -9,7 +9,7 @@ import (
 	"harmstack/schemas/text"
 )
 
-// Alert is a message to those who run the system, about no suspect and no tasking.
+// Alert is a message to those who run the system, or audit it, about no suspect and no tasking.
 type Alert struct {
 	Key   string // names the message, as Message.Key does
 	At    time.Time
@@ -17,6 +17,8 @@ type Alert struct {
 	Title string // what is wrong, without a full stop
 	Text  string
 	Do    string // what the reader is to do about it
+	// Checkpoint is one of the audit log, to be kept as it is; empty: none.
+	Checkpoint string
 }
 
 var htmlAlert = htmltemplate.Must(htmltemplate.New("html").Parse(`<!DOCTYPE html>
@@ -27,7 +29,8 @@ var htmlAlert = htmltemplate.Must(htmltemplate.New("html").Parse(`<!DOCTYPE html
 <h1 style="font-size:20px">Harmstack: {{.Title}}</h1>
 <p>{{.Text}}</p>
 <p><strong>What to do:</strong> {{.Do}}</p>
-</main>
+{{with .Checkpoint}}<pre>{{.}}</pre>
+{{end}}</main>
 </body>
 </html>
 `))
@@ -43,6 +46,11 @@ func (a Alert) Build() (Message, error) {
 	if err := htmlAlert.Execute(&html, a); err != nil {
 		return Message{}, fmt.Errorf("alert: %w", err)
 	}
-	return Message{Key: a.Key, Date: a.At, To: to, Subject: "Harmstack: " + a.Title,
-		Text: fmt.Sprintf("Harmstack: %s\n\n%s\n\nWhat to do: %s\n", a.Title, a.Text, a.Do), HTML: html.String()}, nil
+	m := Message{Key: a.Key, Date: a.At, To: to, Subject: "Harmstack: " + a.Title,
+		Text: fmt.Sprintf("Harmstack: %s\n\n%s\n\nWhat to do: %s\n", a.Title, a.Text, a.Do), HTML: html.String()}
+	if a.Checkpoint != "" {
+		m.Text += "\n" + a.Checkpoint
+		m.Attachments = []Attachment{{"checkpoint.txt", "text/plain; charset=utf-8", []byte(a.Checkpoint)}}
+	}
+	return m, nil
 }

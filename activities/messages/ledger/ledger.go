@@ -113,8 +113,11 @@ func partlyKey(e Entry) string {
 	return partlyFolder + e.Begun.UTC().Format(time.DateOnly) + "/" + e.ID + ".json"
 }
 
-// notedFolder marks the sent messages that the audit log tells of.
-const notedFolder = "deliveries/noted/"
+// Folder holds all of the ledger.
+const Folder = "deliveries/"
+
+// NotedFolder marks the sent messages that the audit log tells of.
+const NotedFolder = "deliveries/noted/"
 
 // Delivery is what one call of Deliver did.
 type Delivery struct {
@@ -170,7 +173,8 @@ func Deliver(
 	case refused(sendErr):
 		e.State, e.Ended, e.Why = Refused, now(), sendErr.Error()
 		data, err := json.Marshal(e)
-		return Delivery{}, errors.Join(sendErr, err, st.Replace(ctx, refusedFolder+name, data))
+		key := refusedFolder + name
+		return Delivery{}, errors.Join(sendErr, err, st.Replace(ctx, key, st.Record(key, data)))
 	default:
 		return Delivery{}, sendErr
 	}
@@ -181,7 +185,7 @@ func Deliver(
 	if sent != nil || len(unmet) > 0 {
 		data, err := json.Marshal(e)
 		if err == nil {
-			err = st.Replace(ctx, partlyKey(e), data)
+			err = st.Replace(ctx, partlyKey(e), st.Record(partlyKey(e), data))
 		}
 		if err != nil {
 			return Delivery{}, err
@@ -204,7 +208,7 @@ func Find(ctx context.Context, st *store.Store, id string) (*Entry, error) {
 
 // load reads one entry, nil when there is none.
 func load(ctx context.Context, st *store.Store, key string) (*Entry, error) {
-	data, err := st.Read(ctx, key)
+	data, err := st.ReadRecord(ctx, key)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}
@@ -225,6 +229,14 @@ func (e Entry) done(address string) bool {
 		func(r Recipient) bool { return r.Address == hidden(e.ID, address) && r.State != Waiting },
 	)
 }
+
+// Took tells whether an address has taken the message.
+func (e Entry) Took(address string) bool {
+	return slices.Contains(e.Recipients, Recipient{Address: hidden(e.ID, address), State: Sent})
+}
+
+// SentKey is where a message lies that was sent, by its id.
+func SentKey(id string) string { return sentFolder + id + ".json" }
 
 // note keeps what became of the addresses that were tried. One that waited and was not tried is no address of the
 // team any more.
@@ -250,7 +262,7 @@ func hidden(id, address string) string {
 // Note has a sent message noted elsewhere, and marks it: once that is done, it is not done again, unless further
 // addresses have taken the message since. to says how many of them have, when it is not all: " (2 of 3 addresses)".
 func Note(ctx context.Context, st *store.Store, e Entry, note func(to string) error) error {
-	mark, to := notedFolder+e.ID, ""
+	mark, to := NotedFolder+e.ID, ""
 	if n := e.Count(Sent); n < len(e.Recipients) {
 		mark, to = fmt.Sprintf("%s-%d", mark, n), fmt.Sprintf(" (%d of %d addresses)", n, len(e.Recipients))
 	}
@@ -271,7 +283,7 @@ func create(ctx context.Context, st *store.Store, key string, e Entry) error {
 	if err != nil {
 		return err
 	}
-	if err := st.CreateOnly(ctx, key, data); !errors.Is(err, store.ErrExists) {
+	if err := st.CreateOnly(ctx, key, st.Record(key, data)); !errors.Is(err, store.ErrExists) {
 		return err
 	}
 	return nil

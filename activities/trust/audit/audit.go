@@ -1,5 +1,6 @@
 // Package audit keeps the log of who did what, to what, and why (contract, section 9): append-only and hash-chained, one
-// create-only record after another in the artefact store.
+// create-only record after another in the artefact store. Its checkpoints, kept elsewhere, tell whether it was cut off or
+// rewritten since.
 //
 // It must not know what the entries are about; a suspect stands in them by pseudonym only, which is for the caller to
 // see to.
@@ -169,20 +170,21 @@ func Append(ctx context.Context, st *store.Store, e Entry) error {
 		if err != nil {
 			return err
 		}
-		err = st.CreateOnly(ctx, key(e.Number), append(data, '\n'))
+		name := key(e.Number)
+		err = st.CreateOnly(ctx, name, st.Record(name, append(data, '\n')))
 		if !errors.Is(err, store.ErrExists) {
 			return err
 		}
 	}
 }
 
-// Refuse notes that an act was refused, and why.
-func Refuse(ctx context.Context, st *store.Store, by Actor, did string, on Object, why error) error {
-	if by.Name == "" {
-		by = Claims("somebody unknown")
-	}
-	return Append(ctx, st, Entry{At: time.Now().UTC(), Operation: Alteration, Actor: by, Did: did, On: on, Outcome: Refused,
-		Why: why.Error()})
+// Written is what an entry says of one record that its act wrote.
+func Written(key string, data []byte) []File { return []File{{key, hash(data)}} }
+
+// Stored is Written for a record that lies in the store.
+func Stored(ctx context.Context, st *store.Store, key string) ([]File, error) {
+	data, err := st.Read(ctx, key)
+	return Written(key, data), err
 }
 
 // Writable tells at once whether this process may append to the log; store.ErrDenied says why not.
@@ -223,37 +225,11 @@ func length(ctx context.Context, st *store.Store) (int, error) {
 	return low, nil
 }
 
-// Read returns the whole log, oldest first. An entry that is missing, out of order or changed since it
-// was written is an error that names its number.
-func Read(ctx context.Context, st *store.Store) ([]Entry, error) {
-	keys, err := st.List(ctx, folder)
-	if err != nil {
-		return nil, err
-	}
-	entries := make([]Entry, len(keys))
-	previous := ""
-	for i, k := range keys {
-		if k != key(i+1) {
-			return nil, fmt.Errorf("audit log: record %d is missing", i+1)
-		}
-		data, err := st.Read(ctx, k)
-		if err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal(data, &entries[i]); err != nil {
-			return nil, fmt.Errorf("audit log: record %d cannot be read: %w", i+1, err)
-		}
-		if entries[i].Previous != previous {
-			return nil, fmt.Errorf("audit log: the record before number %d was changed after it was written", i+1)
-		}
-		previous = hash(data)
-	}
-	return entries, nil
-}
-
 func key(number int) string { return fmt.Sprintf("%s%010d.json", folder, number) }
 
-func hash(data []byte) string {
+func hash(data []byte) string { return hex.EncodeToString(sum(data)) }
+
+func sum(data []byte) []byte {
 	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
+	return sum[:]
 }
