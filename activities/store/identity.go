@@ -123,7 +123,7 @@ func (s *Store) present() error {
 }
 
 // names are the folders at the top of a store.
-var names = []string{"approvals", "audit", "deliveries", "lineage", "nights", "reuse", "sources", "taskings", "work"}
+var names = []string{"approvals", "audit", "deliveries", "keys", "lineage", "nights", "reuse", "sources", "taskings", "work"}
 
 // SetUp makes the store one of a deployment, once; again it only makes sure that it is. adopted tells that it holds
 // nights or taskings of an earlier version. A folder or bucket that holds something else is refused, and so is one that

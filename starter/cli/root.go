@@ -58,6 +58,7 @@ New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`
 		backfillCommand(),
 		scheduleCommand(),
 		retentionCommand(),
+		keysCommand(),
 		decisionCommand(approve),
 		decisionCommand(hold),
 		revokeCommand(),

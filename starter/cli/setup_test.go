@@ -17,7 +17,7 @@ import (
 
 // deployAt sets the environment of a deployment.
 func deployAt(t *testing.T, dir, key string) {
-	for name, value := range map[string]string{"HARMSTACK_STORE": dir, "HARMSTACK_PAYLOAD_KEYS": "none", "HARMSTACK_OUTBOX": filepath.Join(t.TempDir(), "outbox"),
+	for name, value := range map[string]string{"HARMSTACK_STORE": dir, "HARMSTACK_PAYLOAD_KEYS": "none", "HARMSTACK_STORE_KEY": "none", "HARMSTACK_OUTBOX": filepath.Join(t.TempDir(), "outbox"),
 		"HARMSTACK_PSEUDONYM_KEY": base64.StdEncoding.EncodeToString([]byte(strings.Repeat(key, 32))), "TEMPORAL_ADDRESS": "127.0.0.1:1"} {
 		t.Setenv(name, value)
 	}
