@@ -14,6 +14,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"harmstack/activities/store/leaktest"
 	"harmstack/activities/store/s3test"
 	"harmstack/activities/store/seal"
 	"harmstack/schemas"
@@ -145,6 +146,21 @@ func TestSealedStoreIsUsedLikeAPlainOne(t *testing.T) {
 			}
 			return data
 		})
+	}
+}
+
+// What is fetched from a bucket lies sealed in the temporary folder, whether the store is or not.
+func TestFetchedFromABucketCannotBeRead(t *testing.T) {
+	t.Parallel()
+	st := open(t, s3test.New(t).URL)
+	st.Temp = t.TempDir()
+	a, err := st.Open(t.Context(), write(t, st, nightFile, strings.Repeat("S-0012345 ", 20_000)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if size, found := leaktest.OpenFiles(t, st.Temp, "S-0012345"); size == 0 || len(found) > 0 {
+		t.Errorf("%d bytes fetched, %q found", size, found)
 	}
 }
 
