@@ -13,6 +13,16 @@ import (
 	"harmstack/schemas"
 )
 
+// storeKey is the URL of a key-encryption key.
+func storeKey(t testing.TB) string {
+	t.Helper()
+	key := filepath.Join(t.TempDir(), "store.key")
+	if err := os.WriteFile(key, []byte(base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32)))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "file://" + key
+}
+
 // Whoever copies the store, or the temporary folder while a night runs, reads no id of the extract and no name in it: not
 // as it is, and not in base64 or hex. Of a plain store that does not hold.
 func TestNothingCanBeReadAtRest(t *testing.T) {
@@ -31,17 +41,14 @@ func TestNothingCanBeReadAtRest(t *testing.T) {
 	broken := rape("Suspect-broken", "Hackney", "2026-06-30", 1) // for the quarantine
 	broken.Source = nil
 	rows = append(rows, broken, rows[3], rows[4])
-	key := filepath.Join(t.TempDir(), "store.key")
-	if err := os.WriteFile(key, []byte(base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32)))), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	key := storeKey(t)
 	for _, c := range []struct {
 		scenario, key string
 		shardRows     int64
 	}{
 		{"plain", seal.None, 0},
-		{"sealed", "file://" + key, 0},
-		{"sealed, over several workers", "file://" + key, 12},
+		{"sealed", key, 0},
+		{"sealed, over several workers", key, 12},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			d := newDeployment(t, rows...)
