@@ -64,6 +64,7 @@ New here? ` + "`starter demo`" + ` shows a whole night on a machine of its own.`
 		revokeCommand(),
 		doctorCommand(),
 		stackCommand(),
+		reportCommand(),
 		explainCommand(),
 		blindSpotCommand(),
 		caseCommand(),
