@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"os"
 	"path"
 	"slices"
 	"strings"
 	"time"
 
 	"harmstack/activities/store/seal"
+	"harmstack/activities/store/spill"
 	"harmstack/schemas"
 )
 
@@ -19,7 +22,7 @@ var (
 	ErrSealed = errors.New("it is sealed: give its key in HARMSTACK_STORE_KEY")
 	// ErrPlain is returned for a store that is not sealed, though it was to be unlocked.
 	ErrPlain = errors.New(
-		"HARMSTACK_STORE_KEY: the store is not sealed. A new one is by `starter setup`; of one with plain nights say `none`, or set up another",
+		"HARMSTACK_STORE_KEY: the store is not sealed, and holds plain files: `starter keys seal` seals them; until then say `none`",
 	)
 )
 
@@ -94,6 +97,79 @@ func (s *Store) Seal(ctx context.Context, keyURL string) error {
 		return err
 	}
 	return s.Unlock(ctx, keyURL)
+}
+
+// SealPlain makes a plain store a sealed one: every file is written anew. It tells how many were, and after each of them
+// done, if that is not nil. From its beginning on the store can be used by nobody else, until it has ended; it may break
+// off and be run again.
+func (s *Store) SealPlain(ctx context.Context, keyURL string, done func(n, of int)) (n int, err error) {
+	kek, err := seal.OpenKEK(ctx, keyURL)
+	if err != nil {
+		return 0, err
+	}
+	if err := errors.Join(seal.Begin(ctx, kek, shelf{s}), kek.Close()); err != nil {
+		return 0, err
+	}
+	if err := s.Unlock(ctx, keyURL); err != nil {
+		return 0, err
+	}
+	keys, err := s.List(ctx, "")
+	if err != nil {
+		return 0, err
+	}
+	for i, key := range keys {
+		if !s.plain(key) {
+			wrote, err := s.sealFile(ctx, key)
+			if err != nil {
+				return n, fmt.Errorf("seal %s: %w", key, err)
+			}
+			if wrote {
+				n++
+			}
+		}
+		if done != nil {
+			done(i+1, len(keys))
+		}
+	}
+	return n, nil
+}
+
+// sealFile writes a plain file anew; wrote is false for a sealed one.
+func (s *Store) sealFile(ctx context.Context, key string) (wrote bool, err error) {
+	file, err := s.stored(ctx, key)
+	if err != nil {
+		return false, s.explain("open", key, err)
+	}
+	defer file.Close()
+	begin := make([]byte, 16)
+	if n, err := file.ReadAt(begin, 0); err != nil && !errors.Is(err, io.EOF) || seal.Sealed(begin[:n]) {
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return false, err
+	}
+	_, err = s.Write(ctx, key, "", func(w io.Writer) (int64, error) {
+		return io.Copy(w, io.NewSectionReader(file, 0, math.MaxInt64))
+	})
+	return err == nil, err
+}
+
+// stored is a file as it is stored, fetched where that must be.
+func (s *Store) stored(ctx context.Context, key string) (interface {
+	io.ReaderAt
+	io.Closer
+}, error) {
+	if s.folder != "" {
+		return os.Open(s.path(key))
+	}
+	f, err := spill.Folder(s.Temp).Stream()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.download(ctx, key, f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // IsSealed tells whether the store was unlocked.

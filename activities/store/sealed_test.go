@@ -434,6 +434,65 @@ func TestUnlockFitsTheStore(t *testing.T) {
 	}
 }
 
+// A store of before becomes a sealed one; a process that dies meanwhile is completed by the next.
+func TestPlainStoreIsSealed(t *testing.T) {
+	t.Parallel()
+	for name, url := range map[string]string{"folder": t.TempDir(), "S3": s3test.New(t).URL} {
+		t.Run(name, func(t *testing.T) {
+			key, st := newKey(t), open(t, url)
+			if _, _, _, err := st.SetUp(t.Context(), "", ""); err != nil {
+				t.Fatal(err)
+			}
+			long := strings.Repeat("S-0012345 ", 20_000)
+			stack := write(t, st, nightFile, long)
+			linked, err := st.Link(t.Context(), stack, strings.Replace(nightFile, "r1", "r2", 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			refs := []schemas.ArtifactRef{stack, linked, write(t, st, recordFile, "{}"), write(t, st, "audit/1.json", "")}
+			ctx, die := context.WithCancel(t.Context())
+			if n, err := open(t, url).SealPlain(ctx, key, func(n, of int) {
+				if n == of/2 {
+					die()
+				}
+			}); err == nil || n == 0 || n == len(refs) {
+				t.Fatalf("%d, %v: it did not break off", n, err)
+			}
+			if err := open(t, url).Unlock(t.Context(), seal.None); !errors.Is(err, ErrSealed) {
+				t.Errorf("half-way: %v", err)
+			}
+			total := 0
+			for range 2 {
+				n, err := open(t, url).SealPlain(t.Context(), key, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				total += n
+			}
+			if total == 0 || total >= len(refs) {
+				t.Errorf("%d files were written again", total)
+			}
+			for _, ref := range refs {
+				want := long
+				if ref.Bytes < 10 {
+					want = "{}"[:ref.Bytes]
+				}
+				if got, err := contentOf(t, unlocked(t, url, key), ref); got != want || err != nil {
+					t.Errorf("%s: %d bytes, %v", ref.URI, len(got), err)
+				}
+			}
+			if name == "folder" {
+				if found := leaktest.Folder(t, url, "S-0012345"); len(found) > 0 {
+					t.Errorf("%q", found)
+				}
+			}
+			if _, err := open(t, url).SealPlain(t.Context(), newKey(t), nil); !errors.Is(err, seal.ErrOtherKey) {
+				t.Errorf("another key: %v", err)
+			}
+		})
+	}
+}
+
 // Two files of data keys that change places would let one night be read under the other's name.
 func TestDataKeysHaveNames(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"harmstack/activities/store"
+	"harmstack/activities/store/seal"
 	"harmstack/schemas/text"
 	"harmstack/worker/config"
 )
@@ -16,12 +18,61 @@ func keysCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "keys",
 		GroupID: groupNight,
-		Short:   "Change the key under which the store's data keys are wrapped",
+		Short:   "Change the key that seals the store, or seal a plain one",
 		Long: `The files of a store are sealed under data keys: of each night two (its rows as read, and the rest), of the taskings one
 a month, and one for every other folder. They lie in its folder keys, wrapped by the key that HARMSTACK_STORE_KEY names.`,
 	}
-	cmd.AddCommand(rotateCommand())
+	cmd.AddCommand(rotateCommand(), sealCommand())
 	return cmd
+}
+
+func sealCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "seal",
+		Short: "Seal a store of an earlier version, whose files are plain",
+		Long: `Write every file of a plain store anew, sealed under the key that HARMSTACK_STORE_KEY names. Stop the workers first: from
+its beginning to its end nobody can use the store. One that breaks off is completed by the same command. What the disk or a
+bucket's versions keep of the plain files, and backups of them, stay readable: do away with them.`,
+		Example: `  HARMSTACK_STORE_KEY=file:///etc/harmstack/store.key starter keys seal`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			cfg, st, err := openPlace(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, st.Close()) }()
+			if cfg.StoreKey == seal.None {
+				return errors.New("HARMSTACK_STORE_KEY: name the key under which the store is to be sealed")
+			}
+			n, err := st.SealPlain(cmd.Context(), cfg.StoreKey, func(n, of int) {
+				if n%1000 == 0 {
+					say(cmd.ErrOrStderr(), "%s of %s\n", text.Number(n), text.Count(of, "file"))
+				}
+			})
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s sealed. Start the workers with the same HARMSTACK_STORE_KEY.\n", text.Count(n, "file was", "files were"))
+			return err
+		},
+	}
+}
+
+// openPlace opens the deployment's store without unlocking it.
+func openPlace(ctx context.Context) (config.Config, *store.Store, error) {
+	cfg, err := config.LoadPlace(os.Getenv)
+	if err != nil {
+		return cfg, nil, err
+	}
+	st, id, err := store.OpenSetUp(ctx, cfg.Store)
+	if err != nil {
+		return cfg, nil, err
+	}
+	st.Temp = cfg.TempDir
+	if err := id.Match(string(cfg.Deployment), ""); err != nil {
+		return cfg, nil, errors.Join(fmt.Errorf("store %s: %w", st.URL(), err), st.Close())
+	}
+	return cfg, st, nil
 }
 
 func rotateCommand() *cobra.Command {
@@ -39,21 +90,14 @@ one: then copies of the store from before, with their data keys in them, can be 
   starter keys rotate --to file://$PWD/store-2027.key`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			cfg, err := config.LoadPlace(os.Getenv)
-			if err != nil {
-				return err
-			}
 			if to == "" {
 				return errors.New("name the new key by --to, such as file:///etc/harmstack/store-2027.key")
 			}
-			st, id, err := store.OpenSetUp(cmd.Context(), cfg.Store)
+			cfg, st, err := openPlace(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, st.Close()) }()
-			if err := id.Match(string(cfg.Deployment), ""); err != nil {
-				return fmt.Errorf("store %s: %w", st.URL(), err)
-			}
 			n, err := st.Rotate(cmd.Context(), cfg.StoreKey, to)
 			if err != nil {
 				return err

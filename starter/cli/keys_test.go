@@ -54,6 +54,34 @@ func TestKeysOfASealedStore(t *testing.T) {
 	}
 }
 
+func TestKeysSealAPlainStore(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	deployAt(t, dir, "a")
+	key := storeKey(t, "o")
+	for _, step := range []struct {
+		scenario, key, command, want string
+		fails                        bool
+	}{
+		{"set up plain", "none", "setup", "It is NOT SEALED: use no real data.", false},
+		{"note something", "none", "retention", "Nothing is over its time", false},
+		{"nothing to seal under", "none", "keys seal", "name the key under which", true},
+		{"a key for a plain store", key, "status", "`starter keys seal` seals them", true},
+		{"seal", key, "keys seal", "sealed. Start the workers", false},
+		{"again", key, "keys seal", "0 files were sealed", false},
+		{"look", key, "status", "", false},
+		{"look without the key", "none", "status", "it is sealed", true},
+	} {
+		t.Setenv("HARMSTACK_STORE_KEY", step.key)
+		said, err := run(t, strings.Fields(step.command)...)
+		if err != nil {
+			said += err.Error()
+		}
+		if (err != nil) != step.fails || !strings.Contains(said, step.want) {
+			t.Errorf("%s: %s", step.scenario, said)
+		}
+	}
+}
+
 func TestDoctorSaysWhetherTheStoreIsSealed(t *testing.T) {
 	t.Parallel()
 	for key, want := range map[string]string{"": "off: ", "none": "off: ", "file:///x": "on"} {
