@@ -188,10 +188,6 @@ func TestDiffHidesTheRestricted(t *testing.T) {
 	rows[5].Handling, rows[3].Outcome = new("restricted"), new("no_crime") // so that everybody below moves
 	publishNight(t, dir, asOf.AddDays(1), rows)
 	hidden := *rows[5].SuspectID
-	before, err := os.ReadDir(filepath.Join(dir, "audit")) // what the nights wrote
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, more := range [][]string{nil, {"--json"}} {
 		out, err := run(t, append([]string{"diff", "2026-06-30", "2026-07-01", "--why", "a test"}, more...)...)
 		if err != nil || strings.Contains(out, hidden) || !strings.Contains(out, *rows[6].SuspectID) {
@@ -220,12 +216,12 @@ func TestDiffOfTwoNights(t *testing.T) {
 			t.Errorf("without a reason: %q, %v", out, err)
 		}
 	}
-	if log, _ := os.ReadDir(filepath.Join(dir, "audit")); len(log) != len(before) {
+	if log, _ := os.ReadDir(filepath.Join(dir, "audit")); len(log) != 0 {
 		t.Errorf("the log of what was not shown: %q", log)
 	}
 	changes := changesOf(t, "2026-06-30", "2026-07-01")
 	for i, night := range []string{"2026-06-30-r1", "2026-07-01-r1"} {
-		entry := string(read(t, dir, "audit", fmt.Sprintf("%010d.json", len(before)+i+1)))
+		entry := string(read(t, dir, "audit", fmt.Sprintf("%010d.json", i+1)))
 		if !strings.Contains(entry, `"why":"a test"`) || !strings.Contains(entry, night) {
 			t.Errorf("the log: %s", entry)
 		}
