@@ -41,13 +41,16 @@ type WouldEnter struct {
 	// Reason is as in LeftOut. Nobody can enter by rows that name no suspect: those have no such count.
 	Reason   string `json:"reason"`
 	Suspects int64  `json:"suspects"`
+	// NotCounted is why they could not be counted; empty: they were. The night stands all the same.
+	NotCounted string `json:"not_counted,omitempty"`
 }
 
-// WouldEnter is how many would enter if what is left out for one reason counted; ok is false when nobody asked.
+// WouldEnter is how many would enter if what is left out for one reason counted; ok is false when nobody asked, or they
+// could not be counted.
 func (b BlindSpot) WouldEnter(reason string) (suspects int64, ok bool) {
 	for _, e := range b.Enter {
 		if e.Reason == reason {
-			return e.Suspects, true
+			return e.Suspects, e.NotCounted == ""
 		}
 	}
 	return 0, false

@@ -238,6 +238,12 @@ func (m Manifest) Blind() (list []string) {
 			list = append(list, fmt.Sprintf("The extract has no value in column %s: %s.", rule[0], rule[1]))
 		}
 	}
+	for _, e := range m.Facts.BlindSpot.Enter {
+		if e.NotCounted != "" {
+			list = append(list, fmt.Sprintf("How many would enter the stack if rows of %s counted could not be found: %s.",
+				e.Reason, e.NotCounted))
+		}
+	}
 	return list
 }
 

@@ -3,6 +3,8 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 
 	"harmstack/activities/extract"
 	"harmstack/activities/scoring"
@@ -59,6 +61,7 @@ func (n *Night) RankWithCases(
 
 // WriteCases writes cases.parquet: of the stack, from the rows that were scored. In the same readings it finds how many
 // would enter the stack if what is left out counted, by reason, with entrants that have seen the rows and the ranking.
+// Where that fails for a reason it says so and goes on.
 func (n *Night) WriteCases(
 	ctx context.Context, from Source, stack []schemas.Ranked, entrants *scoring.Entrants,
 ) (*schemas.ArtifactRef, []schemas.WouldEnter, error) {
@@ -92,12 +95,23 @@ func (n *Night) WriteCases(
 		} else {
 			e.Suspects, err = entrants.Count(ctx, search, reason)
 		}
-		if err != nil {
-			return nil, nil, err
+		if stopped := ctx.Err(); stopped != nil {
+			return nil, nil, stopped
+		}
+		if err != nil { // what would be is not worth the night that is
+			e.NotCounted = whyNot(err)
 		}
 		enter = append(enter, e)
 	}
 	return &ref, enter, nil
+}
+
+// whyNot is an error as a manifest may hold it, which names no path of a machine.
+func whyNot(err error) string {
+	if path := new(fs.PathError); errors.As(err, &path) {
+		err = fmt.Errorf("%s: %w", path.Op, path.Err)
+	}
+	return err.Error()
 }
 
 // Entrants reads the rows for who might enter the stack if what is left out counted. They must see the ranking, then

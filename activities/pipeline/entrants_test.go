@@ -2,9 +2,12 @@ package pipeline_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
@@ -218,5 +221,63 @@ func muddle(rows []schemas.Offence) {
 			before.VictimID = new(fmt.Sprint("V", i))
 			*o = before
 		}
+	}
+}
+
+// With one place on the stack, more people in custody would stand above it, by intelligence on them, than can be true.
+func TestWhoWouldEnterCannotBeCountedAndTheNightStands(t *testing.T) {
+	t.Parallel()
+	for name, mostRows := range map[string]int64{"of few rows": 10_000, "of more than may be held": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := newNight(t)
+			n.Model.Depth = 1
+			from := synthesize(t, 1, func(rows []schemas.Offence) {
+				for i := range rows {
+					at := n.AsOf.Start().UnixMicro()
+					rows[i] = schemas.Offence{AllegationID: new(fmt.Sprint("A", i)), ReportID: new("R"), SuspectID: new(fmt.Sprint("S", i)),
+						OffenceCode: new("019/08"), OffenceClass: new("19C"), ReportedAt: &at, UpdatedAt: &at, VictimSex: new("F"),
+						Source: new(schemas.SourceIntelligence), SuspectStatus: new(schemas.StatusInCustody), Outcome: new("open")}
+				}
+				rows[0].Source, rows[0].SuspectStatus, rows[0].OffenceCode, rows[0].OffenceClass = new("victim"), nil, new("008/06"), new("8N")
+			})
+			engine, err := n.NewEngine(nil, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer engine.Close()
+			scores, err := n.Score(t.Context(), engine, from, false, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			entrants, err := n.Entrants(t.Context(), from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			entrants.MostRows = mostRows
+			_, stack, _, err := n.Rank(t.Context(), scores, scores.Candidates, scores.Contenders, entrants.See)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cases, enter, err := n.WriteCases(t.Context(), from, stack, entrants)
+			if err != nil || cases.Rows != 1 || len(enter) != len(pipeline.Blind) {
+				t.Fatalf("%v, %+v, %v", cases, enter, err)
+			}
+			m := schemas.Manifest{Facts: schemas.Facts{BlindSpot: schemas.BlindSpot{Enter: enter}}}
+			for _, e := range enter {
+				_, ok := m.Facts.BlindSpot.WouldEnter(e.Reason)
+				if fails := e.Reason == schemas.IntelligenceOnly.String(); ok == fails || strings.Contains(e.NotCounted, "people in custody") != fails {
+					t.Errorf("%+v", e)
+				}
+			}
+			if said := m.Blind(); len(said) != 1 || !strings.Contains(said[0], "intelligence_only counted could not be found: more than") {
+				t.Errorf("the report says %q", said)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			stop()
+			if _, _, err := n.WriteCases(ctx, from, stack, entrants); !errors.Is(err, context.Canceled) {
+				t.Errorf("stopped: %v", err)
+			}
+		})
 	}
 }

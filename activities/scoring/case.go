@@ -216,6 +216,8 @@ type Search struct {
 	naming      []int64 // the ordinals of those rows
 	allegations *idSet  // of those rows and of all their suspects'
 	rows        []foundRow
+
+	ordered func() (rows []schemas.Offence, ordinals []int64) // of the extract, in its order, once every pass is done
 }
 
 // foundRow is a row as it was read.
@@ -227,6 +229,7 @@ type foundRow struct {
 // NewSearch looks for people by their ids, after links, each with a position in the ranking.
 func NewSearch(o Options, people map[string]int64) *Search {
 	s := &Search{options: o, positions: people, people: newIDSet(), suspects: newIDSet(), allegations: newIDSet()}
+	s.ordered = sync.OnceValues(s.inOrder)
 	for id := range people {
 		s.people.add(view(id))
 	}
@@ -382,10 +385,19 @@ func (f *Searcher) Close() error {
 	return nil
 }
 
+func (s *Search) inOrder() (rows []schemas.Offence, ordinals []int64) {
+	slices.SortFunc(s.rows, func(a, b foundRow) int { return cmp.Compare(a.ordinal, b.ordinal) })
+	for i := range s.rows {
+		rows, ordinals = append(rows, s.rows[i].Offence), append(ordinals, s.rows[i].ordinal)
+	}
+	s.rows = nil // they are held once
+	return rows, ordinals
+}
+
 // Cases are the rows that name somebody who was looked for, in the order of schemas.Case, and what of them is scored as
 // contributions, in theirs.
 func (s *Search) Cases(ctx context.Context) ([]schemas.Case, []schemas.Contribution, error) {
-	rows := s.found()
+	rows, ordinals := s.ordered()
 	fates, err := Fates(ctx, s.options, rows)
 	if err != nil {
 		return nil, nil, err
@@ -398,7 +410,7 @@ func (s *Search) Cases(ctx context.Context) ([]schemas.Case, []schemas.Contribut
 			position, ok := s.positions[person]
 			if ok {
 				c := newCase(f, &rows[i])
-				c.Position, c.PersonID, c.OtherID, c.Role, c.Row = position, person, orNil(other), role, s.rows[i].ordinal
+				c.Position, c.PersonID, c.OtherID, c.Role, c.Row = position, person, orNil(other), role, ordinals[i]
 				cases = append(cases, c)
 			}
 			return ok

@@ -1,9 +1,9 @@
 package scoring
 
 import (
-	"cmp"
 	"context"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/apache/arrow/go/v16/arrow"
@@ -15,33 +15,41 @@ import (
 
 // Entrants finds who would enter the stack if the rows that a night leaves out for one reason counted, without scoring
 // everybody again. Only somebody with such a row can be scored otherwise; of those only who could reach the stack even
-// if all that names them counted in full, and every allegation with the greatest factor, need be scored. The others
-// stand where they stood.
+// if all that is left out of them counted in full, and every allegation with the greatest factor, need be scored. The
+// others stand where they stood.
 //
-// Feed it every row, of EntrantColumns; then hand it the ranking by position; then Search for Candidate people beside
-// others; then ask Count.
+// Feed it every row, of EntrantColumns; then hand it the whole ranking by position; then Search for Candidate people
+// beside others; then ask Count.
 type Entrants struct {
 	options Options
 	rules   rules
 	least   *vocabulary
 	recency []int64
 	most    float64 // the greatest factor
-	// bounds add up what could count of the people of each slot, in 1,024ths, rounded up; touched are the slots of people
-	// who have a row that may be left out, and rows how many all of a slot have. Several may share a slot: then more are scored than need be.
-	bounds  []atomic.Int64
-	touched []atomic.Bool
+	// touched are bits of the people who have a row that may be left out: of a city's suspects few share one.
+	touched []atomic.Uint64
+	// Several people share a slot: then more are scored than need be. leftOut adds up what the rows of a slot's people
+	// would count that may be left out, in 1,024ths, rounded up; rows are how many rows of any kind they have; scored is
+	// the greatest score of those of them who are touched.
+	leftOut []atomic.Int64
 	rows    []atomic.Int32
+	scored  []int64
+	// reach has a bit for each slot of people who could reach the stack.
+	reach func() []uint64
 
 	// MostRows is how many rows may be held for those who must be scored again: see Many.
 	MostRows int64
 
 	stack  *Stack
-	steady []schemas.Ranked // those of the first who are in no touched slot
+	steady []schemas.Ranked // those of the first who are not touched
 	places int64            // how many of them take a place
 }
 
-// entrantSlots is how many sums are kept, a power of two: of a city's suspects few share one.
-const entrantSlots = 1 << 18
+// How many bits and slots are kept, powers of two: 24 MiB in all, of which a small night touches little.
+const (
+	entrantBits  = 1 << 24
+	entrantSlots = 1 << 20
+)
 
 // boundUnit keeps the sum of an extract's rows in 64 bits.
 const boundUnit = 1 << 10
@@ -57,18 +65,21 @@ func NewEntrants(o Options) *Entrants {
 	o.Stability, o.Quarantine, o.Spill, o.Memory, o.Counted = nil, nil, nil, 0, 0
 	v := newVocabulary(o.Tables)
 	m := &o.Model
-	return &Entrants{
+	e := &Entrants{
 		options:  o,
 		rules:    rules{newWindow(o.AsOf, m.WindowDays), v, 0},
 		least:    newVocabulary(o.Tables.Least()),
 		recency:  m.Recency(),
-		most:     float64(max(m.Frequency(1), m.Frequency(1+m.FrequencyCap))) / schemas.PPM,
-		bounds:   make([]atomic.Int64, entrantSlots),
-		touched:  make([]atomic.Bool, entrantSlots),
+		most:     float64(m.Frequency(1+m.FrequencyCap)) / schemas.PPM,
+		touched:  make([]atomic.Uint64, entrantBits/64),
+		leftOut:  make([]atomic.Int64, entrantSlots),
 		rows:     make([]atomic.Int32, entrantSlots),
+		scored:   make([]int64, entrantSlots),
 		MostRows: 250_000,
 		stack:    NewStack(*m),
 	}
+	e.reach = sync.OnceValue(e.reaching)
+	return e
 }
 
 // EntrantIngester takes the batches of one goroutine into Entrants.
@@ -97,35 +108,35 @@ func (f *EntrantIngester) Add(batch arrow.Record, _ int64) error {
 		if nobody || code == null || code == notUTF8 || code == notAllowed { // the last three are quarantined
 			continue
 		}
-		slot := entrantSlot(v.text[schemas.SuspectID].text(i))
+		h := bucket.Hash(v.text[schemas.SuspectID].text(i))
+		slot := entrantSlot(h)
 		e.rows[slot].Add(1)
 		sex, source := v.enum(schemas.VictimSex, i), v.enum(schemas.Source, i)
 		unsaid := sex == uint8(null) || sex == sexUnknown
-		if unsaid { // also out of the window: it may decide between versions of an allegation
-			e.touched[slot].Store(true)
+		tenths, unscored := f.weight(i, sex, v.domesticAbuse(i))
+		if !unsaid && !unscored && source != sourceIntelligence && source != sourcePoliceDetected {
+			continue
 		}
+		e.touched[h%entrantBits/64].Or(1 << (h % 64))
 		if e.rules.window.of(int64(reported[i])) != schemas.Scored {
 			continue
 		}
-		tenths, unscored := f.weight(i, sex)
-		if unsaid {
-			asFemale, _ := f.weight(i, sexFemale)
-			tenths = max(tenths, asFemale)
-		}
-		if unscored || source == sourceIntelligence || source == sourcePoliceDetected {
-			e.touched[slot].Store(true)
+		if unsaid { // taken as female, another version of the allegation may stand: one that is domestic abuse, perhaps
+			for _, domestic := range [...]uint8{0, abuseTrue} {
+				asFemale, _ := f.weight(i, sexFemale, domestic)
+				tenths = max(tenths, asFemale)
+			}
 		}
 		if tenths > 0 {
-			e.bounds[slot].Add(tenths*e.recency[e.rules.window.age(int64(reported[i]))]/boundUnit + 1)
+			e.leftOut[slot].Add(tenths*e.recency[e.rules.window.age(int64(reported[i]))]/boundUnit + 1)
 		}
 	}
 	return nil
 }
 
 // weight is the most that a row may weigh, and whether the tables give no single weight for it.
-func (f *EntrantIngester) weight(row int, sex uint8) (tenths int64, unscored bool) {
+func (f *EntrantIngester) weight(row int, sex, domestic uint8) (tenths int64, unscored bool) {
 	v := f.v
-	domestic := v.domesticAbuse(row)
 	w := v.weighed(row).weight(sex, domestic)
 	if w.Verdict != reference.Unscored {
 		return w.Tenths, false
@@ -140,17 +151,25 @@ func (f *EntrantIngester) Close() error {
 	return nil
 }
 
-func entrantSlot(id []byte) uint64 { return bucket.Hash(id) >> 7 % entrantSlots }
+// entrantSlot is by other bits of the hash than those that touch.
+func entrantSlot(hash uint64) uint64 { return hash >> 30 % entrantSlots }
+
+func (e *Entrants) isTouched(hash uint64) bool {
+	return e.touched[hash%entrantBits/64].Load()>>(hash%64)&1 != 0
+}
 
 // See takes the next rows of the night's ranking, by position.
 func (e *Entrants) See(rows []schemas.Ranked) error {
 	m := &e.options.Model
 	for i := range rows {
-		if e.places == m.Depth {
-			break
-		}
 		row := &rows[i]
-		if row.Allegations < m.MinimumAllegations || e.touched[entrantSlot(view(row.SuspectID))].Load() {
+		h := bucket.Hash(view(row.SuspectID))
+		if e.isTouched(h) {
+			slot := entrantSlot(h)
+			e.scored[slot] = max(e.scored[slot], row.Score)
+			continue
+		}
+		if e.places == m.Depth || row.Allegations < m.MinimumAllegations {
 			continue
 		}
 		e.steady = append(e.steady, own(row))
@@ -169,30 +188,37 @@ func (e *Entrants) floor() int64 {
 	return e.steady[len(e.steady)-1].Score
 }
 
-// Candidate tells of a person, by the id after links, whether they must be scored again. Every row and the ranking must
-// have been seen.
+// Candidate tells of a person, by the id after links, whether they must be scored again. Every row and the whole
+// ranking must have been seen.
 func (e *Entrants) Candidate(id []byte) bool {
-	return e.mayReach(entrantSlot(id))
+	h := bucket.Hash(id)
+	slot := entrantSlot(h)
+	return e.reach()[slot/64]>>(slot%64)&1 != 0 && e.isTouched(h)
 }
 
-// Many tells that those who must be scored again have more than MostRows rows, as where nobody says the sex of any
+// Many tells that those who must be scored again may have more than MostRows rows, as where nobody says the sex of any
 // victim: then all is to be scored again by an engine, which can spill.
 func (e *Entrants) Many() bool {
 	n := int64(0)
-	for slot := range uint64(entrantSlots) {
-		if e.mayReach(slot) {
+	for slot := range e.rows {
+		if e.reach()[slot/64]>>(slot%64)&1 != 0 {
 			n += int64(e.rows[slot].Load())
 		}
 	}
 	return n > e.MostRows
 }
 
-func (e *Entrants) mayReach(slot uint64) bool {
-	if !e.touched[slot].Load() {
-		return false
+// reaching finds the slots whose touched people could reach the stack. What they were scored is no less than the sum of
+// what counted, so that it and what is left out, all with the greatest factor, is the most that they can be scored.
+func (e *Entrants) reaching() []uint64 {
+	reach, floor := make([]uint64, entrantSlots/64), float64(e.floor())
+	for slot := range e.scored {
+		bound := (float64(e.leftOut[slot].Load())*boundUnit + float64(e.scored[slot]+1)) * e.most
+		if bound*(1+1e-9)+1 >= floor { // and what rounding may have taken
+			reach[slot/64] |= 1 << (slot % 64)
+		}
 	}
-	bound := float64(e.bounds[slot].Load()) * boundUnit * e.most
-	return bound*(1+1e-9)+1 >= float64(e.floor()) // and what rounding may have taken
+	return reach
 }
 
 // Count is how many would be on the stack, or beside it, who are not, if the rows of a disposition counted:
@@ -204,7 +230,8 @@ func (e *Entrants) Count(ctx context.Context, found *Search, reason schemas.Disp
 		o.Tables = o.Tables.Least()
 	}
 	all := slices.Clone(e.steady)
-	_, err = fates(ctx, o, found.found(), func(s *suspect) {
+	rows, _ := found.ordered()
+	_, err = fates(ctx, o, rows, func(s *suspect) {
 		if e.Candidate(s.id) {
 			status := statusText(s.status)
 			all = append(all, schemas.Ranked{
@@ -234,14 +261,4 @@ func (e *Entrants) Count(ctx context.Context, found *Search, reason schemas.Disp
 		}
 	}
 	return enter, nil
-}
-
-// found are the rows that were found, in the order of the extract.
-func (s *Search) found() []schemas.Offence {
-	slices.SortFunc(s.rows, func(a, b foundRow) int { return cmp.Compare(a.ordinal, b.ordinal) })
-	rows := make([]schemas.Offence, len(s.rows))
-	for i := range rows {
-		rows[i] = s.rows[i].Offence
-	}
-	return rows
 }

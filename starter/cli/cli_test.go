@@ -281,7 +281,7 @@ func TestDemo(t *testing.T) {
 		t.Errorf("%d digests, %v", len(digests), err)
 	}
 	var stack []schemas.Ranked
-	text, err := run(t, "stack", "--store", store, "--json")
+	text, err := run(t, "stack", "--store", store, "--json", "--why", "a test")
 	if err == nil {
 		err = json.Unmarshal([]byte(text), &stack)
 	}
@@ -295,7 +295,7 @@ func TestDemo(t *testing.T) {
 	if err != nil || reading != nil || len(whole) != int(current.Stack.Rows) || !reflect.DeepEqual(stack, visible) {
 		t.Fatalf("%d of a stack of %d, %v %v", len(stack), len(whole), err, reading)
 	}
-	for _, line := range [][]string{{"explain", "#1", "--why", "a test"}, {"explain", stack[0].SuspectID, "--why", "a test"}, {"case", "#3", "--why", "a test"}, {"explain", "#2000", "--why", "a test"}, {"status"}, {"diff", m.AsOf.String(), m.NightID.String()}} {
+	for _, line := range [][]string{{"explain", "#1", "--why", "a test"}, {"explain", stack[0].SuspectID, "--why", "a test"}, {"case", "#3", "--why", "a test"}, {"explain", "#2000", "--why", "a test"}, {"status"}, {"diff", m.AsOf.String(), m.NightID.String(), "--why", "a test"}} {
 		if text, err := run(t, append(line, "--store", store)...); err != nil || text == "" {
 			t.Errorf("%v: %q, %v", line[0], text, err)
 		}

@@ -27,22 +27,23 @@ import (
 func diffCommand() *cobra.Command {
 	var asJSON bool
 	var paths reference.Paths
-	var model string
+	var model, because string
 	cmd := &cobra.Command{
 		Use:     "diff NIGHT1 NIGHT2",
 		GroupID: groupLook,
 		Short:   "Show who entered, left or moved between two nights, and why",
 		Long: `Show who entered, left or moved between the stacks of two nights, and why: which allegations are
 new, gone, older, or weigh otherwise. The newest revision of each date counts; a revision is named as
-2026-06-30-r1. A folder that ` + "`starter score`" + ` made stands for a night: write ./under-2025.
+2026-06-30-r1. A folder that ` + "`starter score`" + ` made stands for a night: write ./under-2025. At a terminal it
+asks why you look; elsewhere give --why. The reason goes into the log.
 
 Of a suspect who is on one of the two stacks only, the other keeps no allegations. They are found by
 scoring that night's rows again, which takes its tables and its model: those of this program, or the
 files that --edition, --rules, --supplement, --resolutions and --model name. Without them, WHY says
 only what the rankings hold.`,
-		Example: `  starter diff 2026-06-29 2026-06-30
-  starter diff 2026-06-30-r1 2026-06-30-r2 --json
-  starter diff 2026-06-30 ./under-2025 --edition cchi-2025.csv --rules vawg-2025.csv`,
+		Example: `  starter diff 2026-06-29 2026-06-30 --why "the morning meeting"
+  starter diff 2026-06-30-r1 2026-06-30-r2 --json --why "why it was run again"
+  starter diff 2026-06-30 ./under-2025 --edition cchi-2025.csv --rules vawg-2025.csv --why "the new edition"`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, out := cmd.Context(), cmd.OutOrStdout()
@@ -59,6 +60,17 @@ only what the rankings hold.`,
 			c.tables, c.model = tables, given
 			for i, arg := range args {
 				if c.sides[i], err = c.open(ctx, arg); err != nil {
+					return err
+				}
+			}
+			if err := askWhy(cmd, &because); err != nil {
+				return err
+			}
+			for _, s := range c.sides {
+				if s.in != c.nights { // a folder has no log
+					continue
+				}
+				if err := look(ctx, s.in, "looked at the stack to compare two nights", s.manifest.NightID, because); err != nil {
 					return err
 				}
 			}
@@ -82,6 +94,7 @@ only what the rankings hold.`,
 	cmd.Flags().
 		StringVar(&model, "model", schemas.DefaultModel, "the model of a night that went by none of this program's: a YAML `file`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	whyFlag(cmd, &because)
 	return cmd
 }
 
@@ -146,9 +159,6 @@ func (c *comparison) open(ctx context.Context, arg string) (*side, error) {
 			return nil, err
 		}
 		s.name, s.rows = s.manifest.NightID.String(), &s.manifest.NightID
-		if err := look(ctx, s.in, "looked at the stack", s.manifest.NightID, "to compare two nights"); err != nil {
-			return nil, err
-		}
 	}
 	if s.stack, err = nights.ReadFile[schemas.Ranked](ctx, s.in, s.manifest, schemas.StackFile); err != nil {
 		return nil, err

@@ -91,7 +91,7 @@ func edgeOfTheStack(asOf schemas.Date) (rows []schemas.Offence) {
 
 func changesOf(t *testing.T, args ...string) map[string]change {
 	t.Helper()
-	out, err := run(t, append([]string{"diff", "--json"}, args...)...)
+	out, err := run(t, append([]string{"diff", "--json", "--why", "a test"}, args...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestDiffUnderAnotherEdition(t *testing.T) {
 	if w := changesOf(t, "2026-06-30", out)["W"]; w.Explained || len(w.Terms) != 0 || !strings.Contains(w.Why, "harm days 547.5 -> 10.0") {
 		t.Errorf("without the file: %+v", w)
 	}
-	text, err := run(t, "diff", "2026-06-30", out, "--edition", edition)
+	text, err := run(t, "diff", "2026-06-30", out, "--edition", edition, "--why", "a test")
 	for _, part := range []string{"1 entered, 1 left, 0 moved, 99 stayed", "Other edition: cchi-2020 (", "weight of A-W: 547.5 -> 10 days"} {
 		if err != nil || !strings.Contains(text, part) {
 			t.Errorf("%q is not in %v\n%s", part, err, text)
@@ -189,7 +189,7 @@ func TestDiffHidesTheRestricted(t *testing.T) {
 	publishNight(t, dir, asOf.AddDays(1), rows)
 	hidden := *rows[5].SuspectID
 	for _, more := range [][]string{nil, {"--json"}} {
-		out, err := run(t, append([]string{"diff", "2026-06-30", "2026-07-01"}, more...)...)
+		out, err := run(t, append([]string{"diff", "2026-06-30", "2026-07-01", "--why", "a test"}, more...)...)
 		if err != nil || strings.Contains(out, hidden) || !strings.Contains(out, *rows[6].SuspectID) {
 			t.Errorf("%v: %v\n%s", more, err, out)
 		}
@@ -210,7 +210,22 @@ func TestDiffOfTwoNights(t *testing.T) {
 	rows[3].Outcome = new("no_crime")
 	rows = append(rows, allegation(asOf, "Q", "A-X2", "019/08", "19C", "", -1))
 	publishNight(t, dir, asOf.AddDays(1), rows)
+	for _, more := range [][]string{nil, {"--json"}} {
+		out, err := run(t, append([]string{"diff", "2026-06-30", "2026-07-01"}, more...)...)
+		if err == nil || !strings.Contains(err.Error(), "--why") || out != "" {
+			t.Errorf("without a reason: %q, %v", out, err)
+		}
+	}
+	if log, _ := os.ReadDir(filepath.Join(dir, "audit")); len(log) != 0 {
+		t.Errorf("the log of what was not shown: %q", log)
+	}
 	changes := changesOf(t, "2026-06-30", "2026-07-01")
+	for i, night := range []string{"2026-06-30-r1", "2026-07-01-r1"} {
+		entry := string(read(t, dir, "audit", fmt.Sprintf("%010d.json", i+1)))
+		if !strings.Contains(entry, `"why":"a test"`) || !strings.Contains(entry, night) {
+			t.Errorf("the log: %s", entry)
+		}
+	}
 	const day = 996157 // round(1,000,000 * 2^(-1/180))
 	near := func(a, b float64) bool { return math.Abs(a-b) < 1e-9 }
 	if s := changes["S-07"]; len(s.Terms) != 1 || s.Terms[0].What != "age" || s.Terms[0].After != 1 || !near(s.Terms[0].Days, 1825*(day-1e6)/1e6) {

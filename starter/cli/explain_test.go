@@ -171,6 +171,9 @@ func testPositions(t *testing.T, dir string) {
 		t.Errorf("%s, %v", out, err)
 	}
 	for _, c := range []struct{ flags, want string }{
+		{"", "--why"},
+		{"--csv", "--why"},
+		{"--json --why=", "--why"},
 		{"--from 101", "--why"},
 		{"--to 3", "--why"},
 		{"--from 0 --why x", "positions begin at 1"},

@@ -54,7 +54,7 @@ func TestLinksAreKeptWithTheNight(t *testing.T) {
 	if m := manifestOf(t, other); m.Inputs[1].URI != file || m.Facts.Links.Links != 1 || bytes.Equal(read(t, other, schemas.RankingFile), read(t, night, schemas.RankingFile)) {
 		t.Errorf("%+v", m.Inputs)
 	}
-	if out, err := run(t, "diff", "2026-06-30", other); err != nil || !strings.Contains(out, "Other person links: "+was.LinksSHA256()[:8]+" to "+manifestOf(t, other).LinksSHA256()[:8]) {
+	if out, err := run(t, "diff", "2026-06-30", other, "--why", "a test"); err != nil || !strings.Contains(out, "Other person links: "+was.LinksSHA256()[:8]+" to "+manifestOf(t, other).LinksSHA256()[:8]) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	// Explained by the id that is ranked, by one that was merged, by one in the middle of the chain.

@@ -35,10 +35,10 @@ func stackCommand() *cobra.Command {
 		GroupID: groupLook,
 		Short:   "Show the approved stack, or that of a night, or other positions of its ranking",
 		Long: `Show the approved stack, or that of a night. With --from and --to it shows those positions of the whole
-ranking instead, on the stack or not: at a terminal it then asks why you look; elsewhere give --why. The
-reason goes into the log. Who is restricted is counted and not shown.`,
-		Example: `  starter stack --top 10
-  starter stack --as-of 2026-06-30 --revision 2 --json
+ranking instead, on the stack or not. At a terminal it asks why you look; elsewhere give --why. The reason
+goes into the log. Who is restricted is counted and not shown.`,
+		Example: `  starter stack --top 10 --why "the morning meeting"
+  starter stack --as-of 2026-06-30 --revision 2 --json --why "before I approve it"
   starter stack --from 101 --to 200 --why "whom we shall tackle next"`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -57,19 +57,14 @@ reason goes into the log. Who is restricted is counted and not shown.`,
 				if stack, err = positions(ctx, st, m, from, to); err != nil {
 					return err
 				}
-				if err := askWhy(cmd, &why); err != nil {
-					return err
-				}
 				did = fmt.Sprintf("looked at positions %d to %d", from, stack[len(stack)-1].Position)
-			} else {
-				if err := schemas.CheckText("why", why, schemas.MaxReason); err != nil {
-					return err
-				}
-				if stack, err = nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile); err != nil {
-					return err
-				}
+			} else if stack, err = nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile); err != nil {
+				return err
 			}
-			if err := look(ctx, st, did, m.NightID, strings.TrimSpace(why)); err != nil {
+			if err := askWhy(cmd, &why); err != nil {
+				return err
+			}
+			if err := look(ctx, st, did, m.NightID, why); err != nil {
 				return err
 			}
 			stack, restricted := shown(stack)

@@ -113,7 +113,7 @@ func lines(t *testing.T, extract, folder, url string) map[string]string {
 	t.Setenv("HARMSTACK_STORE", url)
 	out := map[string]string{}
 	for _, line := range []string{
-		"stack", "stack --csv", "explain #1 --why x", "case #1 --why x", "status", "checks", "lineage 2026-06-30", "diff 2026-06-30 " + folder, "tasking list", "tasking show k7qd-2m4x-9w3t-c5hn", "tasking deliveries",
+		"stack --why x", "stack --csv --why x", "explain #1 --why x", "case #1 --why x", "status", "checks", "lineage 2026-06-30", "diff --why x 2026-06-30 " + folder, "tasking list", "tasking show k7qd-2m4x-9w3t-c5hn", "tasking deliveries",
 		"score --extract " + extract + " --as-of 2026-06-30 --out " + t.TempDir(), "extract --extract " + extract + " --out " + t.TempDir(), "teams",
 	} {
 		text, err := run(t, strings.Fields(line)...)
@@ -130,17 +130,17 @@ func TestHostileValuesOnTheTerminal(t *testing.T) {
 	extract, folder, url := oneNight(t, hostile)
 	for line, text := range lines(t, extract, folder, url) {
 		for _, r := range text {
-			if r != '\n' && unicode.In(r, unicode.Cc, unicode.Cf) && line != "stack --csv" {
+			if r != '\n' && unicode.In(r, unicode.Cc, unicode.Cf) && line != "stack --csv --why x" {
 				t.Errorf("%s prints %U", line, r)
 			}
 		}
-		if strings.Contains(text, "\nFORGED") && line != "stack --csv" {
+		if strings.Contains(text, "\nFORGED") && line != "stack --csv --why x" {
 			t.Errorf("%s prints a forged line:\n%s", line, text)
 		}
-		if (line == "stack" || line == "status" || line == "tasking show k7qd-2m4x-9w3t-c5hn") && !strings.Contains(text, `\x1b[2J`) {
+		if (line == "stack --why x" || line == "status" || line == "tasking show k7qd-2m4x-9w3t-c5hn") && !strings.Contains(text, `\x1b[2J`) {
 			t.Errorf("%s does not show what is there:\n%s", line, text)
 		}
-		if line == "stack --csv" {
+		if line == "stack --csv --why x" {
 			rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 			if err != nil || len(rows) != 2 {
 				t.Fatal(rows, err)
@@ -159,7 +159,7 @@ func TestHostileValuesOnTheTerminal(t *testing.T) {
 		}
 	}
 	// JSON is for programs: exact.
-	text, err := run(t, "stack", "--json")
+	text, err := run(t, "stack", "--json", "--why", "x")
 	var stack []schemas.Ranked
 	if err == nil {
 		err = json.Unmarshal([]byte(text), &stack)

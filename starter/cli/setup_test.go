@@ -43,7 +43,7 @@ func below(t *testing.T, dir string) (all []string) {
 }
 
 // lookers are the commands that look at a store.
-var lookers = []string{"stack", "explain #1 --why x", "case #1 --why x", "diff 2026-06-29 2026-06-30", "lineage 2026-06-30", "status", "checks --as-of 2026-06-30", "tasking list", "tasking deliveries",
+var lookers = []string{"stack --why x", "explain #1 --why x", "case #1 --why x", "diff 2026-06-29 2026-06-30 --why x", "lineage 2026-06-30", "status", "checks --as-of 2026-06-30", "tasking list", "tasking deliveries",
 	"retention --dry-run", "score --night 2026-06-30 --out x", "doctor"}
 
 func TestSetup(t *testing.T) {

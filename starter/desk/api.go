@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -123,9 +124,11 @@ func (d *Desk) serve(w http.ResponseWriter, r *http.Request, t route) {
 // allowed refuses, and notes, whoever has no role for a call.
 func (d *Desk) allowed(r *http.Request, p Person, t route) (err error) {
 	for _, act := range t.acts {
-		if err = access.Allows(p.Roles, act, ""); err == nil {
+		refusal := access.Allows(p.Roles, act, "")
+		if refusal == nil {
 			return nil
 		}
+		err = cmp.Or(err, refusal) // the first act is what the call is mostly for
 	}
 	if err != nil {
 		d.refused(r, p, t.acts[0], object(r), err)

@@ -121,7 +121,7 @@ func TestRevoke(t *testing.T) {
 	if out, err := d.line("status"); err != nil || !strings.Contains(out, "revoked") || !strings.Contains(out, "approved, current") || !strings.Contains(out, "two boroughs were missing") {
 		t.Errorf("%s, %v", out, err)
 	}
-	if out, err := d.line("stack"); err != nil || !strings.Contains(out, "Night of 2026-06-30, revision 1") {
+	if out, err := d.line("stack", "--why", "a test"); err != nil || !strings.Contains(out, "Night of 2026-06-30, revision 1") {
 		t.Errorf("%.200s, %v", out, err)
 	}
 
@@ -134,7 +134,7 @@ func TestRevoke(t *testing.T) {
 			t.Errorf("%s is %s", reference, tasking.State)
 		}
 	}
-	if out, err := d.line("stack"); err == nil || !strings.Contains(err.Error(), "no stack is approved") {
+	if out, err := d.line("stack", "--why", "a test"); err == nil || !strings.Contains(err.Error(), "no stack is approved") {
 		t.Errorf("%.200s, %v", out, err)
 	}
 	if _, err := audit.Read(t.Context(), d.store); err != nil {

@@ -265,12 +265,13 @@ func TestWriteTellsWhatToLookAt(t *testing.T) {
 	if want := "nobody says 7 12,775 victim_sex"; !strings.Contains(old, want) || strings.Contains(old, "Would enter") {
 		t.Errorf("the page of a night that did not ask who would enter does not say %q, or tells who", want)
 	}
-	f.BlindSpot.Enter = []schemas.WouldEnter{{Reason: "victim_sex_unknown", Suspects: 1_203}, {Reason: "unscored_offence"}}
+	f.BlindSpot.Enter = []schemas.WouldEnter{{Reason: "victim_sex_unknown", Suspects: 1_203}, {Reason: "unscored_offence"}, {Reason: "police_detected", NotCounted: "a score does not fit 64 bits"}}
 	page := visible(t, write(t, p))
 	for _, s := range []string{
 		"57 suspects are core: among the first 100 under all of 10 other models", "41 suspects are fringe", "98 suspects on the stack",
 		"2 suspects are in custody (positions 3 and 10). They stand beside the stack", "1 suspect is of ages that cannot be one person’s (position 7)",
 		"1 suspect is accused by a victim who no longer supports the case (position 8)", "1 suspect is of restricted handling: counted, and not shown here. Nobody is told",
+		"How many would enter the stack if rows of police_detected counted could not be found: a score does not fit 64 bits.",
 		"7 rows would count if the victim were female, and nobody says: 019/08 (7 rows).", "1 row stands as it was before its latest version", "4 scored rows have a URN",
 		"1 scored row is in a place that is none of the boroughs", "1 placeholder stands in suspect_id", "12 placeholders stand in victim_id (such as UNKNOWN) and are nobody",
 		"90 rows may describe violence against women and girls, but the tables give no single weight: 005/28 (40 rows), 008/74 (30 rows), 008/78 (11 rows) and 1 other code.",
