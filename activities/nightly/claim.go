@@ -38,7 +38,11 @@ func (a *Activities) Claim(ctx context.Context, p ClaimParams) (ClaimResult, err
 	defer stop()
 	id, err := a.claim(ctx, p)
 	if kind := fault.Kind(err); kind == fault.BadRequest || kind == fault.FutureNight || kind == fault.NotAttested || kind == fault.NotAllowed {
-		err = errors.Join(err, audit.Refuse(ctx, a.Store, a.collector(ctx, schemas.NightRequest{}), "start a night", audit.Object{Night: p.AsOf.String()}, err))
+		by := audit.Claims("somebody unknown")
+		if known, err := a.startedBy(ctx, schemas.NightRequest{}); err == nil && known != nil {
+			by = collector(known)
+		}
+		err = errors.Join(err, audit.Refuse(ctx, a.Store, by, "start a night", audit.Object{Night: p.AsOf.String()}, err))
 	}
 	return ClaimResult{id}, task.Of(err)
 }
@@ -60,30 +64,29 @@ func (a *Activities) claim(ctx context.Context, p ClaimParams) (id schemas.Night
 	if err := schemas.CheckAsOf(p.AsOf, p.Now); err != nil {
 		return id, fault.New(fault.FutureNight, err.Error())
 	}
-	if _, err := a.startedBy(ctx, p.Request); err != nil { // before the work, not at its end
+	by, err := a.startedBy(ctx, p.Request)
+	if err != nil { // before the work, not at its end
 		return id, err
 	}
 	id, err = nights.Claim(ctx, a.Store, p.AsOf, owner(ctx))
-	if err == nil {
-		err = audit.Append(ctx, a.Store, audit.Entry{At: time.Now().UTC(), Operation: audit.Collection, Actor: a.collector(ctx, p.Request),
-			Did: "began a night from the source " + cmp.Or(p.Request.Extract, DefaultSource),
-			On:  audit.Object{Night: id.String(), Thing: "run " + owner(ctx)}})
+	if err != nil {
+		return id, err
 	}
-	return id, err
+	return id, audit.Append(ctx, a.Store, audit.Entry{At: time.Now().UTC(), Operation: audit.Collection, Actor: collector(by),
+		Did: "began a night from the source " + cmp.Or(p.Request.Extract, DefaultSource),
+		On:  audit.Object{Night: id.String(), Thing: "run " + owner(ctx)}})
 }
 
-// collector is who started the night, for the log; as far as that is known yet.
-func (a *Activities) collector(ctx context.Context, request schemas.NightRequest) audit.Actor {
-	by, err := a.startedBy(ctx, request)
-	switch {
-	case err != nil:
-		return audit.Claims("somebody unknown")
-	case by == nil || by.Way == schemas.WaySchedule:
+// collector is who started a night, for the log.
+func collector(by *schemas.StartedBy) audit.Actor {
+	if by == nil || by.Way == schemas.WaySchedule {
 		return audit.Worker
-	case by.Verified == schemas.ByClaim:
-		return audit.Claims(cmp.Or(by.Name, by.Subject, "somebody unknown"))
 	}
-	return audit.Actor{Name: cmp.Or(by.Name, by.Subject, "somebody unknown"), Verified: audit.Attested, Subject: by.Subject}
+	name := cmp.Or(by.Name, by.Subject, "somebody unknown")
+	if by.Verified == schemas.ByClaim {
+		return audit.Claims(name)
+	}
+	return audit.Actor{Name: name, Verified: audit.Attested, Subject: by.Subject}
 }
 
 // source finds what a request names: a configured source, or a path or URL below a configured prefix (trust, section 5).

@@ -72,12 +72,12 @@ func TestWhatIsForgedIsNotShown(t *testing.T) {
 		scenario, file, old, new string
 		commands                 []string
 	}{
-		{"a manifest", night + "manifest.json", `"suspects": 1`, `"suspects": 2`, []string{"stack", "explain #1 --why x", "case #1 --why x", "diff 2026-06-30 2026-06-30"}},
-		{"an approval", "approvals/000001.json", `"approved_by": "DCI`, `"approved_by": "PC`, []string{"stack", "explain #1 --why x", "case #1 --why x"}},
+		{"a manifest", night + "manifest.json", `"suspects": 1`, `"suspects": 2`, []string{"stack --why x", "explain #1 --why x", "case #1 --why x", "diff 2026-06-30 2026-06-30 --why x"}},
+		{"an approval", "approvals/000001.json", `"approved_by": "DCI`, `"approved_by": "PC`, []string{"stack --why x", "explain #1 --why x", "case #1 --why x"}},
 		{"a decision", night + "decision.json", `"by": "DCI`, `"by": "PC`, []string{"status"}},
 		{"a tasking", "taskings/cases/k7qd-2m4x-9w3t-c5hn/000001.json", "Hackney", "Barnet", []string{"tasking show k7qd-2m4x-9w3t-c5hn"}},
 		{"a message", "deliveries/2-refused/one.json", "Hackney", "Barnet", []string{"tasking deliveries"}},
-		{"a stack", night + "stack.parquet", "PAR1", "PAR2", []string{"stack"}},
+		{"a stack", night + "stack.parquet", "PAR1", "PAR2", []string{"stack --why x"}},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			dir := signedNight(t)

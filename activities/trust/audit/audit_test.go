@@ -124,3 +124,26 @@ func TestAppendRefusesWhatSaysTooLittle(t *testing.T) {
 		}
 	}
 }
+
+// A log that was cut off behind the writer's back goes on from where it ends, for a checkpoint to tell.
+func TestAppendAfterTheEndWasCutOff(t *testing.T) {
+	st := open(t)
+	write := func(n int) {
+		t.Helper()
+		for range n {
+			if err := Append(t.Context(), st, Entry{Operation: Alteration, Actor: Worker, Did: "something"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	write(9)
+	for n := 9; n > 4; n-- {
+		if err := st.Delete(t.Context(), key(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(2)
+	if log, err := Read(t.Context(), st); err != nil || len(log) != 6 {
+		t.Errorf("%d entries, %v", len(log), err)
+	}
+}
