@@ -78,6 +78,35 @@ func ParseNightPath(key string) (id NightID, ok bool) {
 	return id, id.Revision > 0 && (folder == id.Path() || folder == id.WorkPath())
 }
 
+// NightPart is what of a night a file is: each is kept for a time of its own.
+type NightPart string
+
+// The parts of a night.
+const (
+	NightRecord NightPart = "record"  // that it was, and what was decided: it stays
+	NightRows   NightPart = "extract" // the rows as read, whatever has all of them, and what passes between the stages
+	NightResult NightPart = "night"   // everything else
+)
+
+// NightPartOf tells of which night a file is, and what of it; ok is false for any other.
+func NightPartOf(key string) (id NightID, part NightPart, ok bool) {
+	id, ok = ParseNightPath(key)
+	file, inNight := strings.CutPrefix(key, id.Path()+"/")
+	switch {
+	case !ok:
+		return id, "", false
+	case !inNight || strings.HasPrefix(file, ExtractFolder+"/"):
+		return id, NightRows, true
+	}
+	switch file {
+	case ManifestFile, DecisionFile, ClaimFile, DisposalFile, ExtractGoneFile:
+		return id, NightRecord, true
+	case QuarantineFile, LinksFile, CasesFile:
+		return id, NightRows, true
+	}
+	return id, NightResult, true
+}
+
 // Before orders nights by (as_of, revision).
 func (n NightID) Before(o NightID) bool {
 	if n.AsOf != o.AsOf {

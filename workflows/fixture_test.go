@@ -44,7 +44,7 @@ type deployment struct {
 	acts    Activities
 }
 
-func newDeployment(t *testing.T, rows ...schemas.Offence) *deployment {
+func newDeployment(t testing.TB, rows ...schemas.Offence) *deployment {
 	t.Helper()
 	dir := t.TempDir()
 	d := &deployment{outbox: filepath.Join(dir, "outbox"), extract: filepath.Join(dir, "extract.parquet")}
@@ -83,7 +83,7 @@ func newDeployment(t *testing.T, rows ...schemas.Offence) *deployment {
 }
 
 // write replaces the extract.
-func (d *deployment) write(t *testing.T, rows ...schemas.Offence) {
+func (d *deployment) write(t testing.TB, rows ...schemas.Offence) {
 	t.Helper()
 	if err := parquet.WriteFile(d.extract, rows); err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func (d *deployment) write(t *testing.T, rows ...schemas.Offence) {
 
 // env is a workflow environment with skipped time over the deployment. Each run has an id of its own,
 // as each has its own claim.
-func (d *deployment) env(t *testing.T, id string) *testsuite.TestWorkflowEnvironment {
+func (d *deployment) env(t testing.TB, id string) *testsuite.TestWorkflowEnvironment {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet)
@@ -113,7 +113,7 @@ func stopAtDecision(env *testsuite.TestWorkflowEnvironment) {
 }
 
 // night runs one night and returns what it came to.
-func (d *deployment) night(t *testing.T, id string, request schemas.NightRequest) NightResult {
+func (d *deployment) night(t testing.TB, id string, request schemas.NightRequest) NightResult {
 	t.Helper()
 	env := d.env(t, id)
 	stopAtDecision(env)

@@ -31,18 +31,14 @@ type Quarantine struct {
 	mu   sync.Mutex
 	rows []schemas.Quarantine // the last ones
 	held int                  // bytes of their texts
-	file spill.File
-	runs []span
-	end  int64 // of the file
+	file *spill.File
+	runs []*spill.Run // of rows in the order of the extract
 }
-
-// span is rows in the order of the extract, from one place of the file to another.
-type span struct{ from, to int64 }
 
 const (
 	heldRows  = 8 << 10  // wait in memory
 	heldBytes = 16 << 20 // of texts, at most
-	readAhead = 8 << 20  // bytes of all runs together, in the end
+	readAhead = 8 << 10  // bytes of each run, in the end
 )
 
 // fields points to the fields of a row, by column.
@@ -101,17 +97,20 @@ func (q *Quarantine) spill() (err error) {
 		}
 	}
 	q.sort()
-	var all []byte
+	run := q.file.NewRun()
+	w := bufio.NewWriterSize(run, readAhead)
+	var packed []byte
 	for i := range q.rows {
-		at := len(all)
-		all = pack(append(all, 0, 0, 0, 0), &q.rows[i])
-		binary.LittleEndian.PutUint32(all[at:], uint32(len(all)-at-lengthBytes))
+		packed = pack(append(packed[:0], 0, 0, 0, 0), &q.rows[i])
+		binary.LittleEndian.PutUint32(packed, uint32(len(packed)-lengthBytes))
+		if _, err := w.Write(packed); err != nil {
+			return err
+		}
 	}
-	if _, err := q.file.WriteAt(all, q.end); err != nil {
-		return fmt.Errorf("spill quarantined rows: %w", err)
+	if err := w.Flush(); err != nil {
+		return err
 	}
-	q.runs = append(q.runs, span{q.end, q.end + int64(len(all))})
-	q.end += int64(len(all))
+	q.runs = append(q.runs, run)
 	clear(q.rows)
 	q.rows, q.held = q.rows[:0], 0
 	return nil
@@ -168,12 +167,7 @@ func (q *Quarantine) Write(w io.Writer) (int64, error) {
 func (q *Quarantine) merge(yield func([]schemas.Quarantine) error) error {
 	var heads heads
 	for _, r := range q.runs {
-		h := &head{
-			in: bufio.NewReaderSize(
-				io.NewSectionReader(q.file, r.from, r.to-r.from),
-				max(readAhead/len(q.runs), 1<<10),
-			),
-		}
+		h := &head{in: r.Reader()}
 		if err := h.next(); err != nil { // a run has a row
 			return err
 		}
@@ -203,7 +197,7 @@ func (q *Quarantine) merge(yield func([]schemas.Quarantine) error) error {
 
 // head is the first row of a run that was not yet taken.
 type head struct {
-	in  *bufio.Reader
+	in  io.Reader
 	row schemas.Quarantine
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow/go/v16/arrow"
 	"github.com/parquet-go/parquet-go"
 
+	"harmstack/activities/store/leaktest"
 	"harmstack/activities/store/spill"
 	"harmstack/schemas"
 	"harmstack/schemas/sweep"
@@ -40,6 +41,9 @@ func TestQuarantineOfAWholeExtract(t *testing.T) {
 		}, nil)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if size, found := leaktest.OpenFiles(t, string(q.Temp), "because"); size == 0 || len(found) > 0 {
+			t.Errorf("%d bytes spilled, %q found", size, found)
 		}
 		var out bytes.Buffer
 		if n, err := q.Write(&out); err != nil || n != int64(len(rows)) {

@@ -2,7 +2,6 @@ package nights
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -106,7 +105,7 @@ func firstOfficer(ctx context.Context, st *store.Store, d schemas.Decision) (*sc
 	key := d.Manifest.Path() + "/" + schemas.OverrideFile
 	data, err := encode(d)
 	if err == nil {
-		err = st.CreateOnly(ctx, key, data)
+		err = st.CreateOnly(ctx, key, st.Record(key, data))
 	}
 	if err == nil {
 		return nil, fmt.Errorf("night %s: %w", d.Manifest.NightID, ErrSecondOfficer)
@@ -114,14 +113,11 @@ func firstOfficer(ctx context.Context, st *store.Store, d schemas.Decision) (*sc
 	if !errors.Is(err, store.ErrExists) {
 		return nil, fmt.Errorf("the override of night %s: %w", d.Manifest.NightID, err)
 	}
-	first := new(schemas.Decision)
-	if data, err = st.Read(ctx, key); err != nil {
+	first, err := load[schemas.Decision](ctx, st, key)
+	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(data, first); err != nil {
-		return nil, fmt.Errorf("%s: %w", key, store.ErrDamaged)
-	}
-	if first.SamePerson(d) {
+	if first == nil || first.Manifest != d.Manifest || first.SamePerson(d) {
 		return nil, fmt.Errorf("night %s: %w", d.Manifest.NightID, ErrSecondOfficer)
 	}
 	return first, nil

@@ -1,5 +1,5 @@
 // Package retention disposes of nights whose time is over, and keeps the record that they were: their manifest, their
-// decision, and what went when under which rule.
+// decision, and what went when under which rule. In a sealed store their data keys go too, and with them every copy.
 //
 // Nothing goes that somebody may still need: the approved stack, a night that waits for its decision, what either was
 // compared with, the newest night, and whatever is younger than a week. It must not know what the files hold.
@@ -11,9 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"harmstack/activities/nights"
@@ -33,15 +31,6 @@ type Rules struct {
 // resting is how long a night is left alone after it was claimed or published, whatever its date: a backfill of last
 // year is still being made, or looked at.
 const resting = 7 * 24 * time.Hour
-
-// kept are the files of a night that stay.
-var kept = []string{
-	schemas.ManifestFile,
-	schemas.DecisionFile,
-	schemas.ClaimFile,
-	schemas.DisposalFile,
-	schemas.ExtractGoneFile,
-}
 
 // Activities dispose of the nights of a store.
 type Activities struct {
@@ -124,7 +113,7 @@ func Dispose(ctx context.Context, st *store.Store, rules Rules, now time.Time, d
 			days         int
 			files        func(*night) []string
 		}{
-			{schemas.DisposalFile, "nights are kept", rules.Night, everything},
+			{schemas.DisposalFile, "nights are kept", rules.Night, allButRecords},
 			{schemas.ExtractGoneFile, "rows as read are kept", rules.Extract, rowsAsRead},
 		} {
 			keys := step.files(n)
@@ -150,7 +139,35 @@ func Dispose(ctx context.Context, st *store.Store, rules Rules, now time.Time, d
 			break // The night has gone, its extract with it.
 		}
 	}
-	return gone, nil
+	if dryRun || !st.IsSealed() {
+		return gone, nil
+	}
+	return gone, shred(ctx, st)
+}
+
+// shred destroys the data keys of what was disposed of: of every revision of a date, since they share them. It looks at
+// what is there, so that what a process leaves undone that dies is done the next time.
+func shred(ctx context.Context, st *store.Store) error {
+	all, err := list(ctx, st)
+	if err != nil {
+		return err
+	}
+	over := map[schemas.Date]map[schemas.NightPart]bool{}
+	for _, n := range all {
+		if over[n.id.AsOf] == nil {
+			over[n.id.AsOf] = map[schemas.NightPart]bool{schemas.NightRows: true, schemas.NightResult: true}
+		}
+		parts := over[n.id.AsOf]
+		disposed := n.has(schemas.DisposalFile)
+		if !disposed || len(allButRecords(n)) > 0 {
+			parts[schemas.NightResult] = false
+		}
+		if !disposed && !n.has(schemas.ExtractGoneFile) || len(rowsAsRead(n)) > 0 {
+			parts[schemas.NightRows] = false
+		}
+	}
+	_, err = st.Shred(ctx, func(asOf schemas.Date, part schemas.NightPart) bool { return over[asOf][part] })
+	return err
 }
 
 // list finds all revisions, claimed or published, oldest first.
@@ -211,21 +228,17 @@ func needed(ctx context.Context, st *store.Store) (map[schemas.NightID]bool, err
 	return needed, nil
 }
 
-func everything(n *night) (keys []string) {
-	for _, key := range n.keys {
-		if !slices.Contains(kept, path.Base(key)) || !strings.HasPrefix(key, n.id.Path()+"/") {
-			keys = append(keys, key)
-		}
-	}
-	return keys
+func allButRecords(n *night) []string {
+	return n.of(func(part schemas.NightPart) bool { return part != schemas.NightRecord })
 }
 
-func rowsAsRead(n *night) (keys []string) {
+func rowsAsRead(n *night) []string {
+	return n.of(func(part schemas.NightPart) bool { return part == schemas.NightRows })
+}
+
+func (n *night) of(wanted func(schemas.NightPart) bool) (keys []string) {
 	for _, key := range n.keys {
-		if strings.HasPrefix(key, n.id.Path()+"/"+schemas.ExtractFolder+"/") ||
-			key == n.id.Path()+"/"+schemas.QuarantineFile || key == n.id.Path()+"/"+schemas.LinksFile ||
-			key == n.id.Path()+"/"+schemas.CasesFile ||
-			strings.HasPrefix(key, n.id.WorkPath()+"/") {
+		if _, part, ok := schemas.NightPartOf(key); ok && wanted(part) {
 			keys = append(keys, key)
 		}
 	}

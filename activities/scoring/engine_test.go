@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"github.com/apache/arrow/go/v16/arrow/memory"
 
 	"harmstack/activities/scoring/bucket"
+	"harmstack/activities/store/spill"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
 	"harmstack/schemas/sweep"
@@ -124,7 +124,7 @@ func feed(t *testing.T, o Options, rows []schemas.Offence, l layout) (*Scores, e
 		rand.New(rand.NewPCG(l.shuffle, 0)).Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 	}
 	if l.memory > 0 {
-		o.Memory, o.Spill = l.memory, folder(t.TempDir())
+		o.Memory, o.Spill = l.memory, spill.Folder(t.TempDir())
 	}
 	e, err := New(o)
 	if err != nil {
@@ -185,11 +185,6 @@ func inBatches(t *testing.T, mem memory.Allocator, rows []schemas.Offence, l lay
 	}
 	wg.Wait()
 }
-
-// folder lends named temporary files, enough for a test.
-type folder string
-
-func (f folder) Create() (bucket.SpillFile, error) { return os.CreateTemp(string(f), "*") }
 
 func rankingOf(t *testing.T, s *Scores) (all []schemas.Ranked) {
 	t.Helper()

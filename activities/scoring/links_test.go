@@ -12,6 +12,7 @@ import (
 
 	"github.com/apache/arrow/go/v16/arrow/memory"
 
+	"harmstack/activities/store/spill"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/schemas/reference"
@@ -339,7 +340,7 @@ func TestLinksTellTheirMemory(t *testing.T) {
 	runtime.KeepAlive(given)
 	// An engine with so little memory still scores: it spills.
 	o := options(t)
-	o.Links, o.Memory, o.Spill = l, l.Bytes()/2, folder(t.TempDir())
+	o.Links, o.Memory, o.Spill = l, l.Bytes()/2, spill.Folder(t.TempDir())
 	s, err := feed(t, o, random(1, 300), plain)
 	if err != nil || s.RowsRead != 300 {
 		t.Errorf("%v", err)

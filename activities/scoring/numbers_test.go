@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow/go/v16/arrow/array"
 	"github.com/apache/arrow/go/v16/arrow/memory"
 
+	"harmstack/activities/store/spill"
 	"harmstack/schemas"
 	"harmstack/schemas/sweep"
 )
@@ -154,7 +155,7 @@ func TestFreeTextTakesNoMemory(t *testing.T) {
 	const most = 48 << 20 // a map of five million takes ten times as much
 	engine := func() *Engine {
 		o := options(t)
-		o.Unique, o.Memory, o.Spill = true, 16<<20, folder(t.TempDir())
+		o.Unique, o.Memory, o.Spill = true, 16<<20, spill.Folder(t.TempDir())
 		e, err := New(o)
 		if err != nil {
 			t.Fatal(err)

@@ -11,18 +11,16 @@ import (
 	"io"
 	"os"
 
+	"harmstack/activities/store/spill"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
 
 // Artifact is an open artefact whose bytes are those that its reference names.
 type Artifact struct {
-	*os.File
-	size int64
+	*io.SectionReader
+	io.Closer
 }
-
-// Size is the number of bytes.
-func (a *Artifact) Size() int64 { return a.size }
 
 // Open opens an artefact for reading anywhere in it. Its size and sha256 are checked the first time
 // this process sees it; ErrDamaged says what differs. An artefact of a bucket is fetched whole into a
@@ -38,28 +36,28 @@ func (s *Store) Open(ctx context.Context, ref schemas.ArtifactRef) (*Artifact, e
 	if err != nil {
 		return nil, s.explain("open", ref.URI, err)
 	}
-	if err := s.verify(f, ref); err != nil {
+	a, err := s.verify(ctx, f, ref)
+	if err != nil {
 		f.Close()
-		return nil, err
 	}
-	return &Artifact{File: f, size: ref.Bytes}, nil
+	return a, err
 }
 
 // fetch tries twice before it calls a file damaged: the bytes may have changed on their way.
 func (s *Store) fetch(ctx context.Context, ref schemas.ArtifactRef) (*Artifact, error) {
 	var damaged error
 	for range 2 {
-		f, err := os.CreateTemp(s.Temp, "harmstack-*")
+		f, err := spill.Folder(s.Temp).Stream()
 		if err != nil {
 			return nil, fmt.Errorf("HARMSTACK_TEMP: no file can be made in the folder for temporary files: %w", err)
 		}
-		sum, count := sha256.New(), &counter{}
-		if err = os.Remove(f.Name()); err == nil {
-			err = s.download(ctx, ref.URI, io.MultiWriter(f, sum, count))
-		}
+		err = s.download(ctx, ref.URI, f)
 		if err == nil {
-			if damaged = differs(ref, count.n, sum); damaged == nil {
-				return &Artifact{File: f, size: ref.Bytes}, nil
+			var content *io.SectionReader
+			if content, damaged = s.opened(ctx, ref.URI, f, f.Size()); damaged == nil {
+				if damaged = check(content, ref); damaged == nil {
+					return &Artifact{content, f}, nil
+				}
 			}
 		}
 		f.Close()
@@ -71,27 +69,35 @@ func (s *Store) fetch(ctx context.Context, ref schemas.ArtifactRef) (*Artifact, 
 	return nil, damaged
 }
 
-func (s *Store) verify(f *os.File, ref schemas.ArtifactRef) error {
+func (s *Store) verify(ctx context.Context, f *os.File, ref schemas.ArtifactRef) (*Artifact, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return err
+		return nil, err
+	}
+	content, err := s.opened(ctx, ref.URI, f, info.Size())
+	if err != nil {
+		return nil, err
 	}
 	// The time of change is part of what was verified: a file swapped since is checked again.
 	seen := ref.SHA256 + info.ModTime().String()
-	if was, ok := s.verified.Load(ref.URI); ok && was == seen && info.Size() == ref.Bytes {
-		return nil
+	if was, ok := s.verified.Load(ref.URI); !ok || was != seen || content.Size() != ref.Bytes {
+		if err := check(content, ref); err != nil {
+			return nil, err
+		}
+		s.verified.Store(ref.URI, seen)
 	}
+	return &Artifact{content, f}, nil
+}
+
+// check reads a whole artefact and makes sure that it is the one that a reference names.
+func check(content *io.SectionReader, ref schemas.ArtifactRef) error {
 	sum := sha256.New()
-	if info.Size() == ref.Bytes {
-		if _, err := io.Copy(sum, io.NewSectionReader(f, 0, ref.Bytes)); err != nil {
+	if content.Size() == ref.Bytes {
+		if _, err := io.CopyBuffer(sum, io.NewSectionReader(content, 0, ref.Bytes), make([]byte, 1<<20)); err != nil {
 			return fmt.Errorf("read %s: %w", ref.URI, err)
 		}
 	}
-	if err := differs(ref, info.Size(), sum); err != nil {
-		return err
-	}
-	s.verified.Store(ref.URI, seen)
-	return nil
+	return differs(ref, content.Size(), sum)
 }
 
 // differs says how what was read is not what a reference names.

@@ -12,11 +12,11 @@ import (
 )
 
 // Shares tells whether Link costs no room.
-func (s *Store) Shares() bool { return s.folder != "" }
+func (s *Store) Shares() bool { return s.folder != "" && s.keys == nil }
 
 // Link gives an artefact a second name, key, and returns its reference there: each stays when the other is deleted. The
 // bytes are checked as by Open. In a folder it is a hard link; a bucket copies by itself, and where it will not, the
-// bytes are written anew.
+// bytes are written anew. So they are in a sealed store, where every file has a key of its own.
 func (s *Store) Link(ctx context.Context, ref schemas.ArtifactRef, key string) (schemas.ArtifactRef, error) {
 	if err := CheckKey(key); err != nil {
 		return ref, fmt.Errorf("link: %w", err)
@@ -31,14 +31,19 @@ func (s *Store) Link(ctx context.Context, ref schemas.ArtifactRef, key string) (
 	defer from.Close()
 	to := ref
 	to.URI = key
-	if s.folder == "" {
+	switch {
+	case s.keys != nil:
+	case s.folder == "":
 		if err := s.bucket.Copy(ctx, key, ref.URI, nil); err == nil {
 			if size, err := s.Size(ctx, key); err == nil && size == ref.Bytes {
 				return to, nil
 			}
 		}
-	} else if err := s.linkFile(from.File, ref, key); err == nil || errors.Is(err, ErrNotSetUp) || errors.Is(err, ErrFull) {
-		return to, err
+	default:
+		err := s.linkFile(from.Closer.(*os.File), ref, key)
+		if err == nil || errors.Is(err, ErrNotSetUp) || errors.Is(err, ErrFull) {
+			return to, err
+		}
 	}
 	return s.Write(ctx, key, ref.Schema, func(w io.Writer) (int64, error) {
 		_, err := io.Copy(w, io.NewSectionReader(from, 0, from.Size()))

@@ -1,8 +1,8 @@
 // Package store is the artefact store: every file of a night, in a local folder or a bucket, named by
 // URL (contract, section 7).
 //
-// A file is visible whole or not at all, and its reference carries its hash. The package must not know
-// what the files hold.
+// A file is visible whole or not at all, and its reference carries its hash. What lies there is sealed once the store is
+// unlocked; names, sizes and hashes are always those of the content. The package must not know what the files hold.
 package store
 
 import (
@@ -30,6 +30,7 @@ import (
 	_ "gocloud.dev/blob/memblob" // mem:// for tests
 	"gocloud.dev/gcerrors"
 
+	"harmstack/activities/store/seal"
 	"harmstack/activities/trust/sign"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
@@ -66,8 +67,9 @@ type Store struct {
 	mark   []byte // store.json, once the store was recognised by it
 	closed atomic.Bool
 
-	verified sync.Map // sha256 by key, of artefacts whose bytes this process has checked
-	unsigned struct { // the records that may be unsigned, once they were read
+	keys     *seal.Keys // of a store that is sealed
+	verified sync.Map   // sha256 by key, of artefacts whose bytes this process has checked
+	unsigned struct {   // the records that may be unsigned, once they were read
 		sync.Mutex
 		Unsigned
 	}
@@ -130,16 +132,18 @@ func (s *Store) Write(
 	if err := CheckKey(key); err != nil {
 		return schemas.ArtifactRef{}, fmt.Errorf("write: %w", err)
 	}
-	sum, check := sha256.New(), md5.New()
-	count := &counter{}
-	into := []io.Writer{sum, count}
-	if s.tellsMD5() {
-		into = append(into, check)
-	}
+	sum, check := sha256.New(), md5.New() // of what is written, and of what is stored
+	count, size := &counter{}, &counter{}
 	var rows int64
-	err := s.commit(ctx, key, os.Rename, &blob.WriterOptions{}, func(w io.Writer) (err error) {
-		rows, err = write(io.MultiWriter(append(into, w)...))
-		return err
+	err := s.commit(ctx, key, os.Rename, &blob.WriterOptions{}, func(w io.Writer) error {
+		w = io.MultiWriter(w, size)
+		if s.tellsMD5() {
+			w = io.MultiWriter(w, check)
+		}
+		return s.sealed(ctx, key, w, func(w io.Writer) (err error) {
+			rows, err = write(io.MultiWriter(sum, count, w))
+			return err
+		})
 	})
 	if err != nil {
 		return schemas.ArtifactRef{}, fmt.Errorf("write %s: %w", key, err)
@@ -154,8 +158,8 @@ func (s *Store) Write(
 	stored, err := s.attributes(ctx, key)
 	if err != nil {
 		err = s.explain("look at", key, err)
-	} else if stored.Size != ref.Bytes {
-		err = fmt.Errorf("%w: %s written, %s stored", ErrDamaged, text.Count(ref.Bytes, "byte was", "bytes were"), text.Count(stored.Size, "is", "are"))
+	} else if stored.Size != size.n {
+		err = fmt.Errorf("%w: %s written, %s stored", ErrDamaged, text.Count(size.n, "byte was", "bytes were"), text.Count(stored.Size, "is", "are"))
 	} else if s.tellsMD5() && len(stored.MD5) > 0 && !bytes.Equal(stored.MD5, check.Sum(nil)) {
 		err = fmt.Errorf("%w: other bytes are stored than were written", ErrDamaged)
 	}
@@ -190,8 +194,10 @@ func (s *Store) CreateOnly(ctx context.Context, key string, data []byte) error {
 		os.Link,
 		&blob.WriterOptions{IfNotExist: true, Metadata: map[string]string{writerName: mark}},
 		func(w io.Writer) error {
-			_, err := w.Write(data)
-			return err
+			return s.sealed(ctx, key, w, func(w io.Writer) error {
+				_, err := w.Write(data)
+				return err
+			})
 		},
 	)
 	switch {
@@ -296,12 +302,20 @@ func (s *Store) Read(ctx context.Context, key string) ([]byte, error) {
 	if err := CheckKey(key); err != nil {
 		return nil, fmt.Errorf("read: %w", err)
 	}
+	data, err := s.raw(ctx, key)
+	if err != nil {
+		return nil, s.explain("read", key, err)
+	}
+	if data, err = s.unsealed(ctx, key, data); err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return data, nil
+}
+
+// raw returns a file as it is stored.
+func (s *Store) raw(ctx context.Context, key string) ([]byte, error) {
 	if s.folder != "" {
-		data, err := os.ReadFile(s.path(key))
-		if err != nil {
-			return nil, s.explain("read", key, err)
-		}
-		return data, nil
+		return os.ReadFile(s.path(key))
 	}
 	var data bytes.Buffer
 	err := s.download(ctx, key, &data)
@@ -309,10 +323,7 @@ func (s *Store) Read(ctx context.Context, key string) ([]byte, error) {
 		data.Reset()
 		err = s.download(ctx, key, &data)
 	}
-	if err != nil {
-		return nil, s.explain("read", key, err)
-	}
-	return data.Bytes(), nil
+	return data.Bytes(), err
 }
 
 // errSpoiled says that every byte came and that the driver's checksum says they are others.
@@ -377,7 +388,14 @@ func (s *Store) Size(ctx context.Context, key string) (int64, error) {
 	if err != nil {
 		return 0, s.explain("look at", key, err)
 	}
-	return attrs.Size, nil
+	if s.keys == nil || s.plain(key) {
+		return attrs.Size, nil
+	}
+	size, err := seal.Size(attrs.Size)
+	if err != nil {
+		err = fmt.Errorf("look at %s: %w", key, err)
+	}
+	return size, err
 }
 
 // Modified is when a file was written, by the store's clock, or ErrNotFound.

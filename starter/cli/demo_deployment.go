@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -19,6 +20,7 @@ import (
 	"harmstack/activities/nights/quality"
 	"harmstack/activities/trust/access"
 	"harmstack/activities/trust/attest"
+	"harmstack/activities/trust/sign"
 	"harmstack/starter/desk"
 	"harmstack/starter/devserver"
 	"harmstack/worker/config"
@@ -54,6 +56,7 @@ type demoDeployment struct {
 	dir      string
 	deskKey  string // as HARMSTACK_DESK_KEY has it
 	payloads string // as HARMSTACK_PAYLOAD_KEYS has it
+	signedBy string // as HARMSTACK_SIGNED_BY has it
 }
 
 func demoConfig(r demoRequest) (d demoDeployment, err error) {
@@ -95,6 +98,26 @@ func demoConfig(r demoRequest) (d demoDeployment, err error) {
 	if d.Payloads.Keys, d.Payloads.Older, err = plugin.ParseKeys(d.payloads); err != nil {
 		return d, err
 	}
+	// The records of an older demo bear no signatures, and would be refused beside those that do.
+	seed, err := kept(filepath.Join(d.dir, "signing.key"), func() string {
+		if _, err := os.Stat(d.Store); err == nil {
+			return sign.None
+		}
+		return random()
+	})
+	if err != nil {
+		return d, err
+	}
+	if d.signedBy = sign.None; seed != sign.None {
+		raw, err := base64.StdEncoding.DecodeString(seed)
+		if err != nil || len(raw) != ed25519.SeedSize {
+			return d, fmt.Errorf("%s is no key: delete the folder, and the demo begins anew", filepath.Join(d.dir, "signing.key"))
+		}
+		d.signedBy = "demo=" + sign.Public(ed25519.NewKeyFromSeed(raw))
+	}
+	if d.Signing, err = sign.Parse(seed, d.signedBy); err != nil {
+		return d, err
+	}
 	signer, err := attest.ParseSigner(d.deskKey)
 	if err != nil {
 		return d, err
@@ -133,6 +156,8 @@ func (d demoDeployment) writeEnv(dir, temporal string, deskURL *url.URL) error {
 		{"HARMSTACK_OUTBOX", d.Mail.Outbox},
 		{"HARMSTACK_PSEUDONYM_KEY_FILE", filepath.Join(d.dir, "pseudonym.key")},
 		{"HARMSTACK_PAYLOAD_KEYS_FILE", filepath.Join(d.dir, "payload.keys")},
+		{"HARMSTACK_SIGNING_KEY_FILE", filepath.Join(d.dir, "signing.key")},
+		{"HARMSTACK_SIGNED_BY", d.signedBy},
 		{"HARMSTACK_IDENTITY", d.Identity.Word()},
 		{"HARMSTACK_DESK_KEYS", id + "=" + public},
 		{"HARMSTACK_DESK", deskURL.String()},

@@ -43,10 +43,14 @@ func openStoreAt(ctx context.Context, url string) (*store.Store, error) {
 		return nil, err
 	}
 	st, _, err := store.OpenSetUp(ctx, url)
-	if err == nil {
-		st.Temp, st.Keys = tempDir(), keys
+	if err != nil {
+		return nil, err
 	}
-	return st, err
+	st.Temp, st.Keys = tempDir(), keys
+	if err := st.Unlock(ctx, os.Getenv("HARMSTACK_STORE_KEY")); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	return st, nil
 }
 
 // tempDir is the folder for what spills and for what is converted or fetched; empty: the system's.
@@ -61,6 +65,9 @@ func openDeployment(ctx context.Context, cfg config.Config) (*store.Store, error
 	st.Temp, st.Keys = cfg.TempDir, cfg.Signing
 	if err := id.Match(string(cfg.Deployment), ""); err != nil {
 		return nil, errors.Join(fmt.Errorf("store %s: %w", st.URL(), err), st.Close())
+	}
+	if err := st.Unlock(ctx, cfg.StoreKey); err != nil {
+		return nil, errors.Join(err, st.Close())
 	}
 	return st, nil
 }

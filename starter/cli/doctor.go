@@ -17,6 +17,7 @@ import (
 	"harmstack/activities/extract/sources"
 	"harmstack/activities/nightly"
 	"harmstack/activities/nights"
+	"harmstack/activities/store/seal"
 	"harmstack/activities/trust/audit"
 	"harmstack/activities/trust/sign"
 	"harmstack/schemas/text"
@@ -133,6 +134,7 @@ func examine(ctx context.Context) (checks []check) {
 	if cfg.TemporalTLS == config.PlainTemporal {
 		add("TLS of Temporal", "not asked for: HARMSTACK_TEMPORAL_TLS says so", nil)
 	}
+	add("store encryption", storeEncryption(cfg.StoreKey), nil)
 	switch {
 	case len(cfg.Payloads.Keys) == 0:
 		add("payload encryption", "off: no real data may pass", nil)
@@ -225,6 +227,13 @@ func restrictedDesk(who *teams.Teams) string {
 		return desk.Name + " alone is told of them"
 	}
 	return "nobody is told of them: name a desk `restricted` in the teams' file"
+}
+
+func storeEncryption(key string) string {
+	if key == "" || key == seal.None {
+		return "off: whoever copies the store reads every row; no real data may lie there"
+	}
+	return "on"
 }
 
 // examineStore reads what is there and proves that it can be written to, and that two runs cannot write the same.

@@ -119,7 +119,7 @@ func TestDoctorLooksAtTheEnvironment(t *testing.T) {
 		}
 	}
 	for name, value := range map[string]string{
-		"TEMPORAL_ADDRESS": gone.Addr().String(), "HARMSTACK_STORE": filepath.Join(dir, "store"), "HARMSTACK_PAYLOAD_KEYS": "none", "HARMSTACK_SIGNING_KEY": "none", "HARMSTACK_IDENTITY": "claimed",
+		"TEMPORAL_ADDRESS": gone.Addr().String(), "HARMSTACK_STORE": filepath.Join(dir, "store"), "HARMSTACK_PAYLOAD_KEYS": "none", "HARMSTACK_STORE_KEY": "none", "HARMSTACK_SIGNING_KEY": "none", "HARMSTACK_IDENTITY": "claimed",
 		"HARMSTACK_PSEUDONYM_KEY": base64.StdEncoding.EncodeToString(make([]byte, 32)), "HARMSTACK_OUTBOX": filepath.Join(dir, "outbox"),
 		"HARMSTACK_TEMP": dir, "HARMSTACK_EXTRACT": filepath.Join(dir, "none.parquet"), "HARMSTACK_TEAMS": team, "HARMSTACK_MAIL_FROM": "harmstack@example.org",
 	} {

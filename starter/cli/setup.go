@@ -23,7 +23,8 @@ func setupCommand() *cobra.Command {
 		GroupID: groupNight,
 		Short:   "Set up the store of a deployment, once",
 		Long: `Set up the store that HARMSTACK_STORE names, once: it gets store.json, which holds an identity, the deployment's
-name (HARMSTACK_DEPLOYMENT) and the fingerprint of the pseudonym key (HARMSTACK_PSEUDONYM_KEY), never the key. Workers and
+name (HARMSTACK_DEPLOYMENT) and the fingerprint of the pseudonym key (HARMSTACK_PSEUDONYM_KEY), never the key; and it is
+sealed under the key that HARMSTACK_STORE_KEY names, unless that says none. Workers and
 commands refuse a store without it, which may be a volume that is not mounted, and one that was set up with another key.
 Run it as the user of the worker. Again it only checks. A store of an earlier version is adopted.`,
 		Example: `  starter setup`,
@@ -51,10 +52,16 @@ func setUp(ctx context.Context, cfg config.Config) (said string, err error) {
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
 	st.Temp = cfg.TempDir
+	if err := st.Unlock(ctx, cfg.StoreKey); err != nil && !errors.Is(err, store.ErrPlain) {
+		return "", err
+	}
 	if err := sameNames(ctx, st, cfg.PseudonymKey); err != nil {
 		return "", err
 	}
 	id, made, adopted, err := st.SetUp(ctx, string(cfg.Deployment), pseudonym.Fingerprint(cfg.PseudonymKey))
+	if err == nil {
+		err = st.Seal(ctx, cfg.StoreKey)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -65,7 +72,11 @@ func setUp(ctx context.Context, cfg config.Config) (said string, err error) {
 	case made:
 		said = "is set up"
 	}
-	return fmt.Sprintf("Store %s %s. Its identity is %s, the fingerprint of its pseudonym key %s.", st.URL(), said, id.Store, id.PseudonymKey), nil
+	sealed := "It is sealed."
+	if !st.IsSealed() {
+		sealed = "It is NOT SEALED: use no real data."
+	}
+	return fmt.Sprintf("Store %s %s. Its identity is %s, the fingerprint of its pseudonym key %s. %s", st.URL(), said, id.Store, id.PseudonymKey, sealed), nil
 }
 
 // sameNames makes sure of a store of an earlier version that its taskings were named under this key.

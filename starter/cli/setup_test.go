@@ -17,7 +17,7 @@ import (
 
 // deployAt sets the environment of a deployment.
 func deployAt(t *testing.T, dir, key string) {
-	for name, value := range map[string]string{"HARMSTACK_STORE": dir, "HARMSTACK_PAYLOAD_KEYS": "none", "HARMSTACK_SIGNING_KEY": "none", "HARMSTACK_IDENTITY": "claimed", "HARMSTACK_OUTBOX": filepath.Join(t.TempDir(), "outbox"),
+	for name, value := range map[string]string{"HARMSTACK_STORE": dir, "HARMSTACK_PAYLOAD_KEYS": "none", "HARMSTACK_STORE_KEY": "none", "HARMSTACK_SIGNING_KEY": "none", "HARMSTACK_IDENTITY": "claimed", "HARMSTACK_OUTBOX": filepath.Join(t.TempDir(), "outbox"),
 		"HARMSTACK_PSEUDONYM_KEY": base64.StdEncoding.EncodeToString([]byte(strings.Repeat(key, 32))), "TEMPORAL_ADDRESS": "127.0.0.1:1"} {
 		t.Setenv(name, value)
 	}
@@ -44,7 +44,7 @@ func below(t *testing.T, dir string) (all []string) {
 
 // lookers are the commands that look at a store.
 var lookers = []string{"stack --why x", "explain #1 --why x", "case #1 --why x", "diff 2026-06-29 2026-06-30 --why x", "lineage 2026-06-30", "status", "checks --as-of 2026-06-30", "tasking list", "tasking deliveries",
-	"retention --dry-run", "score --night 2026-06-30 --out x", "doctor"}
+	"retention --dry-run", "report --why x --out x", "score --night 2026-06-30 --out x", "doctor"}
 
 func TestSetup(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")

@@ -36,6 +36,7 @@ import (
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
+	"harmstack/activities/store/seal"
 	"harmstack/activities/task"
 	"harmstack/activities/trust/sign"
 	"harmstack/activities/trust/verify"
@@ -250,6 +251,9 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "HARMSTACK_IDENTITY=") }) {
 		env = append(env, "HARMSTACK_IDENTITY="+schemas.IdentityClaimed)
 	}
+	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "HARMSTACK_STORE_KEY=") }) {
+		env = append(env, "HARMSTACK_STORE_KEY="+seal.None)
+	}
 	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "HARMSTACK_STORE=") }) {
 		env = append(env, "HARMSTACK_STORE="+filepath.Join(d.dir, "store"))
 	}
@@ -267,6 +271,7 @@ func deploy(t testing.TB, rows []schemas.Offence, deaths string, more ...string)
 	if d.store, err = store.Open(t.Context(), d.cfg.Store); err == nil {
 		d.store.Keys = d.cfg.Signing
 		_, _, _, err = d.store.SetUp(t.Context(), string(d.cfg.Deployment), pseudonym.Fingerprint(d.cfg.PseudonymKey))
+		err = errors.Join(err, d.store.Seal(t.Context(), d.cfg.StoreKey))
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -25,6 +25,7 @@ import (
 	"harmstack/activities/nights/lineage"
 	"harmstack/activities/nights/quality"
 	"harmstack/activities/retention"
+	"harmstack/activities/store/seal"
 	"harmstack/activities/trust/attest"
 	"harmstack/activities/trust/sign"
 	"harmstack/schemas"
@@ -36,6 +37,7 @@ import (
 // Config is a deployment.
 type Config struct {
 	Store        string            // folder or URL of the artefact store
+	StoreKey     string            // URL of the key-encryption key of the store, or seal.None
 	Sources      map[string]string // extracts by name
 	Prefixes     sources.Prefixes  // below which a request may name an extract itself
 	Mail         Mail
@@ -77,6 +79,9 @@ const nobody = "Harmstack <harmstack@localhost.invalid>"
 // Usage describes the variables, for --help.
 const Usage = `Environment:
   HARMSTACK_STORE               folder or URL of the artefact store (required)
+  HARMSTACK_STORE_KEY           URL of the key under which the store's data keys are wrapped: file:///path to 32 random bytes in
+                                base64 (openssl rand -base64 32), or of a key service (hashivault://, awskms://,
+                                azurekeyvault://); "none" on a machine without real data (required)
   HARMSTACK_EXTRACT             path or URL of the default extract
   HARMSTACK_SOURCES             further extracts, name=url, separated by commas or new lines
   HARMSTACK_EXTRACT_PREFIXES    folders and URLs of buckets below which a request may name an extract itself, separated by
@@ -154,6 +159,10 @@ func (l *loader) place() Config {
 	c.Signing, c.Checkpoints = l.signing(), l.env("HARMSTACK_CHECKPOINTS")
 	if c.Store == "" {
 		l.fault("HARMSTACK_STORE", errors.New("name the folder or URL of the artefact store"))
+	}
+	// In words, as for the payloads: forgetting the key must not be enough to keep rows in clear.
+	if c.StoreKey = strings.TrimSpace(l.env("HARMSTACK_STORE_KEY")); c.StoreKey == "" {
+		l.fault("HARMSTACK_STORE_KEY", fmt.Errorf("name the key that seals the store, such as file:///etc/harmstack/store.key, or %q where no real data is", seal.None))
 	}
 	return c
 }
@@ -302,6 +311,13 @@ func (l *loader) signing() *sign.Keys {
 		l.fault("HARMSTACK_SIGNING_KEY, HARMSTACK_SIGNED_BY", err)
 	}
 	return k
+}
+
+// LoadPlace reads where the store is, whose, and what seals it.
+func LoadPlace(env func(string) string) (Config, error) {
+	l := loader{env: env}
+	c := l.place()
+	return c, errors.Join(l.faults...)
 }
 
 // LoadRetention reads the rules of retention alone.

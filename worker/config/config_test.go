@@ -17,7 +17,7 @@ import (
 var secret = base64.StdEncoding.EncodeToString([]byte("hunter2-hunter2-hunter2-hunter2-"))
 
 func good() map[string]string {
-	return map[string]string{"HARMSTACK_STORE": "/data/store", "HARMSTACK_PSEUDONYM_KEY": secret, "HARMSTACK_OUTBOX": "/data/outbox", "HARMSTACK_PAYLOAD_KEYS": NoKeys, "HARMSTACK_SIGNING_KEY": sign.None, "HARMSTACK_IDENTITY": "claimed"}
+	return map[string]string{"HARMSTACK_STORE": "/data/store", "HARMSTACK_PSEUDONYM_KEY": secret, "HARMSTACK_OUTBOX": "/data/outbox", "HARMSTACK_PAYLOAD_KEYS": NoKeys, "HARMSTACK_STORE_KEY": "none", "HARMSTACK_SIGNING_KEY": sign.None, "HARMSTACK_IDENTITY": "claimed"}
 }
 
 func load(env map[string]string) (Config, error) {
@@ -101,6 +101,7 @@ func TestFaults(t *testing.T) {
 		{"identity without the desk's key", "HARMSTACK_IDENTITY", "required", "HARMSTACK_DESK_KEYS: give the public key"},
 		{"a desk's key that is none", "HARMSTACK_DESK_KEYS", "desk=hunter2", "HARMSTACK_DESK_KEYS: write a key as"},
 		{"a bad payload key", "HARMSTACK_PAYLOAD_KEYS", "hunter2", "HARMSTACK_PAYLOAD_KEYS: payload key 1"},
+		{"no word on the store's key", "HARMSTACK_STORE_KEY", " ", "HARMSTACK_STORE_KEY: name the key that seals the store"},
 		{"no way to send", "HARMSTACK_OUTBOX", "", "HARMSTACK_SMTP: name a mail server"},
 		{"two ways to send", "HARMSTACK_SMTP", "host", "not both"},
 		{"a source without a URL", "HARMSTACK_SOURCES", "https://me:hunter2@host/x", "HARMSTACK_SOURCES: write each source"},
@@ -138,7 +139,7 @@ func TestClientNeedsAWordOnEncryption(t *testing.T) {
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			got, err := LoadClient(func(name string) string {
-				return map[string]string{"HARMSTACK_STORE": "/data/store", "HARMSTACK_PAYLOAD_KEYS": c.keys}[name]
+				return map[string]string{"HARMSTACK_STORE": "/data/store", "HARMSTACK_PAYLOAD_KEYS": c.keys, "HARMSTACK_STORE_KEY": "none"}[name]
 			})
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || len(got.Payloads.Keys) != c.number {
 				t.Errorf("%d keys, %v", len(got.Payloads.Keys), err)

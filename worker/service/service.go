@@ -242,6 +242,12 @@ func enter(ctx context.Context, st *store.Store, cfg config.Config) (id store.Id
 		err = id.Match(string(cfg.Deployment), pseudonym.Fingerprint(cfg.PseudonymKey))
 	}
 	if err == nil {
+		err = st.Unlock(ctx, cfg.StoreKey)
+	}
+	if err == nil && !st.IsSealed() {
+		slog.WarnContext(ctx, "the store is not sealed, as HARMSTACK_STORE_KEY says: use no real data")
+	}
+	if err == nil {
 		err = st.Writable()
 	}
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"harmstack/activities/extract"
+	"harmstack/activities/store/leaktest"
 	"harmstack/activities/store/spill"
 	"harmstack/schemas"
 )
@@ -152,6 +153,9 @@ func TestOneOrder(t *testing.T) {
 	spilled := sorted(t, rows, 0)
 	if len(spilled.runs) < 2 {
 		t.Fatalf("%d runs", len(spilled.runs))
+	}
+	if size, found := leaktest.OpenFiles(t, string(spilled.temp), "long prefix "); size == 0 || len(found) > 0 {
+		t.Errorf("%d bytes spilled, %q found", size, found)
 	}
 	f, err := extract.Open(bytes.NewReader(file), int64(len(file)))
 	if err != nil {

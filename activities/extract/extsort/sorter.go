@@ -29,8 +29,8 @@ type Sorter struct {
 
 	slabs [][]byte // records, each after its length
 	index []entry
-	file  spill.File
-	runs  []run
+	file  *spill.File
+	runs  []*spill.Run
 }
 
 // entry is where a record lies; prefix is what its key begins with, for a comparison that needs no look at it.
@@ -38,8 +38,6 @@ type entry struct {
 	prefix    uint64
 	slab, off uint32
 }
-
-type run struct{ from, to int64 }
 
 // NewSorter holds up to so many bytes of memory.
 func NewSorter(temp spill.Folder, memory int64) *Sorter {
@@ -101,25 +99,18 @@ func (s *Sorter) spill() (err error) {
 		}
 	}
 	s.sort()
-	from := int64(0)
-	if n := len(s.runs); n > 0 {
-		from = s.runs[n-1].to
-	}
-	out := io.NewOffsetWriter(s.file, from)
-	w := bufio.NewWriterSize(out, runBuffer)
-	size := int64(0)
+	run := s.file.NewRun()
+	w := bufio.NewWriterSize(run, runBuffer)
 	for _, e := range s.index {
 		b := s.slabs[e.slab][e.off:]
-		n, err := w.Write(b[:4+binary.LittleEndian.Uint32(b)])
-		if err != nil {
-			return fmt.Errorf("spill: %w", err)
+		if _, err := w.Write(b[:4+binary.LittleEndian.Uint32(b)]); err != nil {
+			return err
 		}
-		size += int64(n)
 	}
 	if err := w.Flush(); err != nil {
-		return fmt.Errorf("spill: %w", err)
+		return err
 	}
-	s.runs = append(s.runs, run{from, from + size})
+	s.runs = append(s.runs, run)
 	s.slabs, s.index = nil, s.index[:0]
 	return nil
 }
@@ -151,7 +142,7 @@ func (s *Sorter) Records() iter.Seq2[Record, error] {
 		}
 		var merge runs
 		for _, r := range s.runs {
-			c := &cursor{r: bufio.NewReaderSize(io.NewSectionReader(s.file, r.from, r.to-r.from), runBuffer)}
+			c := &cursor{r: r.Reader()}
 			if more, err := c.next(); err != nil {
 				yield(nil, err)
 				return
@@ -192,7 +183,7 @@ func (s *Sorter) Close() error {
 
 // cursor reads one run.
 type cursor struct {
-	r      *bufio.Reader
+	r      io.Reader
 	record Record
 	prefix uint64
 }

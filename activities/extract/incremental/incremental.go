@@ -11,7 +11,6 @@ import (
 	"io"
 	"iter"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +19,7 @@ import (
 
 	"harmstack/activities/extract/extsort"
 	"harmstack/activities/store"
+	"harmstack/activities/store/spill"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 	"harmstack/schemas/yamlfile"
@@ -126,7 +126,7 @@ type Night struct {
 func (n Night) Read(
 	ctx context.Context,
 	db Database,
-	out *os.File,
+	out *spill.Stream,
 ) (sum extsort.Sum, how schemas.Reading, lost []Lost, err error) {
 	why, weekday := "", n.AsOf.Start().Weekday() == n.Declaration.Full.Weekday
 	var merged extsort.Sum
@@ -151,10 +151,7 @@ func (n Night) Read(
 			}
 		}
 	}
-	if _, err := out.Seek(0, io.SeekStart); err != nil {
-		return sum, how, nil, err
-	}
-	if err := out.Truncate(0); err != nil {
+	if err := out.Reset(); err != nil {
 		return sum, how, nil, err
 	}
 	all, err := db.All(ctx)

@@ -6,9 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
-	"os"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -180,7 +178,7 @@ func (d Declared) query(ctx context.Context, name string, o Options) (*Opened, e
 }
 
 // read makes the night's rows into f.
-func (b *database) read(ctx context.Context, name string, f *os.File) (*Opened, error) {
+func (b *database) read(ctx context.Context, name string, f *spill.Stream) (*Opened, error) {
 	opened := &Opened{}
 	var sum extsort.Sum
 	var kept []incremental.Lost
@@ -205,11 +203,7 @@ func (b *database) read(ctx context.Context, name string, f *os.File) (*Opened, 
 	if err != nil {
 		return nil, err
 	}
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, err
-	}
-	file, err := extract.Open(f, size)
+	file, err := extract.Open(f, f.Size())
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -24,7 +23,7 @@ const fetches = 4
 type opened struct {
 	place   *place
 	objects []object
-	files   []*os.File
+	files   []file
 	sums    []string // of each file, as far as they are known
 }
 
@@ -46,7 +45,7 @@ func files(ctx context.Context, name, temp string) (*opened, error) {
 	}
 	o := &opened{place: p}
 	if o.objects, err = p.list(ctx); err == nil {
-		o.files, o.sums = make([]*os.File, len(o.objects)), make([]string, len(o.objects))
+		o.files, o.sums = make([]file, len(o.objects)), make([]string, len(o.objects))
 		g, ctx := errgroup.WithContext(ctx)
 		g.SetLimit(fetches)
 		for i := range o.objects {
@@ -179,7 +178,7 @@ func (d Declared) openText(
 		return nil, err
 	}
 	var parts []*extract.File
-	var made []*os.File
+	var made []file
 	var absent [][]string
 	s.Release = func() error {
 		var errs []error
@@ -196,7 +195,7 @@ func (d Declared) openText(
 	var rows int64
 	for i, f := range o.files {
 		sum := sha256.New()
-		c, err := d.convert(ctx, io.TeeReader(f, sum), options.Temp, func(n int64) {
+		c, err := d.convert(ctx, io.TeeReader(io.NewSectionReader(f, 0, o.objects[i].size), sum), options.Temp, func(n int64) {
 			if options.Progress != nil {
 				options.Progress(rows + n)
 			}

@@ -23,6 +23,7 @@ import (
 
 	"harmstack/activities/extract"
 	"harmstack/activities/store"
+	"harmstack/activities/store/leaktest"
 	"harmstack/schemas"
 )
 
@@ -413,5 +414,26 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	cancel()
 	if _, err := Open(ctx, url, Options{Temp: temp}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// What is fetched from a bucket, and what CSV becomes, waits in files that nobody else can read.
+func TestFetchedAndConvertedCannotBeRead(t *testing.T) {
+	url, dir := bucket(t)
+	rows := offences("A", 20_000)
+	put(t, filepath.Join(dir, "in.csv"), csvOf(rows))
+	write(t, filepath.Join(dir, "in.parquet"), rows)
+	for _, file := range []string{"in.csv", "in.parquet"} {
+		temp := t.TempDir()
+		opened, err := Open(t.Context(), url+"/"+file, Options{Temp: temp})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if size, found := leaktest.OpenFiles(t, temp, "A0000", "A0001", "A1999"); size < 64<<10 || len(found) > 0 {
+			t.Errorf("%s: %d bytes, %q found", file, size, found)
+		}
+		if err := opened.Release(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"harmstack/activities/extract"
+	"harmstack/activities/store/spill"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
 )
@@ -251,11 +252,12 @@ func (p *place) title(o object) string {
 
 // open opens a file as it was listed. An object of a bucket is copied to a temporary file that has no name, and hashed
 // on the way; sum is empty for a local file.
-func (p *place) open(ctx context.Context, o object, temp string) (f *os.File, sum string, err error) {
+func (p *place) open(ctx context.Context, o object, temp string) (_ file, sum string, err error) {
 	if p.bucket != nil {
 		return p.fetch(ctx, o, temp)
 	}
 	path := p.path
+	var f *os.File
 	if p.folder {
 		path = filepath.Join(path, filepath.FromSlash(o.name))
 		f, err = os.OpenInRoot(p.path, filepath.FromSlash(o.name))
@@ -275,7 +277,7 @@ func (p *place) open(ctx context.Context, o object, temp string) (f *os.File, su
 	return f, "", nil
 }
 
-func (p *place) fetch(ctx context.Context, o object, temp string) (f *os.File, sum string, err error) {
+func (p *place) fetch(ctx context.Context, o object, temp string) (_ file, sum string, err error) {
 	key := p.key
 	if p.folder {
 		key += o.name
@@ -285,7 +287,8 @@ func (p *place) fetch(ctx context.Context, o object, temp string) (f *os.File, s
 		return nil, "", p.unreadable(err)
 	}
 	defer r.Close()
-	if f, err = unnamed(temp); err != nil {
+	f, err := unnamed(temp)
+	if err != nil {
 		return nil, "", err
 	}
 	hash := sha256.New()
@@ -298,23 +301,22 @@ func (p *place) fetch(ctx context.Context, o object, temp string) (f *os.File, s
 			text.Count(n, "was", "were"),
 		)
 	}
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
 	if err != nil {
 		return nil, "", errors.Join(fmt.Errorf("fetching %s: %w", p.title(o), err), f.Close())
 	}
 	return f, hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// unnamed makes a temporary file that is gone once it is closed, also when the process is killed.
-func unnamed(temp string) (*os.File, error) {
-	f, err := os.CreateTemp(temp, "harmstack-*") // for its owner only
-	if err == nil {
-		if err = os.Remove(f.Name()); err != nil {
-			err = errors.Join(err, f.Close())
-		}
-	}
+// file is one that can be read anywhere in it.
+type file interface {
+	io.ReaderAt
+	io.Closer
+}
+
+// unnamed makes a temporary file that is gone once it is closed, also when the process is killed, and that nobody else
+// can read.
+func unnamed(temp string) (*spill.Stream, error) {
+	f, err := spill.Folder(temp).Stream()
 	if err != nil {
 		return nil, fmt.Errorf("a temporary file for the extract: %w", err)
 	}

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	"harmstack/activities/extract/incremental"
 	"harmstack/activities/extract/postgres"
 	"harmstack/activities/store"
+	"harmstack/activities/store/spill"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
@@ -246,7 +246,7 @@ func (d *Declared) doubt() string {
 // converted is text that has become a typed file.
 type converted struct {
 	csvmap.Result
-	file    *os.File
+	file    *spill.Stream
 	parquet *extract.File
 }
 
@@ -288,10 +288,7 @@ func (d Declared) convert(
 		_, err = io.Copy(io.Discard, text) // what follows a gzip's end is part of the file
 	}
 	if err == nil {
-		var size int64
-		if size, err = f.Seek(0, io.SeekEnd); err == nil {
-			c.parquet, err = extract.Open(f, size)
-		}
+		c.parquet, err = extract.Open(f, f.Size())
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())

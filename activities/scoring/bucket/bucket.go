@@ -7,7 +7,6 @@ package bucket
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 	"math/bits"
 	"slices"
 	"sync"
@@ -21,11 +20,8 @@ import (
 // Spill lends storage for what does not fit the memory budget. The storage is the engine's alone and
 // is given back by Close.
 type Spill interface {
-	Create() (SpillFile, error)
+	Create() (*spill.File, error)
 }
-
-// SpillFile is one piece of lent storage.
-type SpillFile = spill.File
 
 const (
 	Count       = 512     // by hash, so that a bucket of ten million rows fits a processor's cache
@@ -43,8 +39,7 @@ type Storage struct {
 
 	mu   sync.Mutex
 	free [][]byte // slabs to be used again
-	file SpillFile
-	end  int64
+	file *spill.File
 }
 
 // Set is buckets that hold records. A record is bytes without pointers, so that a hundred million cost the garbage
@@ -61,13 +56,8 @@ func NewSet(s *Storage, n int) *Set { return &Set{s, make([]bucket, n)} }
 type bucket struct {
 	mu      sync.Mutex
 	slabs   [][]byte
-	spilled []piece
+	spilled []spill.Piece
 	bytes   int
-}
-
-type piece struct {
-	offset int64
-	length int32
 }
 
 // NewStorage returns storage that keeps limit bytes in memory and puts the rest into a file lent by spill. With no
@@ -119,17 +109,18 @@ func (s *Storage) keep(data []byte, to *bucket) error {
 		return nil
 	}
 	s.held.Add(-int64(cap(data)))
-	var at []piece
+	file, err := s.lent()
+	if err != nil {
+		return fmt.Errorf("spill %d bytes: %w", n, err)
+	}
+	var at []spill.Piece
 	for rest := data; len(rest) > 0; {
-		part := rest[:min(len(rest), math.MaxInt32)]
-		file, offset, err := s.reserve(len(part))
-		if err == nil {
-			_, err = file.WriteAt(part, offset)
-		}
+		part := rest[:min(len(rest), spill.MaxPiece)]
+		p, err := file.Put(part)
 		if err != nil {
-			return fmt.Errorf("spill %d bytes: %w", n, err)
+			return err
 		}
-		at = append(at, piece{offset, int32(len(part))})
+		at = append(at, p)
 		rest = rest[len(part):]
 	}
 	s.put(data)
@@ -140,19 +131,13 @@ func (s *Storage) keep(data []byte, to *bucket) error {
 	return nil
 }
 
-func (s *Storage) reserve(n int) (SpillFile, int64, error) {
+func (s *Storage) lent() (_ *spill.File, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file == nil {
-		file, err := s.spill.Create()
-		if err != nil {
-			return nil, 0, err
-		}
-		s.file = file
+		s.file, err = s.spill.Create()
 	}
-	offset := s.end
-	s.end += int64(n)
-	return s.file, offset, nil
+	return s.file, err
 }
 
 // Close gives what was lent back.
@@ -265,12 +250,12 @@ func (b *Set) Read(i int, buf []byte) ([]byte, error) {
 	return buf, b.storage.readBack(src.spilled, buf[at:])
 }
 
-func (s *Storage) readBack(spilled []piece, to []byte) error {
+func (s *Storage) readBack(spilled []spill.Piece, to []byte) error {
 	for _, p := range spilled {
-		if _, err := s.file.ReadAt(to[:p.length], p.offset); err != nil {
-			return fmt.Errorf("read %d spilled bytes back: %w", p.length, err)
+		if err := s.file.Get(to, p); err != nil {
+			return err
 		}
-		to = to[p.length:]
+		to = to[p.Len():]
 	}
 	return nil
 }

@@ -217,7 +217,7 @@ func (v *verifier) identity(ctx context.Context) error {
 
 // ofNights are the records of a night beside its outputs.
 var ofNights = []string{
-	schemas.ManifestFile, schemas.DecisionFile, schemas.ClaimFile, schemas.DisposalFile, schemas.ExtractGoneFile,
+	schemas.ManifestFile, schemas.DecisionFile, schemas.OverrideFile, schemas.ClaimFile, schemas.DisposalFile, schemas.ExtractGoneFile,
 }
 
 // folder is what the store holds of one night.
@@ -292,6 +292,14 @@ func (v *verifier) records(ctx context.Context, n *folder) error {
 		v.manifests[n.id], v.refs[n.id] = m, ref
 		v.result.Nights++
 		v.mu.Unlock()
+	}
+	if key := base + schemas.OverrideFile; v.has[key] {
+		var d schemas.Decision
+		if ok, err := v.record(ctx, key, &d); err != nil {
+			return err
+		} else if ok && d.Manifest != ref {
+			v.problem(key, "it is an override of another manifest than the night's")
+		}
 	}
 	key := base + schemas.DecisionFile
 	if !v.has[key] {
