@@ -1,6 +1,6 @@
-// Package audit keeps the log of who did what, to what, and why (contract, section 9): append-only and hash-chained, one
-// create-only record after another in the artefact store. Its checkpoints, kept elsewhere, tell whether it was cut off or
-// rewritten since.
+// Package audit keeps the log of who did what, to what, and why (contract, section 9): append-only and hash-chained,
+// one create-only record after another in the artefact store. Its checkpoints, kept elsewhere, tell whether it was
+// cut off or rewritten since.
 //
 // It must not know what the entries are about; a suspect stands in them by pseudonym only, which is for the caller to
 // see to.

@@ -42,8 +42,9 @@ func Read(ctx context.Context, st *store.Store) ([]Entry, error) {
 	return log.Entries, err
 }
 
-// Examine reads the whole log and checks it: the chain and, with keys to check by, the signatures. Entries of those who
-// looked, or asked in vain, may be unsigned, for they come from machines without the worker's key; the chain holds them.
+// Examine reads the whole log and checks it: the chain and, with keys to check by, the signatures. Entries of those
+// who looked, or asked in vain, may be unsigned, for they come from machines without the worker's key; the chain
+// holds them.
 func Examine(ctx context.Context, st *store.Store) (log Log, err error) {
 	if log.origin, err = origin(ctx, st); err != nil {
 		return log, err

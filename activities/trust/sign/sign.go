@@ -107,9 +107,9 @@ func (k *Keys) Name() string { return k.name }
 // Names are those of the trusted keys, sorted.
 func (k *Keys) Names() []string { return slices.Sorted(maps.Keys(k.trusted)) }
 
-// Sign adds a signature to a record as the last member of its JSON object. The signature is of the bytes before it and
-// of the record's name, so that no record can stand in another's place; it is the same whenever the bytes are. Without a
-// key to sign with, the record stays as it is.
+// Sign adds a signature to a record as the last member of its JSON object. The signature is of the bytes before it
+// and of the record's name, so that no record can stand in another's place; it is the same whenever the bytes are.
+// Without a key to sign with, the record stays as it is.
 func (k *Keys) Sign(name string, record []byte) []byte {
 	if !k.Signs() {
 		return record

@@ -1,5 +1,5 @@
-// Package subject finds everything that is held and was done about one person, for whoever answers their request to see it
-// (Data Protection Act 2018, section 45): every night, row, position, tasking, message and look.
+// Package subject finds everything that is held and was done about one person, for whoever answers their request to
+// see it (Data Protection Act 2018, section 45): every night, row, position, tasking, message and look.
 //
 // It only reads, and must not know who may ask.
 package subject
@@ -39,8 +39,8 @@ type Held struct {
 type Night struct {
 	schemas.NightID
 	Status string `json:"status"`
-	// Ranked are their rows in the ranking, Changes those in changes.parquet: one of each, or of each id when the night did
-	// not know that they are one person.
+	// Ranked are their rows in the ranking, Changes those in changes.parquet: one of each, or of each id when the night
+	// did not know that they are one person.
 	Ranked  []schemas.Ranked `json:"ranked,omitempty"`
 	Changes []schemas.Change `json:"changes,omitempty"`
 	OnStack bool             `json:"on_stack"` // or beside it

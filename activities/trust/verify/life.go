@@ -16,7 +16,8 @@ import (
 	"harmstack/schemas"
 )
 
-// taskings verifies every version of every tasking, the marks of those on the stack, and what the teams were to be told.
+// taskings verifies every version of every tasking, the marks of those on the stack, and what the teams were to be
+// told.
 func (v *verifier) taskings(ctx context.Context) error {
 	byReference := map[string][]string{}
 	for _, key := range v.below(casework.CasesFolder) {

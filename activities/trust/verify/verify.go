@@ -25,6 +25,7 @@ import (
 	"harmstack/activities/trust/audit"
 	"harmstack/activities/trust/sign"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/schemas/text"
 )
 
@@ -127,8 +128,7 @@ func (v *verifier) problem(file, format string, args ...any) {
 
 // wrong takes an error for a problem of a file, unless it says that the store cannot be read.
 func (v *verifier) wrong(ctx context.Context, file string, err error) error {
-	known := errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrDamaged) || errors.Is(err, sign.ErrForged) ||
-		errors.Is(err, sign.ErrUnsigned) || errors.Is(err, store.ErrKey)
+	known := slices.Contains([]string{fault.DamagedArtifact, fault.Forged, fault.DisposedOf}, fault.Kind(err))
 	if ctx.Err() != nil || err != nil && !known {
 		return cmp.Or(ctx.Err(), err)
 	}
