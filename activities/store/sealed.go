@@ -22,7 +22,8 @@ var (
 	ErrSealed = errors.New("it is sealed: give its key in HARMSTACK_STORE_KEY")
 	// ErrPlain is returned for a store that is not sealed, though it was to be unlocked.
 	ErrPlain = errors.New(
-		"HARMSTACK_STORE_KEY: the store is not sealed, and holds plain files: `starter keys seal` seals them; until then say `none`",
+		"HARMSTACK_STORE_KEY: the store is not sealed, and holds plain files: `starter keys seal` seals them; " +
+			"until then say `none`",
 	)
 )
 
@@ -89,7 +90,8 @@ func (s *Store) Seal(ctx context.Context, keyURL string) error {
 		if top, err = s.entries(ctx); err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(top, func(name string) bool { return slices.Contains(names, name) || name == schemas.CurrentPath }) {
+		ours := func(name string) bool { return slices.Contains(names, name) || name == schemas.CurrentPath }
+		if !slices.ContainsFunc(top, ours) {
 			var kek *seal.KEK
 			if kek, err = seal.OpenKEK(ctx, keyURL); err == nil {
 				err = errors.Join(seal.Begin(ctx, kek, shelf{s}), kek.Close())

@@ -165,7 +165,12 @@ func (s *Store) Write(
 	if err != nil {
 		err = s.explain("look at", key, err)
 	} else if stored.Size != size.n {
-		err = fmt.Errorf("%w: %s written, %s stored", ErrDamaged, text.Count(size.n, "byte was", "bytes were"), text.Count(stored.Size, "is", "are"))
+		err = fmt.Errorf(
+			"%w: %s written, %s stored",
+			ErrDamaged,
+			text.Count(size.n, "byte was", "bytes were"),
+			text.Count(stored.Size, "is", "are"),
+		)
 	} else if s.tellsMD5() && len(stored.MD5) > 0 && !bytes.Equal(stored.MD5, check.Sum(nil)) {
 		err = fmt.Errorf("%w: other bytes are stored than were written", ErrDamaged)
 	}

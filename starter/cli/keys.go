@@ -19,8 +19,9 @@ func keysCommand() *cobra.Command {
 		Use:     "keys",
 		GroupID: groupNight,
 		Short:   "Change the key that seals the store, or seal a plain one",
-		Long: `The files of a store are sealed under data keys: of each night two (its rows as read, and the rest), of the taskings one
-a month, and one for every other folder. They lie in its folder keys, wrapped by the key that HARMSTACK_STORE_KEY names.`,
+		Long: `The files of a store are sealed under data keys: of each night two (its rows as read, and the rest), of the
+taskings one a month, and one for every other folder. They lie in its folder keys, wrapped by the key that
+HARMSTACK_STORE_KEY names.`,
 	}
 	cmd.AddCommand(rotateCommand(), sealCommand())
 	return cmd
@@ -30,9 +31,9 @@ func sealCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "seal",
 		Short: "Seal a store of an earlier version, whose files are plain",
-		Long: `Write every file of a plain store anew, sealed under the key that HARMSTACK_STORE_KEY names. Stop the workers first: from
-its beginning to its end nobody can use the store. One that breaks off is completed by the same command. What the disk or a
-bucket's versions keep of the plain files, and backups of them, stay readable: do away with them.`,
+		Long: `Write every file of a plain store anew, sealed under the key that HARMSTACK_STORE_KEY names. Stop the workers
+first: from its beginning to its end nobody can use the store. One that breaks off is completed by the same command.
+What the disk or a bucket's versions keep of the plain files, and backups of them, stay readable: do away with them.`,
 		Example: `  HARMSTACK_STORE_KEY=file:///etc/harmstack/store.key starter keys seal`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -52,7 +53,11 @@ bucket's versions keep of the plain files, and backups of them, stay readable: d
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s sealed. Start the workers with the same HARMSTACK_STORE_KEY.\n", text.Count(n, "file was", "files were"))
+			_, err = fmt.Fprintf(
+				cmd.OutOrStdout(),
+				"%s sealed. Start the workers with the same HARMSTACK_STORE_KEY.\n",
+				text.Count(n, "file was", "files were"),
+			)
 			return err
 		},
 	}
@@ -102,8 +107,11 @@ one: then copies of the store from before, with their data keys in them, can be 
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s wrapped anew. Set HARMSTACK_STORE_KEY to the new key and start the workers; then destroy the old one.\n",
-				text.Count(n, "key was", "keys were"))
+			_, err = fmt.Fprintf(
+				cmd.OutOrStdout(),
+				"%s wrapped anew. Set HARMSTACK_STORE_KEY to the new key and start the workers; then destroy the old one.\n",
+				text.Count(n, "key was", "keys were"),
+			)
 			return err
 		},
 	}

@@ -20,8 +20,8 @@ func reportCommand() *cobra.Command {
 		GroupID: groupLook,
 		Short:   "Take the report of a night out of the store, to open it in a browser",
 		Long: `Write the report of a night, which the officer reads before deciding, into a file for its owner only. It names
-suspects: at a terminal it asks why you look; elsewhere give --why. The reason goes into the log. The file is not sealed as
-the store is: delete it when you have read it.`,
+suspects: at a terminal it asks why you look; elsewhere give --why. The reason goes into the log. The file is not sealed
+as the store is: delete it when you have read it.`,
 		Example: `  starter report --as-of 2026-06-30 --out report.html --why "the decision of this morning"`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

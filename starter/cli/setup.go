@@ -76,7 +76,10 @@ func setUp(ctx context.Context, cfg config.Config) (said string, err error) {
 	if !st.IsSealed() {
 		sealed = "It is NOT SEALED: use no real data."
 	}
-	return fmt.Sprintf("Store %s %s. Its identity is %s, the fingerprint of its pseudonym key %s. %s", st.URL(), said, id.Store, id.PseudonymKey, sealed), nil
+	return fmt.Sprintf(
+		"Store %s %s. Its identity is %s, the fingerprint of its pseudonym key %s. %s",
+		st.URL(), said, id.Store, id.PseudonymKey, sealed,
+	), nil
 }
 
 // sameNames makes sure of a store of an earlier version that its taskings were named under this key.

@@ -162,7 +162,10 @@ func (l *loader) place() Config {
 	}
 	// In words, as for the payloads: forgetting the key must not be enough to keep rows in clear.
 	if c.StoreKey = strings.TrimSpace(l.env("HARMSTACK_STORE_KEY")); c.StoreKey == "" {
-		l.fault("HARMSTACK_STORE_KEY", fmt.Errorf("name the key that seals the store, such as file:///etc/harmstack/store.key, or %q where no real data is", seal.None))
+		l.fault("HARMSTACK_STORE_KEY", fmt.Errorf(
+			"name the key that seals the store, such as file:///etc/harmstack/store.key, or %q where no real data is",
+			seal.None,
+		))
 	}
 	return c
 }

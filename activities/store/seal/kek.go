@@ -28,7 +28,10 @@ const None = "none"
 func OpenKEK(ctx context.Context, rawURL string) (*KEK, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Scheme == "" {
-		return nil, fmt.Errorf("HARMSTACK_STORE_KEY: give file:///path/of/the.key, the URL of a key service, or %q where no real data is", None)
+		return nil, fmt.Errorf(
+			"HARMSTACK_STORE_KEY: give file:///path/of/the.key, the URL of a key service, or %q where no real data is",
+			None,
+		)
 	}
 	switch {
 	case u.Scheme == "file":
@@ -36,7 +39,10 @@ func OpenKEK(ctx context.Context, rawURL string) (*KEK, error) {
 	case u.Scheme == localsecrets.Scheme:
 		return nil, errors.New("HARMSTACK_STORE_KEY: the key itself is no URL for it: put it into a file and give file:///path")
 	case !secrets.DefaultURLMux().ValidKeeperScheme(u.Scheme):
-		return nil, fmt.Errorf("HARMSTACK_STORE_KEY: this program knows no keys of %s://: build it with -tags kms, or give file:///path", u.Scheme)
+		return nil, fmt.Errorf(
+			"HARMSTACK_STORE_KEY: this program knows no keys of %s://: build it with -tags kms, or give file:///path",
+			u.Scheme,
+		)
 	}
 	keeper, err := secrets.OpenKeeper(ctx, rawURL)
 	if err != nil {

@@ -19,7 +19,9 @@ import (
 )
 
 // ErrDamaged is returned when what is read back is not what was written.
-var ErrDamaged = errors.New("what was spilled is not what was written: the disk is failing, or somebody changed the file. Run it again")
+var ErrDamaged = errors.New(
+	"what was spilled is not what was written: the disk is failing, or somebody changed the file. Run it again",
+)
 
 // Folder lends files in one folder; empty means the system's folder for temporary files.
 type Folder string
