@@ -44,9 +44,16 @@ type Model struct {
 	// MinimumAllegations keeps suspects with fewer scored allegations off the stack. They are ranked
 	// all the same.
 	MinimumAllegations int64 `yaml:"minimum_allegations" json:"minimum_allegations"`
+	// Edition is a file of another edition of the index, which weighs what the night scores: of a model that a stack is
+	// compared with alone. Empty: the night's own edition.
+	Edition string `yaml:"edition" json:"edition,omitempty"`
 
-	sha256 string
+	sha256  string
+	edition string // what is in the file
 }
+
+// EditionTable is what is in the file of Edition.
+func (m Model) EditionTable() string { return m.edition }
 
 // What a model may say (contract, section 6).
 const (
@@ -85,7 +92,11 @@ func ParseModel(data []byte) (Model, error) {
 	var m Model
 	file, err := yamlfile.Decode(data, yamlfile.Small, &m)
 	if err == nil {
-		err = file.Place(m.Validate())
+		err = m.Validate()
+		if m.Edition != "" {
+			err = errors.Join(err, yamlfile.Wrong("edition", "only a model that a stack is compared with has one of its own"))
+		}
+		err = file.Place(err)
 	}
 	if err != nil {
 		return Model{}, fmt.Errorf("model: %w", err)

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 
@@ -43,6 +45,18 @@ func LoadStability(path string) (Stability, error) {
 	if err != nil {
 		return Stability{}, fmt.Errorf("stability: %w", err)
 	}
+	for i := range s.Models {
+		m := &s.Models[i]
+		if m.Edition == "" {
+			continue
+		}
+		table, err := os.ReadFile(filepath.Join(filepath.Dir(path), m.Edition))
+		if err != nil {
+			return Stability{}, fmt.Errorf("stability: model %s: its edition: %w", m.Name, err)
+		}
+		m.edition = string(table)
+		data = append(data, table...) // another table is another comparison
+	}
 	sum := sha256.Sum256(data)
 	s.sha256 = hex.EncodeToString(sum[:])
 	return s, nil
@@ -67,6 +81,8 @@ func (s Stability) validate() error {
 		case m.WindowDays != 0 || m.Depth != 0 || m.MinimumAllegations != 0 || m.Custody != "":
 			errs = append(errs, yamlfile.Wrong(field("name"),
 				"window_days, depth, minimum_allegations and custody are the night's own: leave them out"))
+		case m.Edition != "" && (m.Edition != filepath.Base(m.Edition) || !filepath.IsLocal(m.Edition)):
+			errs = append(errs, yamlfile.Wrong(field("edition"), "it must be the name of a file beside this one"))
 		default:
 			errs = append(errs, s.of(m, Model{WindowDays: 1, Depth: 1, MinimumAllegations: 1}).Validate())
 		}

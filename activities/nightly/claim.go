@@ -37,14 +37,12 @@ func (a *Activities) Claim(ctx context.Context, p ClaimParams) (ClaimResult, err
 	_, stop := task.Start(ctx)
 	defer stop()
 	id, err := a.claim(ctx, p)
-	switch fault.Kind(err) {
-	case fault.BadRequest, fault.FutureNight, fault.NotAttested, fault.NotAllowed:
+	if kind := fault.Kind(err); kind == fault.BadRequest || kind == fault.FutureNight || kind == fault.NotAttested || kind == fault.NotAllowed {
 		by := audit.Claims("somebody unknown")
 		if known, err := a.startedBy(ctx, schemas.NightRequest{}); err == nil && known != nil {
 			by = collector(known)
 		}
-		on := audit.Object{Night: p.AsOf.String()}
-		err = errors.Join(err, audit.Refuse(ctx, a.Store, by, "start a night", on, err))
+		err = errors.Join(err, audit.Refuse(ctx, a.Store, by, "start a night", audit.Object{Night: p.AsOf.String()}, err))
 	}
 	return ClaimResult{id}, task.Of(err)
 }
@@ -74,11 +72,9 @@ func (a *Activities) claim(ctx context.Context, p ClaimParams) (id schemas.Night
 	if err != nil {
 		return id, err
 	}
-	return id, audit.Append(ctx, a.Store, audit.Entry{
-		At: time.Now().UTC(), Operation: audit.Collection, Actor: collector(by),
+	return id, audit.Append(ctx, a.Store, audit.Entry{At: time.Now().UTC(), Operation: audit.Collection, Actor: collector(by),
 		Did: "began a night from the source " + cmp.Or(p.Request.Extract, DefaultSource),
-		On:  audit.Object{Night: id.String(), Thing: "run " + owner(ctx)},
-	})
+		On:  audit.Object{Night: id.String(), Thing: "run " + owner(ctx)}})
 }
 
 // collector is who started a night, for the log.

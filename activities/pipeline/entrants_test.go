@@ -139,21 +139,32 @@ func newNight(t *testing.T) *pipeline.Night {
 // synthesize is an extract of some thousand rows, changed if there is a change.
 func synthesize(t *testing.T, seed uint64, change func([]schemas.Offence)) pipeline.File {
 	t.Helper()
+	rows := synthesized(t, seed)
+	if change != nil {
+		change(rows)
+	}
+	return fileOf(t, rows)
+}
+
+func synthesized(t *testing.T, seed uint64) []schemas.Offence {
+	t.Helper()
 	var b bytes.Buffer
 	options := synthetic.Options{AsOf: schemas.MustDate("2026-06-30"), Suspects: 2_000, Seed: seed}
 	if _, err := synthetic.Write(t.Context(), &b, options); err != nil {
 		t.Fatal(err)
 	}
-	if change != nil {
-		rows, err := parquet.Read[schemas.Offence](bytes.NewReader(b.Bytes()), int64(b.Len()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		change(rows)
-		b.Reset()
-		if err := parquet.Write(&b, rows); err != nil {
-			t.Fatal(err)
-		}
+	rows, err := parquet.Read[schemas.Offence](bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+func fileOf(t *testing.T, rows []schemas.Offence) pipeline.File {
+	t.Helper()
+	var b bytes.Buffer
+	if err := parquet.Write(&b, rows); err != nil {
+		t.Fatal(err)
 	}
 	f, err := extract.Open(bytes.NewReader(b.Bytes()), int64(b.Len()))
 	if err != nil {

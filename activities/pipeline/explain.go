@@ -50,12 +50,15 @@ func (n *Night) Explain(ctx context.Context, m schemas.Manifest, name string) (e
 		return e, err
 	}
 	name = string(n.Links.End([]byte(name)))
-	found := false
+	found, restricted := false, map[string]bool{}
 	if err := n.everybody(ctx, m, func(r *schemas.Ranked) (more bool) {
 		if r.SuspectID == name || name == "#"+strconv.FormatInt(r.Position, 10) {
 			e.Suspect, found = *r, true
 		}
-		return !found
+		if r.Restricted {
+			restricted[r.SuspectID] = true
+		}
+		return !found || n.HideRestricted
 	}); err != nil {
 		return e, err
 	}
@@ -71,6 +74,9 @@ func (n *Night) Explain(ctx context.Context, m schemas.Manifest, name string) (e
 	rows, list, err := n.rowsOfCase(ctx, m, &e)
 	if err != nil {
 		return e, err
+	}
+	if n.HideRestricted {
+		rows = slices.DeleteFunc(rows, func(c schemas.Case) bool { return hidden(&c, restricted) })
 	}
 	e.Case = casefile.Of(e.Suspect.SuspectID, rows)
 	for _, c := range list {
@@ -100,6 +106,19 @@ func (n *Night) Explain(ctx context.Context, m schemas.Manifest, name string) (e
 		}
 	}
 	return e, n.without(ctx, m, &e, list)
+}
+
+// hidden tells whether a row tells of somebody who is restricted: it is of restricted handling, or is against one of
+// those.
+func hidden(c *schemas.Case, restricted map[string]bool) bool {
+	suspect := c.PersonID
+	if c.Role == schemas.RoleVictim {
+		suspect = ""
+		if c.OtherID != nil {
+			suspect = *c.OtherID
+		}
+	}
+	return c.Restricted() || restricted[suspect]
 }
 
 // takeLinks takes the links that the night kept. Where their time is over everybody is who they are called.
@@ -177,7 +196,10 @@ func (n *Night) casesAgain(
 	people map[string]int64,
 ) ([]schemas.Case, []schemas.Contribution, error) {
 	if n.Tables == nil {
-		return nil, nil, fault.New(fault.BadRequest, "the night was scored by another model or other tables than those of this program")
+		return nil, nil, fault.New(
+			fault.BadRequest,
+			"the night was scored by another model or other tables than those of this program",
+		)
 	}
 	parts, err := KeptParts(n.Store, m)
 	if err != nil {

@@ -45,6 +45,8 @@ type Night struct {
 	Temp    string
 	// RestrictedDesk: somebody is told of restricted suspects, which the report says.
 	RestrictedDesk bool
+	// HideRestricted: an explanation tells nobody else's case of who is restricted (contract, section 8).
+	HideRestricted bool
 }
 
 func (n *Night) write(

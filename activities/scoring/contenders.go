@@ -3,11 +3,13 @@ package scoring
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"math"
 	"math/bits"
 	"slices"
 
 	"harmstack/schemas"
+	"harmstack/schemas/reference"
 )
 
 // Who would be among the first under other models is found in the same pass: each goroutine keeps the first of each
@@ -19,15 +21,29 @@ type otherModels struct {
 	models    []schemas.Model
 	recency   [][]int64 // of each
 	frequency []int64   // the largest factor of each
+
+	night    *vocabulary
+	edition  []int         // by which of the editions each weighs
+	editions []*vocabulary // the first is nil: the night's own
 }
 
-func newOtherModels(models []schemas.Model) *otherModels {
-	o := &otherModels{models: models}
+func newOtherModels(models []schemas.Model, tables *reference.Tables, night *vocabulary) (*otherModels, error) {
+	o := &otherModels{models: models, night: night, editions: []*vocabulary{nil}}
 	for _, m := range models {
 		o.recency = append(o.recency, m.Recency())
 		o.frequency = append(o.frequency, m.Frequency(math.MaxInt32))
+		if m.Edition == "" {
+			o.edition = append(o.edition, 0)
+			continue
+		}
+		under, err := tables.WithEdition(m.Edition, m.EditionTable())
+		if err != nil {
+			return nil, fmt.Errorf("the edition of model %s: %w", m.Name, err)
+		}
+		o.edition = append(o.edition, len(o.editions))
+		o.editions = append(o.editions, newVocabulary(under))
 	}
-	return o
+	return o, nil
 }
 
 // contender is somebody who may be among the first of some model, with their score under each.
@@ -41,9 +57,13 @@ type contenders struct {
 	of    *otherModels
 	depth int
 	first []lastFirst[*contender] // of each model
-	floor int64                   // tenths of a day: with less harm in all, somebody is among the first of none
-	parts []scorePart
-	score []int64
+	floor []int64                 // tenths of a day, by edition: with less harm in all, somebody is among the first of none
+	// By edition: what the rows of one suspect weigh, notWeighed where the edition gives no weight; and the offences that
+	// were met, by number.
+	tenths [][]int64
+	met    []map[uint32]*offence
+	parts  []scorePart
+	score  []int64
 }
 
 // compareUnder is the order of the ranking by a model's score.
@@ -52,7 +72,13 @@ func (c *contender) compareUnder(o *contender, model int) int {
 }
 
 func (o *otherModels) contenders(depth int64) contenders {
-	c := contenders{of: o, depth: int(depth), score: make([]int64, len(o.models))}
+	c := contenders{
+		of: o, depth: int(depth), score: make([]int64, len(o.models)),
+		floor: make([]int64, len(o.editions)), tenths: make([][]int64, len(o.editions)), met: make([]map[uint32]*offence, len(o.editions)),
+	}
+	for e := range o.editions {
+		c.met[e] = map[uint32]*offence{}
+	}
 	for m := range o.models {
 		c.first = append(c.first, lastFirst[*contender]{order: func(a, b *contender) int { return a.compareUnder(b, m) }})
 	}
@@ -61,7 +87,7 @@ func (o *otherModels) contenders(depth int64) contenders {
 
 // offer takes in a scored suspect with their rows, of which parts are the tenths.
 func (c *contenders) offer(s *suspect, rows []allegation, parts []scorePart) error {
-	if s.sum < c.floor || len(c.first) == 0 {
+	if len(c.first) == 0 || !c.mayBeFirst(s, rows) {
 		return nil
 	}
 	if err := c.scoreAll(rows, parts); err != nil {
@@ -87,27 +113,68 @@ func (c *contenders) offer(s *suspect, rows []allegation, parts []scorePart) err
 	return nil
 }
 
-// raise finds the least harm with which somebody could be among the first of any model: recency makes no more of it
-// than it is, and frequency at most the largest factor.
-func (c *contenders) raise() {
-	c.floor = math.MaxInt64
-	for m := range c.first {
-		h := &c.first[m]
-		if len(h.list) < c.depth {
-			c.floor = 0
-			return
+// mayBeFirst weighs the rows by every edition, and tells whether their harm is enough by any.
+func (c *contenders) mayBeFirst(s *suspect, rows []allegation) bool {
+	is := s.sum >= c.floor[0]
+	for e := 1; e < len(c.of.editions); e++ {
+		sum := int64(0)
+		c.tenths[e] = c.tenths[e][:0]
+		for i := range rows {
+			w := c.weight(e, &rows[i])
+			c.tenths[e] = append(c.tenths[e], w)
+			sum += max(w, 0)
 		}
-		c.floor = min(c.floor, h.list[0].scores[m]/c.of.frequency[m])
+		is = is || sum >= c.floor[e]
+	}
+	return is
+}
+
+const notWeighed = -1
+
+// weight is what a row weighs by another edition.
+func (c *contenders) weight(edition int, a *allegation) int64 {
+	o := c.met[edition][a.offence]
+	if o == nil {
+		weighed := c.of.editions[edition].weigh(c.of.night.offenceOf(a).offenceKey)
+		if o = &weighed; a.offence != unnumbered {
+			c.met[edition][a.offence] = o
+		}
+	}
+	if w := o.weight(a.sex, a.domesticAbuse); w.Verdict == reference.Weighed {
+		return w.Tenths
+	}
+	return notWeighed
+}
+
+// raise finds the least harm, by each edition, with which somebody could be among the first of any model: recency makes
+// no more of it than it is, and frequency at most the largest factor.
+func (c *contenders) raise() {
+	for e := range c.floor {
+		c.floor[e] = math.MaxInt64
+	}
+	for m := range c.first {
+		h, floor := &c.first[m], &c.floor[c.of.edition[m]]
+		if len(h.list) < c.depth {
+			*floor = 0
+			continue
+		}
+		*floor = min(*floor, h.list[0].scores[m]/c.of.frequency[m])
 	}
 }
 
 // scoreAll scores rows under every model.
 func (c *contenders) scoreAll(rows []allegation, parts []scorePart) error {
 	for m, model := range c.of.models {
-		c.parts = append(c.parts[:0], parts...)
-		for i := range c.parts {
-			p := &c.parts[i]
+		c.parts = c.parts[:0]
+		for _, p := range parts {
+			if e := c.of.edition[m]; e > 0 {
+				p.tenths = c.tenths[e][p.row]
+			}
+			if p.tenths == notWeighed {
+				continue
+			}
 			p.base = p.tenths * c.of.recency[m][rows[p.row].age]
+			c.parts = append(c.parts, p)
 		}
 		score, err := scoreOf(apply(&model, rows, c.parts))
 		if err != nil {

@@ -1,9 +1,14 @@
 package scoring
 
 import (
+	"bytes"
+	"encoding/csv"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -11,12 +16,52 @@ import (
 	"harmstack/schemas/reference"
 )
 
-// Each model's first, found beside another model, are the first of a whole ranking by it.
-func TestStandingsAreTheFirstOfEachModel(t *testing.T) {
-	stability, err := schemas.LoadStability("")
+// withOtherEdition are the default ten models, and two by an edition in which the weights stand upside down.
+func withOtherEdition(t *testing.T) schemas.Stability {
+	t.Helper()
+	dir := t.TempDir()
+	index, err := csv.NewReader(strings.NewReader(string(readFile(t, "../../schemas/reference/"+reference.EditionFile)))).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, row := range index[1:] {
+		days, err := strconv.ParseFloat(row[4], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row[4] = strconv.Itoa(int(10_000 / (days + 1)))
+	}
+	var table bytes.Buffer
+	if err := csv.NewWriter(&table).WriteAll(index); err != nil {
+		t.Fatal(err)
+	}
+	models := string(readFile(t, "../../schemas/stability.yaml")) +
+		"  - {name: upside_down, half_life_days: 180, edition: upside-down.csv}\n" +
+		"  - {name: upside_down_frequency, half_life_days: 90, frequency_step_ppm: 100000, frequency_cap: 10, edition: upside-down.csv}\n"
+	for name, data := range map[string]string{"upside-down.csv": table.String(), "stability.yaml": models} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := schemas.LoadStability(filepath.Join(dir, "stability.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// Each model's first, found beside another model, are the first of a whole ranking by it.
+func TestStandingsAreTheFirstOfEachModel(t *testing.T) {
+	stability := withOtherEdition(t)
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
@@ -25,7 +70,14 @@ func TestStandingsAreTheFirstOfEachModel(t *testing.T) {
 			rows := manyAllegations(rand.New(rand.NewPCG(seed, 1)), 900)
 			ranking := func(m schemas.Model, compare []schemas.Model) ([]schemas.Ranked, []schemas.Contender) {
 				several := layout{threads: 3, batchRows: 50, dict: plain.dict}
-				s, err := feed(t, Options{AsOf: asOf, Tables: reference.Default(), Model: m, Stability: compare}, rows, several)
+				tables := reference.Default()
+				if m.Edition != "" {
+					var err error
+					if tables, err = tables.WithEdition(m.Edition, m.EditionTable()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				s, err := feed(t, Options{AsOf: asOf, Tables: tables, Model: m, Stability: compare}, rows, several)
 				if err != nil {
 					t.Fatal(err)
 				}

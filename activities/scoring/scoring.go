@@ -131,6 +131,10 @@ func New(o Options) (*Engine, error) {
 	if held > 0 {
 		held = max(1, (o.Memory-o.Links.Bytes())/16) // 0 would be without a limit
 	}
+	others, err := newOtherModels(o.Stability, o.Tables, v)
+	if err != nil {
+		return nil, err
+	}
 	s := bucket.NewStorage(o.Spill, held)
 	return &Engine{
 		options:    o,
@@ -143,7 +147,7 @@ func New(o Options) (*Engine, error) {
 		suspects:   bucket.NewSet(s, bucket.Count),
 		marks:      bucket.NewSet(s, bucket.Count),
 		recency:    o.Model.Recency(),
-		others:     newOtherModels(o.Stability),
+		others:     others,
 	}, nil
 }
 

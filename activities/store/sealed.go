@@ -80,6 +80,9 @@ func none(keyURL string) bool { return keyURL == "" || keyURL == seal.None }
 // Seal makes a store that was just set up a sealed one, and unlocks it; again it only unlocks it. One that holds plain
 // files is refused with ErrPlain.
 func (s *Store) Seal(ctx context.Context, keyURL string) error {
+	if s.keys != nil {
+		return nil
+	}
 	begun, err := seal.Begun(ctx, shelf{s})
 	if err == nil && !begun && !none(keyURL) {
 		var top []string

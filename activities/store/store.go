@@ -111,13 +111,19 @@ func localPath(rawURL string) (string, bool) {
 // URL names the store.
 func (s *Store) URL() string { return s.url }
 
-// Close releases the store's connections.
+// Close releases the store's connections, once.
 func (s *Store) Close() error {
-	s.closed.Store(true)
-	if s.bucket == nil {
+	if s.closed.Swap(true) {
 		return nil
 	}
-	return s.bucket.Close()
+	var errs []error
+	if s.keys != nil {
+		errs = append(errs, s.keys.Close())
+	}
+	if s.bucket != nil {
+		errs = append(errs, s.bucket.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Write streams one artefact to key, replacing an earlier one, and returns its reference. Nothing is

@@ -6,7 +6,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { columns, connect, differences, here, load, quote, root } from './lib.mjs';
+import { connect, differences, here, load, quote, root } from './lib.mjs';
 
 const usage = `Measures Harmstack beside DuckDB on the same files and checks that their rankings agree.
 
@@ -20,7 +20,7 @@ const usage = `Measures Harmstack beside DuckDB on the same files and checks tha
   --runs     runs of each, in turn (5)
   --threads  of both (all cores: ${availableParallelism()})
   --memory   also runs both within a budget: --memory of Harmstack, memory_limit of DuckDB
-  --mode     contract: everything; score: neither deduplication nor distinct victims; extract: a typed copy of the extract
+  --mode     contract: ranking, stack, contributions, stability, cases; score: neither deduplication nor distinct victims; extract: a typed copy of the extract
   --data     a folder that keeps the extracts (a temporary one)
   --starter  a built starter (built with go)
   --json     machine-readable results`;
@@ -45,27 +45,35 @@ const deeds = {
   async duckdb({ file, out, mode, threads, memory }) {
     const settings = { threads: String(threads), temp_directory: join(out, 'spill'), ...(memory ? { memory_limit: memory } : {}) };
     const db = await connect(settings);
-    const to = join(out, 'ranking.parquet');
-    if (mode === 'extract') return void (await db.run(`COPY (FROM ${quote(file)}) TO ${quote(to)} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 262144)`));
+    if (mode === 'extract') return void (await db.run(`COPY (FROM ${quote(file)}) TO ${quote(join(out, 'extract.parquet'))} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 262144)`));
     await load(db, file, asOf);
     let sql = readFileSync(join(here, 'bench.sql'), 'utf8');
-    if (mode === 'score') sql = sql.replaceAll(/^.*-- contract\n/gm, '').replaceAll(/^--score /gm, '');
-    await db.run(sql.replaceAll("'$out'", () => quote(to)));
+    if (mode === 'score') sql = sql.split('\n-- After the ranking.')[0].replaceAll(/^.*-- contract\n/gm, '').replaceAll(/^--score /gm, '');
+    await db.run(sql.replaceAll('$out', () => out.replaceAll("'", "''")));
     return Object.fromEntries((await db.rows('SELECT disposition, n FROM dispositions')).map((r) => [r.disposition, Number(r.n)]));
   },
-  // compare says in what the rankings differ. Without distinct victims ties are broken otherwise: no positions then.
+  // compare says in what the files differ. Without distinct victims ties are broken otherwise: no positions then.
   async compare({ ours, theirs, mode, spill }) {
     const db = await connect({ temp_directory: spill });
-    const held = mode === 'score' ? columns.filter((c) => c !== 'position' && c !== 'victims') : columns;
-    const of = (file) => `(SELECT ${held.map((c) => (c.endsWith('_reported') ? `epoch_us(${c}) AS ${c}` : c)).join(', ')} FROM ${quote(file)})`;
-    const [h, d] = [of(ours), of(theirs)];
-    const [{ n }] = await db.rows(`SELECT (SELECT count(*) FROM (FROM ${h} EXCEPT FROM ${d})) + (SELECT count(*) FROM (FROM ${d} EXCEPT FROM ${h}))
-      + abs((SELECT count(*) FROM ${h}) - (SELECT count(*) FROM ${d})) AS n`);
-    if (Number(n) === 0) return [];
-    const found = (await differences(db, h, d, 'suspect_id', held)).filter((c) => c.n);
-    return found.length ? found.map((c) => `${c.column}: ${c.n} suspects differ, the first ${c.first}`) : ['a suspect comes more than once'];
+    const found = [];
+    for (const [name, key] of Object.entries(mode === 'score' ? { ranking: files.ranking } : files)) {
+      const [h, d] = [ours, theirs].map((dir) => quote(join(dir, `${name}.parquet`)));
+      const described = await db.rows(`DESCRIBE FROM ${d}`);
+      const held = described.map((c) => c.column_name).filter((c) => mode !== 'score' || (c !== 'position' && c !== 'victims'));
+      const times = new Set(described.filter((c) => c.column_type.startsWith('TIMESTAMP')).map((c) => c.column_name));
+      const of = (file) => `(SELECT ${held.map((c) => (times.has(c) ? `epoch_us(${c}) AS ${c}` : c === 'share' ? 'round(share, 9) AS share' : c)).join(', ')}, concat_ws(' ', ${key}) AS key FROM ${file})`;
+      const [his, its] = [of(h), of(d)];
+      const [{ n }] = await db.rows(`SELECT (SELECT count(*) FROM (FROM ${his} EXCEPT FROM ${its})) + (SELECT count(*) FROM (FROM ${its} EXCEPT FROM ${his}))
+        + abs((SELECT count(*) FROM ${his}) - (SELECT count(*) FROM ${its})) AS n`);
+      if (Number(n) === 0) continue;
+      const wrong = (await differences(db, his, its, 'key', held)).filter((c) => c.n);
+      found.push(...(wrong.length ? wrong.map((c) => `${name}, ${c.column}: ${c.n} rows differ, the first ${c.first}`) : [`${name}: a row comes more than once`]));
+    }
+    return found;
   },
 };
+// What is held against each other, and by what its rows are told apart.
+const files = { ranking: 'suspect_id', stack: 'suspect_id', contributions: 'allegation_id', stability: 'suspect_id', cases: 'person_id, role, row' };
 
 const child = (deed, args) => [process.execPath, self, 'child', deed, JSON.stringify(args ?? {})];
 const ask = (deed, args) => {
@@ -152,7 +160,7 @@ async function one({ starter, file, mode, threads, memory, runs, dir }) {
     }
   }
   if (mode !== 'extract' && !result.failed.harmstack && !result.failed.duckdb) {
-    result.differ = ask('compare', { ours: join(outs.harmstack, 'ranking.parquet'), theirs: join(outs.duckdb, 'ranking.parquet'), mode, spill: join(dir, 'spill') });
+    result.differ = ask('compare', { ours: outs.harmstack, theirs: outs.duckdb, mode, spill: join(dir, 'spill') });
     const theirs = JSON.parse(last.duckdb);
     const ours = JSON.parse(readFileSync(join(outs.harmstack, 'manifest.json'), 'utf8')).dispositions;
     for (const name of new Set([...Object.keys(ours), ...Object.keys(theirs)]))

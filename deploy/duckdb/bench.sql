@@ -1,9 +1,17 @@
--- The whole contract once more, written for speed: what its best user would give DuckDB. It reads the view
--- `extract` and the reference's tables, as contract.sql does, and leaves the table `dispositions` and the
--- ranking in the Parquet file $out. bench.mjs runs it and holds its ranking against Harmstack's.
+-- The contract once more, written for speed: what its best user would give DuckDB. It reads the view
+-- `extract` and the reference's tables, as contract.sql does, and leaves the table `dispositions` and, in the folder
+-- $out, ranking, stack, contributions, stability and cases as Parquet files. bench.mjs runs it and holds all of them
+-- against Harmstack's. What Harmstack does besides is not asked of it: the quarantine and its reasons, the counts of
+-- what is left out and who would enter if it counted, links, the titles of offences, the report.
 --
--- Lines that end in "-- contract" are left out, and those that begin with "--score" are put in, when bench.mjs
--- measures scoring and ranking alone: every sound row as it is, and no distinct victims.
+-- Lines that end in "-- contract" are left out, all after the ranking too, and those that begin with "--score" are put
+-- in, when bench.mjs measures scoring and ranking alone: every sound row as it is, and no distinct victims.
+--
+-- The plan: words and offences are ruled on by their few hundred combinations, joined by what was written; of rows only
+-- those that come again are ordered, and one narrow table keeps what was ruled; sums of suspects come from one grouping,
+-- and what only some of them need, as the factors of more than three rows, from groupings of those; one sort writes the
+-- ranking. The other models are tried on those alone who can be among the first of one, and the rows of the stack are
+-- found by one more look at two columns.
 --
 -- Tried at ten million rows on two threads, and slower: contract.sql as it stands (more than three times); a table
 -- of the judged rows with all columns; the rows ruled again for the dispositions and the victims instead of kept
@@ -52,26 +60,28 @@ CREATE OR REPLACE TABLE names AS SELECT DISTINCT place, name, bcu, known FROM pl
 -- are no domestic abuse and of those that are. Those without a code are left out.
 CREATE OR REPLACE TABLE offences AS
 SELECT c.urn, c.home_office_code AS code, c.offence_class AS class, CAST(round(CAST(c.days AS DECIMAL(10,1)) * 10) AS INTEGER) AS tenths,
-  coalesce(v.vawg, 'no') AS vawg, coalesce(v.victim_sex_in_code = 'female', false) AS female
+  coalesce(v.vawg, 'no') AS vawg, coalesce(v.victim_sex_in_code = 'female', false) AS female, false AS supplement
 FROM cchi c LEFT JOIN vawg v USING (urn)
 UNION ALL
-SELECT NULL, home_office_code, NULL, CAST(round(CAST(nullif(days, '') AS DECIMAL(10,1)) * 10) AS INTEGER), vawg, false FROM supplement;
+SELECT NULL, home_office_code, NULL, CAST(round(CAST(nullif(days, '') AS DECIMAL(10,1)) * 10) AS INTEGER), vawg, false, true FROM supplement;
 CREATE OR REPLACE TABLE combinations AS
 WITH raw AS (SELECT DISTINCT offence_code AS raw_code, offence_class AS raw_class, offence_urn AS raw_urn, victim_sex AS raw_sex FROM extract),
 k AS (SELECT *, home_office(clean(raw_code)) AS code, clean(raw_class) AS class, clean(raw_urn) AS urn, CASE WHEN clean(raw_sex) IN ('F', 'M', 'X', 'U') THEN clean(raw_sex) END AS sex FROM raw WHERE code IS NOT NULL),
 way AS (SELECT *, class AS as_class, coalesce(sex = 'F', false) AS woman, coalesce(sex = 'U', true) AS perhaps, CASE WHEN urn IN (SELECT urn FROM offences WHERE urn IS NOT NULL) THEN 'urn'
     WHEN (code, class) IN (SELECT (code, class) FROM offences WHERE class IS NOT NULL) THEN 'pair' ELSE 'code' END AS how FROM k),
 ways AS (FROM way UNION ALL SELECT w.* REPLACE (r.as_class AS as_class, 'as_class' AS how) FROM way w JOIN resolutions r ON w.how = 'code' AND r.home_office_code = w.code AND r.given_class = 'missing'),
-may AS (SELECT w.*, d.domestic, o.tenths, o.vawg = 'yes' AND (w.woman OR o.female) OR o.vawg = 'if_domestic' AND d.domestic AND w.woman AS counts, o.vawg = 'yes' OR o.vawg = 'if_domestic' AND d.domestic AS would
+may AS (SELECT w.*, d.domestic, o.tenths, o.supplement, o.code AS table_code, o.vawg = 'yes' AND (w.woman OR o.female) OR o.vawg = 'if_domestic' AND d.domestic AND w.woman AS counts, o.vawg = 'yes' OR o.vawg = 'if_domestic' AND d.domestic AS would
   FROM ways w CROSS JOIN (VALUES (false), (true)) d(domestic) LEFT JOIN offences o
   ON CASE how WHEN 'urn' THEN o.urn = w.urn WHEN 'code' THEN o.code = w.code ELSE o.code = w.code AND o.class = w.as_class END),
-summed AS (SELECT raw_code, raw_class, raw_urn, raw_sex, domestic, how, as_class, code, class, urn, sex, perhaps, count(*) AS n, count(tenths) AS weighed, min(tenths) AS least, max(tenths) AS most,
+summed AS (SELECT raw_code, raw_class, raw_urn, raw_sex, domestic, how, as_class, code, class, urn, sex, perhaps, bool_or(supplement) AS supplement, min(table_code) AS table_code, count(*) AS n, count(tenths) AS weighed, min(tenths) AS least, max(tenths) AS most,
     count(*) FILTER (counts) AS vawg, count(*) FILTER (would) AS vawg_of_a_woman FROM may GROUP BY ALL),
-told AS (SELECT s.*, CASE WHEN perhaps AND vawg_of_a_woman > vawg THEN 11 WHEN vawg = 0 THEN 10 WHEN vawg < n OR weighed < n OR least < most AND (r.rule IS NULL OR how NOT IN ('pair', 'as_class')) THEN 12 END AS why
+told AS (SELECT s.*, CASE WHEN least < most AND how IN ('pair', 'as_class') THEN 'lowest' WHEN supplement THEN 'supplement' ELSE how END AS weight_rule, coalesce(how = 'urn' AND table_code <> code, false) AS contradicts,
+  CASE WHEN perhaps AND vawg_of_a_woman > vawg THEN 11 WHEN vawg = 0 THEN 10 WHEN vawg < n OR weighed < n OR least < most AND (r.rule IS NULL OR how NOT IN ('pair', 'as_class')) THEN 12 END AS why
   FROM summed s LEFT JOIN resolutions r ON r.home_office_code = s.code AND r.offence_class = s.as_class AND r.rule = 'lowest'),
 one AS (FROM told QUALIFY row_number() OVER (PARTITION BY raw_code, raw_class, raw_urn, raw_sex, domestic ORDER BY CASE WHEN how = 'code' AND (why IS NULL OR why = 10) THEN 1 WHEN how = 'as_class' THEN 2 ELSE 3 END) = 1)
 SELECT raw_code, raw_class, raw_urn, raw_sex, code, class, urn, sex, any_value(why) FILTER (NOT domestic) AS why, any_value(least) FILTER (NOT domestic AND why IS NULL) AS tenths,
-  any_value(why) FILTER (domestic) AS domestic_why, any_value(least) FILTER (domestic AND why IS NULL) AS domestic_tenths
+  any_value(why) FILTER (domestic) AS domestic_why, any_value(least) FILTER (domestic AND why IS NULL) AS domestic_tenths,
+  any_value(weight_rule) FILTER (why IS NULL) AS weight_rule, bool_or(contradicts) AS contradicts
 FROM one GROUP BY ALL;
 
 -- Section 4, rule 1: the words of the extract as they read, those that must be sound if they are, and the rows of a table that are.
@@ -89,7 +99,7 @@ SELECT clean_id(allegation_id) AS allegation_id, clean_id(report_id) AS report_i
   epoch_us(reported_at) AS reported_at, CASE WHEN in_time(epoch_us(committed_at)) THEN epoch_us(committed_at) END AS committed_at, p.place,
   CASE WHEN NOT nobody(clean_id(victim_id)) THEN clean_id(victim_id) END AS victim_id, c.sex AS victim_sex, age_or_null(victim_age) AS victim_age,
   domestic_abuse, s.source, o.outcome, epoch_us(updated_at) AS updated_at, handling_of(handling) AS handling,
-  CASE WHEN domestic_abuse THEN c.domestic_why ELSE c.why END AS why, CASE WHEN domestic_abuse THEN c.domestic_tenths ELSE c.tenths END AS tenths, s.reason, o.ended, o.withdrawn
+  CASE WHEN domestic_abuse THEN c.domestic_why ELSE c.why END AS why, CASE WHEN domestic_abuse THEN c.domestic_tenths ELSE c.tenths END AS tenths, s.reason, o.ended, o.withdrawn, row, c.weight_rule, c.contradicts
 FROM query_table(rows) e LEFT JOIN places p ON p.raw = e.borough
 JOIN sources s ON s.raw = e.source JOIN outcomes o ON o.raw = e.outcome JOIN statuses t ON t.raw IS NOT DISTINCT FROM e.suspect_status
 JOIN combinations c ON c.raw_code = e.offence_code AND c.raw_class IS NOT DISTINCT FROM e.offence_class
@@ -103,14 +113,14 @@ CREATE OR REPLACE TABLE versions AS -- contract
 SELECT *, max(updated_at) OVER (PARTITION BY allegation_id) AS latest, row_number() OVER (PARTITION BY allegation_id ORDER BY -- contract
   updated_at DESC, report_id DESC, suspect_id DESC NULLS LAST, suspect_age DESC NULLS LAST, suspect_status DESC NULLS LAST, offence_code DESC, -- contract
   offence_class DESC NULLS LAST, offence_urn DESC NULLS LAST, reported_at DESC, committed_at DESC NULLS LAST, place DESC NULLS LAST, -- contract
-  victim_id DESC NULLS LAST, victim_sex DESC NULLS LAST, victim_age DESC NULLS LAST, domestic_abuse DESC NULLS LAST, source DESC, outcome DESC, handling DESC NULLS LAST) AS version -- contract
+  victim_id DESC NULLS LAST, victim_sex DESC NULLS LAST, victim_age DESC NULLS LAST, domestic_abuse DESC NULLS LAST, source DESC, outcome DESC, handling DESC NULLS LAST, row) AS version -- contract
 FROM sound('again'); -- contract
 CREATE OR REPLACE VIEW single AS
 SELECT * FROM sound('extract') WHERE allegation_id NOT IN (FROM repeated) UNION ALL SELECT * EXCLUDE (latest, version) FROM versions WHERE version = 1; -- contract
 --score FROM sound('extract');
 
 -- Rules 3 to 12.
-CREATE OR REPLACE VIEW ruled AS
+CREATE OR REPLACE MACRO ruled(rows) AS TABLE
 SELECT *, reported_at - committed_at > 31536000000000 AS non_recent, CASE
     WHEN age < 0 THEN 3
     WHEN age > 364 THEN 4
@@ -120,12 +130,12 @@ SELECT *, reported_at - committed_at > 31536000000000 AS non_recent, CASE
     WHEN why IS NOT NULL THEN why
     WHEN suspect_age < 18 THEN 13
     ELSE 15 END AS rule
-FROM (SELECT *, age_of(reported_at) AS age, CASE WHEN NOT nobody(suspect_id) THEN suspect_id END AS person FROM single);
+FROM (SELECT *, age_of(reported_at) AS age, CASE WHEN NOT nobody(suspect_id) THEN suspect_id END AS person FROM query_table(rows));
 CREATE OR REPLACE TABLE settled AS
 SELECT CAST(rule AS UTINYINT) AS rule, victim_id, CASE WHEN rule = 15 OR suspect_age IS NOT NULL OR suspect_status = 'deceased' OR handling = 2 THEN person END AS suspect_id, CAST(suspect_age AS UTINYINT) AS suspect_age, CASE WHEN rule = 15 THEN allegation_id END AS allegation_id,
   CASE WHEN rule = 15 THEN report_id END AS report_id, suspect_status, reported_at, updated_at, domestic_abuse, withdrawn, place, tenths, non_recent, handling = 2 AS restricted, CAST(age AS INTEGER) AS age,
   CASE WHEN suspect_age IS NOT NULL THEN CAST(year(make_timestamp(reported_at)) - suspect_age AS SMALLINT) END AS born -- the year turns in London when it does in UTC
-FROM ruled;
+FROM ruled('single');
 -- Rules 12, of a row without an age, and 13: by every row of the suspect that stays. Nobody older is under age in the window, but
 -- by a report of after it.
 CREATE OR REPLACE MACRO years_on(day, years) AS CASE WHEN month(day) = 2 AND day(day) = 29
@@ -137,7 +147,8 @@ SELECT suspect_id, coalesce(bool_or(suspect_status = 'deceased'), false) AS dece
 FROM settled WHERE suspect_id IS NOT NULL AND (suspect_status = 'deceased' OR suspect_age < 20) GROUP BY suspect_id;
 UPDATE settled SET rule = 13 FROM people p WHERE settled.suspect_id = p.suspect_id AND settled.rule = 15 AND settled.suspect_age IS NULL
   AND CAST(getvariable('as_of') AS DATE) - settled.age < p.adult;
-CREATE OR REPLACE VIEW candidates AS SELECT *, tenths * CAST(round(1000000 * pow(2, -age / 180.0)) AS BIGINT) AS base FROM settled WHERE rule = 15;
+CREATE OR REPLACE MACRO recency(age, half_life) AS CASE WHEN half_life = 0 THEN 1000000 ELSE CAST(round(1000000 * pow(2, -age / CAST(half_life AS DOUBLE))) AS BIGINT) END;
+CREATE OR REPLACE VIEW candidates AS SELECT *, tenths * recency(age, 180) AS base FROM settled WHERE rule = 15;
 
 -- Section 6, in whole numbers: of up to three rows what the further ones add follows from the sum, the largest and the least.
 CREATE OR REPLACE TABLE totals AS
@@ -156,6 +167,8 @@ UPDATE totals SET score = f.base + f.tenths // 10 FROM further f WHERE totals.su
 CREATE OR REPLACE TABLE beside AS
 SELECT suspect_id, max(born) AS born_last, min(born) AS born_first, bool_or(restricted) AS restricted FROM settled
 WHERE rule < 15 AND suspect_id IN (SELECT suspect_id FROM totals) GROUP BY suspect_id;
+CREATE OR REPLACE MACRO name_of(rule) AS ['after_as_of', 'outside_window', 'no_named_suspect', 'intelligence_only', 'police_detected', 'cleared', 'transferred', 'not_vawg', 'victim_sex_unknown', 'unscored_offence',
+  'suspect_under_18', 'suspect_deceased', 'scored'][rule - 2];
 CREATE OR REPLACE TABLE dispositions AS
 WITH r AS (SELECT rule, count(*) AS n FROM settled GROUP BY rule),
 v AS (SELECT count(*) FILTER (updated_at < latest) AS superseded, count(*) FILTER (updated_at = latest AND version > 1) AS duplicate FROM versions) -- contract
@@ -163,7 +176,7 @@ v AS (SELECT count(*) FILTER (updated_at < latest) AS superseded, count(*) FILTE
 SELECT 'quarantined' AS disposition, (SELECT count(*) FROM extract) - (SELECT sum(n) FROM r) - superseded - duplicate AS n FROM v
 UNION ALL SELECT 'superseded', superseded FROM v
 UNION ALL SELECT 'duplicate', duplicate FROM v
-UNION ALL SELECT ['after_as_of', 'outside_window', 'no_named_suspect', 'intelligence_only', 'police_detected', 'cleared', 'transferred', 'not_vawg', 'victim_sex_unknown', 'unscored_offence', 'suspect_under_18'][rule - 2], n
+UNION ALL SELECT name_of(rule), n
   FROM r WHERE rule < 15
 UNION ALL SELECT CASE WHEN deceased THEN 'suspect_deceased' ELSE 'scored' END, sum(allegations) FROM totals GROUP BY deceased;
 
@@ -203,4 +216,58 @@ FROM (SELECT t.* EXCLUDE (suspect_status, restricted), coalesce(greatest(t.born_
   ORDER BY score DESC,
     all_victims DESC, -- contract
     allegations DESC, last_reported DESC, t.suspect_id)
-) TO '$out' (FORMAT parquet);
+) TO '$out/ranking.parquet' (FORMAT parquet);
+
+-- After the ranking. The stack, and what is said of its people.
+CREATE OR REPLACE TABLE stack AS FROM '$out/ranking.parquet' WHERE position <=
+  (SELECT max(position) FROM (SELECT position FROM '$out/ranking.parquet' WHERE lane <> 'contained' ORDER BY position LIMIT getvariable('depth')));
+COPY (FROM stack ORDER BY position) TO '$out/stack.parquet' (FORMAT parquet);
+
+-- Stability: who is among the first of those with the most harm in all has, under each model, a score that whoever else is
+-- among the first of it must reach, and nobody's is more than twice their harm.
+CREATE OR REPLACE MACRO standing_of(people) AS TABLE
+WITH parts AS (SELECT m.name, m.step, m.cap, m.per_report, c.suspect_id, c.allegation_id, c.report_id, c.victim_id, c.tenths, c.tenths * recency(c.age, m.half_life) AS base
+  FROM candidates c CROSS JOIN others m WHERE c.suspect_id IN (FROM query_table(people)) AND NOT (m.non_recent = 'aside' AND coalesce(c.non_recent, false))),
+gravest AS (FROM parts WHERE per_report = 'all' OR victim_id IS NULL
+  UNION ALL (FROM parts WHERE per_report = 'gravest' AND victim_id IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY name, suspect_id, report_id, victim_id ORDER BY tenths DESC, base DESC, allegation_id) = 1)),
+ordered AS (SELECT *, row_number() OVER (PARTITION BY name, suspect_id ORDER BY base DESC) - 1 AS k FROM gravest)
+SELECT name, suspect_id, sum(CAST(base AS HUGEINT) * (1000000 + step * least(k, cap))) // 1000000 AS score FROM ordered GROUP BY ALL;
+CREATE OR REPLACE TABLE most AS SELECT suspect_id FROM totals WHERE NOT deceased ORDER BY sum_tenths DESC LIMIT 2 * getvariable('depth');
+SET VARIABLE least_harm = (SELECT min(score) FROM (SELECT score FROM standing_of('most') QUALIFY row_number() OVER (PARTITION BY name ORDER BY score DESC) = getvariable('depth')));
+CREATE OR REPLACE TABLE contenders AS SELECT suspect_id FROM totals WHERE NOT deceased AND sum_tenths * 2000000 >= coalesce(getvariable('least_harm'), 0);
+COPY (
+WITH places AS (SELECT s.name, suspect_id, position, row_number() OVER (PARTITION BY s.name ORDER BY s.score DESC, victims DESC, allegations DESC, last_reported DESC, suspect_id) AS place
+  FROM standing_of('contenders') s JOIN (SELECT suspect_id, position, victims, allegations, last_reported FROM '$out/ranking.parquet' WHERE suspect_id IN (FROM contenders)) USING (suspect_id))
+PIVOT (SELECT *, count(*) OVER (PARTITION BY suspect_id) AS models FROM places WHERE place <= getvariable('depth')) ON name USING any_value(place) GROUP BY suspect_id, position, models ORDER BY position
+) TO '$out/stability.parquet' (FORMAT parquet);
+
+-- Every row that names somebody of the stack, and what became of it.
+CREATE OR REPLACE TABLE found AS SELECT * FROM extract WHERE clean_id(suspect_id) IN (SELECT suspect_id FROM stack) OR clean_id(victim_id) IN (SELECT suspect_id FROM stack);
+CREATE OR REPLACE VIEW sound_found AS FROM sound('found');
+CREATE OR REPLACE TABLE later AS
+SELECT allegation_id FROM versions v JOIN (SELECT clean_id(allegation_id) AS allegation_id, max(epoch_us(updated_at)) AS updated FROM again
+  WHERE row NOT IN (SELECT row FROM versions) AND in_time(epoch_us(updated_at)) GROUP BY 1) q USING (allegation_id) WHERE v.version = 1 AND q.updated > v.updated_at;
+CREATE OR REPLACE TABLE fates AS
+SELECT r.*, CASE WHEN v.version > 1 AND v.updated_at < v.latest THEN 'superseded' WHEN v.version > 1 THEN 'duplicate'
+    ELSE name_of(CASE WHEN rule = 15 AND r.suspect_age IS NULL AND CAST(getvariable('as_of') AS DATE) - CAST(age AS INTEGER) < p.adult THEN 13 WHEN rule = 15 AND p.deceased THEN 14 ELSE rule END) END AS disposition,
+  v.version = 1 AND r.allegation_id IN (FROM later) AS older_version_stands
+FROM ruled('sound_found') r LEFT JOIN versions v ON v.row = r.row LEFT JOIN people p ON p.suspect_id = r.person;
+CREATE OR REPLACE TABLE contributions AS
+WITH k AS (SELECT suspect_id, allegation_id, base, recency(age, getvariable('half_life')) AS recency,
+    1000000 + getvariable('step') * least(row_number() OVER (PARTITION BY suspect_id ORDER BY base DESC, allegation_id) - 1, getvariable('cap')) AS factor
+  FROM candidates WHERE suspect_id IN (SELECT person FROM fates WHERE disposition = 'scored')),
+shares AS (SELECT *, CAST(base * factor AS DOUBLE) / sum(CAST(base * factor AS DOUBLE)) OVER (PARTITION BY suspect_id) AS share FROM k)
+SELECT s.position, f.suspect_id, allegation_id, f.report_id, f.victim_id, make_timestamp(f.reported_at) AS reported_at, make_timestamp(f.committed_at) AS committed_at, n.name AS borough, f.offence_code, f.offence_class, f.offence_urn,
+  f.weight_rule, f.tenths / 10.0::DOUBLE AS harm_days, CAST(f.age AS BIGINT) AS age, recency AS recency_ppm, base, factor AS frequency_ppm, share, f.domestic_abuse, f.source, f.outcome,
+  strftime(CAST(getvariable('as_of') AS DATE) - CAST(f.age AS INTEGER) + 365, '%Y-%m-%d') AS leaves_on, coalesce(f.older_version_stands, false) AS older_version_stands, f.contradicts AS urn_contradicts_code, f.row
+FROM shares JOIN fates f USING (allegation_id) LEFT JOIN names n USING (place) LEFT JOIN stack s ON s.suspect_id = f.person
+WHERE f.disposition = 'scored';
+COPY (SELECT * EXCLUDE (row) FROM contributions WHERE position IS NOT NULL ORDER BY position, base DESC, allegation_id) TO '$out/contributions.parquet' (FORMAT parquet);
+COPY (
+WITH who AS (SELECT clean_id(suspect_id) AS person_id, CASE WHEN NOT nobody(clean_id(victim_id)) THEN clean_id(victim_id) END AS other_id, 'suspect' AS role, * FROM found
+  UNION ALL SELECT clean_id(victim_id), CASE WHEN NOT nobody(clean_id(suspect_id)) THEN clean_id(suspect_id) END, 'victim', * FROM found)
+SELECT s.position, w.*, coalesce(f.disposition, 'quarantined') AS disposition, coalesce(f.older_version_stands, false) AS older_version_stands, c.weight_rule, c.harm_days, c.recency_ppm, c.frequency_ppm, c.base, c.share
+FROM who w JOIN stack s ON s.suspect_id = w.person_id LEFT JOIN fates f USING (row) LEFT JOIN contributions c USING (row)
+ORDER BY position, role, reported_at NULLS FIRST, allegation_id NULLS FIRST, row
+) TO '$out/cases.parquet' (FORMAT parquet);

@@ -43,7 +43,7 @@ export async function load(db, extract, asOf, { rules = 'vawg-v2', model = 'rfs-
   await db.run(`CREATE OR REPLACE TABLE others AS FROM (VALUES ${others.map((o) => `(${[o.name, ...of(o)].map(value).join(', ')})`).join(', ')}) t(name, half_life, step, cap, apply, non_recent, per_report)`);
   const there = new Set((await db.rows(`DESCRIBE SELECT * FROM read_parquet(${quote(extract)})`)).map((r) => r.column_name));
   const columns = Object.entries(types).map(([name, type]) => (there.has(name) ? name : `CAST(NULL AS ${type}) AS ${name}`));
-  await db.run(`CREATE OR REPLACE VIEW extract AS SELECT ${columns.join(', ')} FROM read_parquet(${quote(extract)})`);
+  await db.run(`CREATE OR REPLACE VIEW extract AS SELECT ${columns.join(', ')}, file_row_number AS row FROM read_parquet(${quote(extract)}, file_row_number = true)`);
   return { others: others.map((o) => o.name) };
 }
 

@@ -57,11 +57,14 @@ type Tables struct {
 
 	boroughs []Borough
 	byLower  map[string]int // with aliases
-	byURN    map[string][]*offence
-	byPair   map[pair][]*offence
-	byCode   map[string][]*offence
-	lowest   map[pair]bool
-	asClass  map[string]string // by code: the class as which one is read whose class is missing or not in the table
+	set      ruleSet
+	files    map[string]content // what the tables were read from, by the names of the embedded files
+
+	byURN   map[string][]*offence
+	byPair  map[pair][]*offence
+	byCode  map[string][]*offence
+	lowest  map[pair]bool
+	asClass map[string]string // by code: the class as which one is read whose class is missing or not in the table
 
 	placeholders map[string]bool // in lower case, runs of space as one
 	prefixes     []string        // likewise
@@ -143,8 +146,33 @@ func LoadPaths(p Paths) (*Tables, error) {
 	)
 }
 
+// WithEdition are the same tables with another edition of the index, which has the name of its file.
+func (t *Tables) WithEdition(file, text string) (*Tables, error) {
+	files := maps.Clone(t.files)
+	files[EditionFile] = content{file, nameOf(file), []byte(text)}
+	return read(loader{files: files}, t.set)
+}
+
+// CheckEditions reads the editions of the models that a stack is compared with.
+func (t *Tables) CheckEditions(s schemas.Stability) error {
+	var errs []error
+	for _, m := range s.Models {
+		if m.Edition != "" {
+			_, err := t.WithEdition(m.Edition, m.EditionTable())
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func load(dir fs.FS, set ruleSet, other map[string]string) (*Tables, error) {
+	return read(loader{dir: dir, other: other, files: map[string]content{}}, set)
+}
+
+func read(l loader, set ruleSet) (*Tables, error) {
 	t := &Tables{
+		set:          set,
+		files:        l.files,
 		byLower:      map[string]int{},
 		byURN:        map[string][]*offence{},
 		byPair:       map[pair][]*offence{},
@@ -153,7 +181,6 @@ func load(dir fs.FS, set ruleSet, other map[string]string) (*Tables, error) {
 		asClass:      map[string]string{},
 		placeholders: map[string]bool{},
 	}
-	l := loader{dir: dir, other: other}
 	t.Edition = l.table(
 		EditionFile,
 		"cchi-2020",
@@ -195,8 +222,18 @@ const (
 type loader struct {
 	dir   fs.FS
 	other map[string]string // paths of files that take the place of those in dir
+	files map[string]content
 	errs  []error
 }
+
+// content is what a table is read from.
+type content struct {
+	path, name string
+	data       []byte
+}
+
+// nameOf is the name of a table that is not embedded.
+func nameOf(path string) string { return strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)) }
 
 // shownFaults is how many faults of the tables are told: one wrong column is a fault of every row.
 const shownFaults = 10
@@ -214,15 +251,23 @@ func (l *loader) fault(format string, args ...any) {
 
 // table hands every row of a file to add and collects the faults with file and line.
 func (l *loader) table(file, name, header string, add func(row []string) error) schemas.Named {
-	data, err := fs.ReadFile(l.dir, file)
-	if path := l.other[file]; path != "" {
-		data, err = os.ReadFile(path)
-		file, name = path, strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	c, ok := l.files[file]
+	if !ok {
+		var err error
+		c = content{path: file, name: name}
+		if path := l.other[file]; path != "" {
+			c.path, c.name = path, nameOf(path)
+			c.data, err = os.ReadFile(path)
+		} else {
+			c.data, err = fs.ReadFile(l.dir, file)
+		}
+		if err != nil {
+			l.fault("%s: %w", c.path, err)
+			return schemas.Named{}
+		}
+		l.files[file] = c
 	}
-	if err != nil {
-		l.fault("%s: %w", file, err)
-		return schemas.Named{}
-	}
+	file, name, data := c.path, c.name, c.data
 	text := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff")))) // as spreadsheets write it
 	row, err := text.Read()
 	if err != nil || !slices.Contains(strings.Split(header, " or "), strings.Join(row, ",")) {

@@ -16,6 +16,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"harmstack/activities/nights"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 )
 
@@ -265,13 +266,27 @@ func TestDemo(t *testing.T) {
 			t.Errorf("it does not print %q:\n%s", part, out)
 		}
 	}
-	store := filepath.Join(dir, "store")
-	var current schemas.Current
-	if err := json.Unmarshal(read(t, store, schemas.CurrentPath), &current); err != nil || current.Stack.Rows < 100 {
+	for _, line := range strings.Split(strings.TrimSpace(string(read(t, dir, "env"))), "\n") {
+		name, value, _ := strings.Cut(strings.TrimPrefix(line, "export "), "=")
+		t.Setenv(name, strings.Trim(value, "'"))
+	}
+	t.Setenv(deskVariable, "") // it is gone
+	for _, file := range []string{schemas.ReportFile, schemas.StackCSVFile} {
+		if len(read(t, dir, file)) == 0 {
+			t.Errorf("no readable %s", file)
+		}
+	}
+	st, err := openStoreAt(t.Context(), os.Getenv("HARMSTACK_STORE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	current, err := nights.LoadCurrent(t.Context(), st)
+	if err != nil || current == nil || current.Stack.Rows < 100 {
 		t.Fatalf("current %+v, %v", current, err)
 	}
-	var m schemas.Manifest
-	if err := json.Unmarshal(read(t, store, current.Manifest.URI), &m); err != nil || m.Dispositions.Sum() != m.RowsRead ||
+	m, _, err := nights.LoadManifest(t.Context(), st, current.Manifest.NightID)
+	if err != nil || m.Dispositions.Sum() != m.RowsRead || m.StartedBy.String() != "A. Nalyst (demo), verified" ||
 		m.Cut.Stack != 100 || current.Stack.Rows != 100+m.Cut.Contained {
 		t.Errorf("%d rows read, %d accounted for, %v", m.RowsRead, m.Dispositions.Sum(), err)
 	}
@@ -281,30 +296,36 @@ func TestDemo(t *testing.T) {
 		t.Errorf("%d digests, %v", len(digests), err)
 	}
 	var stack []schemas.Ranked
-	text, err := run(t, "stack", "--store", store, "--json", "--why", "a test")
+	text, err := run(t, "stack", "--json", "--why", "a test")
 	if err == nil {
 		err = json.Unmarshal([]byte(text), &stack)
 	}
-	st, opening := openStoreAt(t.Context(), store)
-	if opening != nil {
-		t.Fatal(opening)
-	}
-	defer st.Close()
 	whole, reading := nights.ReadFile[schemas.Ranked](t.Context(), st, m, schemas.StackFile)
 	visible, _ := shown(whole)
 	if err != nil || reading != nil || len(whole) != int(current.Stack.Rows) || !reflect.DeepEqual(stack, visible) {
 		t.Fatalf("%d of a stack of %d, %v %v", len(stack), len(whole), err, reading)
 	}
-	for _, line := range [][]string{{"explain", "#1", "--why", "a test"}, {"explain", stack[0].SuspectID, "--why", "a test"}, {"case", "#3", "--why", "a test"}, {"explain", "#2000", "--why", "a test"}, {"status"}, {"diff", m.AsOf.String(), m.NightID.String(), "--why", "a test"}} {
-		if text, err := run(t, append(line, "--store", store)...); err != nil || text == "" {
+	for _, line := range [][]string{{"explain", "#1", "--why", "a test"}, {"explain", stack[0].SuspectID, "--why", "a test"}, {"case", "#3", "--why", "a test"}, {"explain", "#2000", "--why", "a test"}, {"status"}, {"verify"}, {"audit", "verify"}, {"audit", "list"}, {"diff", m.AsOf.String(), m.NightID.String(), "--why", "a test"}} {
+		if text, err := run(t, line...); err != nil || text == "" {
 			t.Errorf("%v: %q, %v", line[0], text, err)
 		}
 	}
-	if _, err := run(t, "explain", "nobody", "--store", store, "--why", "a test"); err == nil || !strings.Contains(err.Error(), "nobody of that name is in the ranking") {
+	if _, err := run(t, "explain", "nobody", "--why", "a test"); err == nil || !strings.Contains(err.Error(), "nobody of that name is in the ranking") {
 		t.Errorf("explain of nobody: %v", err)
 	}
-	log := read(t, store, "audit", "0000000001.json")
-	if bytes.Contains(log, []byte(stack[0].SuspectID)) {
-		t.Error("the audit log names a suspect")
+	log, err := audit.Read(t.Context(), st)
+	if err != nil {
+		t.Fatal(err)
+	}
+	approved := false
+	for _, e := range log {
+		text, err := json.Marshal(e)
+		if err != nil || bytes.Contains(text, []byte(stack[0].SuspectID)) {
+			t.Errorf("the audit log names a suspect: %v", err)
+		}
+		approved = approved || e.Did == schemas.Approved && e.Actor.Verified == audit.Attested && e.Actor.Subject == "officer"
+	}
+	if !approved {
+		t.Error("the log does not say that an officer approved, vouched for by the desk")
 	}
 }

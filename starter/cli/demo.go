@@ -167,13 +167,19 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 	t := decided.Tasking
 	say(out, "   Digests: %d sent, %d unchanged since an earlier revision, %d failed\n", t.Sent, t.Unchanged, t.Failed)
 
-	night := filepath.Join(r.dir, "store", filepath.FromSlash(result.Night.Path()))
+	report, err := cfg.copyOut(ctx, st, m, schemas.ReportFile)
+	if err != nil {
+		return err
+	}
+	stack, err := cfg.copyOut(ctx, st, m, schemas.StackCSVFile)
+	if err != nil {
+		return err
+	}
 	say(out, "\nWhat it left behind:\n")
 	if err := table(out, [][]string{
-		{"   report", filepath.Join(night, schemas.ReportFile)},
-		{"   stack", filepath.Join(night, schemas.StackCSVFile)},
-		{"   manifest", filepath.Join(night, schemas.ManifestFile)},
-		{"   approved", filepath.Join(r.dir, "store", schemas.CurrentPath)},
+		{"   report", report},
+		{"   stack", stack},
+		{"   store, sealed", cfg.Store},
 		{"   digests", filepath.Join(r.dir, "outbox")},
 		{"   environment", filepath.Join(r.dir, "env")},
 	}); err != nil {

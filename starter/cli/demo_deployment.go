@@ -18,9 +18,12 @@ import (
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/nightly"
 	"harmstack/activities/nights/quality"
+	"harmstack/activities/store"
+	"harmstack/activities/store/seal"
 	"harmstack/activities/trust/access"
 	"harmstack/activities/trust/attest"
 	"harmstack/activities/trust/sign"
+	"harmstack/schemas"
 	"harmstack/starter/desk"
 	"harmstack/starter/devserver"
 	"harmstack/worker/config"
@@ -98,15 +101,22 @@ func demoConfig(r demoRequest) (d demoDeployment, err error) {
 	if d.Payloads.Keys, d.Payloads.Older, err = plugin.ParseKeys(d.payloads); err != nil {
 		return d, err
 	}
-	// The records of an older demo bear no signatures, and would be refused beside those that do.
-	seed, err := kept(filepath.Join(d.dir, "signing.key"), func() string {
+	// The store of an older demo is plain and bears no signatures: what is new would be refused beside it.
+	unlessOlder := func() string {
 		if _, err := os.Stat(d.Store); err == nil {
 			return sign.None
 		}
 		return random()
-	})
+	}
+	seed, err := kept(filepath.Join(d.dir, "signing.key"), unlessOlder)
 	if err != nil {
 		return d, err
+	}
+	storeKey := filepath.Join(d.dir, "store.key")
+	if key, err := kept(storeKey, unlessOlder); err != nil {
+		return d, err
+	} else if d.StoreKey = "file://" + storeKey; key == sign.None {
+		d.StoreKey = seal.None
 	}
 	if d.signedBy = sign.None; seed != sign.None {
 		raw, err := base64.StdEncoding.DecodeString(seed)
@@ -143,6 +153,24 @@ func kept(path string, make func() string) (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
+// copyOut leaves a readable copy of a night's file beside the sealed store: nobody in it exists.
+func (d demoDeployment) copyOut(ctx context.Context, st *store.Store, m schemas.Manifest, file string) (path string, err error) {
+	path = filepath.Join(d.dir, file)
+	ref, ok := m.Output(file)
+	if !ok {
+		return path, fmt.Errorf("night %s has no %s", m.NightID, file)
+	}
+	artifact, err := st.Open(ctx, ref)
+	if err != nil {
+		return path, err
+	}
+	defer artifact.Close()
+	return path, writeFile(path, func(w io.Writer) error {
+		_, err := io.Copy(w, io.NewSectionReader(artifact, 0, ref.Bytes))
+		return err
+	})
+}
+
 // writeEnv leaves a file that a shell can source, so that every command works on what the demo left.
 func (d demoDeployment) writeEnv(dir, temporal string, deskURL *url.URL) error {
 	id, public := "", ""
@@ -152,6 +180,7 @@ func (d demoDeployment) writeEnv(dir, temporal string, deskURL *url.URL) error {
 	var lines strings.Builder
 	for _, v := range [][2]string{
 		{"HARMSTACK_STORE", d.Store},
+		{"HARMSTACK_STORE_KEY", d.StoreKey},
 		{"HARMSTACK_EXTRACT", d.Sources[nightly.DefaultSource]},
 		{"HARMSTACK_OUTBOX", d.Mail.Outbox},
 		{"HARMSTACK_PSEUDONYM_KEY_FILE", filepath.Join(d.dir, "pseudonym.key")},

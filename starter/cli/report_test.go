@@ -73,7 +73,7 @@ func TestReportIsTakenOutOfASealedStore(t *testing.T) {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
 	log, err := audit.Read(t.Context(), st)
-	if err != nil || len(log) != 1 || log[0].Did != "took the report out of the store" || log[0].On.Night != id.String() || log[0].Why != "the decision" {
+	if err != nil || len(log) != 2 || log[1].Did != "took the report out of the store" || log[1].On.Night != id.String() || log[1].Why != "the decision" {
 		t.Errorf("%+v, %v", log, err)
 	}
 }

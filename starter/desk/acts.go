@@ -55,8 +55,11 @@ func (d *Desk) decide(r *http.Request, p Person) (any, error) {
 	if unread != nil {
 		d.Log.Warn("an answer could not be read, but it is recorded", "error", error(unread))
 	}
-	decision.Attestation = ""
-	return decision, err
+	if err != nil {
+		return nil, err
+	}
+	bare(&decision)
+	return decision, nil
 }
 
 // RevocationCall takes the approval of a night back.
@@ -73,7 +76,12 @@ func (d *Desk) revoke(r *http.Request, p Person) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	request := schemas.RevokeRequest{AsOf: m.AsOf, Revision: m.Revision, By: p.Name, Reason: schemas.TrimSpace(call.Reason)}
+	request := schemas.RevokeRequest{
+		AsOf:     m.AsOf,
+		Revision: m.Revision,
+		By:       p.Name,
+		Reason:   schemas.TrimSpace(call.Reason),
+	}
 	if err := bad(request.Validate()); err != nil {
 		return nil, err
 	}
@@ -85,8 +93,11 @@ func (d *Desk) revoke(r *http.Request, p Person) (any, error) {
 		return nil, err
 	}
 	result, err := d.To.Revoked(r.Context(), run)
+	if err != nil {
+		return nil, err
+	}
 	result.Revocation.Attestation = ""
-	return result, err
+	return result, nil
 }
 
 // approved is the night whose approval a path means: of a date alone the current one of that date, else its newest
@@ -109,12 +120,38 @@ type Started struct {
 	AsOf     schemas.Date `json:"as_of"`
 }
 
+// NightCall asks for a night: the fields of schemas.NightRequest that a person gives.
+type NightCall struct {
+	AsOf        schemas.Date `json:"as_of,omitzero"`
+	Extract     string       `json:"extract,omitempty"`
+	Model       string       `json:"model,omitempty"`
+	AcceptDrift string       `json:"accept_drift,omitempty"`
+	DryRun      bool         `json:"dry_run,omitempty"`
+	Wait        bool         `json:"wait,omitempty"`
+	Force       bool         `json:"force,omitempty"`
+}
+
 func (d *Desk) run(r *http.Request, p Person) (any, error) {
-	var request schemas.NightRequest
-	if err := read(r, &request); err != nil {
+	var call NightCall
+	if err := read(r, &call); err != nil {
 		return nil, err
 	}
-	request.Attestation = ""
+	request := schemas.NightRequest{
+		AsOf:        call.AsOf,
+		Extract:     call.Extract,
+		Model:       call.Model,
+		AcceptDrift: call.AcceptDrift,
+		DryRun:      call.DryRun,
+		Wait:        call.Wait,
+		Force:       call.Force,
+	}
+	if models := schemas.ModelNames(); request.Model != "" && !slices.Contains(models, request.Model) {
+		return nil, fault.Errorf(
+			fault.BadRequest,
+			"model: there is none of that name: give one of %s",
+			strings.Join(models, ", "),
+		)
+	}
 	if request.AsOf.IsZero() { // by its date, so that the same night is not started twice under two names
 		request.AsOf = schemas.LondonDate(d.Now()).AddDays(-1)
 	}
@@ -129,7 +166,11 @@ func (d *Desk) run(r *http.Request, p Person) (any, error) {
 	run, err := flows.StartNight(r.Context(), d.To.Client, d.To.Name, d.To.TaskQueue, request)
 	var running *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &running) {
-		return nil, fault.Errorf(fault.WrongState, "the night is running already, as workflow %s: wait for it, or cancel it in the UI", target)
+		return nil, fault.Errorf(
+			fault.WrongState,
+			"the night is running already, as workflow %s: wait for it, or cancel it in the UI",
+			target,
+		)
 	}
 	if err != nil {
 		return nil, err
@@ -137,8 +178,8 @@ func (d *Desk) run(r *http.Request, p Person) (any, error) {
 	return Started{run.GetID(), request.AsOf}, nil
 }
 
-// sees tells whether a person may know of a tasking: those of its team and of the specialist teams that were added, and
-// analysts, officers and the desk, but of a restricted one its desk alone.
+// sees tells whether a person may know of a tasking: those of its team and of the specialist teams that were added,
+// and analysts, officers and the desk, but of a restricted one its desk alone.
 func sees(p Person, t *schemas.Tasking) bool {
 	if t.Restricted {
 		return access.Speaks(p.Roles, t.Team)
@@ -214,7 +255,10 @@ type Pack struct {
 
 func (d *Desk) pack(r *http.Request, p Person) (any, error) {
 	var asked Reason
-	if err := errors.Join(read(r, &asked), asked.check()); err != nil {
+	if err := read(r, &asked); err != nil {
+		return nil, err
+	}
+	if err := asked.check(); err != nil {
 		return nil, err
 	}
 	t, err := d.known(r, p)
@@ -223,7 +267,11 @@ func (d *Desk) pack(r *http.Request, p Person) (any, error) {
 	}
 	in, err := tasking.Pack(r.Context(), d.To.Store, t)
 	if errors.Is(err, casework.ErrNone) {
-		return nil, fault.Errorf(fault.NoSuchTasking, "tasking %s is not on the approved stack: packs are made of that alone", t.Reference)
+		return nil, fault.Errorf(
+			fault.NoSuchTasking,
+			"tasking %s is not on the approved stack: packs are made of that alone",
+			t.Reference,
+		)
 	}
 	if err != nil {
 		return nil, err
@@ -232,7 +280,8 @@ func (d *Desk) pack(r *http.Request, p Person) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Pack{string(html)}, d.note(r.Context(), p, audit.Consultation, "looked at the pack", object(r), asked.Why, false)
+	err = d.note(r.Context(), p, audit.Consultation, "looked at the pack", object(r), asked.Why, false)
+	return Pack{string(html)}, err
 }
 
 // AnswerCall is what a person of a team says of a tasking. Team is needed only of those who speak for several.
@@ -256,13 +305,32 @@ func (d *Desk) answer(r *http.Request, p Person) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	request := schemas.TaskingRequest{Team: speaksAs(p, t, call.Team), By: p.Name, Note: schemas.TrimSpace(call.Note), Outcome: call.Outcome, To: call.To}
-	if err := access.Allows(p.Roles, do, request.Team); err != nil {
+	request := schemas.TaskingRequest{
+		Team:    speaksAs(p, t, call.Team),
+		By:      p.Name,
+		Note:    schemas.TrimSpace(call.Note),
+		Outcome: call.Outcome,
+		To:      call.To,
+	}
+	err = access.Allows(p.Roles, do, request.Team)
+	if request.Team == "" {
+		err = fault.New(fault.NotAllowed, "team: your roles do not speak for it")
+	}
+	if err != nil {
 		d.refused(r, p, do, object(r), err)
 		return nil, err
 	}
 	if err := bad(request.Validate(do)); err != nil {
 		return nil, err
+	}
+	if do == schemas.DoTransfer {
+		known, err := d.Teams()
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := known.Find(request.To); !ok {
+			return nil, fault.New(fault.BadRequest, "to: there is no team of that name")
+		}
 	}
 	if request.Attestation, err = d.Vouch(p, do, d.To.TaskingID(t.Reference), request.Team, "", request); err != nil {
 		return nil, err
@@ -278,12 +346,17 @@ func (d *Desk) answer(r *http.Request, p Person) (any, error) {
 }
 
 // speaksAs is for which of their teams a person speaks: as they say, or the one that has the tasking, or, of those who
-// act for a team that did not answer, the specialist desk.
+// act for a team that did not answer, the specialist desk. It is empty when they name one that is not theirs.
 func speaksAs(p Person, t *schemas.Tasking, said string) string {
 	own := access.Teams(p.Roles)
+	if said != "" {
+		i := slices.IndexFunc(own, func(team string) bool { return teams.Slug(team) == teams.Slug(said) })
+		if i < 0 {
+			return ""
+		}
+		return own[i]
+	}
 	switch {
-	case said != "":
-		return said
 	case access.Speaks(p.Roles, t.Team):
 		return t.Team
 	case slices.Contains(own, teams.SpecialistDesk):

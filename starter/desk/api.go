@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"mime"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -31,8 +33,8 @@ const (
 	actTime = time.Minute
 )
 
-// route is one call of the API. A person must be signed in for each, and have a role that allows one of its acts; none:
-// whoever is signed in.
+// route is one call of the API. A person must be signed in for each, and have a role that allows one of its acts;
+// none: whoever is signed in.
 type route struct {
 	method, path string
 	acts         []string
@@ -92,19 +94,14 @@ type Login struct {
 const (
 	notSignedIn = "NotSignedIn"
 	unknownCall = "UnknownCall"
+	otherSite   = "OtherSite"
+	tooMuch     = "TooMuch"
 	away        = "Away"
 )
 
 // serve does one call.
 func (d *Desk) serve(w http.ResponseWriter, r *http.Request, t route) {
-	p, err := d.who(r)
-	if err != nil {
-		d.Log.Info("a request of nobody", "call", t.method+" "+t.path, "why", err.Error())
-		err = fault.New(notSignedIn, errNobody.Error())
-	}
-	if err == nil {
-		err = d.allowed(r, p, t)
-	}
+	p, err := d.mayAsk(r, t)
 	if err != nil {
 		d.fail(w, r, err)
 		return
@@ -121,19 +118,53 @@ func (d *Desk) serve(w http.ResponseWriter, r *http.Request, t route) {
 	d.answerWith(w, http.StatusOK, found)
 }
 
-// allowed refuses, and notes, whoever has no role for a call.
-func (d *Desk) allowed(r *http.Request, p Person, t route) (err error) {
-	for _, act := range t.acts {
+// mayAsk is the person of a request who may do what it asks for. Whoever has no role for it is refused, which is noted.
+func (d *Desk) mayAsk(r *http.Request, t route) (p Person, err error) {
+	// That the method changes nothing is not enough: the log would say that the person looked.
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+		return p, fault.New(otherSite, "a page of another site asks: open the desk itself")
+	}
+	p, err = d.who(r)
+	switch {
+	case errors.Is(err, errNobody):
+		d.Log.Info("a request of nobody", "call", t.method+" "+t.path, "why", short(err))
+		return p, fault.New(notSignedIn, errNobody.Error())
+	case err != nil:
+		d.Log.Warn("nobody can be verified", "error", short(err))
+		return p, fault.New(away, "the identity provider does not answer: try again in a while")
+	case d.sessions.tooMuch(p):
+		return p, fault.New(tooMuch, "you ask too much at once: try again in a while")
+	case len(p.Roles) == 0:
+		err = fault.New(fault.NotAllowed, noRole)
+	default:
+		err = allowed(p, t.acts)
+	}
+	if err != nil {
+		did := t.method + " " + t.path
+		if len(t.acts) > 0 {
+			did = t.acts[0]
+		}
+		d.refused(r, p, did, object(r), err)
+	}
+	return p, err
+}
+
+// allowed refuses whoever has no role that allows one of the acts.
+func allowed(p Person, acts []string) (err error) {
+	for _, act := range acts {
 		refusal := access.Allows(p.Roles, act, "")
 		if refusal == nil {
 			return nil
 		}
 		err = cmp.Or(err, refusal) // the first act is what the call is mostly for
 	}
-	if err != nil {
-		d.refused(r, p, t.acts[0], object(r), err)
-	}
 	return err
+}
+
+// short is an error for the desk's log. What a token says of itself may stand in it, at any length.
+func short(err error) string {
+	runes := []rune(err.Error())
+	return string(runes[:min(len(runes), 300)])
 }
 
 // object is what a call is about, as far as its path says.
@@ -170,23 +201,28 @@ type Problem struct {
 // status is how HTTP says a kind of error.
 var status = map[string]int{
 	fault.BadRequest: http.StatusBadRequest, fault.FutureNight: http.StatusBadRequest,
-	notSignedIn:       http.StatusUnauthorized,
+	notSignedIn: http.StatusUnauthorized, otherSite: http.StatusForbidden, tooMuch: http.StatusTooManyRequests,
+	away:              http.StatusServiceUnavailable,
 	fault.NotAttested: http.StatusForbidden, fault.NotAllowed: http.StatusForbidden, fault.OwnNight: http.StatusForbidden,
 	fault.NoSuchTasking: http.StatusNotFound, unknownCall: http.StatusNotFound, fault.DisposedOf: http.StatusNotFound,
-	fault.AlreadyDecided: http.StatusConflict, fault.OtherManifest: http.StatusConflict, fault.StaleNight: http.StatusConflict,
-	fault.QualityGateFailed: http.StatusConflict, fault.SecondOfficer: http.StatusConflict, fault.Overtaken: http.StatusConflict,
+	fault.AlreadyDecided: http.StatusConflict, fault.OtherManifest: http.StatusConflict,
+	fault.StaleNight: http.StatusConflict, fault.QualityGateFailed: http.StatusConflict,
+	fault.SecondOfficer: http.StatusConflict, fault.Overtaken: http.StatusConflict,
 	fault.Revoked: http.StatusConflict, fault.NotCurrent: http.StatusConflict, fault.OtherTeam: http.StatusConflict,
 	fault.WrongState: http.StatusConflict,
 }
 
 // fail says what went wrong. What has no kind may come from anywhere: it is for the desk's log.
 func (d *Desk) fail(w http.ResponseWriter, r *http.Request, err error) {
-	p := Problem{Kind: fault.Kind(err), Message: err.Error()}
+	p := Problem{Kind: fault.Kind(err), Message: strings.ReplaceAll(err.Error(), "\n", "; ")}
 	code, ok := status[p.Kind]
 	switch {
 	case ok:
 	case errors.Is(err, context.DeadlineExceeded):
-		code, p = http.StatusGatewayTimeout, Problem{away, "it was sent and not answered in time: look whether it is done, or do the same again, which does no harm"}
+		code, p = http.StatusGatewayTimeout, Problem{
+			away,
+			"it was sent and not answered in time: look whether it is done, or do the same again, which does no harm",
+		}
 	default:
 		d.Log.Error("a call failed", "call", r.Pattern, "error", err)
 		code = http.StatusServiceUnavailable
@@ -194,12 +230,15 @@ func (d *Desk) fail(w http.ResponseWriter, r *http.Request, err error) {
 			p = Problem{away, "it could not be done now, and nothing is lost: do the same again in a while"}
 		}
 	}
+	if code == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
 	d.answerWith(w, code, p)
 }
 
 // read decodes a request's body, which must have no field that nobody knows: a mistyped one would be lost in silence.
 func read(r *http.Request, into any) error {
-	if t := r.Header.Get("Content-Type"); !strings.HasPrefix(t, "application/json") {
+	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
 		return fault.New(fault.BadRequest, "send JSON, with Content-Type application/json")
 	}
 	decoder := json.NewDecoder(r.Body)
@@ -208,7 +247,7 @@ func read(r *http.Request, into any) error {
 		// The text of the error may repeat what was sent.
 		return fault.New(fault.BadRequest, "the request cannot be read: see /api/v1/openapi.json for its fields")
 	}
-	if decoder.More() {
+	if _, err := decoder.Token(); err != io.EOF {
 		return fault.New(fault.BadRequest, "the request is more than one JSON object")
 	}
 	return nil
@@ -230,7 +269,7 @@ type Me struct {
 }
 
 func (d *Desk) me(_ *http.Request, p Person) (any, error) {
-	return Me{p, access.Teams(p.Roles), d.Identity.Word()}, nil
+	return Me{p, append([]string{}, access.Teams(p.Roles)...), d.Identity.Word()}, nil
 }
 
 // find is the night that a path names: of a date alone, its newest revision.
@@ -299,8 +338,16 @@ func (d *Desk) night(r *http.Request, _ Person) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := Night{Night: m.NightID, Status: nights.Pending, ManifestSHA256: ref.SHA256, Checks: m.Checks, Dispositions: &m.Dispositions,
-		Suspects: m.Suspects, Cut: &m.Cut, StartedBy: m.StartedBy}
+	n := Night{
+		Night:          m.NightID,
+		Status:         nights.Pending,
+		ManifestSHA256: ref.SHA256,
+		Checks:         m.Checks,
+		Dispositions:   &m.Dispositions,
+		Suspects:       m.Suspects,
+		Cut:            &m.Cut,
+		StartedBy:      m.StartedBy,
+	}
 	if m.Form != nil {
 		n.Source = m.Form.Source
 	}
@@ -309,9 +356,16 @@ func (d *Desk) night(r *http.Request, _ Person) (any, error) {
 	}
 	if n.Decision != nil {
 		n.Status = n.Decision.Decision
-		n.Decision.Attestation = "" // it stays in the store
+		bare(n.Decision)
 	}
 	return n, nil
+}
+
+// bare takes the attestations out of a decision: they stay in the store.
+func bare(d *schemas.Decision) {
+	for ; d != nil; d = d.First {
+		d.Attestation = ""
+	}
 }
 
 // Reason is why somebody looks at people by their ids.
@@ -335,7 +389,10 @@ type Stack struct {
 
 func (d *Desk) stack(r *http.Request, p Person) (any, error) {
 	var asked Reason
-	if err := errors.Join(read(r, &asked), asked.check()); err != nil {
+	if err := read(r, &asked); err != nil {
+		return nil, err
+	}
+	if err := asked.check(); err != nil {
 		return nil, err
 	}
 	m, _, err := d.find(r)
@@ -354,7 +411,15 @@ func (d *Desk) stack(r *http.Request, p Person) (any, error) {
 		}
 		s.Rows = append(s.Rows, row)
 	}
-	return s, d.note(r.Context(), p, audit.Consultation, "looked at the stack", audit.Object{Night: m.NightID.String()}, asked.Why, false)
+	return s, d.note(
+		r.Context(),
+		p,
+		audit.Consultation,
+		"looked at the stack",
+		audit.Object{Night: m.NightID.String()},
+		asked.Why,
+		false,
+	)
 }
 
 // Question names one suspect of a night, by id or by #position.
@@ -365,7 +430,10 @@ type Question struct {
 
 func (d *Desk) explain(r *http.Request, p Person) (any, error) {
 	var asked Question
-	if err := errors.Join(read(r, &asked), asked.check()); err != nil {
+	if err := read(r, &asked); err != nil {
+		return nil, err
+	}
+	if err := asked.check(); err != nil {
 		return nil, err
 	}
 	m, _, err := d.find(r)
@@ -376,13 +444,15 @@ func (d *Desk) explain(r *http.Request, p Person) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	n.HideRestricted = !access.Speaks(p.Roles, teams.RestrictedDesk)
 	e, err := n.Explain(r.Context(), m, asked.Suspect)
-	if err != nil {
-		return nil, err
+	if err == nil && e.Suspect.Restricted && n.HideRestricted {
+		err = fault.Errorf(fault.BadRequest, "nobody of that name is in the ranking of %s, revision %d", m.AsOf, m.Revision)
 	}
-	if e.Suspect.Restricted && !access.Speaks(p.Roles, teams.RestrictedDesk) {
-		err := fault.Errorf(fault.BadRequest, "nobody of that name is in the ranking of %s, revision %d", m.AsOf, m.Revision)
-		d.refused(r, p, "explain", audit.Object{Night: m.NightID.String()}, err)
+	if fault.Kind(err) == fault.BadRequest { // that somebody is not there is an answer too
+		d.refused(r, p, access.Ask, audit.Object{Night: m.NightID.String()}, err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	did := fmt.Sprintf("looked at position %d", e.Suspect.Position)

@@ -1,9 +1,9 @@
-// Package desk is the gate: the one service by which people decide, answer and look (trust, section 1). It signs people
-// in by OpenID Connect, knows their roles by access.yaml, and vouches for each act with an attestation that the workers
-// verify. Beside the workers it is the only one that holds the store's and Temporal's credentials.
+// Package desk is the gate: the one service by which people decide, answer and look (trust, section 1). It signs
+// people in by OpenID Connect, knows their roles by access.yaml, and vouches for each act with an attestation that the
+// workers verify. Beside the workers it is the only one that holds the store's and Temporal's credentials.
 //
-// It offers an API (/api/v1, described by openapi.json), a sign-in page, and the codec endpoint by which Temporal's web
-// UI shows what is encrypted. It must hold no rules of the domain, and never writes who a suspect is to a log or a URL.
+// It offers an API (/api/v1, described by openapi.json), a sign-in page, and the codec endpoint by which Temporal's
+// web UI shows what is encrypted. It must hold no rules of the domain, and never writes who a suspect is to a log or a URL.
 package desk
 
 import (
@@ -39,7 +39,7 @@ type Options struct {
 	Signer   *attest.Signer
 	// To is where acts are done.
 	To flows.Deployment
-	// Identity is the word of the deployment, which every answer says.
+	// Identity is the word of the deployment, which every page says when people are who they say they are.
 	Identity attest.Identity
 	// Codec reads and writes what passes through Temporal; nil: it is in clear.
 	Codec converter.PayloadCodec
@@ -68,7 +68,7 @@ func New(o Options) (*Desk, error) {
 	switch {
 	case o.URL == nil || o.URL.Host == "":
 		return nil, errors.New("the desk's URL is missing")
-	case o.URL.Scheme != "https" && !(o.URL.Scheme == "http" && loopback(o.URL.Hostname())):
+	case !secure(o.URL):
 		return nil, errors.New("the desk's URL must be https, unless it is on this machine")
 	case o.Signer == nil:
 		return nil, errors.New("the desk has no key to vouch with")
@@ -76,6 +76,18 @@ func New(o Options) (*Desk, error) {
 		return nil, errors.New("nobody can sign in: name the identity provider")
 	case o.Provider != nil && len(o.People) > 0:
 		return nil, errors.New("people without a password are for a demo alone, which has no identity provider")
+	case len(o.People) > 0 && !loopback(o.URL.Hostname()):
+		return nil, errors.New("people without a password are for a demo alone, which is on this machine")
+	case o.DemoToken != "" && len(o.People) == 0:
+		return nil, errors.New("a token without a sign-in is for a demo alone")
+	}
+	for _, u := range o.UIOrigins {
+		// A browser says exactly this, and "null" of a page without an origin.
+		if parsed, err := url.Parse(u); err != nil || parsed.Host == "" || origin(parsed) != u {
+			return nil, errors.New(
+				"write the origin of a web UI as a browser sends it, https://temporal.example: no path, no slash at the end",
+			)
+		}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -83,7 +95,18 @@ func New(o Options) (*Desk, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Provider != nil {
+		if issuer, err := url.Parse(o.Provider.Issuer); err != nil || !secure(issuer) {
+			return nil, errors.New("the identity provider's URL must be https, unless it is on this machine")
+		}
+		o.Provider.now = o.Now
+	}
 	return &Desk{o, newSessions(o.Now)}, nil
+}
+
+// secure tells whether nobody between here and there can listen or answer.
+func secure(u *url.URL) bool {
+	return u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname())
 }
 
 func loopback(host string) bool {
@@ -109,11 +132,18 @@ func (d *Desk) headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'sha256-"+styleHash+"'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+		h.Set(
+			"Content-Security-Policy",
+			"default-src 'none'; style-src 'sha256-"+styleHash+"'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+		)
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Content-Type-Options", "nosniff")
 		if d.URL.Scheme == "https" {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
+		} else if !loopback((&url.URL{Host: r.Host}).Hostname()) {
+			// A page whose name was made to lead to this machine would pass for the desk's own. With TLS it could not.
+			http.Error(w, "the desk is not reached by this name: open "+d.URL.String(), http.StatusMisdirectedRequest)
+			return
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -155,7 +185,15 @@ func (d *Desk) Vouch(p Person, act, target, team, manifest string, request any) 
 }
 
 // note writes what somebody looked at, or was refused, to the log. Who cannot be logged is not shown anything.
-func (d *Desk) note(ctx context.Context, p Person, op audit.Operation, did string, on audit.Object, why string, refused bool) error {
+func (d *Desk) note(
+	ctx context.Context,
+	p Person,
+	op audit.Operation,
+	did string,
+	on audit.Object,
+	why string,
+	refused bool,
+) error {
 	e := audit.Entry{At: d.Now().UTC(), Operation: op, Actor: p.actor(), Did: did, On: on, Why: why}
 	if refused {
 		e.Outcome = audit.Refused

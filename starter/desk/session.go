@@ -1,19 +1,32 @@
 package desk
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // How long a session lasts, at most and without a request, and how many there are at once. They live in the memory of
-// the desk: who signs in after a restart signs in again.
+// the desk: after a restart everybody signs in again.
 const (
 	sessionTime = 8 * time.Hour
 	sessionIdle = time.Hour
 	signInTime  = 10 * time.Minute
 	maxSessions = 10_000
+)
+
+// How much one person may ask, in a second and at once: as much as the web UI does to show a page of a long history,
+// and no more than the log, which notes each request, can take.
+const (
+	maxRate  = 20
+	maxBurst = 1000
 )
 
 // session is one browser that somebody signed in with.
@@ -22,21 +35,26 @@ type session struct {
 	ends, due time.Time // at most, and without a request
 }
 
-// pending is a sign-in that has begun: what the answer of the provider must match.
-type pending struct {
-	nonce, verifier, next string
-	ends                  time.Time
-}
-
 type sessions struct {
-	now     func() time.Time
-	mu      sync.Mutex
-	open    map[string]session
-	pending map[string]pending // by state
+	now   func() time.Time
+	mu    sync.Mutex
+	open  map[string]session
+	pace  map[string]*rate.Limiter // by subject
+	signs cipher.AEAD              // seals what a sign-in that has begun must remember
 }
 
 func newSessions(now func() time.Time) *sessions {
-	return &sessions{now: now, open: map[string]session{}, pending: map[string]pending{}}
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // which never fails
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic(err) // only of a key of another length
+	}
+	signs, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		panic(err) // only of another cipher
+	}
+	return &sessions{now: now, open: map[string]session{}, pace: map[string]*rate.Limiter{}, signs: signs}
 }
 
 // start makes a session and returns its secret.
@@ -55,11 +73,6 @@ func (s *sessions) clean(now time.Time) {
 	for id, o := range s.open {
 		if now.After(o.ends) || now.After(o.due) {
 			delete(s.open, id)
-		}
-	}
-	for state, p := range s.pending {
-		if now.After(p.ends) {
-			delete(s.pending, state)
 		}
 	}
 	for len(s.open) >= maxSessions {
@@ -93,26 +106,41 @@ func (s *sessions) end(id string) {
 	delete(s.open, id)
 }
 
-// begin notes a sign-in and returns its state; ok is false when too many have begun.
-func (s *sessions) begin(p pending) (state string, ok bool) {
+// tooMuch tells whether a person asks more than one can.
+func (s *sessions) tooMuch(p Person) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.clean(s.now())
-	if len(s.pending) >= maxSessions {
-		return "", false
+	if len(s.pace) >= maxSessions {
+		clear(s.pace)
 	}
-	state, p.ends = rand.Text(), s.now().Add(signInTime)
-	s.pending[state] = p
-	return state, true
+	l, ok := s.pace[p.Subject]
+	if !ok {
+		l = rate.NewLimiter(maxRate, maxBurst)
+		s.pace[p.Subject] = l
+	}
+	return !l.AllowN(s.now(), 1)
 }
 
-// finish takes a sign-in that has begun. It can be finished once.
-func (s *sessions) finish(state string) (p pending, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p, ok = s.pending[state]
-	delete(s.pending, state)
-	return p, ok && !s.now().After(p.ends)
+// pending is a sign-in that has begun: what the provider's answer must match. It lies, sealed, in a cookie of the
+// browser that began, so that nobody fills the desk's memory by beginning many. The provider takes each code once.
+type pending struct {
+	State, Nonce, Verifier, Next string
+	Ends                         time.Time
+}
+
+func (s *sessions) seal(p pending) (string, error) {
+	data, err := json.Marshal(p)
+	return base64.RawURLEncoding.EncodeToString(s.signs.Seal(nil, nil, data, nil)), err
+}
+
+// unseal is the sign-in of a cookie; ok is false when this desk did not make it, or it is over.
+func (s *sessions) unseal(cookie string) (p pending, ok bool) {
+	sealed, err := base64.RawURLEncoding.DecodeString(cookie)
+	if err != nil {
+		return p, false
+	}
+	data, err := s.signs.Open(nil, nil, sealed, nil)
+	return p, err == nil && json.Unmarshal(data, &p) == nil && !s.now().After(p.Ends)
 }
 
 // cookieName is one that no other host, and no plain HTTP, can set where the desk is reached by TLS.

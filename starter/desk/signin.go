@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"unicode"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
@@ -49,10 +50,12 @@ type view struct {
 	Teams  []string
 	People []Person // of a demo
 	Notice string
+	// Claimed: people are who they say, which every page says (trust, section 1).
+	Claimed bool
 }
 
 func (d *Desk) show(w http.ResponseWriter, status int, v view) {
-	v.Style, v.People = template.CSS(style), d.People
+	v.Style, v.People, v.Claimed = template.CSS(style), d.People, !d.Identity.Required
 	if v.Person != nil {
 		v.Teams = access.Teams(v.Person.Roles)
 	}
@@ -85,20 +88,36 @@ func (d *Desk) begin(w http.ResponseWriter, r *http.Request) {
 		d.show(w, http.StatusServiceUnavailable, view{Notice: "The identity provider does not answer. Try again in a while."})
 		return
 	}
-	p := pending{nonce: rand.Text(), verifier: oauth2.GenerateVerifier(), next: local(r.URL.Query().Get("next"))}
-	state, ok := d.sessions.begin(p)
-	if !ok {
-		d.show(w, http.StatusServiceUnavailable, view{Notice: "Too many people sign in at once. Try again in a while."})
+	p := pending{
+		State:    rand.Text(),
+		Nonce:    rand.Text(),
+		Verifier: oauth2.GenerateVerifier(),
+		Next:     local(r.URL.Query().Get("next")),
+		Ends:     d.Now().Add(signInTime),
+	}
+	sealed, err := d.sessions.seal(p)
+	if err != nil {
+		d.Log.Error("a sign-in cannot begin", "error", err)
+		d.show(w, http.StatusInternalServerError, view{Notice: "You cannot sign in now. Try again in a while."})
 		return
 	}
-	http.SetCookie(w, d.cookie(d.cookieName()+"-signin", state, signInTime))
+	http.SetCookie(w, d.cookie(d.cookieName()+"-signin", sealed, signInTime))
 	flow := d.Provider.flow(found, d.URL.JoinPath("sign-in/callback").String())
-	http.Redirect(w, r, flow.AuthCodeURL(state, oidc.Nonce(p.nonce), oauth2.S256ChallengeOption(p.verifier)), http.StatusFound)
+	http.Redirect(
+		w,
+		r,
+		flow.AuthCodeURL(p.State, oidc.Nonce(p.Nonce), oauth2.S256ChallengeOption(p.Verifier)),
+		http.StatusFound,
+	)
 }
+
+// maxNext is how long a path may be that a sign-in leads back to: it stands in a cookie.
+const maxNext = 1000
 
 // local is a path of the desk itself, so that nobody is sent elsewhere after signing in.
 func local(path string) string {
-	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n\t") {
+	if len(path) > maxNext || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") ||
+		strings.ContainsFunc(path, func(r rune) bool { return r == '\\' || !unicode.IsPrint(r) }) {
 		return "/"
 	}
 	return path
@@ -110,20 +129,49 @@ func (d *Desk) callback(w http.ResponseWriter, r *http.Request) {
 	http.SetCookie(w, d.cookie(d.cookieName()+"-signin", "", 0))
 	if err != nil {
 		d.Log.Warn("a sign-in failed", "error", err)
-		d.show(w, http.StatusForbidden, view{Notice: "You could not be signed in. Begin again; if it stays so, ask those who run Harmstack."})
+		d.show(
+			w,
+			http.StatusForbidden,
+			view{Notice: "You could not be signed in. Begin again; if it stays so, ask those who run Harmstack."},
+		)
 		return
 	}
-	if len(person.Roles) == 0 {
-		err := d.note(r.Context(), person, audit.Consultation, "signed in", audit.Object{Thing: "desk"}, "none of their groups has a role", true)
-		if err != nil {
-			d.Log.Warn("a refusal was not logged", "error", err)
-		}
-		d.show(w, http.StatusForbidden, view{Notice: "You are known, but none of your groups has a role here. Ask those who run Harmstack."})
+	why, refused := "", len(person.Roles) == 0
+	if refused {
+		why = noRole
+	}
+	on := audit.Object{Thing: "desk"}
+	if err := d.note(r.Context(), person, audit.Consultation, "signed in", on, why, refused); err != nil {
+		d.Log.Error("a sign-in was not logged", "error", err)
+		d.show(
+			w,
+			http.StatusServiceUnavailable,
+			view{Notice: "The log cannot be written, so nobody can sign in. Try again in a while."},
+		)
 		return
 	}
-	http.SetCookie(w, d.cookie(d.cookieName(), d.sessions.start(person), sessionTime))
+	if refused {
+		d.show(
+			w,
+			http.StatusForbidden,
+			view{Notice: "You are known, but none of your groups has a role here. Ask those who run Harmstack."},
+		)
+		return
+	}
+	d.open(w, r, person, next)
+}
+
+// open makes a session in place of the browser's earlier one.
+func (d *Desk) open(w http.ResponseWriter, r *http.Request, p Person, next string) {
+	if cookie, err := r.Cookie(d.cookieName()); err == nil {
+		d.sessions.end(cookie.Value)
+	}
+	http.SetCookie(w, d.cookie(d.cookieName(), d.sessions.start(p), sessionTime))
 	http.Redirect(w, r, next, http.StatusSeeOther)
 }
+
+// noRole is why somebody whom the provider knows is refused.
+const noRole = "none of the groups that the identity provider names has a role"
 
 // signedIn takes the provider's answer.
 func (d *Desk) signedIn(r *http.Request) (person Person, next string, err error) {
@@ -132,12 +180,15 @@ func (d *Desk) signedIn(r *http.Request) (person Person, next string, err error)
 	}
 	q := r.URL.Query()
 	cookie, err := r.Cookie(d.cookieName() + "-signin")
-	if err != nil || q.Get("state") == "" || subtle.ConstantTimeCompare([]byte(cookie.Value), []byte(q.Get("state"))) != 1 {
-		return person, "", errors.New("the answer is not of a sign-in that this browser began")
+	if err != nil {
+		return person, "", errors.New("this browser began no sign-in, or finished it before")
 	}
-	p, ok := d.sessions.finish(q.Get("state"))
+	p, ok := d.sessions.unseal(cookie.Value)
 	if !ok {
-		return person, "", errors.New("the sign-in took too long, or was finished before")
+		return person, "", errors.New("the sign-in took too long, or began at another desk")
+	}
+	if subtle.ConstantTimeCompare([]byte(p.State), []byte(q.Get("state"))) != 1 {
+		return person, "", errors.New("the answer is not of the sign-in that this browser began")
 	}
 	if q.Get("error") != "" {
 		return person, "", errors.New("the identity provider refused")
@@ -147,13 +198,13 @@ func (d *Desk) signedIn(r *http.Request) (person Person, next string, err error)
 		return person, "", err
 	}
 	flow := d.Provider.flow(found, d.URL.JoinPath("sign-in/callback").String())
-	token, err := flow.Exchange(d.Provider.context(r.Context()), q.Get("code"), oauth2.VerifierOption(p.verifier))
+	token, err := flow.Exchange(d.Provider.context(r.Context()), q.Get("code"), oauth2.VerifierOption(p.Verifier))
 	if err != nil {
 		return person, "", errors.New("the identity provider does not take the code")
 	}
 	raw, _ := token.Extra("id_token").(string)
-	person, err = d.Provider.verify(r.Context(), raw, p.nonce, []string{d.Provider.ClientID}, d.Rules)
-	return person, p.next, err
+	person, err = d.Provider.verify(r.Context(), raw, p.Nonce, []string{d.Provider.ClientID}, d.Rules)
+	return person, p.Next, err
 }
 
 func (d *Desk) signOut(w http.ResponseWriter, r *http.Request) {
@@ -172,6 +223,5 @@ func (d *Desk) be(w http.ResponseWriter, r *http.Request) {
 		d.show(w, http.StatusForbidden, view{Notice: "There is no such person."})
 		return
 	}
-	http.SetCookie(w, d.cookie(d.cookieName(), d.sessions.start(person), sessionTime))
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	d.open(w, r, person, "/")
 }

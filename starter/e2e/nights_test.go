@@ -28,6 +28,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"harmstack/activities/nights"
+	"harmstack/activities/store/leaktest"
+	"harmstack/activities/store/seal"
 	"harmstack/activities/task"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
@@ -140,7 +142,7 @@ func TestCancelledNight(t *testing.T) {
 }
 
 // Nothing personal passes through Temporal, nor stands in a log, a metric, the ledger or a refusal; and with a key
-// nothing at all can be read in Temporal but ids and search attributes.
+// nothing at all can be read in Temporal but ids and search attributes. With a key of its own, nothing can in the store.
 func TestNothingPersonalGetsOut(t *testing.T) {
 	t.Parallel()
 	// Both at once, however many processors there are: most of it is waiting for a mail server to make up its mind.
@@ -161,7 +163,15 @@ func TestNothingPersonalGetsOut(t *testing.T) {
 					t.Fatal(err)
 				}
 				port.Close()
-				d := deploy(t, extract(16), "", c.key, "E2E_LOG="+log, "HARMSTACK_METRICS="+port.Addr().String())
+				storeKey := filepath.Join(t.TempDir(), "store.key")
+				if err := os.WriteFile(storeKey, []byte(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{3}, 32))), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				sealed := "HARMSTACK_STORE_KEY=file://" + storeKey
+				if c.readable {
+					sealed = "HARMSTACK_STORE_KEY=" + seal.None
+				}
+				d := deploy(t, extract(16), "", c.key, sealed, "E2E_LOG="+log, "HARMSTACK_METRICS="+port.Addr().String())
 				hasty(t, d)
 				d.mail.greylist() // trouble makes a log talk
 				run, n := d.night(schemas.NightRequest{AsOf: asOf})
@@ -231,6 +241,10 @@ func TestNothingPersonalGetsOut(t *testing.T) {
 					if !strings.Contains(c.text, c.has) {
 						t.Errorf("%s is not what it should be: %.2000s", place, c.text)
 					}
+				}
+				atRest := leaktest.Folder(t, filepath.Join(d.dir, "store"), "marked-", "PS Someone", "Sergeant Nobody", "DCI Example")
+				if got := len(atRest) > 0; got != c.readable {
+					t.Errorf("in the store can be read: %q", atRest)
 				}
 				if strings.Contains(history.String(), "marked-") {
 					t.Error("an id of a person, a report or an allegation is in a history")

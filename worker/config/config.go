@@ -222,6 +222,8 @@ func Load(env func(string) string) (Config, error) {
 	}
 	if c.Tables, err = LoadTables(env); err != nil {
 		l.fault("HARMSTACK_EDITION, _RULES, _SUPPLEMENT, _RESOLUTIONS", err)
+	} else if err := c.Tables.CheckEditions(c.Stability); err != nil {
+		l.fault("HARMSTACK_STABILITY", err)
 	}
 	if c.TeamsFile = env("HARMSTACK_TEAMS"); c.TeamsFile == "" && c.Mail.SMTP.Host != "" {
 		l.fault("HARMSTACK_TEAMS", errors.New("name the YAML file of the teams: `starter teams --example` prints one"))

@@ -2,6 +2,7 @@ package service
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"harmstack/activities/casework/pseudonym"
 	"harmstack/activities/store"
 	"harmstack/activities/store/s3test"
+	"harmstack/activities/store/seal"
 	"harmstack/worker/config"
 )
 
@@ -48,12 +50,18 @@ func TestWorkerEntersItsOwnStoreAlone(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	own := config.Config{PseudonymKey: bytes.Repeat([]byte{1}, 32), Deployment: "north"}
-	there, empty := filepath.Join(dir, "there"), filepath.Join(dir, "empty")
-	st, err := store.Open(t.Context(), there)
-	if err == nil {
-		_, _, _, err = st.SetUp(t.Context(), string(own.Deployment), pseudonym.Fingerprint(own.PseudonymKey))
+	there, sealed, empty, key := filepath.Join(dir, "there"), filepath.Join(dir, "sealed"), filepath.Join(dir, "empty"), filepath.Join(dir, "store.key")
+	withKey := own
+	withKey.StoreKey = "file://" + key
+	err := errors.Join(os.Mkdir(empty, 0o700), os.WriteFile(key, []byte(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{3}, 32))), 0o600))
+	for folder, storeKey := range map[string]string{there: seal.None, sealed: withKey.StoreKey} {
+		st, openErr := store.Open(t.Context(), folder)
+		if err = errors.Join(err, openErr); err == nil {
+			_, _, _, err = st.SetUp(t.Context(), string(own.Deployment), pseudonym.Fingerprint(own.PseudonymKey))
+			err = errors.Join(err, st.Seal(t.Context(), storeKey), st.Close())
+		}
 	}
-	if err := errors.Join(err, os.Mkdir(empty, 0o700)); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
 	otherKey, otherName := own, own
@@ -67,6 +75,9 @@ func TestWorkerEntersItsOwnStoreAlone(t *testing.T) {
 		{"an empty mount point", empty, own, store.ErrNotSetUp},
 		{"under another key", there, otherKey, store.ErrOtherStore},
 		{"under another name", there, otherName, store.ErrOtherStore},
+		{"its own, sealed", sealed, withKey, nil},
+		{"a sealed one without its key", sealed, own, store.ErrSealed},
+		{"a plain one with a key", there, withKey, store.ErrPlain},
 	} {
 		st, err := store.Open(t.Context(), c.folder)
 		if err != nil {

@@ -76,6 +76,9 @@ func Open(ctx context.Context, kek *KEK, shelf Shelf) (*Keys, error) {
 	return k, k.check(ctx)
 }
 
+// Close ends the connection to a key service.
+func (k *Keys) Close() error { return k.kek.Close() }
+
 // check makes sure that the store's key-encryption key is still this one.
 func (k *Keys) check(ctx context.Context) error {
 	data, err := k.shelf.Load(ctx, mark)
