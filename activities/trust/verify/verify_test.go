@@ -461,3 +461,39 @@ func BenchmarkThirtyNights(b *testing.B) {
 		}
 	}
 }
+
+// A sealed store is verified through its seal: by what is in the files, and what was done to them is a finding.
+func TestASealedStore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	key := filepath.Join(dir, "store.key")
+	must(t, os.WriteFile(key, []byte(base64.StdEncoding.EncodeToString(make([]byte, 32))), 0o600))
+	sealed := func() *store.Store {
+		st := open(t, filepath.Join(dir, "store"), keys(t, 1))
+		must(t, st.Unlock(t.Context(), "file://"+key))
+		return st
+	}
+	st := open(t, filepath.Join(dir, "store"), keys(t, 1))
+	_, _, _, err := st.SetUp(t.Context(), "", "f00d")
+	must(t, err)
+	must(t, st.Seal(t.Context(), "file://"+key))
+	checkpoint := fill(t, st, 3, 100)
+	if r := verify(t, sealed(), checkpoint); len(r.Problems) > 0 || r.Artefacts != 3*len(files) {
+		t.Errorf("%+v", r)
+	}
+	if r, err := Store(t.Context(), sealed(), Options{Now: later(), Lately: true}); err != nil || len(r.Problems) > 0 {
+		t.Errorf("lately: %+v, %v", r, err)
+	}
+	f := forger{t, filepath.Join(dir, "store")}
+	if bytes.Contains(f.read("nights/2026-06-01/r1/stack.csv"), []byte(schemas.StackCSVFile)) {
+		t.Fatal("it is not sealed")
+	}
+	for _, file := range []string{"nights/2026-06-01/r1/stack.csv", "nights/2026-06-02/r1/decision.json", "taskings/cases/aaaa-bbbb-cccc-dddd/000002.json"} {
+		data := f.read(file)
+		data[len(data)-1] ^= 1
+		f.keep(file, data)
+		if r := verify(t, sealed(), checkpoint); !slices.ContainsFunc(r.Problems, func(p audit.Problem) bool { return p.File == file }) {
+			t.Errorf("%s is not named: %+v", file, r.Problems)
+		}
+	}
+}
