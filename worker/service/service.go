@@ -39,8 +39,9 @@ import (
 type Service struct {
 	workers []worker.Worker
 	store   *store.Store
-	metrics string // address for Prometheus; empty: none
-	memory  int64  // bytes of the process; 0: without bound
+	metrics string                          // address for Prometheus; empty: none
+	memory  int64                           // bytes of the process; 0: without bound
+	note    func(ctx context.Context) error // notes the configuration in the log
 	failed  chan error
 }
 
@@ -72,9 +73,6 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	if err == nil {
 		err = flows.Occupy(ctx, c, cfg.Deployment, cfg.TaskQueue, id.Store)
 	}
-	if err == nil {
-		err = noteConfiguration(ctx, st, cfg)
-	}
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
@@ -83,6 +81,7 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 		return nil, fmt.Errorf("HARMSTACK_LINEAGE: %w", errors.Join(err, st.Close()))
 	}
 	s := &Service{store: st, metrics: cfg.Metrics, memory: cfg.Memory, failed: make(chan error, 1)}
+	s.note = func(ctx context.Context) error { return noteConfiguration(ctx, st, cfg) }
 	acts := workflows.Activities{
 		Nightly:   stages(c, cfg, st, lineage),
 		Decision:  &decision.Activities{Store: st, Identity: cfg.Identity},
@@ -165,8 +164,11 @@ func (s *Service) options(slots int) worker.Options {
 func (s *Service) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	waitForMetrics := func() {}
+	var noting sync.WaitGroup
+	noting.Go(func() { s.noteWhatItIs(ctx) })
 	ended := func(err error) error {
 		stop()
+		noting.Wait()
 		waitForMetrics()
 		return errors.Join(err, s.store.Close())
 	}
@@ -205,6 +207,22 @@ func stopAll(workers []worker.Worker) {
 		stopping.Go(w.Stop)
 	}
 	stopping.Wait()
+}
+
+// noteWhatItIs notes with what the worker works, as soon as the store takes it: one that is full or away keeps no worker
+// from telling people so.
+func (s *Service) noteWhatItIs(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := s.note(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		slog.WarnContext(ctx, "the configuration cannot be noted in the log yet", "error", err)
+		select {
+		case <-time.After(10 * time.Second):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // sweep deletes what killed processes have left in the store, now and every few minutes.
