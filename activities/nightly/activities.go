@@ -102,7 +102,7 @@ func (a *Activities) startedBy(ctx context.Context, request schemas.NightRequest
 	run := activity.GetInfo(ctx).WorkflowExecution
 	by, err := a.Started(ctx, run.ID, run.RunID)
 	if err != nil {
-		return nil, fmt.Errorf("Temporal cannot be asked who started the night: %w", err)
+		return nil, fmt.Errorf("who started the night cannot be asked of Temporal: %w", err)
 	}
 	if token := request.Attestation; token != "" && by.Way == schemas.WayPerson {
 		request.Attestation = ""
