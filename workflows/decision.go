@@ -286,7 +286,7 @@ func (d *pending) details(state string) string {
 	if len(d.checks) > 0 {
 		text += "\n" + schemas.CheckTable(d.checks, true)
 		if (schemas.Manifest{Checks: d.checks}).Blocked() != nil && d.standing == nil {
-			text += "\nWhat is marked **block** asks for an `override` with the approval: why all the same.\n"
+			text += "\nWhat is marked **block** asks two officers for an `override` with the approval: why all the same.\n"
 		}
 	}
 	return text

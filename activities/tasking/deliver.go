@@ -245,6 +245,7 @@ func (a *Activities) message(
 		Night:     n.manifest.NightID,
 		Edition:   n.manifest.Edition.Name,
 		Approved:  n.approved.At,
+		Identity:  n.manifest.Identity,
 		Team:      party.Name,
 		To:        party.Mail,
 		Left:      plan.Left,

@@ -34,6 +34,8 @@ type Input struct {
 	// Approved is when the stack was approved. It becomes the Date of the e-mail, so that a retry
 	// writes the same bytes.
 	Approved time.Time
+	// Identity is how the deployment knows who somebody is (schemas.Manifest).
+	Identity string
 	Team     string // a borough's, the central desk or a specialist team
 	// To are the team's addresses, such as "Hackney VAWG <vawg@example.police.uk>".
 	To []string

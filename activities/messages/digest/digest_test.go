@@ -210,6 +210,20 @@ func TestKey(t *testing.T) {
 	}
 }
 
+// A trial, in which nobody is verified, says so in both parts of the mail.
+func TestDigestOfATrial(t *testing.T) {
+	for identity, says := range map[string]bool{schemas.IdentityClaimed: true, schemas.IdentityRequired: false} {
+		in := hackney(t)
+		in.Identity = identity
+		m := build(t, in)
+		for part, text := range map[string]string{"text": m.Text, "HTML": m.HTML} {
+			if strings.Contains(text, "nobody verifies it") != says {
+				t.Errorf("%s, %s", identity, part)
+			}
+		}
+	}
+}
+
 func TestQuietNight(t *testing.T) {
 	in := hackney(t)
 	in.Team, in.Suspects, in.Left = "Central desk", nil, nil

@@ -49,6 +49,9 @@ func newPage(in Input) page {
 		Under:   fmt.Sprintf("Revision %d, approved %s.", in.Night.Revision, dateAndTime(in.Approved)),
 		CSVName: "stack-" + teams.Slug(in.Team) + ".csv", Edition: text.Line(in.Edition),
 	}
+	if in.Identity == schemas.IdentityClaimed {
+		p.Under += " A trial: here people are who they say they are, and nobody verifies it."
+	}
 	for _, l := range in.Left {
 		p.Left = append(p.Left, Left{l.Reference, l.Position, text.Line(l.Why)})
 	}

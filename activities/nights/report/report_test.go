@@ -233,6 +233,36 @@ func TestWriteTellsWhatCouldNotBeRead(t *testing.T) {
 	}
 }
 
+// A trial says so, and who started a night by hand is named with how that is known.
+func TestWriteSaysHowFarPeopleAreKnown(t *testing.T) {
+	p, _ := sample(t, 2_000)
+	by := func(way, verified string) *schemas.StartedBy {
+		return &schemas.StartedBy{Way: way, Name: "A. Nalyst", Verified: verified}
+	}
+	for _, c := range []struct {
+		scenario, identity string
+		by                 *schemas.StartedBy
+		says, saysNot      string
+	}{
+		{"a trial", schemas.IdentityClaimed, nil, "nobody verifies it", "started by hand"},
+		{"a night of the schedule", schemas.IdentityRequired, by(schemas.WaySchedule, schemas.BySystem), "<title>", "started by hand"},
+		{"a night through the desk", schemas.IdentityRequired, by(schemas.WayPerson, schemas.ByDesk), "started by hand: by A. Nalyst, verified.", "no real data"},
+		{"one from the web UI", schemas.IdentityRequired, by(schemas.WayPerson, schemas.ByClaim), "by A. Nalyst, which nobody has verified.", "no real data"},
+		{"one that was reset", schemas.IdentityRequired, by(schemas.WayReset, schemas.ByServer), "by a reset by A. Nalyst, verified.", "no real data"},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			p.Manifest.Identity, p.Manifest.StartedBy = c.identity, c.by
+			var b bytes.Buffer
+			if err := Write(&b, p); err != nil {
+				t.Fatal(err)
+			}
+			if page := b.String(); !strings.Contains(page, c.says) || strings.Contains(page, c.saysNot) {
+				t.Errorf("says %q: %t, says %q: %t", c.says, strings.Contains(page, c.says), c.saysNot, strings.Contains(page, c.saysNot))
+			}
+		})
+	}
+}
+
 // What could be somebody else's place, or be read otherwise, stands among what to look at; whoever is restricted is a
 // number.
 func TestWriteTellsWhatToLookAt(t *testing.T) {

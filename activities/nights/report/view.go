@@ -382,12 +382,18 @@ func (v *view) addBlind() {
 
 // addLook lists what an officer should look at before deciding.
 func (v *view) addLook() {
+	if v.Manifest.Identity == schemas.IdentityClaimed {
+		v.Look = append(v.Look, "Here people are who they say they are, and nobody verifies it: no real data may be in this.")
+	}
+	if by := v.Manifest.StartedBy; by.ByHand() {
+		v.Look = append(v.Look, fmt.Sprintf("The night was started by hand: by %s.", by))
+	}
 	for _, c := range v.Manifest.Checks {
 		if c.Failed && c.Level == schemas.Block {
 			v.Look = append(
 				v.Look,
 				fmt.Sprintf(
-					"The check %s failed: %s. It blocks an approval, unless you override it and say why.",
+					"The check %s failed: %s. It blocks an approval, unless two officers override it and say why.",
 					c.Name,
 					c.Found,
 				),
