@@ -101,7 +101,7 @@ func (t *taskings) night(all map[string]standing, isFirst, isFirstOfMonth bool) 
 	t.isInside = inside
 }
 
-// BenchmarkNights makes each night of eight months from one seed and counts who is newly tasked, month by month, under
+// BenchmarkNights makes each night of a year from one seed and counts who is newly tasked, month by month, under
 // three settings: nightly until below 100, nightly until below 120, monthly until below 100. It prints the table of
 // deploy/docs/operate.md, and takes some minutes:
 //
@@ -115,7 +115,7 @@ func BenchmarkNights(b *testing.B) {
 		whole, months := make([]count, len(settings)), 0
 		tasked := make([]int, len(settings)) // at the ends of the months
 		fmt.Print("\n| month | nightly, 100: new, left, released | nightly, 120 | monthly, 100 |\n|---|---|---|---|\n")
-		first, last := schemas.MustDate("2025-10-31"), schemas.MustDate("2026-06-30")
+		first, last := schemas.MustDate("2025-06-30"), schemas.MustDate("2026-06-30")
 		nights := make([]map[string]standing, last.DaysSince(first)+1)
 		g, ctx := errgroup.WithContext(b.Context())
 		g.SetLimit(runtime.GOMAXPROCS(0))
