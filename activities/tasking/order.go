@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -234,11 +233,8 @@ func (a *Activities) apply(ctx context.Context, p ApplyParams) (ApplyResult, err
 func (a *Activities) asks(ctx context.Context, p ApplyParams) (attest.Person, error) {
 	request, token := *p.Request, p.Request.Attestation
 	request.Attestation = ""
-	act := attest.Act{Do: p.Do, Target: task.WorkflowID(ctx), Request: request}
+	act := attest.Act{Do: p.Do, Target: task.WorkflowID(ctx), About: p.Reference, Request: request}
 	person, err := a.Identity.Who(token, request.By, act, now())
-	if err == nil && person.Attested() && !strings.HasSuffix(act.Target, "-"+p.Reference) {
-		err = fault.Errorf(fault.NotAttested, "the desk's attestation is for another tasking")
-	}
 	if err == nil && person.Attested() {
 		if err = access.Allows(person.Roles, p.Do, request.Team); err == nil {
 			err = a.unused(ctx, p, person.ID)

@@ -255,10 +255,7 @@ type Pack struct {
 
 func (d *Desk) pack(r *http.Request, p Person) (any, error) {
 	var asked Reason
-	if err := read(r, &asked); err != nil {
-		return nil, err
-	}
-	if err := asked.check(); err != nil {
+	if err := readReason(r, &asked); err != nil {
 		return nil, err
 	}
 	t, err := d.known(r, p)

@@ -380,6 +380,14 @@ func (r Reason) check() error {
 	return bad(schemas.CheckText("why", r.Why, schemas.MaxReason))
 }
 
+// readReason reads a request that shows ids, which must say why.
+func readReason(r *http.Request, into interface{ check() error }) error {
+	if err := read(r, into); err != nil {
+		return err
+	}
+	return into.check()
+}
+
 // Stack is a night's stack, without those who are restricted, whom others see as a count.
 type Stack struct {
 	Night      schemas.NightID  `json:"night"`
@@ -389,10 +397,7 @@ type Stack struct {
 
 func (d *Desk) stack(r *http.Request, p Person) (any, error) {
 	var asked Reason
-	if err := read(r, &asked); err != nil {
-		return nil, err
-	}
-	if err := asked.check(); err != nil {
+	if err := readReason(r, &asked); err != nil {
 		return nil, err
 	}
 	m, _, err := d.find(r)
@@ -430,10 +435,7 @@ type Question struct {
 
 func (d *Desk) explain(r *http.Request, p Person) (any, error) {
 	var asked Question
-	if err := read(r, &asked); err != nil {
-		return nil, err
-	}
-	if err := asked.check(); err != nil {
+	if err := readReason(r, &asked); err != nil {
 		return nil, err
 	}
 	m, _, err := d.find(r)

@@ -146,6 +146,7 @@ func parseKey(text string) (id string, key []byte, err error) {
 type Act struct {
 	Do       string // the act, such as approve
 	Target   string // the workflow that asks for it
+	About    string // the night or tasking that it is done to, with which the target's id must end; empty: not known
 	Request  any    // as it was sent, its attestation emptied
 	Manifest string // sha256, of a decision
 }
@@ -173,6 +174,8 @@ func (k Keys) Verify(token string, act Act, now time.Time) (Statement, error) {
 		return st, refuse("it is for another act")
 	case st.Target != act.Target:
 		return st, refuse("it is for another workflow")
+	case act.About != "" && !strings.HasSuffix(act.Target, "-"+act.About):
+		return st, refuse("it is for another night or tasking")
 	case st.Request != digest:
 		return st, refuse("it is for another request: something in it was changed")
 	case st.Manifest != act.Manifest:

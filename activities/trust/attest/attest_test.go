@@ -82,6 +82,8 @@ func TestVerify(t *testing.T) {
 		{"of the future", token, act, now.Add(-time.Hour), "of the future"},
 		{"another act", token, with(func(a *attest.Act) { a.Do = "hold" }), now, "another act"},
 		{"another night", token, with(func(a *attest.Act) { a.Target = "decision-2026-06-29-r1" }), now, "another workflow"},
+		{"a night that is not the workflow's", token, with(func(a *attest.Act) { a.About = "2026-06-29-r1" }), now, "another night or tasking"},
+		{"the workflow's own night", token, with(func(a *attest.Act) { a.About = "2026-06-30-r1" }), now, ""},
 		{"other words", token, with(func(a *attest.Act) { a.Request = changed }), now, "another request"},
 		{"another manifest", token, with(func(a *attest.Act) { a.Manifest = "b" }), now, "another manifest"},
 		{"nothing", "", act, now, "nobody has verified"},
