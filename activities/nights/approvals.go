@@ -129,12 +129,8 @@ func SwapCurrent(ctx context.Context, st *store.Store, id schemas.NightID) error
 		} else if err != nil {
 			return err
 		}
-		// Another may be approved and swapped while this one is written: so there is another round, which
-		// ends only when current.json is what the records say.
-		if mended, err := MendCurrent(ctx, st); err != nil {
+		if err := MendCurrent(ctx, st); err != nil {
 			return err
-		} else if mended {
-			continue
 		}
 		if newest := newestApproved(nights); newest.ID != id {
 			return fmt.Errorf("night %s: %w: %s", id, ErrOvertaken, newest.ID)
@@ -143,17 +139,23 @@ func SwapCurrent(ctx context.Context, st *store.Store, id schemas.NightID) error
 	}
 }
 
-// MendCurrent makes current.json the copy of the last record when it is not: missing, older or damaged.
-func MendCurrent(ctx context.Context, st *store.Store) (mended bool, err error) {
-	last, record, err := lastApproval(ctx, st)
-	if err != nil || last == nil {
-		return false, err
+// MendCurrent makes current.json the copy of the last record when it is not: missing, older or damaged. Another record
+// may be written between the look at the last one and the copy of it, which would then put back what was just replaced:
+// so whoever writes the copy looks again, and nobody leaves before it is what the records say.
+func MendCurrent(ctx context.Context, st *store.Store) error {
+	for {
+		last, record, err := lastApproval(ctx, st)
+		if err != nil || last == nil {
+			return err
+		}
+		copied, err := st.Read(ctx, schemas.CurrentPath)
+		if err != nil && !errors.Is(err, store.ErrNotFound) || err == nil && bytes.Equal(copied, record) {
+			return err
+		}
+		if err := st.Replace(ctx, schemas.CurrentPath, record); err != nil {
+			return err
+		}
 	}
-	copied, err := st.Read(ctx, schemas.CurrentPath)
-	if err != nil && !errors.Is(err, store.ErrNotFound) || err == nil && bytes.Equal(copied, record) {
-		return false, err
-	}
-	return true, st.Replace(ctx, schemas.CurrentPath, record)
 }
 
 // recordApprovals gives the approved nights that have none their numbers, oldest first: nights are only ever approved

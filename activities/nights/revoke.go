@@ -58,8 +58,7 @@ func Revoke(
 				if done := last.Revocations[i]; done.By != r.By || done.Reason != r.Reason {
 					return nil, revokedError(&done)
 				}
-				_, err := MendCurrent(ctx, st)
-				return last, err
+				return last, MendCurrent(ctx, st)
 			}
 		}
 		if err := mayRevoke(nights, last, night); err != nil {
@@ -81,8 +80,7 @@ func Revoke(
 		} else if err != nil {
 			return nil, fmt.Errorf("night %s: %w", night, err)
 		}
-		_, err = MendCurrent(ctx, st)
-		return &next, err
+		return &next, MendCurrent(ctx, st)
 	}
 }
 
