@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"harmstack/activities/store"
@@ -209,6 +210,23 @@ func All(ctx context.Context, st *store.Store, f func(*schemas.Tasking) error) e
 		return &UnreadableError{unreadable}
 	}
 	return nil
+}
+
+// Versions are the numbers of the last version of every tasking there ever was, by reference, for who keeps what has not
+// changed since.
+func Versions(ctx context.Context, st *store.Store) (map[string]int, error) {
+	keys, err := st.List(ctx, CasesFolder)
+	if err != nil {
+		return nil, err
+	}
+	last := map[string]int{}
+	for _, k := range keys { // in order
+		reference, file, _ := strings.Cut(strings.TrimPrefix(k, CasesFolder), "/")
+		if n, err := strconv.Atoi(strings.TrimSuffix(file, ".json")); err == nil {
+			last[reference] = n
+		}
+	}
+	return last, nil
 }
 
 // Unreadable tells whether an error says that the files of one tasking are damaged, forged or gone, which is no fault of

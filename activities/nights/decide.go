@@ -123,6 +123,11 @@ func firstOfficer(ctx context.Context, st *store.Store, d schemas.Decision) (*sc
 	return first, nil
 }
 
+// LoadOverride is the override that one officer asked for and a second has to confirm; nil when nobody has.
+func LoadOverride(ctx context.Context, st *store.Store, id schemas.NightID) (*schemas.Decision, error) {
+	return load[schemas.Decision](ctx, st, id.Path()+"/"+schemas.OverrideFile)
+}
+
 // mayApprove makes sure that approving m keeps the line of approved stacks straight. The older nights
 // are decided first: from then on none of them can become the newest approved one, so that what is read
 // afterwards still holds when the approval is written. It returns the decision that stands if m turns

@@ -43,6 +43,16 @@ func (s *Store) Open(ctx context.Context, ref schemas.ArtifactRef) (*Artifact, e
 	return a, err
 }
 
+// ReadArtifact is a small artefact whole, which is what its reference says, or ErrDamaged.
+func (s *Store) ReadArtifact(ctx context.Context, ref schemas.ArtifactRef) ([]byte, error) {
+	a, err := s.Open(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close()
+	return io.ReadAll(a)
+}
+
 // fetch tries twice before it calls a file damaged: the bytes may have changed on their way.
 func (s *Store) fetch(ctx context.Context, ref schemas.ArtifactRef) (*Artifact, error) {
 	var damaged error

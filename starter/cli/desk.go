@@ -104,10 +104,11 @@ func serveDesk(ctx context.Context, out io.Writer) error {
 // deskOptions are what a desk has of a deployment.
 func deskOptions(cfg config.Config, log *slog.Logger) desk.Options {
 	return desk.Options{
-		Identity: cfg.Identity,
-		Teams:    cfg.LoadTeams,
-		Log:      log,
-		Now:      now,
+		Identity:  cfg.Identity,
+		Namespace: cfg.Payloads.Namespace,
+		Teams:     cfg.LoadTeams,
+		Log:       log,
+		Now:       now,
 		Night: func(st *store.Store, m schemas.Manifest) (n pipeline.Night, err error) {
 			n = pipeline.Night{NightID: m.NightID, Store: st, Threads: scoring.Threads(), Temp: cfg.TempDir}
 			n.Tables, n.Model, err = basisAtHand(m, cfg.Tables)

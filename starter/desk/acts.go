@@ -35,6 +35,10 @@ func (d *Desk) decide(r *http.Request, p Person) (any, error) {
 	if err := read(r, &call); err != nil {
 		return nil, err
 	}
+	return d.decided(r, p, call)
+}
+
+func (d *Desk) decided(r *http.Request, p Person, call DecisionCall) (*schemas.Decision, error) {
 	if call.Decision != access.Approve && call.Decision != access.Hold {
 		return nil, fault.New(fault.BadRequest, "decision: give approve or hold")
 	}
@@ -59,7 +63,7 @@ func (d *Desk) decide(r *http.Request, p Person) (any, error) {
 		return nil, err
 	}
 	bare(&decision)
-	return decision, nil
+	return &decision, nil
 }
 
 // RevocationCall takes the approval of a night back.
@@ -72,6 +76,10 @@ func (d *Desk) revoke(r *http.Request, p Person) (any, error) {
 	if err := read(r, &call); err != nil {
 		return nil, err
 	}
+	return d.revoked(r, p, call)
+}
+
+func (d *Desk) revoked(r *http.Request, p Person, call RevocationCall) (any, error) {
 	m, err := d.approved(r)
 	if err != nil {
 		return nil, err
@@ -136,6 +144,10 @@ func (d *Desk) run(r *http.Request, p Person) (any, error) {
 	if err := read(r, &call); err != nil {
 		return nil, err
 	}
+	return d.started(r, p, call)
+}
+
+func (d *Desk) started(r *http.Request, p Person, call NightCall) (any, error) {
 	request := schemas.NightRequest{
 		AsOf:        call.AsOf,
 		Extract:     call.Extract,
@@ -258,6 +270,10 @@ func (d *Desk) pack(r *http.Request, p Person) (any, error) {
 	if err := readReason(r, &asked); err != nil {
 		return nil, err
 	}
+	return d.packOf(r, p, asked.Why)
+}
+
+func (d *Desk) packOf(r *http.Request, p Person, why string) (*Pack, error) {
 	t, err := d.known(r, p)
 	if err != nil {
 		return nil, err
@@ -277,8 +293,8 @@ func (d *Desk) pack(r *http.Request, p Person) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = d.note(r.Context(), p, audit.Consultation, "looked at the pack", object(r), asked.Why, false)
-	return Pack{string(html)}, err
+	err = d.note(r.Context(), p, audit.Consultation, "looked at the pack", object(r), why, false)
+	return &Pack{string(html)}, err
 }
 
 // AnswerCall is what a person of a team says of a tasking. Team is needed only of those who speak for several.
@@ -298,6 +314,10 @@ func (d *Desk) answer(r *http.Request, p Person) (any, error) {
 	if err := read(r, &call); err != nil {
 		return nil, err
 	}
+	return d.answered(r, p, do, call)
+}
+
+func (d *Desk) answered(r *http.Request, p Person, do string, call AnswerCall) (any, error) {
 	t, err := d.known(r, p)
 	if err != nil {
 		return nil, err

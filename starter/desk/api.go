@@ -17,6 +17,7 @@ import (
 
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/nights"
+	"harmstack/activities/pipeline"
 	"harmstack/activities/store"
 	"harmstack/activities/trust/access"
 	"harmstack/activities/trust/audit"
@@ -101,7 +102,7 @@ const (
 
 // serve does one call.
 func (d *Desk) serve(w http.ResponseWriter, r *http.Request, t route) {
-	p, err := d.mayAsk(r, t)
+	p, err := d.mayAsk(r, t.method+" "+t.path, t.acts, false)
 	if err != nil {
 		d.fail(w, r, err)
 		return
@@ -118,16 +119,19 @@ func (d *Desk) serve(w http.ResponseWriter, r *http.Request, t route) {
 	d.answerWith(w, http.StatusOK, found)
 }
 
-// mayAsk is the person of a request who may do what it asks for. Whoever has no role for it is refused, which is noted.
-func (d *Desk) mayAsk(r *http.Request, t route) (p Person, err error) {
-	// That the method changes nothing is not enough: the log would say that the person looked.
-	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+// mayAsk is the person of a request who may do what it asks for, one of the acts. Whoever has no role for it is refused,
+// which is noted.
+func (d *Desk) mayAsk(r *http.Request, call string, acts []string, page bool) (p Person, err error) {
+	// That the method changes nothing is not enough: the log would say that the person looked. A link in a mail that is
+	// read in a browser is from another site too, and opens a page.
+	linked := page && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" && !linked {
 		return p, fault.New(otherSite, "a page of another site asks: open the desk itself")
 	}
 	p, err = d.who(r)
 	switch {
 	case errors.Is(err, errNobody):
-		d.Log.Info("a request of nobody", "call", t.method+" "+t.path, "why", short(err))
+		d.Log.Info("a request of nobody", "call", call, "why", short(err))
 		return p, fault.New(notSignedIn, errNobody.Error())
 	case err != nil:
 		d.Log.Warn("nobody can be verified", "error", short(err))
@@ -137,12 +141,12 @@ func (d *Desk) mayAsk(r *http.Request, t route) (p Person, err error) {
 	case len(p.Roles) == 0:
 		err = fault.New(fault.NotAllowed, noRole)
 	default:
-		err = allowed(p, t.acts)
+		err = allowed(p, acts)
 	}
 	if err != nil {
-		did := t.method + " " + t.path
-		if len(t.acts) > 0 {
-			did = t.acts[0]
+		did := call
+		if len(acts) > 0 {
+			did = acts[0]
 		}
 		d.refused(r, p, did, object(r), err)
 	}
@@ -212,8 +216,8 @@ var status = map[string]int{
 	fault.WrongState: http.StatusConflict,
 }
 
-// fail says what went wrong. What has no kind may come from anywhere: it is for the desk's log.
-func (d *Desk) fail(w http.ResponseWriter, r *http.Request, err error) {
+// problem says what went wrong, and its status. What has no kind may come from anywhere: it is for the desk's log.
+func (d *Desk) problem(r *http.Request, err error) (int, Problem) {
 	p := Problem{Kind: fault.Kind(err), Message: strings.ReplaceAll(err.Error(), "\n", "; ")}
 	code, ok := status[p.Kind]
 	switch {
@@ -230,6 +234,11 @@ func (d *Desk) fail(w http.ResponseWriter, r *http.Request, err error) {
 			p = Problem{away, "it could not be done now, and nothing is lost: do the same again in a while"}
 		}
 	}
+	return code, p
+}
+
+func (d *Desk) fail(w http.ResponseWriter, r *http.Request, err error) {
+	code, p := d.problem(r, err)
 	if code == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
@@ -338,7 +347,12 @@ func (d *Desk) night(r *http.Request, _ Person) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := Night{
+	return d.describe(r.Context(), m, ref)
+}
+
+// describe is what a night says of itself.
+func (d *Desk) describe(ctx context.Context, m schemas.Manifest, ref schemas.ManifestRef) (*Night, error) {
+	n := &Night{
 		Night:          m.NightID,
 		Status:         nights.Pending,
 		ManifestSHA256: ref.SHA256,
@@ -351,12 +365,13 @@ func (d *Desk) night(r *http.Request, _ Person) (any, error) {
 	if m.Form != nil {
 		n.Source = m.Form.Source
 	}
-	if n.Decision, err = nights.LoadDecision(r.Context(), d.To.Store, m.NightID); err != nil {
+	decision, err := nights.LoadDecision(ctx, d.To.Store, m.NightID)
+	if err != nil {
 		return nil, err
 	}
-	if n.Decision != nil {
-		n.Status = n.Decision.Decision
-		bare(n.Decision)
+	if n.Decision = decision; decision != nil {
+		n.Status = decision.Decision
+		bare(decision)
 	}
 	return n, nil
 }
@@ -400,6 +415,10 @@ func (d *Desk) stack(r *http.Request, p Person) (any, error) {
 	if err := readReason(r, &asked); err != nil {
 		return nil, err
 	}
+	return d.stackOf(r, p, asked.Why)
+}
+
+func (d *Desk) stackOf(r *http.Request, p Person, why string) (*Stack, error) {
 	m, _, err := d.find(r)
 	if err != nil {
 		return nil, err
@@ -408,7 +427,7 @@ func (d *Desk) stack(r *http.Request, p Person) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := Stack{Night: m.NightID, Rows: []schemas.Ranked{}}
+	s := &Stack{Night: m.NightID, Rows: []schemas.Ranked{}}
 	for _, row := range rows {
 		if row.Restricted && !access.Speaks(p.Roles, teams.RestrictedDesk) {
 			s.Restricted++
@@ -422,7 +441,7 @@ func (d *Desk) stack(r *http.Request, p Person) (any, error) {
 		audit.Consultation,
 		"looked at the stack",
 		audit.Object{Night: m.NightID.String()},
-		asked.Why,
+		why,
 		false,
 	)
 }
@@ -438,6 +457,10 @@ func (d *Desk) explain(r *http.Request, p Person) (any, error) {
 	if err := readReason(r, &asked); err != nil {
 		return nil, err
 	}
+	return d.explained(r, p, asked)
+}
+
+func (d *Desk) explained(r *http.Request, p Person, asked Question) (*pipeline.Explanation, error) {
 	m, _, err := d.find(r)
 	if err != nil {
 		return nil, err
@@ -458,7 +481,7 @@ func (d *Desk) explain(r *http.Request, p Person) (any, error) {
 		return nil, err
 	}
 	did := fmt.Sprintf("looked at position %d", e.Suspect.Position)
-	return e, d.note(r.Context(), p, audit.Consultation, did, audit.Object{Night: m.NightID.String()}, asked.Why, false)
+	return &e, d.note(r.Context(), p, audit.Consultation, did, audit.Object{Night: m.NightID.String()}, asked.Why, false)
 }
 
 func (d *Desk) log(r *http.Request, p Person) (any, error) {

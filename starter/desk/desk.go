@@ -20,6 +20,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"harmstack/activities/casework/teams"
+	"harmstack/activities/nights"
 	"harmstack/activities/pipeline"
 	"harmstack/activities/store"
 	"harmstack/activities/trust/access"
@@ -45,6 +46,8 @@ type Options struct {
 	Codec converter.PayloadCodec
 	// UIOrigins are the exact origins of the web UIs whose pages may ask the codec endpoint.
 	UIOrigins []string
+	// Namespace is Temporal's, in which the first of the UIs shows the runs; empty: pages do not link there.
+	Namespace string
 	Teams     func() (*teams.Teams, error)
 	// Night has what it takes to explain a night: tables and model as the night had them.
 	Night func(st *store.Store, m schemas.Manifest) (pipeline.Night, error)
@@ -60,7 +63,10 @@ type Options struct {
 // Desk serves.
 type Desk struct {
 	Options
-	sessions *sessions
+	sessions  *sessions
+	published recent[[]nights.Night]
+	running   recent[[]run]
+	book      book
 }
 
 // New checks the options: a desk without a provider, or by plain HTTP to other machines, is refused.
@@ -101,7 +107,7 @@ func New(o Options) (*Desk, error) {
 		}
 		o.Provider.now = o.Now
 	}
-	return &Desk{o, newSessions(o.Now)}, nil
+	return &Desk{Options: o, sessions: newSessions(o.Now)}, nil
 }
 
 // secure tells whether nobody between here and there can listen or answer.
@@ -118,6 +124,7 @@ func loopback(host string) bool {
 func (d *Desk) Handler() http.Handler {
 	mux := http.NewServeMux()
 	d.signInRoutes(mux)
+	d.pageRoutes(mux)
 	d.apiRoutes(mux)
 	d.codecRoutes(mux)
 	// A page of another site can make a browser send the session's cookie, and is refused. The codec endpoint, which other
@@ -127,15 +134,16 @@ func (d *Desk) Handler() http.Handler {
 	return d.headers(guard.Handler(mux))
 }
 
-// headers say what a browser may do with what is sent: keep nothing, frame nothing, load nothing.
+// policy lets a page load the desk's own style, script and pictures, ask the desk alone, and be framed by nobody.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// headers say what a browser may do with what is sent: keep nothing, frame nothing, load nothing from elsewhere.
 func (d *Desk) headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
-		h.Set(
-			"Content-Security-Policy",
-			"default-src 'none'; style-src 'sha256-"+styleHash+"'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-		)
+		h.Set("Content-Security-Policy", policy)
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Content-Type-Options", "nosniff")
 		if d.URL.Scheme == "https" {

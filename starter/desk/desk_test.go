@@ -128,6 +128,16 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// nowhere is a client of a Temporal that is away.
+func nowhere(t *testing.T) client.Client {
+	c, err := client.NewLazyClient(client.Options{HostPort: "127.0.0.1:1", Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
 func who() (*teams.Teams, error) { return teams.Nowhere(), nil }
 
 // publish runs a night and the decision on it as a worker does.
@@ -295,7 +305,7 @@ func newWorld(t *testing.T, change func(o *Options)) *world {
 			Host:   "desk.example",
 		}, Provider: &Provider{Issuer: "http://127.0.0.1:1", ClientID: idp.Desk,
 			ClientSecret: idp.DeskSecret, CLI: idp.CLI, Audiences: []string{idp.WebUI}}, Rules: rules, Signer: signer,
-		To: flows.Deployment{Store: w.store}, Identity: attest.Identity{Required: true}, Teams: who,
+		To: flows.Deployment{Client: nowhere(t), Store: w.store}, Identity: attest.Identity{Required: true}, Teams: who,
 		Night: func(st *store.Store, m schemas.Manifest) (pipeline.Night, error) {
 			return pipeline.Night{
 				NightID: m.NightID,

@@ -19,6 +19,7 @@ const (
 	sessionTime = 8 * time.Hour
 	sessionIdle = time.Hour
 	signInTime  = 10 * time.Minute
+	whyTime     = 15 * time.Minute // a page with ids may be looked at again for the same reason
 	maxSessions = 10_000
 )
 
@@ -33,6 +34,13 @@ const (
 type session struct {
 	person    Person
 	ends, due time.Time // at most, and without a request
+	why       map[string]justification
+}
+
+// justification is why a person looks at the ids of one page.
+type justification struct {
+	why  string
+	ends time.Time
 }
 
 type sessions struct {
@@ -64,7 +72,7 @@ func (s *sessions) start(p Person) string {
 	now := s.now()
 	s.clean(now)
 	id := rand.Text()
-	s.open[id] = session{p, now.Add(sessionTime), now.Add(sessionIdle)}
+	s.open[id] = session{p, now.Add(sessionTime), now.Add(sessionIdle), map[string]justification{}}
 	return id
 }
 
@@ -98,6 +106,31 @@ func (s *sessions) find(id string) (Person, bool) {
 	o.due = now.Add(sessionIdle)
 	s.open[id] = o
 	return o.person, true
+}
+
+// justify remembers why the person of a session looks at a page.
+func (s *sessions) justify(id, page, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o, ok := s.open[id]; ok {
+		now := s.now()
+		for page, j := range o.why {
+			if now.After(j.ends) {
+				delete(o.why, page)
+			}
+		}
+		o.why[page] = justification{why, now.Add(whyTime)}
+	}
+}
+
+// justified is why they do, as far as that was said not long ago; empty: it was not.
+func (s *sessions) justified(id, page string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if j := s.open[id].why[page]; !s.now().After(j.ends) {
+		return j.why
+	}
+	return ""
 }
 
 func (s *sessions) end(id string) {

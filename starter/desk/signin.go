@@ -2,12 +2,8 @@ package desk
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/subtle"
-	_ "embed"
-	"encoding/base64"
 	"errors"
-	"html/template"
 	"net/http"
 	"strings"
 	"unicode"
@@ -15,26 +11,10 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
-	"harmstack/activities/trust/access"
 	"harmstack/activities/trust/audit"
 )
 
-//go:embed style.css
-var style string
-
-// styleHash lets the pages' one style through, and no other.
-var styleHash = func() string {
-	sum := sha256.Sum256([]byte(style))
-	return base64.StdEncoding.EncodeToString(sum[:])
-}()
-
-//go:embed signin.html
-var signInPage string
-
-var page = template.Must(template.New("signin").Parse(signInPage))
-
 func (d *Desk) signInRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /{$}", d.home)
 	mux.HandleFunc("GET /sign-in", d.begin)
 	mux.HandleFunc("GET /sign-in/callback", d.callback)
 	mux.HandleFunc("POST /sign-out", d.signOut)
@@ -43,49 +23,27 @@ func (d *Desk) signInRoutes(mux *http.ServeMux) {
 	}
 }
 
-// view is what the sign-in page shows.
-type view struct {
-	Style  template.CSS
-	Person *Person
-	Teams  []string
-	People []Person // of a demo
+// signIn is what the sign-in page shows.
+type signIn struct {
 	Notice string
-	// Claimed: people are who they say, which every page says (trust, section 1).
-	Claimed bool
+	People []Person // of a demo
 }
 
-func (d *Desk) show(w http.ResponseWriter, status int, v view) {
-	v.Style, v.People, v.Claimed = template.CSS(style), d.People, !d.Identity.Required
-	if v.Person != nil {
-		v.Teams = access.Teams(v.Person.Roles)
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	if err := page.Execute(w, v); err != nil {
-		d.Log.Warn("a page could not be sent", "error", err)
-	}
-}
-
-func (d *Desk) home(w http.ResponseWriter, r *http.Request) {
-	p, err := d.who(r)
-	if err != nil {
-		d.show(w, http.StatusOK, view{})
-		return
-	}
-	d.show(w, http.StatusOK, view{Person: &p})
+func (d *Desk) signInPage(w http.ResponseWriter, r *http.Request, code int, notice string) {
+	d.render(w, r, Person{}, code, "signin", frame{Title: "Sign in", Page: signIn{notice, d.People}})
 }
 
 // begin sends the browser to the identity provider: authorisation code with PKCE, and a state that only this browser
 // holds.
 func (d *Desk) begin(w http.ResponseWriter, r *http.Request) {
 	if d.Provider == nil {
-		d.show(w, http.StatusOK, view{})
+		d.signInPage(w, r, http.StatusOK, "")
 		return
 	}
 	found, err := d.Provider.discover(r.Context())
 	if err != nil {
 		d.Log.Warn("nobody can sign in", "error", err)
-		d.show(w, http.StatusServiceUnavailable, view{Notice: "The identity provider does not answer. Try again in a while."})
+		d.signInPage(w, r, http.StatusServiceUnavailable, "The identity provider does not answer. Try again in a while.")
 		return
 	}
 	p := pending{
@@ -98,7 +56,7 @@ func (d *Desk) begin(w http.ResponseWriter, r *http.Request) {
 	sealed, err := d.sessions.seal(p)
 	if err != nil {
 		d.Log.Error("a sign-in cannot begin", "error", err)
-		d.show(w, http.StatusInternalServerError, view{Notice: "You cannot sign in now. Try again in a while."})
+		d.signInPage(w, r, http.StatusInternalServerError, "You cannot sign in now. Try again in a while.")
 		return
 	}
 	http.SetCookie(w, d.cookie(d.cookieName()+"-signin", sealed, signInTime))
@@ -129,11 +87,7 @@ func (d *Desk) callback(w http.ResponseWriter, r *http.Request) {
 	http.SetCookie(w, d.cookie(d.cookieName()+"-signin", "", 0))
 	if err != nil {
 		d.Log.Warn("a sign-in failed", "error", err)
-		d.show(
-			w,
-			http.StatusForbidden,
-			view{Notice: "You could not be signed in. Begin again; if it stays so, ask those who run Harmstack."},
-		)
+		d.signInPage(w, r, http.StatusForbidden, "You could not be signed in. Begin again; if it stays so, ask those who run Harmstack.")
 		return
 	}
 	why, refused := "", len(person.Roles) == 0
@@ -143,26 +97,18 @@ func (d *Desk) callback(w http.ResponseWriter, r *http.Request) {
 	on := audit.Object{Thing: "desk"}
 	if err := d.note(r.Context(), person, audit.Consultation, "signed in", on, why, refused); err != nil {
 		d.Log.Error("a sign-in was not logged", "error", err)
-		d.show(
-			w,
-			http.StatusServiceUnavailable,
-			view{Notice: "The log cannot be written, so nobody can sign in. Try again in a while."},
-		)
+		d.signInPage(w, r, http.StatusServiceUnavailable, "The log cannot be written, so nobody can sign in. Try again in a while.")
 		return
 	}
 	if refused {
-		d.show(
-			w,
-			http.StatusForbidden,
-			view{Notice: "You are known, but none of your groups has a role here. Ask those who run Harmstack."},
-		)
+		d.signInPage(w, r, http.StatusForbidden, "You are known, but none of your groups has a role here. Ask those who run Harmstack.")
 		return
 	}
-	d.open(w, r, person, next)
+	d.enter(w, r, person, next)
 }
 
-// open makes a session in place of the browser's earlier one.
-func (d *Desk) open(w http.ResponseWriter, r *http.Request, p Person, next string) {
+// enter makes a session in place of the browser's earlier one.
+func (d *Desk) enter(w http.ResponseWriter, r *http.Request, p Person, next string) {
 	if cookie, err := r.Cookie(d.cookieName()); err == nil {
 		d.sessions.end(cookie.Value)
 	}
@@ -220,8 +166,8 @@ func (d *Desk) be(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	person, err := d.demoBearer(r.PostFormValue("person"))
 	if err != nil {
-		d.show(w, http.StatusForbidden, view{Notice: "There is no such person."})
+		d.signInPage(w, r, http.StatusForbidden, "There is no such person.")
 		return
 	}
-	d.open(w, r, person, "/")
+	d.enter(w, r, person, "/")
 }

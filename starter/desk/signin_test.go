@@ -97,8 +97,8 @@ func TestSignIn(t *testing.T) {
 		me.body != `{"subject":"oscar","name":"Supt Oscar Officer","roles":["officer"],"teams":[],"identity":"required"}`+"\n" {
 		t.Error(me.code, me.body)
 	}
-	if home := w.ask(b, "GET", "/", ""); !strings.Contains(home.body, "<dd>Supt Oscar Officer</dd>") ||
-		strings.Contains(home.body, "takes people's word") {
+	if home := w.ask(b, "GET", "/", ""); !strings.Contains(home.body, "<span>Supt Oscar Officer</span>") ||
+		strings.Contains(home.body, "takes people’s word") {
 		t.Error(home.body)
 	}
 	// The cookie that is taken from the browser opens nothing afterwards.
@@ -425,7 +425,7 @@ func TestDemo(t *testing.T) {
 	if a := w.ask(b, "POST", "/demo", "person=ann", form...); a.code != http.StatusSeeOther || !w.signedIn(b) {
 		t.Error(a.code, a.body)
 	}
-	if a := w.ask(b, "GET", "/", ""); strings.Contains(a.body, "<script") ||
+	if a := w.ask(b, "GET", "/", ""); strings.Contains(a.body, "<script>") ||
 		!strings.Contains(a.body, "&lt;script&gt;alert(1)") ||
 		!strings.Contains(a.body, "This is a demo") {
 		t.Error(a.body)

@@ -54,3 +54,14 @@ func Write(w io.Writer, p Page) error {
 	v.StyleHash = base64.StdEncoding.EncodeToString(sum[:])
 	return page.Execute(w, v)
 }
+
+// Look is what to look at before deciding, as the page says it at its top. A Page without a Distribution but the age of
+// its newest report will do.
+func Look(p Page) []string {
+	v := &view{Page: p, CutScore: float64(p.Manifest.Cut.Score) / schemas.ScorePerDay}
+	v.addLook()
+	return v.Look
+}
+
+// Meaning says in plain words what became of the rows of a disposition.
+func Meaning(d schemas.Disposition) string { return rules[d] }
