@@ -110,11 +110,22 @@ func TestMeasures(t *testing.T) {
 		{Reference: "f", Team: "Camden", State: schemas.TaskingIssued, Watch: true, Events: []schemas.TaskingEvent{event(schemas.EventIssued, ago(day))}},
 		{Reference: "e", Team: "Barnet", State: schemas.TaskingStoodDown, Events: []schemas.TaskingEvent{event(schemas.EventIssued, ago(day))}},
 	} {
+		for i := range tasking.Events {
+			tasking.Events[i].Team = tasking.Team
+		}
 		c.Add(&tasking)
 	}
 	want := Measures{Open: 4, Overdue: 1, Acknowledged: 3, AcknowledgeMedian: 20 * time.Minute, AcknowledgeP90: 300 * time.Minute, Stack: 3, Tasked: 2,
 		Teams:    []TeamMeasure{{Team: "Barnet", Open: 1, Oldest: 2 * day}, {Team: "Camden", Open: 1, Watches: 1, Oldest: day}, {Team: "Hackney", Open: 2, Unanswered: 1, Overdue: 1, WeekOld: 2, MonthOld: 1, Oldest: 40 * day}},
-		Outcomes: []MonthOutcome{{"2026-08", "arrested", 1}}}
+		Outcomes: []MonthOutcome{{"2026-08", "arrested", 1}},
+		Months: []TeamMonth{
+			{Month: "2026-06", Team: "Barnet", Came: 1},
+			{Month: "2026-07", Team: "Barnet", Came: 1, Acknowledged: 1, AcknowledgeMedian: 5 * time.Hour},
+			{Month: "2026-07", Team: "Hackney", Came: 1, Acknowledged: 1, AcknowledgeMedian: 10 * time.Minute},
+			{Month: "2026-08", Team: "Barnet", Came: 2, Acknowledged: 1, AcknowledgeMedian: 20 * time.Minute, Closed: 1},
+			{Month: "2026-08", Team: "Camden", Came: 1},
+			{Month: "2026-08", Team: "Hackney", Came: 1},
+		}}
 	if got := c.Measures(); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\nwant %+v", got, want)
 	}

@@ -22,6 +22,8 @@ type Measures struct {
 	AcknowledgeP90    time.Duration `json:"acknowledge_p90_ns"`
 	// Outcomes by month of London, oldest first.
 	Outcomes []MonthOutcome `json:"outcomes"`
+	// Months are by month and team, oldest first.
+	Months []TeamMonth `json:"months"`
 	// Stack is how many the approved stack holds, Tasked how many of them were ever tasked.
 	Stack  int `json:"stack"`
 	Tasked int `json:"tasked"`
@@ -66,11 +68,28 @@ type MonthOutcome struct {
 	Count   int    `json:"count"`
 }
 
+// TeamMonth is what one team did in one month of London: how many taskings came to it, how often it took one on and how
+// long that took from its arrival, and how many it closed.
+type TeamMonth struct {
+	Month             string        `json:"month"` // 2026-06
+	Team              string        `json:"team"`
+	Came              int           `json:"came"`
+	Acknowledged      int           `json:"acknowledged"`
+	AcknowledgeMedian time.Duration `json:"acknowledge_median_ns"`
+	Closed            int           `json:"closed"`
+
+	times []time.Duration
+}
+
+// monthOf is a month of London, 2026-06.
+func monthOf(t time.Time) string { return t.In(schemas.London).Format("2006-01") }
+
 // Collector adds up measures over taskings.
 type Collector struct {
 	now      time.Time
 	teams    map[string]*TeamMeasure
 	outcomes map[MonthOutcome]int
+	months   map[[2]string]*TeamMonth
 	times    []time.Duration
 	tasked   map[string]bool
 	m        Measures
@@ -82,6 +101,7 @@ func Measure(now time.Time, stack []string) *Collector {
 		now:      now,
 		teams:    map[string]*TeamMeasure{},
 		outcomes: map[MonthOutcome]int{},
+		months:   map[[2]string]*TeamMonth{},
 		tasked:   map[string]bool{},
 	}
 	for _, reference := range stack {
@@ -101,10 +121,14 @@ func (c *Collector) Add(t *schemas.Tasking) {
 		switch e.Kind {
 		case schemas.EventIssued, schemas.EventReopened, schemas.EventTransferred:
 			arrived = e.At
+			c.month(e).Came++
 		case schemas.EventAcknowledged:
 			c.times = append(c.times, e.At.Sub(arrived))
+			m := c.month(e)
+			m.times = append(m.times, e.At.Sub(arrived))
 		case schemas.EventClosed:
-			c.outcomes[MonthOutcome{Month: e.At.In(schemas.London).Format("2006-01"), Outcome: e.Outcome}]++
+			c.outcomes[MonthOutcome{Month: monthOf(e.At), Outcome: e.Outcome}]++
+			c.month(e).Closed++
 		}
 	}
 	if !t.State.Open() {
@@ -134,6 +158,15 @@ func (c *Collector) Add(t *schemas.Tasking) {
 	}
 }
 
+// month is that of an event, of the team whose the tasking is after it.
+func (c *Collector) month(e schemas.TaskingEvent) *TeamMonth {
+	key := [2]string{monthOf(e.At), e.Team}
+	if c.months[key] == nil {
+		c.months[key] = &TeamMonth{Month: key[0], Team: key[1]}
+	}
+	return c.months[key]
+}
+
 // Overdue tells whether a tasking should have been acknowledged by now.
 func Overdue(t *schemas.Tasking, now time.Time) bool {
 	due, ok := t.Due()
@@ -154,6 +187,18 @@ func (c *Collector) Measures() Measures {
 	}
 	slices.SortFunc(c.m.Outcomes, func(a, b MonthOutcome) int {
 		return cmp.Or(cmp.Compare(a.Month, b.Month), cmp.Compare(a.Outcome, b.Outcome))
+	})
+	for _, m := range c.months {
+		slices.Sort(m.times)
+		if m.Acknowledged = len(m.times); m.Acknowledged > 0 {
+			m.AcknowledgeMedian = m.times[(m.Acknowledged-1)/2]
+		}
+		done := *m
+		done.times = nil
+		c.m.Months = append(c.m.Months, done)
+	}
+	slices.SortFunc(c.m.Months, func(a, b TeamMonth) int {
+		return cmp.Or(cmp.Compare(a.Month, b.Month), cmp.Compare(a.Team, b.Team))
 	})
 	for _, tasked := range c.tasked {
 		if tasked {

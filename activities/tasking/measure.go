@@ -15,6 +15,16 @@ import (
 
 // Measure counts all taskings as they stand, beside the approved stack, and says what keeps teams from it.
 func Measure(ctx context.Context, st *store.Store, now time.Time) (casework.Measures, error) {
+	return MeasureOf(ctx, st, now, func(add func(*schemas.Tasking) error) error { return casework.All(ctx, st, add) })
+}
+
+// MeasureOf is Measure for who has the taskings at hand: each hands out all of them.
+func MeasureOf(
+	ctx context.Context,
+	st *store.Store,
+	now time.Time,
+	each func(add func(*schemas.Tasking) error) error,
+) (casework.Measures, error) {
 	current, err := nights.LoadCurrent(ctx, st)
 	if err != nil {
 		return casework.Measures{}, err
@@ -39,7 +49,7 @@ func Measure(ctx context.Context, st *store.Store, now time.Time) (casework.Meas
 		return casework.Measures{}, err
 	}
 	c := casework.Measure(now, slices.Collect(maps.Keys(stack)))
-	err = casework.All(ctx, st, func(t *schemas.Tasking) error {
+	err = each(func(t *schemas.Tasking) error {
 		c.Add(t)
 		return nil
 	})

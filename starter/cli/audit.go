@@ -15,7 +15,6 @@ import (
 	"harmstack/activities/store"
 	"harmstack/activities/trust/audit"
 	"harmstack/activities/trust/sign"
-	"harmstack/schemas"
 	"harmstack/schemas/text"
 	"harmstack/worker/config"
 )
@@ -31,28 +30,8 @@ func auditCommand() *cobra.Command {
 	return cmd
 }
 
-// logFilter chooses entries of the log.
-type logFilter struct {
-	who, subject, night string
-	from, to            schemas.Date
-}
-
-func (f logFilter) takes(e audit.Entry) bool {
-	day := schemas.LondonDate(e.At)
-	about := strings.Join(e.On.Pseudonyms, " ") + " " + e.On.Thing // an old entry has all of it there
-	switch {
-	case f.who != "" && !strings.Contains(strings.ToLower(e.Actor.Name), strings.ToLower(f.who)),
-		f.subject != "" && !strings.Contains(about, taskingReference(f.subject)),
-		f.night != "" && !strings.HasPrefix(e.On.Night, f.night) && !strings.Contains(e.On.Thing, f.night),
-		!f.from.IsZero() && day.Before(f.from),
-		!f.to.IsZero() && f.to.Before(day):
-		return false
-	}
-	return true
-}
-
 func auditListCommand() *cobra.Command {
-	var filter logFilter
+	var filter audit.Filter
 	var asCSV, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -70,6 +49,7 @@ with an error.`,
 				return err
 			}
 			defer st.Close()
+			filter.Subject = taskingReference(filter.Subject)
 			log, err := audit.Examine(cmd.Context(), st)
 			if err != nil {
 				return err
@@ -77,7 +57,7 @@ with an error.`,
 			chosen := []audit.Entry{}
 			rows := [][]string{{"NUMBER", "AT", "OPERATION", "WHO", "HOW SURE", "DID", "ON", "OUTCOME", "WHY", "TO"}}
 			for _, e := range log.Entries {
-				if !filter.takes(e) {
+				if !filter.Takes(e) {
 					continue
 				}
 				chosen = append(chosen, e)
@@ -102,11 +82,11 @@ with an error.`,
 		},
 	}
 	storeFlag(cmd)
-	cmd.Flags().StringVar(&filter.who, "who", "", "those of one `name`, or a part of it")
-	cmd.Flags().StringVar(&filter.subject, "subject", "", "those about one suspect, by `pseudonym`")
-	cmd.Flags().StringVar(&filter.night, "night", "", "those about one `night`, 2026-06-30 or 2026-06-30-r1")
-	cmd.Flags().Var(dateFlag{&filter.from}, "from", "from this `date` on, in London")
-	cmd.Flags().Var(dateFlag{&filter.to}, "to", "up to this `date`")
+	cmd.Flags().StringVar(&filter.Who, "who", "", "those of one `name`, or a part of it")
+	cmd.Flags().StringVar(&filter.Subject, "subject", "", "those about one suspect, by `pseudonym`")
+	cmd.Flags().StringVar(&filter.Night, "night", "", "those about one `night`, 2026-06-30 or 2026-06-30-r1")
+	cmd.Flags().Var(dateFlag{&filter.From}, "from", "from this `date` on, in London")
+	cmd.Flags().Var(dateFlag{&filter.To}, "to", "up to this `date`")
 	cmd.Flags().BoolVar(&asCSV, "csv", false, "print CSV for a spreadsheet")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.MarkFlagsMutuallyExclusive("csv", "json")

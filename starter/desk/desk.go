@@ -19,6 +19,7 @@ import (
 
 	"go.temporal.io/sdk/converter"
 
+	"harmstack/activities/casework"
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/nights"
 	"harmstack/activities/pipeline"
@@ -66,6 +67,7 @@ type Desk struct {
 	sessions  *sessions
 	published recent[[]nights.Night]
 	running   recent[[]run]
+	measured  recent[casework.Measures]
 	book      book
 }
 

@@ -41,7 +41,7 @@ type page struct {
 }
 
 // Every page. A test holds that each is tried by every role.
-var pages = slices.Concat(nightPages)
+var pages = slices.Concat(nightPages, overseePages)
 
 func (d *Desk) pageRoutes(mux *http.ServeMux) {
 	for _, t := range pages {
@@ -123,6 +123,7 @@ var functions = template.FuncMap{
 	"date":      func(d schemas.Date) string { return d.Start().Format("Monday 2 January 2006") },
 	"iso":       func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"took":      func(d time.Duration) string { return d.Round(time.Second).String() },
+	"hours":     inWords,
 	"words":     func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 	"night":     nightPath,
 	"team":      func(name string) string { return "/teams/" + url.PathEscape(name) },
@@ -311,5 +312,7 @@ func (d *Desk) menu(p Person, here string) (menu []link) {
 			add("/teams/"+team, team)
 		}
 	}
+	add("/measures", "Measures", access.Look, access.Audit)
+	add("/audit", "Audit", access.Audit)
 	return menu
 }

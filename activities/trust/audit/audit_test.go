@@ -147,3 +147,41 @@ func TestAppendAfterTheEndWasCutOff(t *testing.T) {
 		t.Errorf("%d entries, %v", len(log), err)
 	}
 }
+
+// The log is read back from its end or from a number, and an entry that was changed is not passed over.
+func TestBack(t *testing.T) {
+	st := open(t)
+	for i := range 7 {
+		if err := Append(t.Context(), st, Entry{At: time.Now(), Operation: Consultation, Actor: Worker, Did: fmt.Sprint(i + 1), On: Object{Thing: "x"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		before, most, oldest int
+		did                  string
+	}{
+		{0, 3, 5, "765"}, {5, 3, 2, "432"}, {2, 3, 1, "1"}, {1, 3, 1, ""}, {99, 100, 1, "7654321"},
+	} {
+		entries, oldest, err := Back(t.Context(), st, c.before, c.most)
+		did := ""
+		for _, e := range entries {
+			did += e.Did
+		}
+		if err != nil || did != c.did || oldest != c.oldest {
+			t.Errorf("%+v: %q, %d, %v", c, did, oldest, err)
+		}
+	}
+	data, err := st.Read(t.Context(), key(4))
+	if err == nil {
+		err = st.Replace(t.Context(), key(4), bytes.Replace(data, []byte(`"did":"4"`), []byte(`"did":"5"`), 1))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Back(t.Context(), st, 0, 7); err == nil || !strings.Contains(err.Error(), key(4)) {
+		t.Errorf("a changed entry: %v", err)
+	}
+	if entries, _, err := Back(t.Context(), st, 0, 3); err != nil || len(entries) != 3 {
+		t.Errorf("those after it: %v", err)
+	}
+}

@@ -82,29 +82,76 @@ func Examine(ctx context.Context, st *store.Store) (log Log, err error) {
 			previous = hex.EncodeToString(log.Hashes[number-2])
 		}
 		log.Hashes = append(log.Hashes, sum(records[i]))
-		var e Entry
-		if err := json.Unmarshal(records[i], &e); err != nil || e.Number != number {
-			add(name, "record %d cannot be read", number)
-			chained = true
-			continue
+		e, problem := checked(st, old, name, number, records[i])
+		if e.Number == number {
+			log.Entries = append(log.Entries, e)
+			if chained && e.Previous != previous {
+				add(name, "the record before number %d was changed after it was written", number)
+			}
 		}
-		log.Entries = append(log.Entries, e)
-		if chained && e.Previous != previous {
-			add(name, "the record before number %d was changed after it was written", number)
+		if problem != nil {
+			log.Problems = append(log.Problems, *problem)
 		}
 		chained = true
-		if !st.Keys.Checks() {
-			continue
-		}
-		_, err := st.Keys.Check(name, records[i])
-		if errors.Is(err, sign.ErrUnsigned) && (number <= old.Log || e.Operation == Consultation || e.Outcome == Refused) {
-			err = nil
-		}
-		if err != nil {
-			add(name, "%v", err)
-		}
 	}
 	return log, nil
+}
+
+// Back reads at most so many entries before the one of a number, newest first; 0: from the last on. Each is checked as
+// by Examine, against its signature and the entry after it. oldest is the number of the last that was read; 1: there are
+// no more.
+func Back(ctx context.Context, st *store.Store, before, most int) (entries []Entry, oldest int, err error) {
+	last, err := length(ctx, st)
+	if err != nil {
+		return nil, 0, err
+	}
+	if before > 0 {
+		last = min(last, before-1)
+	}
+	oldest = max(1, last-most+1)
+	var keys []string
+	for n := last; n >= oldest; n-- {
+		keys = append(keys, key(n))
+	}
+	records, err := readAll(ctx, st, keys)
+	if err != nil {
+		return nil, 0, err
+	}
+	var old store.Unsigned
+	if st.Keys.Checks() {
+		if old, err = st.LoadUnsigned(ctx); err != nil {
+			return nil, 0, err
+		}
+	}
+	for i, record := range records {
+		e, problem := checked(st, old, keys[i], last-i, record)
+		if problem == nil && i > 0 && entries[i-1].Previous != hex.EncodeToString(sum(record)) {
+			problem = &Problem{keys[i], "it was changed after it was written"}
+		}
+		if problem != nil {
+			return nil, 0, fmt.Errorf("audit log: %w", problem)
+		}
+		entries = append(entries, e)
+	}
+	return entries, oldest, nil
+}
+
+// checked reads the record of a number and checks its signature.
+func checked(st *store.Store, old store.Unsigned, name string, number int, record []byte) (e Entry, p *Problem) {
+	if err := json.Unmarshal(record, &e); err != nil || e.Number != number {
+		return e, &Problem{name, fmt.Sprintf("record %d cannot be read", number)}
+	}
+	if !st.Keys.Checks() {
+		return e, nil
+	}
+	_, err := st.Keys.Check(name, record)
+	if errors.Is(err, sign.ErrUnsigned) && (number <= old.Log || e.Operation == Consultation || e.Outcome == Refused) {
+		err = nil
+	}
+	if err != nil {
+		return e, &Problem{name, err.Error()}
+	}
+	return e, nil
 }
 
 // readAll reads files, some at a time: a bucket answers in tens of milliseconds.
