@@ -134,10 +134,10 @@ var functions = template.FuncMap{
 		}
 		return *s
 	},
-	// with hands a part of a page several values by name.
-	"with": func(pairs ...any) (map[string]any, error) {
+	// values hands a part of a page several values by name.
+	"values": func(pairs ...any) (map[string]any, error) {
 		if len(pairs)%2 != 0 {
-			return nil, errors.New("with: give names and values")
+			return nil, errors.New("values: give names and values")
 		}
 		m := map[string]any{}
 		for i := 0; i < len(pairs); i += 2 {
