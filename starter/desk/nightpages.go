@@ -89,6 +89,9 @@ func (d *Desk) decision(r *http.Request, p Person) (any, error) {
 	if m.Profile != nil && !m.Profile.NewestReport.IsZero() {
 		in.Distribution.NewestAge = m.AsOf.DaysSince(m.Profile.NewestReport)
 	}
+	if who, err := d.Teams(); err == nil {
+		_, in.RestrictedDesk = who.Restricted()
+	}
 	officer := allowed(p, []string{access.Approve}) == nil
 	v.MayDecide = officer && v.Status == nights.Pending
 	v.MayRevoke = officer && v.Current

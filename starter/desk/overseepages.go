@@ -149,7 +149,7 @@ func (d *Desk) audit(r *http.Request, p Person) (any, error) {
 	for name, day := range map[string]*schemas.Date{"from": &v.Filter.From, "to": &v.Filter.To} {
 		if said := q.Get(name); said != "" {
 			if *day, err = schemas.ParseDate(said); err != nil {
-				return nil, bad(fmt.Errorf("%s: %w", name, err))
+				return nil, fault.Errorf(fault.BadRequest, "%s: give a date as 2026-06-30", name)
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"harmstack/activities/nights"
 	"harmstack/activities/trust/access"
 	"harmstack/schemas"
+	"harmstack/schemas/fault"
 	"harmstack/workflows"
 	flows "harmstack/workflows/client"
 )
@@ -247,7 +248,7 @@ func (d *Desk) runNight(r *http.Request, p Person) (string, error) {
 	var err error
 	if asOf := r.PostFormValue("as_of"); asOf != "" {
 		if call.AsOf, err = schemas.ParseDate(asOf); err != nil {
-			return "", bad(err)
+			return "", fault.New(fault.BadRequest, "the last full date: give it as 2026-06-30")
 		}
 	}
 	_, err = d.started(r, p, call)
