@@ -154,8 +154,11 @@ func Append(ctx context.Context, st *store.Store, e Entry) error {
 	if err := e.check(); err != nil {
 		return err
 	}
+	end := endOf(st)
+	end.Lock() // whoever of this process appends at once would only take each other's number
+	defer end.Unlock()
 	for {
-		last, err := length(ctx, st)
+		last, err := end.length(ctx, st)
 		if err != nil {
 			return err
 		}
@@ -191,12 +194,29 @@ func Stored(ctx context.Context, st *store.Store, key string) ([]File, error) {
 // Writable tells at once whether this process may append to the log; store.ErrDenied says why not.
 func Writable(st *store.Store) error { return st.Writable(folder) }
 
-// lengths remembers how long the log of a *store.Store was found to be: a bucket answers in tens of milliseconds.
-var lengths sync.Map
+// end is how long the log of a *store.Store was found to be: a bucket answers in tens of milliseconds.
+type end struct {
+	sync.Mutex
+	last int
+}
+
+var ends sync.Map // by *store.Store
+
+func endOf(st *store.Store) *end {
+	e, _ := ends.LoadOrStore(st, &end{})
+	return e.(*end)
+}
+
+func length(ctx context.Context, st *store.Store) (int, error) {
+	e := endOf(st)
+	e.Lock()
+	defer e.Unlock()
+	return e.length(ctx, st)
+}
 
 // length finds the last number by doubling and halving, from where it was last: a year's log is long, and each entry
 // would list it.
-func length(ctx context.Context, st *store.Store) (int, error) {
+func (e *end) length(ctx context.Context, st *store.Store) (int, error) {
 	have := func(n int) (bool, error) {
 		_, err := st.Size(ctx, key(n))
 		if errors.Is(err, store.ErrNotFound) {
@@ -205,13 +225,13 @@ func length(ctx context.Context, st *store.Store) (int, error) {
 		return err == nil, err
 	}
 	low := 0 // is there; high may not be
-	if known, ok := lengths.Load(st); ok {
-		there, err := have(known.(int))
+	if e.last > 0 {
+		there, err := have(e.last)
 		if err != nil {
 			return 0, err
 		}
 		if there { // else somebody has cut it off
-			low = known.(int)
+			low = e.last
 		}
 	}
 	high := low + 1
@@ -237,9 +257,7 @@ func length(ctx context.Context, st *store.Store) (int, error) {
 			high = middle
 		}
 	}
-	if low > 0 {
-		lengths.Store(st, low)
-	}
+	e.last = low
 	return low, nil
 }
 
