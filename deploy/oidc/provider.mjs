@@ -1,7 +1,7 @@
 // The identity provider of the tests: a real one (OpenID Connect), with people who do not exist. It is for tests alone:
 // whoever types a login is that person, whatever the password.
 //
-//   node provider.mjs [PORT]
+//   node provider.mjs [PORT [REDIRECT]]     REDIRECT: where else the desk may be
 //
 // It prints its issuer once it answers, and ends with its standard input.
 import {createServer} from 'node:http'
@@ -33,7 +33,8 @@ const provider = new Provider(issuer, {
   clients: [
     {
       client_id: 'harmstack-desk', client_secret: 'a secret of the tests',
-      redirect_uris: ['https://desk.example/sign-in/callback', 'http://localhost:8088/sign-in/callback'],
+      redirect_uris: ['https://desk.example/sign-in/callback', 'http://localhost:8088/sign-in/callback',
+        ...process.argv.slice(3)],
     },
     {
       client_id: 'harmstack-cli', token_endpoint_auth_method: 'none',

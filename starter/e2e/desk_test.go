@@ -45,7 +45,11 @@ type gate struct {
 // withDesk deploys where identity is required, under payload keys, with a desk.
 func withDesk(t *testing.T, rows []schemas.Offence) *gate {
 	t.Helper()
-	people := idp.Start(t, "0")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	people := idp.Start(t, "0", "http://"+l.Addr().String()+"/sign-in/callback")
 	seed := bytes.Repeat([]byte{7}, ed25519.SeedSize)
 	public := ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey)
 	d := deploy(t, rows, "", payloadKeys("k1"), "HARMSTACK_IDENTITY="+schemas.IdentityRequired,
@@ -64,10 +68,6 @@ func withDesk(t *testing.T, rows []schemas.Offence) *gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	g := &gate{d, people, "http://" + l.Addr().String(), map[string]string{}}
 	at, err := url.Parse(g.url)
 	if err != nil {
@@ -78,7 +78,7 @@ func withDesk(t *testing.T, rows []schemas.Offence) *gate {
 		Rules: access.Rules{
 			Claim: "groups",
 			Groups: map[string][]string{"vawg-analysts": {"analyst"}, "vawg-superintendents": {"officer"},
-				"hackney-vawg": {"team:Hackney"}, "barnet-vawg": {"team:Barnet"}},
+				"hackney-vawg": {"team:Hackney"}, "barnet-vawg": {"team:Barnet"}, "audit": {"auditor"}},
 		},
 		Signer: signer, To: flows.Deployment{Client: d.client, Name: d.cfg.Deployment, TaskQueue: d.cfg.TaskQueue, Store: d.store},
 		Identity: d.cfg.Identity, Codec: codec, UIOrigins: []string{"http://localhost:8233"}, Teams: func() (*teams.Teams, error) { return teams.Nowhere(), nil },

@@ -35,11 +35,12 @@ type Provider struct {
 	end    func()
 }
 
-// Start starts a provider that ends with the test; port 0 is a free one. The test is skipped where the provider is not
+// Start starts a provider that ends with the test; port 0 is a free one. desk is where the desk takes its answers, beside
+// where its own tests have it. The test is skipped where the provider is not
 // installed, unless HARMSTACK_E2E is full.
-func Start(t testing.TB, port string) *Provider {
+func Start(t testing.TB, port string, desk ...string) *Provider {
 	t.Helper()
-	p := start(t, port)
+	p := start(t, port, desk...)
 	t.Cleanup(p.Stop)
 	return p
 }
@@ -60,7 +61,7 @@ func Shared(t testing.TB) *Provider {
 	return shared.Provider
 }
 
-func start(t testing.TB, port string) *Provider {
+func start(t testing.TB, port string, desk ...string) *Provider {
 	t.Helper()
 	_, here, _, _ := runtime.Caller(0)
 	folder := filepath.Join(filepath.Dir(here), "..", "..", "..", "deploy", "oidc")
@@ -75,7 +76,7 @@ func start(t testing.TB, port string) *Provider {
 		}
 		skip("no identity provider: npm install --prefix deploy/oidc --no-package-lock (%v)", err)
 	}
-	cmd := exec.Command("node", filepath.Join(folder, "provider.mjs"), port)
+	cmd := exec.Command("node", append([]string{filepath.Join(folder, "provider.mjs"), port}, desk...)...)
 	// It ends when this pipe does: with this process at the latest.
 	in, err := cmd.StdinPipe()
 	var out io.Reader
