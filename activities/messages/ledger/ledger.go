@@ -319,7 +319,7 @@ func hidden(id, address string) string {
 func Note(ctx context.Context, st *store.Store, e Entry, note func(to string) error) error {
 	mark, to := NotedFolder+e.ID, ""
 	if n := e.Count(Sent); n < len(e.Recipients) {
-		mark, to = fmt.Sprintf("%s-%d", mark, n), fmt.Sprintf(" (%d of %d addresses)", n, len(e.Recipients))
+		mark, to = fmt.Sprintf("%s-%d", mark, n), fmt.Sprintf(" (%d of %s)", n, text.Count(len(e.Recipients), "address", "addresses"))
 	}
 	if _, err := st.Size(ctx, mark); !errors.Is(err, store.ErrNotFound) {
 		return err
