@@ -138,22 +138,44 @@ func Save(ctx context.Context, st *store.Store, t *schemas.Tasking) error {
 	// The mark comes first and goes last: it may stand for a tasking that has left, never lack for one
 	// that is there.
 	if t.OnStack {
-		if err := st.CreateOnly(ctx, OpenFolder+t.Reference, nil); err != nil && !errors.Is(err, store.ErrExists) {
+		if err := mark(ctx, st, t.Reference); err != nil {
 			return err
 		}
 	}
 	if err := st.CreateOnly(ctx, key, data); err != nil {
 		return err
 	}
+	if t.OnStack {
+		return mark(ctx, st, t.Reference) // again: Unmark may have taken it away before it could see this version
+	}
 	return Unmark(ctx, st, t)
 }
 
-// Unmark takes the mark of a tasking away that has left the stack.
+func mark(ctx context.Context, st *store.Store, reference string) error {
+	if err := st.CreateOnly(ctx, OpenFolder+reference, nil); err != nil && !errors.Is(err, store.ErrExists) {
+		return err
+	}
+	return nil
+}
+
+// Unmark takes the mark of a tasking away that has left the stack, and gives it back when the suspect has come back
+// since the tasking was loaded.
 func Unmark(ctx context.Context, st *store.Store, t *schemas.Tasking) error {
 	if t.OnStack {
 		return nil
 	}
-	return st.Delete(ctx, OpenFolder+t.Reference)
+	if err := st.Delete(ctx, OpenFolder+t.Reference); err != nil {
+		return err
+	}
+	keys, err := st.List(ctx, caseFolder(t.Reference))
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	last, err := read(ctx, st, keys[len(keys)-1])
+	if err != nil || !last.OnStack {
+		return err
+	}
+	return mark(ctx, st, t.Reference)
 }
 
 // Marked returns the references of all taskings that are on the stack, and perhaps of some that have just

@@ -161,7 +161,7 @@ func (f *footer) eachGroup(wanted []int, chunks int, do func(rows int64, chunks 
 			return errFooter
 		}
 		if columns != uint64(len(wanted)) {
-			return fmt.Errorf("%w: row group %d has %d columns, not %d", errFooter, i, columns, len(wanted))
+			return fmt.Errorf("%w: row group %d has another number of columns: %d, not %d", errFooter, i, columns, len(wanted))
 		}
 		if err := do(rows, found); err != nil {
 			return err

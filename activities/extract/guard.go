@@ -61,7 +61,7 @@ func measure(r io.ReaderAt, size int64, c chunk, wide int, rows int64) (e extent
 			case dictionary >= 0:
 				return e, errDictionaries
 			case n < 0 || n > plain/int64(wide):
-				return e, fmt.Errorf("a dictionary says that it has %d entries in %d bytes", n, plain)
+				return e, fmt.Errorf("a dictionary says that it has entries beyond its bytes: %d in %d", n, plain)
 			}
 			dictionary = 2*plain + compressed + 8*n
 			continue

@@ -154,7 +154,7 @@ func TestHostilePages(t *testing.T) {
 				h.DictionaryPageHeader.V.NumValues = 1<<31 - 1
 			}
 			return b
-		}, "a dictionary says that it has 2147483647 entries"},
+		}, "a dictionary says that it has entries beyond its bytes: 2147483647"},
 		"a dictionary after the other": {good, code, func(page int, h *format.PageHeader, b []byte) []byte {
 			if page > 0 {
 				h.Type, h.DictionaryPageHeader = format.DictionaryPage, thrift.New(format.DictionaryPageHeader{NumValues: 1})

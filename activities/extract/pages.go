@@ -175,7 +175,7 @@ func (r *reader) unpack(header *format.PageHeader, body []byte) (d data, err err
 	case !h.Valid || h.V.NumValues < 0 || h.V.NumNulls < 0 || h.V.NumNulls > h.V.NumValues:
 		return d, errHeader
 	case h.V.NumRows != h.V.NumValues:
-		return d, fmt.Errorf("a page of %d rows holds %d values", h.V.NumRows, h.V.NumValues)
+		return d, fmt.Errorf("a page says that it has other rows than values: %d and %d", h.V.NumRows, h.V.NumValues)
 	case repetition < 0 || definition < 0 || repetition+definition > len(body) || repetition+definition > plain:
 		return d, errLevels
 	}
@@ -252,7 +252,7 @@ func (r *reader) readDictionary(header *format.PageHeader, body []byte) (err err
 	d := &dictionary{entries: int(h.V.NumValues)}
 	var offsets []uint32
 	if wide := r.column.wide(); wide > 0 && len(body) != wide*d.entries || wide == 0 && len(body)/4 < d.entries {
-		return fmt.Errorf("a dictionary says that it has %d entries in %d bytes", d.entries, len(body))
+		return fmt.Errorf("a dictionary says that it has entries beyond its bytes: %d in %d", d.entries, len(body))
 	} else if wide == 0 {
 		offsets = make([]uint32, d.entries+1)
 		if body, err = plainTexts(body, offsets); err != nil {

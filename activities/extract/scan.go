@@ -256,7 +256,7 @@ func (f *File) exhausted(r *reader, column, group int) error {
 	_, err := r.left()
 	if err == nil {
 		return fmt.Errorf(
-			"%w: %scolumn %s of row group %d holds more than the %d rows promised",
+			"%w: %scolumn %s of row group %d holds more rows than the %d promised",
 			ErrRowsMismatch,
 			f.groups[group].file,
 			schemas.Offences[column].Name,

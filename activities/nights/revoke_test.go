@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -224,25 +222,14 @@ func TestRevocationWhileACopyIsMade(t *testing.T) {
 	s3 := s3test.New(t)
 	other := open(t, s3.URL)
 	ids := approveInOrder(t, other, 1, 2)
-	var once sync.Once
-	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/"+schemas.CurrentPath) {
-			once.Do(func() {
-				if err := revoke(other, ids[1]); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		s3.ServeHTTP(w, r)
-	}))
-	t.Cleanup(slow.Close)
-	bucket, query, _ := strings.Cut(s3.URL, "?")
-	options, err := url.ParseQuery(query)
-	if err != nil {
-		t.Fatal(err)
+	reads := func(r *http.Request) bool {
+		return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/"+schemas.CurrentPath)
 	}
-	options.Set("endpoint", slow.URL)
-	st := open(t, bucket+"?"+options.Encode())
+	st := open(t, s3.Before(t, reads, func() {
+		if err := revoke(other, ids[1]); err != nil {
+			t.Error(err)
+		}
+	}))
 	if err := SwapCurrent(t.Context(), st, ids[1]); err != nil && !errors.Is(err, ErrRevoked) {
 		t.Error(err)
 	}

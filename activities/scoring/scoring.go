@@ -218,7 +218,7 @@ func (e *Engine) Deduplicate(ctx context.Context, threads int) (s Deduplicated, 
 	s = Deduplicated{e.counts, e.dispositions, e.conflicting, e.olderStands, e.blindSpot, e.passed}
 	s.Dispositions[schemas.Quarantined] = e.counts.Quarantined()
 	if n := s.Dispositions.Sum() + s.Passed; n != s.RowsRead {
-		return s, fmt.Errorf("%d of %d rows read are accounted for", n, s.RowsRead)
+		return s, fmt.Errorf("of the rows read, %d of %d are accounted for", n, s.RowsRead)
 	}
 	return s, nil
 }
@@ -282,7 +282,7 @@ func (e *Engine) Score(ctx context.Context, deduplicated Deduplicated, threads i
 	}
 	s.Contenders = contenders.rows()
 	if sum := s.Dispositions.Sum(); sum != s.RowsRead {
-		return nil, fmt.Errorf("the dispositions account for %d of %d rows read", sum, s.RowsRead)
+		return nil, fmt.Errorf("of the rows read, the dispositions account for %d of %d", sum, s.RowsRead)
 	}
 	for _, t := range tops.sorted() {
 		s.Candidates = append(s.Candidates, e.contributions(t.rows)...)

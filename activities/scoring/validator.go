@@ -106,7 +106,7 @@ func newValidator(known *vocabulary) *validator {
 // load takes a batch in and finds the faults of its rows.
 func (v *validator) load(batch arrow.Record) error {
 	if n := int(batch.NumCols()); n != int(schemas.OffenceColumns) {
-		return fmt.Errorf("a batch has %d columns, the contract %d", n, schemas.OffenceColumns)
+		return fmt.Errorf("a batch has another number of columns than the contract: %d, not %d", n, schemas.OffenceColumns)
 	}
 	n := int(batch.NumRows())
 	if cap(v.faults) < n {

@@ -13,8 +13,19 @@ import (
 	"harmstack/schemas"
 )
 
-// UnsignedFile names the records that were there before anything was signed. It is signed itself.
-const UnsignedFile = "trust/unsigned.json"
+// UnsignedFile names the records that were there before anything was signed. It is signed itself. What is added later
+// stands, with all the rest, in a file of its own beside it (unsigned-0002.json …); the last counts.
+const (
+	UnsignedFile   = unsignedPrefix + ".json"
+	unsignedPrefix = "trust/unsigned"
+)
+
+func unsignedKey(number int) string {
+	if number == 1 {
+		return UnsignedFile
+	}
+	return fmt.Sprintf("%s-%04d.json", unsignedPrefix, number)
+}
 
 // Unsigned is UnsignedFile: sha256 by key, and how long the audit log was.
 type Unsigned struct {
@@ -46,7 +57,11 @@ func (s *Store) CheckRecord(ctx context.Context, key string, data []byte) error 
 	_, err := s.Keys.Check(key, data)
 	if errors.Is(err, sign.ErrUnsigned) {
 		var known Unsigned
-		if known, err = s.LoadUnsigned(ctx); err == nil && known.Records[key] != digest(data) {
+		known, err = s.LoadUnsigned(ctx)
+		if err == nil && known.Records[key] != digest(data) { // perhaps another process has added it since
+			known, _, err = s.lastUnsigned(ctx)
+		}
+		if err == nil && known.Records[key] != digest(data) {
 			err = fmt.Errorf("%w: if it is from before records were signed, starter verify --adopt says so once",
 				sign.ErrUnsigned)
 		}
@@ -57,49 +72,63 @@ func (s *Store) CheckRecord(ctx context.Context, key string, data []byte) error 
 	return nil
 }
 
-// LoadUnsigned reads UnsignedFile, once; zero when there is none.
+// LoadUnsigned reads the last UnsignedFile, once; zero when there is none.
 func (s *Store) LoadUnsigned(ctx context.Context) (Unsigned, error) {
 	s.unsigned.Lock()
-	defer s.unsigned.Unlock()
-	if s.unsigned.Records != nil {
-		return s.unsigned.Unsigned, nil
+	known := s.unsigned.Unsigned
+	s.unsigned.Unlock()
+	if known.Records != nil {
+		return known, nil
 	}
-	data, err := s.Read(ctx, UnsignedFile)
-	if errors.Is(err, ErrNotFound) {
-		return Unsigned{}, nil
+	known, _, err := s.lastUnsigned(ctx)
+	return known, err
+}
+
+// lastUnsigned is LoadUnsigned whatever was read before, and how many such files there are.
+func (s *Store) lastUnsigned(ctx context.Context) (u Unsigned, files int, err error) {
+	keys, err := s.List(ctx, unsignedPrefix)
+	if err != nil || len(keys) == 0 {
+		return u, 0, err
 	}
-	var u Unsigned
+	key := unsignedKey(len(keys))
+	data, err := s.Read(ctx, key)
 	if err == nil {
-		_, err = s.Keys.Check(UnsignedFile, data)
+		_, err = s.Keys.Check(key, data)
 	}
 	if err == nil && json.Unmarshal(data, &u) != nil {
 		err = ErrDamaged
 	}
 	if err != nil {
-		return u, fmt.Errorf("%s: %w", UnsignedFile, err)
-	}
-	s.unsigned.Unsigned = u
-	return u, nil
-}
-
-// Adopt adds records as they are to those that may be unsigned, and the log up to a length. It returns the file.
-func (s *Store) Adopt(ctx context.Context, records map[string]string, log int) ([]byte, error) {
-	u, err := s.LoadUnsigned(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all := map[string]string{}
-	maps.Copy(all, u.Records)
-	maps.Copy(all, records)
-	data, err := json.MarshalIndent(Unsigned{all, max(log, u.Log)}, "", "  ")
-	if err == nil {
-		data = s.Record(UnsignedFile, data)
-		err = s.Replace(ctx, UnsignedFile, data)
+		return u, 0, fmt.Errorf("%s: %w", key, err)
 	}
 	s.unsigned.Lock()
-	s.unsigned.Unsigned = Unsigned{}
-	s.unsigned.Unlock()
-	return data, err
+	defer s.unsigned.Unlock()
+	s.unsigned.Unsigned = u
+	return u, len(keys), nil
+}
+
+// Adopt adds records as they are to those that may be unsigned, and the log up to a length. It returns the file, and
+// its name. Two at once lose nothing: whoever comes second adds to what the first wrote.
+func (s *Store) Adopt(ctx context.Context, records map[string]string, log int) (key string, data []byte, err error) {
+	for {
+		u, files, err := s.lastUnsigned(ctx)
+		if err != nil {
+			return "", nil, err
+		}
+		all := map[string]string{}
+		maps.Copy(all, u.Records)
+		maps.Copy(all, records)
+		data, err := json.MarshalIndent(Unsigned{all, max(log, u.Log)}, "", "  ")
+		if err != nil {
+			return "", nil, err
+		}
+		key := unsignedKey(files + 1)
+		data = s.Record(key, data)
+		if err = s.CreateOnly(ctx, key, data); errors.Is(err, ErrExists) {
+			continue
+		}
+		return key, data, err
+	}
 }
 
 func digest(data []byte) string {

@@ -135,21 +135,44 @@ func (s *Store) Write(
 	key, schema string,
 	write func(io.Writer) (rows int64, err error),
 ) (schemas.ArtifactRef, error) {
+	return s.write(ctx, key, schema, "", write)
+}
+
+// write is Write. With a mark, others may replace the file at the same moment: what is stored then is theirs, by its
+// mark, and is not held against what was written.
+func (s *Store) write(
+	ctx context.Context,
+	key, schema, mark string,
+	write func(io.Writer) (rows int64, err error),
+) (schemas.ArtifactRef, error) {
 	if err := CheckKey(key); err != nil {
 		return schemas.ArtifactRef{}, fmt.Errorf("write: %w", err)
 	}
 	sum, check := sha256.New(), md5.New() // of what is written, and of what is stored
 	count, size := &counter{}, &counter{}
 	var rows int64
-	err := s.commit(ctx, key, os.Rename, &blob.WriterOptions{}, func(w io.Writer) error {
+	options := &blob.WriterOptions{}
+	if mark != "" {
+		options.Metadata = map[string]string{writerName: mark}
+	}
+	stored := &blob.Attributes{}
+	err := s.commit(ctx, key, os.Rename, options, func(w io.Writer) error {
+		file, local := w.(*os.File)
 		w = io.MultiWriter(w, size)
 		if s.tellsMD5() {
 			w = io.MultiWriter(w, check)
 		}
-		return s.sealed(ctx, key, w, func(w io.Writer) (err error) {
+		err := s.sealed(ctx, key, w, func(w io.Writer) (err error) {
 			rows, err = write(io.MultiWriter(sum, count, w))
 			return err
 		})
+		if err == nil && local { // by its name it may be another's in a moment
+			var info os.FileInfo
+			if info, err = file.Stat(); err == nil {
+				stored.Size = info.Size()
+			}
+		}
+		return err
 	})
 	if err != nil {
 		return schemas.ArtifactRef{}, fmt.Errorf("write %s: %w", key, err)
@@ -161,7 +184,11 @@ func (s *Store) Write(
 		Bytes:  count.n,
 		Schema: schema,
 	}
-	stored, err := s.attributes(ctx, key)
+	if s.folder == "" {
+		if stored, err = s.attributes(ctx, key); err == nil && stored.Metadata[writerName] != mark {
+			return ref, nil
+		}
+	}
 	if err != nil {
 		err = s.explain("look at", key, err)
 	} else if stored.Size != size.n {
@@ -183,7 +210,7 @@ func (s *Store) Write(
 // tellsMD5: an S3 ETag may look like an MD5 and be none, under encryption with a key of one's own.
 func (s *Store) tellsMD5() bool { return s.folder == "" && !strings.HasPrefix(s.url, "s3://") }
 
-// writerName is under what a bucket keeps who made a file by CreateOnly.
+// writerName is under what a bucket keeps who made a file by CreateOnly or Replace.
 const writerName = "writer"
 
 // CreateOnly writes key unless it is there, in which case it returns ErrExists and changes nothing.
@@ -248,12 +275,13 @@ func (s *Store) Probe(ctx context.Context) (err error) {
 	return err
 }
 
-// Replace swaps a small file in one step: readers see the old one or the new one.
+// Replace swaps a small file in one step: readers see the old one or the new one. Of several at once any may stay, and
+// all succeed: what must not be lost by that is written by CreateOnly, under a name of its own.
 func (s *Store) Replace(ctx context.Context, key string, data []byte) error {
 	if err := CheckKey(key); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
-	_, err := s.Write(ctx, key, "", func(w io.Writer) (int64, error) {
+	_, err := s.write(ctx, key, "", rand.Text(), func(w io.Writer) (int64, error) {
 		_, err := w.Write(data)
 		return 0, err
 	})

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"harmstack/activities/casework/teams"
@@ -14,6 +13,7 @@ import (
 	"harmstack/activities/messages/ledger"
 	"harmstack/activities/store"
 	"harmstack/activities/trust/audit"
+	"harmstack/schemas/text"
 )
 
 // checkpointKind is the kind of the ledger's entries of checkpoints.
@@ -42,12 +42,15 @@ func (w Witnesses) Tell(ctx context.Context, occasion, night string, at time.Tim
 	if err != nil || !told {
 		return err
 	}
+	c, err := w.Store.Keys.OpenCheckpoint(checkpoint)
+	if err != nil {
+		return err
+	}
 	sum := sha256.Sum256([]byte(checkpointKind + " " + occasion))
 	id := hex.EncodeToString(sum[:16])
 	m, err := digest.Alert{
 		Key: id, At: at, To: auditor.Mail, Title: "checkpoint of the audit log, " + occasion,
-		Text: fmt.Sprintf("The audit log has %s records now. What stands below is signed by the worker.",
-			strings.SplitN(string(checkpoint), "\n", 3)[1]),
+		Text: fmt.Sprintf("The audit log is %s long now. What stands below is signed by the worker.", text.Count(c.Size, "record")),
 		Do: "Keep this message where nobody who runs Harmstack can reach. At any time, starter audit verify --against the attached " +
 			"file tells whether the log was cut off or rewritten since.",
 		Checkpoint: string(checkpoint),

@@ -50,3 +50,7 @@ COPY (SELECT handling, updated_at, outcome, source, 'x' AS officer, domestic_abu
   FROM two) TO '$out-2.parquet' (FORMAT parquet, ROW_GROUP_SIZE 5000, COMPRESSION gzip);
 CREATE OR REPLACE TABLE three AS SELECT * EXCLUDE (committed_at, domestic_abuse, offence_urn, handling) FROM extract_of(TIMESTAMP '2028-03-01 23:59:59');
 COPY three TO '$out-3.parquet' (FORMAT parquet, COMPRESSION brotli);
+-- Person links: chains of three among the suspects, victims who are suspects, white space, the same link twice and one of an id to itself.
+COPY (SELECT 'S' || i AS person_id, ' S' || i + 1 || chr(160) AS same_as FROM range(9000) r(i) WHERE i % 7 < 2
+  UNION ALL SELECT 'V' || i || chr(9), 'S' || i FROM range(9000) r(i) WHERE i % 11 = 0 UNION ALL SELECT 'S7 ', 'S8' UNION ALL SELECT 'S5', 'S5'
+  UNION ALL SELECT 'Ω' || i, 'Ω' || i + 25 FROM range(25) r(i)) TO '$out-links.parquet' (FORMAT parquet);

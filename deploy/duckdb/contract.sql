@@ -1,8 +1,9 @@
 -- The contract once more, in SQL: an independent reading to hold the Go code against. Written for DuckDB.
 -- Input: the view `extract` (the contract's columns; those that the file lacks as nulls), the tables `cchi`, `vawg`, `supplement`,
--- `resolutions`, `boroughs`, `aliases` and `placeholders` as published, `others` (the models of stability.yaml), and the variables
--- as_of, half_life, step, cap, apply, depth and custody (the night's model).
--- Output: the tables `dispositions`, `facts`, `ranking`, `stack`, `contributions` and `standings`.
+-- `resolutions`, `boroughs`, `aliases` and `placeholders` as published, `links` (person_id, same_as), `others` (the models of
+-- stability.yaml), and the variables as_of, half_life, step, cap, apply, depth and custody (the night's model). With the variable
+-- counting, the rows that are left out for that reason count.
+-- Output: the tables `dispositions`, `facts`, `left_out`, `linked`, `ranking`, `stack`, `contributions` and `standings`.
 -- Limit: DuckDB refuses a text column that is not UTF-8, so such rows are not tried here.
 
 -- Section 3: white space is space, tab, CR, LF and the non-breaking space; a blank is null.
@@ -18,14 +19,22 @@ CREATE OR REPLACE MACRO london_date(t) AS CAST(t + CASE
   WHEN t >= last_sunday(year(t), 3) + INTERVAL 1 HOUR AND t < last_sunday(year(t), 10) + INTERVAL 1 HOUR
   THEN INTERVAL 1 HOUR ELSE INTERVAL 0 HOUR END AS DATE);
 
+-- Section 3, person links: before anything else an id is replaced by the end of its chain. A link of an id to itself says nothing, the same
+-- once more neither; that no chain goes round and none forks the night has made sure of.
+CREATE OR REPLACE TABLE linked AS SELECT DISTINCT clean(person_id) AS person_id, clean(same_as) AS same_as FROM links WHERE clean(person_id) <> clean(same_as);
+CREATE OR REPLACE TABLE ends AS
+WITH RECURSIVE chains AS (FROM linked UNION ALL SELECT c.person_id, l.same_as FROM chains c JOIN linked l ON l.person_id = c.same_as)
+SELECT person_id AS id, same_as AS person FROM chains WHERE same_as NOT IN (SELECT person_id FROM linked);
+
 CREATE OR REPLACE TABLE cleaned AS
-SELECT clean(allegation_id) AS allegation_id, clean(report_id) AS report_id, clean(suspect_id) AS suspect_id, suspect_age,
+SELECT clean(allegation_id) AS allegation_id, clean(report_id) AS report_id, coalesce(s.person, clean(suspect_id)) AS suspect_id, suspect_age,
   clean(suspect_status) AS suspect_status, home_office(clean(offence_code)) AS offence_code, clean(offence_class) AS offence_class,
   clean(offence_urn) AS offence_urn, epoch_us(reported_at) AS reported_at, epoch_us(committed_at) AS committed_at,
-  coalesce(b.name, clean(e.borough)) AS borough, clean(victim_id) AS victim_id, clean(victim_sex) AS victim_sex, victim_age,
-  domestic_abuse, clean(source) AS source, clean(outcome) AS outcome, epoch_us(updated_at) AS updated_at, clean(handling) AS handling
+  coalesce(b.name, clean(e.borough)) AS borough, coalesce(v.person, clean(victim_id)) AS victim_id, clean(victim_sex) AS victim_sex, victim_age,
+  domestic_abuse, clean(source) AS source, clean(outcome) AS outcome, epoch_us(updated_at) AS updated_at, clean(handling) AS handling,
+  s.id IS NOT NULL OR v.id IS NOT NULL AS replaced
 FROM extract e LEFT JOIN (SELECT borough AS written, borough AS name FROM boroughs UNION ALL SELECT alias, borough FROM aliases) b
-  ON lower(clean(e.borough)) = lower(b.written);
+  ON lower(clean(e.borough)) = lower(b.written) LEFT JOIN ends s ON s.id = clean(e.suspect_id) LEFT JOIN ends v ON v.id = clean(e.victim_id);
 
 -- Section 4, rule 5: the ids that name nobody, of suspects and of victims.
 CREATE OR REPLACE TABLE nobodies AS
@@ -77,7 +86,8 @@ SELECT NULL, home_office_code, NULL, CAST(round(CAST(nullif(days, '') AS DECIMAL
 -- The rows that an allegation may be: by urn where the table knows it; else by code and class; else by code; and where that leaves it open
 -- and a resolution says so, as another class. Of each way, how many there are, how many are VAWG and how many would be of a woman.
 CREATE OR REPLACE TABLE combinations AS
-WITH k AS (SELECT DISTINCT offence_urn AS urn, offence_code AS code, offence_class AS class, victim_sex AS sex, coalesce(domestic_abuse, false) AS domestic FROM versions WHERE place = 1),
+WITH given AS (SELECT DISTINCT offence_urn AS urn, offence_code AS code, offence_class AS class, victim_sex AS sex, coalesce(domestic_abuse, false) AS domestic FROM versions WHERE place = 1),
+k AS (FROM given UNION SELECT * REPLACE ('F' AS sex) FROM given WHERE coalesce(sex = 'U', true)),
 way AS (SELECT *, class AS as_class, CASE WHEN urn IN (SELECT urn FROM offences WHERE urn IS NOT NULL) THEN 'urn'
     WHEN (code, class) IN (SELECT (code, class) FROM offences WHERE class IS NOT NULL) THEN 'pair' ELSE 'code' END AS how FROM k),
 ways AS (FROM way UNION ALL SELECT w.* REPLACE (r.as_class AS as_class, 'as_class' AS how) FROM way w JOIN resolutions r
@@ -88,31 +98,37 @@ found AS (
   FROM ways w JOIN offences o ON CASE how WHEN 'urn' THEN o.urn = w.urn WHEN 'code' THEN o.code = w.code ELSE o.code = w.code AND o.class = w.as_class END),
 summed AS (
   SELECT urn, code, class, sex, domestic, how, as_class, count(*) AS offences, count(tenths) AS weighed, min(tenths) AS least, max(tenths) AS most,
-    count(*) FILTER (counts) AS vawg, count(*) FILTER (of_a_woman) AS vawg_of_a_woman, bool_or(supplement) AS supplement, how = 'urn' AND min(table_code) <> code AS contradicts
+    min(tenths) FILTER (counts) AS may_weigh, count(*) FILTER (counts) AS vawg, count(*) FILTER (of_a_woman) AS vawg_of_a_woman, bool_or(supplement) AS supplement, how = 'urn' AND min(table_code) <> code AS contradicts
   FROM found GROUP BY urn, code, class, sex, domestic, how, as_class),
 read AS (SELECT s.*, least < most AND how IN ('pair', 'as_class') AND r.rule IS NOT NULL AS lowest, CASE WHEN vawg = offences AND weighed = offences AND (least = most OR lowest) THEN least END AS tenths
   FROM summed s LEFT JOIN resolutions r ON r.home_office_code = s.code AND r.offence_class = s.as_class AND r.rule = 'lowest')
-SELECT urn, code, class, sex, domestic, contradicts, coalesce(sex = 'U', true) AND vawg_of_a_woman > vawg AS sex_unknown, vawg > 0 AS may_be, CASE WHEN NOT sex_unknown THEN tenths END AS tenths,
+SELECT urn, code, class, sex, domestic, contradicts, coalesce(sex = 'U', true) AND vawg_of_a_woman > vawg AS sex_unknown, vawg > 0 AS may_be, CASE WHEN NOT sex_unknown THEN tenths END AS tenths, may_weigh,
   CASE WHEN lowest THEN 'lowest' WHEN supplement THEN 'supplement' ELSE how END AS rule,
   nullif(concat_ws('; ', CASE WHEN how = 'as_class' THEN code || ' without its class as ' || as_class END, CASE WHEN lowest THEN code || ' ' || as_class || ' lowest' END), '') AS resolution
 FROM read
 QUALIFY row_number() OVER (PARTITION BY urn, code, class, sex, domestic ORDER BY CASE
   WHEN how = 'code' AND (tenths IS NOT NULL OR vawg = 0 AND NOT (coalesce(sex = 'U', true) AND vawg_of_a_woman > 0)) THEN 1 WHEN how = 'as_class' THEN 2 ELSE 3 END) = 1;
 
--- Rules 3 to 11.
+-- Rules 3 to 11. Where what is left out for a reason is to count, that rule does not bite, a victim whose sex nobody says is a woman, and an
+-- offence without a single weight has the least of those that would make it VAWG.
+CREATE OR REPLACE MACRO counting(reason) AS getvariable('counting') IS NOT DISTINCT FROM reason;
+CREATE OR REPLACE MACRO or_a_woman(sex) AS CASE WHEN coalesce(sex = 'U', true) THEN 'F' ELSE sex END;
 CREATE OR REPLACE TABLE staying AS
 WITH v AS (SELECT v.*, london_date(make_timestamp(v.reported_at)) AS day, date_diff('day', day, CAST(getvariable('as_of') AS DATE)) AS age,
-    coalesce(c.may_be, false) AS may_be, coalesce(c.sex_unknown, false) AS sex_unknown, c.tenths, c.rule, c.resolution, coalesce(c.contradicts, false) AS contradicts,
-    v.allegation_id IN (FROM later) AS older_stands
-  FROM versions v LEFT JOIN combinations c ON c.code = v.offence_code AND c.urn IS NOT DISTINCT FROM v.offence_urn
-    AND c.class IS NOT DISTINCT FROM v.offence_class AND c.sex IS NOT DISTINCT FROM v.victim_sex AND c.domestic = coalesce(v.domestic_abuse, false)
+    coalesce(c.may_be, false) AS may_be, coalesce(c.sex_unknown, false) AS sex_unknown, c.rule, c.resolution, coalesce(c.contradicts, false) AS contradicts,
+    CASE WHEN counting('unscored_offence') THEN coalesce(c.tenths, c.may_weigh) ELSE c.tenths END AS tenths,
+    coalesce(w.may_be, false) AS may_be_of_a_woman, coalesce(w.tenths, 0) AS tenths_of_a_woman, v.allegation_id IN (FROM later) AS older_stands
+  FROM versions v LEFT JOIN combinations c ON c.code = v.offence_code AND c.urn IS NOT DISTINCT FROM v.offence_urn AND c.domestic = coalesce(v.domestic_abuse, false)
+    AND c.class IS NOT DISTINCT FROM v.offence_class AND c.sex IS NOT DISTINCT FROM CASE WHEN counting('victim_sex_unknown') THEN or_a_woman(v.victim_sex) ELSE v.victim_sex END
+  LEFT JOIN combinations w ON w.code = v.offence_code AND w.urn IS NOT DISTINCT FROM v.offence_urn AND w.domestic = coalesce(v.domestic_abuse, false)
+    AND w.class IS NOT DISTINCT FROM v.offence_class AND w.sex IS NOT DISTINCT FROM or_a_woman(v.victim_sex)
   WHERE v.place = 1)
 SELECT *, CASE
     WHEN age < 0 THEN 'after_as_of'
     WHEN age > 364 THEN 'outside_window'
     WHEN suspect_id IS NULL OR suspect_nobody THEN 'no_named_suspect'
-    WHEN source = 'intelligence' THEN 'intelligence_only'
-    WHEN source = 'police_detected' THEN 'police_detected'
+    WHEN source = 'intelligence' AND NOT counting('intelligence_only') THEN 'intelligence_only'
+    WHEN source = 'police_detected' AND NOT counting('police_detected') THEN 'police_detected'
     WHEN outcome IN ('no_crime', 'acquitted') THEN 'cleared'
     WHEN outcome = 'transferred' THEN 'transferred'
     WHEN sex_unknown THEN 'victim_sex_unknown'
@@ -148,13 +164,23 @@ SELECT 'out_of_range' AS fact, name, n FROM (UNPIVOT (SELECT count_if(COLUMNS(*)
 UNION ALL SELECT 'placeholders', 'suspect_id', count(*) FROM judged WHERE NOT quarantined AND suspect_nobody
 UNION ALL SELECT 'placeholders', 'victim_id', count(*) FROM judged WHERE NOT quarantined AND victim_nobody
 UNION ALL SELECT 'older_version_stands', '', count(*) FROM staying WHERE older_stands
-UNION ALL SELECT 'conflicting_duplicates', '', count(*) FROM (SELECT * EXCLUDE (latest, place, suspect_nobody, victim_nobody) FROM versions WHERE updated_at = latest AND place > 1) d
-  ANTI JOIN (SELECT * EXCLUDE (latest, place, suspect_nobody, victim_nobody) FROM versions WHERE place = 1) s ON d IS NOT DISTINCT FROM s
+UNION ALL SELECT 'conflicting_duplicates', '', count(*) FROM (SELECT * EXCLUDE (latest, place, suspect_nobody, victim_nobody, replaced) FROM versions WHERE updated_at = latest AND place > 1) d
+  ANTI JOIN (SELECT * EXCLUDE (latest, place, suspect_nobody, victim_nobody, replaced) FROM versions WHERE place = 1) s ON d IS NOT DISTINCT FROM s
+UNION ALL SELECT 'person_links', 'links', count(*) FROM linked
+UNION ALL SELECT 'person_links', 'rows_changed', count(*) FROM judged WHERE NOT quarantined AND replaced
 UNION ALL SELECT 'resolutions', resolution, count(*) FROM settled WHERE disposition = 'scored' AND resolution IS NOT NULL GROUP BY resolution
 UNION ALL SELECT 'urn_contradicts_code', '', count(*) FROM settled WHERE disposition = 'scored' AND contradicts
 UNION ALL SELECT 'unknown_boroughs', '', count(*) FROM settled WHERE disposition = 'scored' AND borough IS NOT NULL AND borough NOT IN (SELECT borough FROM boroughs)
 UNION ALL SELECT 'weight_by_lowest_rule', '', count(*) FROM settled WHERE disposition = 'scored' AND rule = 'lowest'
 UNION ALL SELECT 'weight_by_supplement', '', count(*) FROM settled WHERE disposition = 'scored' AND rule = 'supplement';
+
+-- Section 7, the blind spot: kept rows that are or may be VAWG and add to nobody's score, with what they weigh if it is known.
+CREATE OR REPLACE TABLE left_out AS
+WITH rows AS (SELECT disposition AS reason, offence_code, tenths_of_a_woman AS tenths,
+    CASE WHEN borough IS NULL THEN 'not given' WHEN borough IN (SELECT borough FROM boroughs) THEN borough ELSE 'none of the boroughs' END AS place
+  FROM settled WHERE may_be_of_a_woman AND disposition IN ('no_named_suspect', 'intelligence_only', 'police_detected', 'victim_sex_unknown', 'unscored_offence'))
+SELECT 'by_code' AS list, reason, offence_code AS "of", count(*) AS rows, sum(tenths) AS harm_tenths FROM rows GROUP BY reason, offence_code
+UNION ALL SELECT 'by_borough', reason, place, count(*), sum(tenths) FROM rows GROUP BY reason, place;
 
 -- Section 6, in whole numbers: base, and the factor of each row by its place among the suspect's own.
 CREATE OR REPLACE MACRO recency(age, half_life) AS CASE WHEN half_life = 0 THEN 1000000 ELSE CAST(round(1000000 * pow(2, -age / CAST(half_life AS DOUBLE))) AS BIGINT) END;

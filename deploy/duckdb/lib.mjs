@@ -28,12 +28,14 @@ const fields = (text) => Object.fromEntries([...text.replaceAll(/#.*/g, '').matc
 const schema = (...path) => readFileSync(join(root, 'schemas', ...path), 'utf8');
 
 // load makes the view, the tables and the variables that contract.sql reads: of an extract, by a rule set and a model that are part of the build.
-export async function load(db, extract, asOf, { rules = 'vawg-v2', model = 'rfs-v2' } = {}) {
+export async function load(db, extract, asOf, { rules = 'vawg-v2', model = 'rfs-v2', links } = {}) {
   const reference = (file) => `read_csv(${quote(join(root, 'schemas', 'reference', file))}, header = true, all_varchar = true)`;
   const [offences, resolutions] = ruleSets[rules];
   const tables = { cchi: 'cchi-2020.csv', vawg: offences, supplement: 'vawg-supplement.csv', resolutions, boroughs: 'boroughs.csv', aliases: 'borough-aliases.csv', placeholders: 'placeholders.csv' };
   for (const [table, file] of Object.entries(tables)) await db.run(`CREATE OR REPLACE TABLE ${table} AS SELECT * FROM ${reference(file)}`);
   if (rules === 'vawg-v1') await db.run("ALTER TABLE resolutions ADD COLUMN given_class VARCHAR DEFAULT 'known'; ALTER TABLE resolutions ADD COLUMN as_class VARCHAR");
+  const links_of = links ? `SELECT person_id, same_as FROM ${links.endsWith('.csv') ? `read_csv(${quote(links)}, header = true, all_varchar = true)` : `read_parquet(${quote(links)})`}` : 'SELECT NULL::VARCHAR AS person_id, NULL::VARCHAR AS same_as WHERE false';
+  await db.run(`CREATE OR REPLACE TABLE links AS ${links_of}; RESET VARIABLE counting`);
   const m = fields(schema('models', `${model}.yaml`));
   const of = (m) => [Number(m.half_life_days ?? 0), Number(m.frequency_step_ppm ?? 0), Number(m.frequency_cap ?? 0), m.frequency_apply ?? 'all', m.non_recent ?? 'full', m.per_report ?? 'all'];
   const value = (v) => (typeof v === 'number' ? `CAST(${v} AS BIGINT)` : quote(v));

@@ -1,6 +1,11 @@
 package text
 
 import (
+	"cmp"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -19,6 +24,32 @@ func TestCountsHaveTheirNouns(t *testing.T) {
 		if c.got != c.want {
 			t.Errorf("%q, want %q", c.got, c.want)
 		}
+	}
+}
+
+// A count that is written in front of a plural, other than by Count, says "1 rows" one day. Behind "more than" stands a
+// limit, which is never one.
+func TestNoCountHasAFixedNoun(t *testing.T) {
+	t.Parallel()
+	fixed := regexp.MustCompile(`(?:more than )?%[dsv] (?:rows|columns|values|records|entries|files|parts|nights|suspects|victims|allegations|` +
+		`reports|boroughs|orders|teams|taskings|messages|addresses|models|people|links|checks|keys|days|hours|minutes|attempts)\b`)
+	err := filepath.WalkDir("../..", func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() && (strings.HasPrefix(e.Name(), ".") && len(e.Name()) > 2 || e.Name() == "deploy" || e.Name() == "node_modules") {
+			return cmp.Or(err, fs.SkipDir)
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		source, err := os.ReadFile(path)
+		for _, text := range fixed.FindAllString(string(source), -1) {
+			if !strings.HasPrefix(text, "more than ") && text != "%s taskings" { // "the next weekly taskings"
+				t.Errorf("%s: %q", path, text)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

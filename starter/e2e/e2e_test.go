@@ -428,11 +428,12 @@ type postbox struct {
 	// refuseTo is asked for each address; nil takes them all. taken counts the messages by address.
 	refuseTo func(address string) error
 	taken    map[string]int
+	texts    map[string]string // all that each address got
 }
 
 func newPostbox(t testing.TB) *postbox {
 	t.Helper()
-	p := &postbox{taken: map[string]int{}}
+	p := &postbox{taken: map[string]int{}, texts: map[string]string{}}
 	s := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &session{box: p}, nil }))
 	s.Domain = "localhost"
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -469,7 +470,8 @@ func (s *session) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(io.Discard, m.Body); err != nil {
+	body, err := io.ReadAll(m.Body)
+	if err != nil {
 		return err
 	}
 	s.box.mu.Lock()
@@ -482,6 +484,8 @@ func (s *session) Data(r io.Reader) error {
 	s.box.got = append(s.box.got, m)
 	for _, to := range s.to {
 		s.box.taken[to]++
+		// As one line, so that what is looked for is not broken up by the encodings of mail.
+		s.box.texts[to] += m.Header.Get("Subject") + strings.NewReplacer("=\r\n", "", "\r\n", "").Replace(string(body))
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -101,7 +102,8 @@ func (e Entry) Unreached(message string) error {
 }
 
 // One file a message in each folder that fits it; the last of them counts. What was sent, but not to all addresses,
-// stands in the last one by the day on which it was begun.
+// stands in the last one by the day on which it was begun: a file each time that something came of it, of which the
+// last counts. None of them is ever written over, so that of two attempts at once neither undoes what the other knows.
 const (
 	begunFolder   = "deliveries/1-begun/"
 	refusedFolder = "deliveries/2-refused/"
@@ -109,8 +111,19 @@ const (
 	partlyFolder  = "deliveries/4-partly/"
 )
 
-func partlyKey(e Entry) string {
-	return partlyFolder + e.Begun.UTC().Format(time.DateOnly) + "/" + e.ID + ".json"
+// partlyKey is where the number-th file lies that says how far a message got. Those after the first sort before it.
+func partlyKey(e Entry, number int) string {
+	key := partlyFolder + e.Begun.UTC().Format(time.DateOnly) + "/" + e.ID
+	if number > 1 {
+		key += fmt.Sprintf("-%04d", number)
+	}
+	return key + ".json"
+}
+
+// IDOf is the id of the message that an entry of the ledger is of, by its key.
+func IDOf(key string) string {
+	id, _, _ := strings.Cut(strings.TrimSuffix(path.Base(key), ".json"), "-")
+	return id
 }
 
 // Folder holds all of the ledger.
@@ -178,32 +191,69 @@ func Deliver(
 	default:
 		return Delivery{}, sendErr
 	}
-	e.note(addresses, unmet, refused)
-	if sent == nil {
-		e.State, e.Ended = Sent, now()
-	}
-	if sent != nil || len(unmet) > 0 {
-		data, err := json.Marshal(e)
-		if err == nil {
-			err = st.Replace(ctx, partlyKey(e), st.Record(partlyKey(e), data))
-		}
+	e, err = keep(ctx, st, e, now, func(e *Entry) { e.note(addresses, unmet, refused) })
+	return Delivery{Sent: len(unmet) < max(1, len(addresses)), Entry: e}, err
+}
+
+// keep writes what became of a message that was sent to all its addresses or some. Another attempt may have written
+// meanwhile: then note is added to that, and never less than what stands is left.
+func keep(ctx context.Context, st *store.Store, begun Entry, now func() time.Time, note func(*Entry)) (Entry, error) {
+	for {
+		standing, files, err := find(ctx, st, begun)
 		if err != nil {
-			return Delivery{}, err
+			return begun, err
+		}
+		e := begun
+		if standing != nil {
+			e = *standing
+		}
+		note(&e)
+		if standing == nil {
+			e.State, e.Ended = Sent, now()
+		} else if slices.Equal(e.Recipients, standing.Recipients) {
+			return e, nil
+		}
+		data, err := json.Marshal(e)
+		if err == nil && (standing != nil || e.Count(Sent) < len(e.Recipients)) {
+			key := partlyKey(e, files+1)
+			err = st.CreateOnly(ctx, key, st.Record(key, data))
+		}
+		if err == nil && standing == nil {
+			key := SentKey(e.ID)
+			err = st.CreateOnly(ctx, key, st.Record(key, data))
+		}
+		if !errors.Is(err, store.ErrExists) {
+			return e, err
 		}
 	}
-	return Delivery{Sent: len(unmet) < max(1, len(addresses)), Entry: e}, create(ctx, st, sentFolder+name, e)
 }
 
 // Find returns a message that was sent, to all its addresses or some, as it stands; nil when it was not.
 func Find(ctx context.Context, st *store.Store, id string) (*Entry, error) {
-	e, err := load(ctx, st, sentFolder+id+".json")
-	if e == nil || e.Count(Sent) == len(e.Recipients) {
-		return e, err
+	e, _, err := find(ctx, st, Entry{ID: id})
+	return e, err
+}
+
+// find is Find, for one that was begun when e says if it was not sent, and how many files say how far it got.
+func find(ctx context.Context, st *store.Store, e Entry) (sent *Entry, files int, err error) {
+	if sent, err = load(ctx, st, SentKey(e.ID)); err != nil || sent != nil && sent.Count(Sent) == len(sent.Recipients) {
+		return sent, 0, err
 	}
-	if newer, err := load(ctx, st, partlyKey(*e)); err != nil || newer != nil {
-		return newer, err
+	if sent != nil {
+		e = *sent
 	}
-	return e, nil
+	if e.Begun.IsZero() {
+		return nil, 0, nil
+	}
+	keys, err := st.List(ctx, strings.TrimSuffix(partlyKey(e, 1), ".json"))
+	if err != nil || sent == nil || len(keys) == 0 {
+		return sent, len(keys), err
+	}
+	newest, err := load(ctx, st, partlyKey(e, len(keys)))
+	if err == nil && newest == nil {
+		err = fmt.Errorf("%s: %w: it is missing", partlyKey(e, len(keys)), store.ErrDamaged)
+	}
+	return newest, len(keys), err
 }
 
 // load reads one entry, nil when there is none.
@@ -239,7 +289,7 @@ func (e Entry) Took(address string) bool {
 func SentKey(id string) string { return sentFolder + id + ".json" }
 
 // note keeps what became of the addresses that were tried. One that waited and was not tried is no address of the
-// team any more.
+// team any more; one that has the message by another attempt has it.
 func (e *Entry) note(addresses []string, unmet map[string]error, refused func(error) bool) {
 	e.Recipients = slices.DeleteFunc(slices.Clone(e.Recipients), func(r Recipient) bool { return r.State == Waiting })
 	for _, a := range addresses {
@@ -250,7 +300,12 @@ func (e *Entry) note(addresses []string, unmet map[string]error, refused func(er
 				r.State = Refused
 			}
 		}
-		e.Recipients = append(e.Recipients, r)
+		same := slices.IndexFunc(e.Recipients, func(known Recipient) bool { return known.Address == r.Address })
+		if same < 0 {
+			e.Recipients = append(e.Recipients, r)
+		} else if r.State == Sent {
+			e.Recipients[same] = r
+		}
 	}
 }
 
@@ -264,7 +319,7 @@ func hidden(id, address string) string {
 func Note(ctx context.Context, st *store.Store, e Entry, note func(to string) error) error {
 	mark, to := NotedFolder+e.ID, ""
 	if n := e.Count(Sent); n < len(e.Recipients) {
-		mark, to = fmt.Sprintf("%s-%d", mark, n), fmt.Sprintf(" (%d of %d addresses)", n, len(e.Recipients))
+		mark, to = fmt.Sprintf("%s-%d", mark, n), fmt.Sprintf(" (%d of %s)", n, text.Count(len(e.Recipients), "address", "addresses"))
 	}
 	if _, err := st.Size(ctx, mark); !errors.Is(err, store.ErrNotFound) {
 		return err
@@ -299,8 +354,8 @@ func Read(ctx context.Context, st *store.Store) ([]Entry, error) {
 		}
 		for _, e := range entries {
 			if first, ok := by[e.ID]; ok {
-				if folder == partlyFolder && first.State != Sent {
-					continue // its sender died before it could note that it was sent, and sends it again
+				if folder == partlyFolder && (first.State != Sent || first.Count(Sent) == len(first.Recipients)) {
+					continue // its sender died before it could note that it was sent, and another attempt has got on with it
 				}
 				e.Begun = first.Begun
 			}
@@ -315,10 +370,15 @@ func Read(ctx context.Context, st *store.Store) ([]Entry, error) {
 	return entries, nil
 }
 
-// list reads the entries of a folder.
+// list reads the entries of a folder, of each message the last.
 func list(ctx context.Context, st *store.Store, folder string) (entries []Entry, err error) {
 	keys, err := st.List(ctx, folder)
-	for _, key := range keys {
+	for i, key := range keys {
+		// The further files of a message stand before its first.
+		if i+1 < len(keys) && strings.HasPrefix(keys[i+1], path.Dir(key)+"/"+IDOf(key)+"-") ||
+			i > 0 && IDOf(key) == IDOf(keys[i-1]) && !strings.Contains(path.Base(key), "-") {
+			continue
+		}
 		e, err := load(ctx, st, key)
 		if err != nil {
 			return nil, err
@@ -338,8 +398,19 @@ func Partly(ctx context.Context, st *store.Store, since, now time.Time) (entries
 			return nil, err
 		}
 		for _, e := range found {
-			if e.Count(Waiting)+e.Count(Refused) > 0 {
-				entries = append(entries, e)
+			if e.Count(Waiting)+e.Count(Refused) == 0 {
+				continue
+			}
+			// As it stands: an attempt that died, or came second, may have left what it knew.
+			sent, err := Find(ctx, st, e.ID)
+			if err != nil {
+				return nil, err
+			}
+			if sent == nil {
+				sent = &e
+			}
+			if sent.Count(Waiting)+sent.Count(Refused) > 0 {
+				entries = append(entries, *sent)
 			}
 		}
 	}

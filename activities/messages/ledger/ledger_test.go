@@ -186,3 +186,76 @@ func TestSomeAddresses(t *testing.T) {
 		})
 	}
 }
+
+// Two attempts at one message at once, each of which reached others: whichever writes last, what the other knows stays.
+func TestAttemptsAtOnceKeepWhatEachKnows(t *testing.T) {
+	for scenario, c := range map[string]struct {
+		before, slow, other partly // what each attempt does not reach; before nil: none came before
+		states              string
+		files               int
+	}{
+		"the second time, the other reached more": {
+			partly{"b": errPassing, "c": errPassing}, partly{"c": errPassing}, partly{}, "sent sent sent", 2},
+		"the second time, each reached another": {
+			partly{"b": errPassing, "c": errPassing}, partly{"c": errPassing}, partly{"b": errPassing}, "sent sent sent", 3},
+		"the second time, one is refused where the other was let in": {
+			partly{"b": errPassing, "c": errPassing}, partly{"b": errFinal, "c": errPassing}, partly{"c": errPassing}, "sent sent waiting", 2},
+		"the first time, the other reached all": {nil, partly{"b": errPassing}, partly{}, "sent sent sent", 0},
+		"the first time, each reached another":  {nil, partly{"b": errPassing}, partly{"c": errPassing}, "sent sent sent", 2},
+		"the first time, the slow one reached all": {
+			nil, partly{}, partly{"b": errPassing}, "sent sent sent", 2},
+	} {
+		t.Run(scenario, func(t *testing.T) {
+			st, err := store.Open(t.Context(), t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer st.Close()
+			noon := time.Date(2026, 7, 6, 12, 0, 0, 0, time.UTC)
+			attempt := func(outcome partly, meanwhile func()) {
+				_, err := Deliver(t.Context(), st, Entry{ID: "m1", Team: "Westminster"}, func() time.Time { return noon },
+					func(settled func(string) bool) (to []string, err error) {
+						for _, a := range []string{"a", "b", "c"} {
+							if !settled(a) {
+								to = append(to, a)
+							}
+						}
+						meanwhile()
+						if len(outcome) > 0 {
+							err = outcome
+						}
+						return to, err
+					}, final)
+				if err != nil {
+					t.Error(err)
+				}
+			}
+			if c.before != nil {
+				attempt(c.before, func() {})
+			}
+			attempt(c.slow, func() { attempt(c.other, func() {}) })
+			entries, err := Read(t.Context(), st)
+			if err != nil || len(entries) != 1 {
+				t.Fatalf("%+v, %v", entries, err)
+			}
+			states := map[string]string{}
+			for _, r := range entries[0].Recipients {
+				states[r.Address] = r.State
+			}
+			if got := states[hidden("m1", "a")] + " " + states[hidden("m1", "b")] + " " + states[hidden("m1", "c")]; got != c.states {
+				t.Errorf("%s, want %s", got, c.states)
+			}
+			left, err := Partly(t.Context(), st, noon, noon)
+			if (len(left) > 0) != strings.Contains(c.states, Waiting) || err != nil {
+				t.Errorf("%+v are left, %v", left, err)
+			}
+			again, err := Find(t.Context(), st, "m1")
+			if err != nil || !slices.Equal(again.Recipients, entries[0].Recipients) {
+				t.Errorf("found %+v, %v", again, err)
+			}
+			if keys, err := st.List(t.Context(), partlyFolder); err != nil || len(keys) != c.files {
+				t.Errorf("%q, %v", keys, err)
+			}
+		})
+	}
+}

@@ -165,7 +165,7 @@ func (v *view) addStack() {
 	for _, s := range v.Standings {
 		standing[s.SuspectID] = s.Standing
 		if s.Standing == schemas.Fringe {
-			standing[s.SuspectID] = fmt.Sprintf("%s: %d of %d models", schemas.Fringe, s.Models, v.Models)
+			standing[s.SuspectID] = fmt.Sprintf("%s: %d of %s", schemas.Fringe, s.Models, text.Count(v.Models, "model"))
 		}
 	}
 	for _, r := range v.Stack {
@@ -182,7 +182,7 @@ func (v *view) addStack() {
 		e.Change, e.Kind = v.moved(changes[r.SuspectID])
 		e.Notes = notes(r)
 		if v.Models > 0 {
-			e.Notes = append(e.Notes, cmp.Or(standing[r.SuspectID], fmt.Sprintf("%s: 0 of %d models", schemas.Fringe, v.Models)))
+			e.Notes = append(e.Notes, cmp.Or(standing[r.SuspectID], fmt.Sprintf("%s: 0 of %s", schemas.Fringe, text.Count(v.Models, "model"))))
 		}
 		v.Rows = append(v.Rows, e)
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/parquet-go/parquet-go/encoding/delta"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
+
+	"harmstack/schemas/text"
 )
 
 // The library takes a value at a time, 24 bytes each, and its dictionaries come out in other runs on other
@@ -129,9 +131,9 @@ func (p *pages) page(header *format.PageHeader, meta *format.ColumnMetaData, bod
 	}
 	if len(levels)+len(p.body) > maxPage {
 		return fmt.Errorf(
-			"column %s: %d rows hold more than %d bytes",
+			"column %s: %s of one page hold more than %d bytes",
 			meta.PathInSchema[0],
-			header.DataPageHeaderV2.V.NumRows,
+			text.Count(header.DataPageHeaderV2.V.NumRows, "row"),
 			maxPage,
 		)
 	}
@@ -175,7 +177,7 @@ func (p *pages) lengthsAndBytes(texts []string) (err error) {
 	all, offsets, end := p.compressed[:0], append(p.offsets[:0], 0), 0
 	for _, s := range texts {
 		if end += len(s); end > maxPage {
-			return fmt.Errorf("%d rows hold texts of more than %d bytes", len(texts), maxPage)
+			return fmt.Errorf("the texts of %s have more than %d bytes", text.Count(len(texts), "row"), maxPage)
 		}
 		all = append(all, s...)
 		offsets = append(offsets, uint32(end))

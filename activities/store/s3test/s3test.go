@@ -478,3 +478,26 @@ func xmlAnswer(v any) (answer, error) {
 	data, err := xml.Marshal(v)
 	return answer{header: http.Header{"Content-Type": {"application/xml"}}, body: data}, err
 }
+
+// Before is another address of the same bucket: whoever uses it finds that do happened just before its first request for
+// which when holds. By that two processes meet where they must not harm each other.
+func (s *Server) Before(t testing.TB, when func(*http.Request) bool, do func()) (storeURL string) {
+	var once sync.Once
+	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if when(r) {
+			once.Do(do)
+		}
+		s.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		h.CloseClientConnections()
+		h.Close()
+	})
+	place, query, _ := strings.Cut(s.URL, "?")
+	options, err := url.ParseQuery(query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.Set("endpoint", h.URL)
+	return place + "?" + options.Encode()
+}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"harmstack/schemas/text"
 )
@@ -42,6 +43,7 @@ type dataKey struct {
 	name   string
 	id     [idBytes]byte
 	secret [keyBytes]byte
+	seen   atomic.Bool // by every rotation that has begun since it was read
 }
 
 // wrapped is a data key on the shelf.
@@ -108,7 +110,14 @@ func (k *Keys) forWriting(ctx context.Context, name string) (*dataKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.unwrap(ctx, name, data)
+	key, err := k.unwrap(ctx, name, data)
+	if err == nil && !key.seen.Load() {
+		// Nor seal anything under a data key that a rotation at the same time may have missed. It changes the mark before
+		// it looks for data keys: as long as the mark is the old one, it has yet to find this one.
+		err = k.check(ctx)
+		key.seen.Store(err == nil)
+	}
+	return key, err
 }
 
 // forReading is the data key of a name and an id.

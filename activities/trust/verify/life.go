@@ -91,7 +91,7 @@ func (v *verifier) messages(ctx context.Context) error {
 		}
 		var e ledger.Entry
 		ok, err := v.record(ctx, key, &e)
-		if ok && e.ID+".json" != path.Base(key) {
+		if ok && e.ID != ledger.IDOf(key) {
 			v.problem(key, "it is the message %s", e.ID)
 		}
 		return err

@@ -110,13 +110,13 @@ func Adopt(ctx context.Context, st *store.Store, who audit.Actor, why string, no
 	if err != nil {
 		return 0, err
 	}
-	data, err := st.Adopt(ctx, v.unsigned, v.result.Entries)
+	key, data, err := st.Adopt(ctx, v.unsigned, v.result.Entries)
 	if err != nil {
 		return 0, err
 	}
 	return len(v.unsigned), audit.Append(ctx, st, audit.Entry{
 		At: now, Operation: audit.Alteration, Actor: who, Did: "took " + text.Count(len(v.unsigned), "record") + " without a signature for old",
-		On: audit.Object{Thing: store.UnsignedFile}, Why: why, Files: audit.Written(store.UnsignedFile, data),
+		On: audit.Object{Thing: key}, Why: why, Files: audit.Written(key, data),
 	})
 }
 
