@@ -48,6 +48,7 @@ const (
 	NightsFolder      = "nights/"
 	WorkFolder        = "work/"
 	ReuseFolder       = "reuse/"
+	DisposalsFolder   = "disposals/"
 )
 
 // NightID is one revision of one night. Nights are ordered by date, then revision.

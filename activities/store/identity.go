@@ -123,7 +123,7 @@ func (s *Store) present() error {
 }
 
 // names are the folders at the top of a store.
-var names = []string{"approvals", "audit", "deliveries", "keys", "lineage", "nights", "reuse", "sources", "taskings", "trust", "work"}
+var names = []string{"approvals", "audit", "deliveries", "disposals", "keys", "lineage", "nights", "reuse", "sources", "taskings", "trust", "work"}
 
 // Holds tells whether a store has a folder of that name at its top.
 func Holds(folder string) bool { return slices.Contains(names, folder) }

@@ -333,10 +333,20 @@ func LoadRetention(env func(string) string) (retention.Rules, error) {
 }
 
 func (l *loader) retention() retention.Rules {
-	return retention.Rules{
+	r := retention.Rules{
 		Extract: int(l.number("HARMSTACK_KEEP_EXTRACTS", parseCount)),
 		Night:   int(l.number("HARMSTACK_KEEP_NIGHTS", parseCount)),
+		Tasking: int(l.number("HARMSTACK_KEEP_TASKINGS", parseCount)),
+		Outbox:  l.env("HARMSTACK_OUTBOX"),
 	}
+	switch {
+	case r.Tasking == 0 && r.Night > 0:
+		r.Tasking = max(retention.DefaultTasking, r.Night)
+	case r.Tasking > 0 && r.Tasking < retention.LeastTasking:
+		l.fault("HARMSTACK_KEEP_TASKINGS", fmt.Errorf("give %d days or more: new taskings may come by the month, by the plans "+
+			"of its first night", retention.LeastTasking))
+	}
+	return r
 }
 
 type loader struct {

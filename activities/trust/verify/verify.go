@@ -67,6 +67,7 @@ type verifier struct {
 	manifests map[schemas.NightID]schemas.Manifest
 	refs      map[schemas.NightID]schemas.ManifestRef
 	decisions map[schemas.NightID]schemas.Decision
+	gone      map[string]map[string]string // what disposals/ say went: by key, and hash, the record
 }
 
 // Store verifies a store. What differs is in the result; the error says that the store could not be read.
@@ -79,7 +80,7 @@ func run(ctx context.Context, st *store.Store, o Options) (*verifier, error) {
 	v := &verifier{
 		Options: o, store: st, has: map[string]bool{}, hashes: map[string]string{}, unsigned: map[string]string{},
 		manifests: map[schemas.NightID]schemas.Manifest{}, refs: map[schemas.NightID]schemas.ManifestRef{},
-		decisions: map[schemas.NightID]schemas.Decision{},
+		decisions: map[schemas.NightID]schemas.Decision{}, gone: map[string]map[string]string{},
 	}
 	v.result.Signed, v.result.Problems = st.Keys.Checks(), []audit.Problem{}
 	var err error
@@ -89,7 +90,7 @@ func run(ctx context.Context, st *store.Store, o Options) (*verifier, error) {
 	for _, key := range v.keys {
 		v.has[key] = true
 	}
-	for _, step := range []func(context.Context) error{v.identity, v.nights, v.approvals, v.taskings, v.messages, v.log} {
+	for _, step := range []func(context.Context) error{v.identity, v.disposals, v.nights, v.approvals, v.taskings, v.messages, v.log} {
 		if err := step(ctx); err != nil {
 			return v, err
 		}
@@ -211,6 +212,47 @@ func (v *verifier) identity(ctx context.Context) error {
 	}
 	if json.Unmarshal(data, &id) != nil || id.Store == "" {
 		v.problem(store.IdentityFile, "it cannot be read")
+	}
+	return nil
+}
+
+// disposals verifies the records of what went beside nights, without a gap in their numbers.
+func (v *verifier) disposals(ctx context.Context) error {
+	for i, key := range v.below(schemas.DisposalsFolder) {
+		if want := schemas.DisposalKey(i + 1); key != want && !v.has[want] {
+			v.problem(want, "it is missing")
+		}
+		var d schemas.RecordsDisposal
+		ok, err := v.record(ctx, key, &d)
+		if err != nil {
+			return err
+		}
+		for _, f := range d.Files {
+			if ok && v.gone[f.URI] == nil {
+				v.gone[f.URI] = map[string]string{}
+			}
+			if ok {
+				v.gone[f.URI][f.SHA256] = key
+			}
+		}
+	}
+	return nil
+}
+
+// undeleted finds what a record says went, and is there.
+func (v *verifier) undeleted(ctx context.Context) error {
+	for key, hash := range v.hashes {
+		record, ok := v.gone[key][hash]
+		if !ok {
+			continue
+		}
+		if young, err := v.young(ctx, record); err != nil || young {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		v.problem(key, "it was disposed of by %s, and is there: starter retention ends what was begun", record)
 	}
 	return nil
 }
