@@ -98,6 +98,8 @@ func NightPartOf(key string) (id NightID, part NightPart, ok bool) {
 		return id, "", false
 	case !inNight || strings.HasPrefix(file, ExtractFolder+"/"):
 		return id, NightRows, true
+	case IsErasure(file):
+		return id, NightRecord, true
 	}
 	switch file {
 	case ManifestFile, DecisionFile, ClaimFile, DisposalFile, ExtractGoneFile:

@@ -295,6 +295,15 @@ func (n *night) dispose(
 		for _, o := range m.Outputs {
 			named[o.URI] = o
 		}
+		erased, err := st.Erasures(ctx, n.id)
+		if err != nil {
+			return Gone{}, err
+		}
+		for _, e := range erased {
+			for _, f := range e.Files {
+				named[f.Is.URI] = f.Is
+			}
+		}
 	}
 	g := Gone{Night: n.id, Rule: rule, Files: len(keys)}
 	for _, key := range keys {

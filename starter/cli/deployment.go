@@ -16,7 +16,9 @@ import (
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/activities/trust/audit"
+	"harmstack/activities/trust/subject"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/workflows"
 	flows "harmstack/workflows/client"
@@ -227,11 +229,24 @@ func (n *nightFlags) open(cmd *cobra.Command) (*store.Store, schemas.Manifest, e
 		return nil, schemas.Manifest{}, err
 	}
 	m, _, err := n.find(cmd.Context(), st)
+	if err == nil {
+		err = tellErased(cmd, st, m.NightID)
+	}
 	if err != nil {
 		st.Close()
 		return nil, m, err
 	}
 	return st, m, nil
+}
+
+// tellErased says how many people were erased from a night since it was published, beside what is shown of it.
+func tellErased(cmd *cobra.Command, st *store.Store, id schemas.NightID) error {
+	n, err := subject.Of(cmd.Context(), st, id)
+	if n > 0 {
+		say(cmd.ErrOrStderr(), "%s erased from night %s since it was published: others stay where they were.\n",
+			text.Count(n, "person was", "people were"), id)
+	}
+	return err
 }
 
 // find returns the chosen night's manifest.

@@ -157,6 +157,26 @@ func (v *verifier) logged(ctx context.Context, key string, hashes map[string]boo
 	return nil
 }
 
+// erasing finds erasures that were begun and not ended.
+func (v *verifier) erasing(ctx context.Context) error {
+	for _, key := range v.below(schemas.ErasingFolder) {
+		ok, err := v.record(ctx, key, &struct{}{})
+		if err != nil {
+			return err
+		}
+		young, err := v.young(ctx, key)
+		if err != nil {
+			return err
+		}
+		if young {
+			v.rewriting = v.rewriting || ok
+			continue
+		}
+		v.problem(key, "a person was being erased, and that has not ended: run starter subject --erase for them again")
+	}
+	return nil
+}
+
 // unlogged finds records of which the log says nothing. Without keys nobody can tell those that are older than the log.
 func (v *verifier) unlogged(ctx context.Context, named map[string]map[string]bool) error {
 	if !v.store.Keys.Checks() {
