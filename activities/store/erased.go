@@ -14,7 +14,8 @@ import (
 
 // ErrRewritten is returned by Link for an artefact from which a person was erased: what else holds the same bytes must
 // not become it, nor a rerun take it over.
-var ErrRewritten = fault.New(fault.DamagedArtifact, "a person was erased from it since it was written: run the night again")
+var ErrRewritten = fault.New(fault.DamagedArtifact,
+	"a person was erased from it since it was written: run the night again")
 
 // Erasures are the records of people erased from a night, oldest first, each checked as every record is.
 func (s *Store) Erasures(ctx context.Context, id schemas.NightID) (all []schemas.Erasure, err error) {
@@ -61,7 +62,11 @@ func (s *Store) Latest(ctx context.Context, ref schemas.ArtifactRef) (schemas.Ar
 
 // which finds out whether what lies there is what a reference names or, by a signed record of an erasure, what became
 // of that. The error is ErrDamaged when it is neither.
-func (s *Store) which(ctx context.Context, content *io.SectionReader, ref schemas.ArtifactRef) (schemas.ArtifactRef, error) {
+func (s *Store) which(
+	ctx context.Context,
+	content *io.SectionReader,
+	ref schemas.ArtifactRef,
+) (schemas.ArtifactRef, error) {
 	damaged := check(content, ref)
 	if !errors.Is(damaged, ErrDamaged) {
 		return ref, damaged

@@ -91,6 +91,9 @@ func erasePerson(cmd *cobra.Command, st *store.Store, hide pseudonym.Func, id, w
 		return err
 	}
 	ids, begun, err := subject.Known(ctx, st, h.IDs)
+	if err == nil {
+		err = subject.Allowed(st, ids, why)
+	}
 	if err != nil {
 		return err
 	}
@@ -104,6 +107,11 @@ func erasePerson(cmd *cobra.Command, st *store.Store, hide pseudonym.Func, id, w
 	}
 	if begun {
 		fmt.Fprintln(out, "Erasing them was begun and has not ended. What is left:")
+	}
+	err = audit.Append(ctx, st, audit.Entry{At: now(), Operation: audit.Consultation, Actor: audit.Claims(whoami()),
+		Did: "looked at what erasing one person would change", On: audit.Object{Pseudonyms: subject.Pseudonyms(hide, ids)}, Why: why})
+	if err != nil {
+		return err
 	}
 	rows := [][]string{{"NIGHT", "FILE", "ROWS THAT GO", "ROWS THAT STAY WITHOUT THE ID"}}
 	for _, f := range will.Files {

@@ -79,14 +79,22 @@ func Preview(ctx context.Context, st *store.Store, hide pseudonym.Func, ids []st
 	return e.done, err
 }
 
+// Allowed says why nobody of these ids can be erased from here, or not for this reason.
+func Allowed(st *store.Store, ids []string, why string) error {
+	if st.Keys.Checks() && !st.Keys.Signs() {
+		return errors.New("give HARMSTACK_SIGNING_KEY: the record of what is rewritten is signed by the worker's key")
+	}
+	if slices.ContainsFunc(ids, func(id string) bool { return strings.Contains(why, id) }) {
+		return errors.New("--why: leave the person's id out: the reason goes into the log, from which nothing is erased")
+	}
+	return nil
+}
+
 // Erase erases a person, whom Find has found, from every file of the store and the outbox. It may die at any point and
 // be run again, by any of their ids. What is left of them is their pseudonym, in taskings, ledger and log.
 func Erase(ctx context.Context, st *store.Store, hide pseudonym.Func, ids []string, why Erasing) (Erased, error) {
-	if st.Keys.Checks() && !st.Keys.Signs() {
-		return Erased{}, errors.New("give HARMSTACK_SIGNING_KEY: the record of what is rewritten is signed by the worker's key")
-	}
-	if slices.ContainsFunc(ids, func(id string) bool { return strings.Contains(why.Why, id) }) {
-		return Erased{}, errors.New("--why: leave the person's id out: the reason goes into the log, from which nothing is erased")
+	if err := Allowed(st, ids, why.Why); err != nil {
+		return Erased{}, err
 	}
 	e := &eraser{store: st, held: Held{IDs: ids}, why: why, hide: hide}
 	if err := e.begin(ctx); err != nil {
@@ -133,11 +141,7 @@ type eraser struct {
 func (e *eraser) person() string { return e.hide(e.held.IDs[0]) }
 
 func (e *eraser) on(night string) audit.Object {
-	on := audit.Object{Night: night}
-	for _, id := range e.held.IDs {
-		on.Pseudonyms = append(on.Pseudonyms, e.hide(id), e.hide.Restricted(id))
-	}
-	return on
+	return audit.Object{Night: night, Pseudonyms: Pseudonyms(e.hide, e.held.IDs)}
 }
 
 // begin writes down whom it erases.
@@ -292,7 +296,8 @@ func (e *eraser) night(ctx context.Context, id schemas.NightID) error {
 		// The bytes are made anew from the file as it is: nothing of it must be held in memory.
 		is, err := e.store.Write(ctx, f.ref.URI, f.ref.Schema, f.write)
 		if err == nil && is != record.Files[i].Is {
-			err = fault.Errorf(fault.DamagedArtifact, "%s: it came out as other bytes than a moment ago: run this again", f.ref.URI)
+			err = fault.Errorf(fault.DamagedArtifact,
+				"%s: it came out as other bytes than a moment ago: run this again", f.ref.URI)
 		}
 		if err != nil {
 			return err
@@ -331,8 +336,9 @@ func (e *eraser) record(ctx context.Context, r schemas.Erasure) error {
 	if err != nil {
 		return err
 	}
-	return audit.Append(ctx, e.store, audit.Entry{At: r.At, Operation: audit.Erasure, Actor: e.why.By, Why: e.why.Why, Files: files,
-		Did: "erased one person from " + text.Count(len(r.Files), "file") + " of a night", On: e.on(r.NightID.String())})
+	return audit.Append(ctx, e.store, audit.Entry{At: r.At, Operation: audit.Erasure, Actor: e.why.By, Why: e.why.Why,
+		Did: "erased one person from " + text.Count(len(r.Files), "file") + " of a night", On: e.on(r.NightID.String()),
+		Files: files})
 }
 
 // says tells whether a record covers what another says of the same person.

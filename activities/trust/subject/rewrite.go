@@ -54,7 +54,8 @@ func (h *Held) without(ctx context.Context, st *store.Store, m schemas.Manifest,
 	case name == schemas.QuarantineFile:
 		return rowsWithout(ctx, st, ref, h.quarantined)
 	case name == schemas.LinksFile:
-		return rowsWithout(ctx, st, ref, func(l *schemas.PersonLink) fate { return gone(h.is(l.PersonID) || h.is(l.SameAs)) })
+		either := func(l *schemas.PersonLink) fate { return gone(h.is(l.PersonID) || h.is(l.SameAs)) }
+		return rowsWithout(ctx, st, ref, either)
 	case name == schemas.StabilityFile:
 		return h.standings(ctx, st, m)
 	case name == schemas.StackCSVFile:
@@ -206,7 +207,10 @@ func (h *Held) standings(ctx context.Context, st *store.Store, m schemas.Manifes
 
 // whole is a small file that is read whole.
 func (h *Held) whole(
-	ctx context.Context, st *store.Store, ref schemas.ArtifactRef, do func(data []byte) (kept []byte, rows, removed int64, err error),
+	ctx context.Context,
+	st *store.Store,
+	ref schemas.ArtifactRef,
+	do func(data []byte) (kept []byte, rows, removed int64, err error),
 ) (*file, error) {
 	artifact, err := st.Open(ctx, ref)
 	if err != nil {
@@ -238,7 +242,8 @@ func (h *Held) sheet(data []byte) (kept []byte, rows, removed int64, err error) 
 	var b bytes.Buffer
 	out := csv.NewWriter(&b)
 	for i, row := range all {
-		if i > 0 && column >= 0 && slices.ContainsFunc(h.IDs, func(id string) bool { return row[column] == text.Cell(id) }) {
+		theirs := func(id string) bool { return row[column] == text.Cell(id) }
+		if i > 0 && column >= 0 && slices.ContainsFunc(h.IDs, theirs) {
 			removed++
 			continue
 		}
@@ -251,7 +256,8 @@ func (h *Held) sheet(data []byte) (kept []byte, rows, removed int64, err error) 
 }
 
 // erasedNote stands in a report of which rows were erased.
-const erasedNote = `<p class="soft">Somebody was erased from this page after it was published. Its figures and charts are as they were published.</p>`
+const erasedNote = `<p class="soft">Somebody was erased from this page after it was published. ` +
+	`Its figures and charts are as they were published.</p>`
 
 // page is report.html without the person's lines in its tables.
 func (h *Held) page(data []byte) (kept []byte, rows, removed int64, err error) {

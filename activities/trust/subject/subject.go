@@ -1,7 +1,7 @@
 // Package subject finds everything that is held and was done about one person, for whoever answers their request to
 // see it (Data Protection Act 2018, section 45): every night, row, position, tasking, message and look.
 //
-// It only reads, and must not know who may ask.
+// Find only reads; Erase writes every file that names the person anew without them. It must not know who may ask.
 package subject
 
 import (
@@ -79,9 +79,7 @@ func Find(ctx context.Context, st *store.Store, hide pseudonym.Func, id string) 
 		}
 	}
 	slices.Sort(h.IDs)
-	for _, id := range h.IDs {
-		h.Pseudonyms = append(h.Pseudonyms, hide(id), hide.Restricted(id))
-	}
+	h.Pseudonyms = Pseudonyms(hide, h.IDs)
 	for _, n := range all {
 		found, err := h.night(ctx, st, n)
 		if err != nil {
@@ -92,6 +90,14 @@ func Find(ctx context.Context, st *store.Store, hide pseudonym.Func, id string) 
 		}
 	}
 	return h, h.acts(ctx, st)
+}
+
+// Pseudonyms are those under which somebody of these ids may stand.
+func Pseudonyms(hide pseudonym.Func, ids []string) (all []string) {
+	for _, id := range ids {
+		all = append(all, hide(id), hide.Restricted(id))
+	}
+	return all
 }
 
 // merged adds the ids that a night's person links make one with those that are known.
