@@ -197,14 +197,18 @@ func whoami() string {
 
 // look notes who looked at what and, where the key is at hand, at whom by pseudonym.
 func look(ctx context.Context, st *store.Store, did string, night schemas.NightID, why string, ids ...string) error {
-	hide, err := config.LoadPseudonym(os.Getenv)
+	keys, err := config.LoadPseudonyms(os.Getenv)
 	if err != nil {
 		return err
 	}
 	var names []string
-	for _, id := range ids {
-		if hide != nil {
-			names = append(names, hide(id))
+	if len(ids) > 0 && len(keys) > 0 {
+		by, err := config.Names(ctx, st, keys)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			names = append(names, by.Name(id))
 		}
 	}
 	return audit.Append(ctx, st, audit.Entry{At: now(), Operation: audit.Consultation, Actor: audit.Claims(whoami()), Did: did,

@@ -249,6 +249,9 @@ func examineStore(ctx context.Context, cfg config.Config) (string, error) {
 		if err == nil {
 			err = id.Match(string(cfg.Deployment), pseudonym.Fingerprint(cfg.PseudonymKey))
 		}
+		if err == nil {
+			_, err = cfg.Names(ctx, st)
+		}
 		if err != nil {
 			return "", err
 		}

@@ -32,18 +32,22 @@ import (
 // Who is erased, and the id that a later night merges into theirs.
 const erased, alias = "P-7654321", "P-OLD-4711"
 
+// signingKeys sets the keys of signatures.
+func signingKeys(t *testing.T) {
+	t.Helper()
+	seed := bytes.Repeat([]byte{1}, ed25519.SeedSize)
+	t.Setenv("HARMSTACK_SIGNING_KEY", base64.StdEncoding.EncodeToString(seed))
+	t.Setenv("HARMSTACK_SIGNED_BY", "worker="+sign.Public(ed25519.NewKeyFromSeed(seed)))
+}
+
 // eraseFrom sets the environment of a store with signing keys, and publishes two nights of it: the person has two ids of
 // which only the second knows that they are one, is a suspect, a victim, in a row that cannot be read, and on the stack.
 func eraseFrom(t *testing.T, url string) {
 	t.Helper()
-	seed := bytes.Repeat([]byte{1}, ed25519.SeedSize)
-	for name, value := range map[string]string{
-		"HARMSTACK_STORE": url, "HARMSTACK_PSEUDONYM_KEY": base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32))),
-		"HARMSTACK_SIGNING_KEY": base64.StdEncoding.EncodeToString(seed),
-		"HARMSTACK_SIGNED_BY":   "worker=" + sign.Public(ed25519.NewKeyFromSeed(seed)), "HARMSTACK_OUTBOX": t.TempDir(),
-	} {
-		t.Setenv(name, value)
-	}
+	signingKeys(t)
+	t.Setenv("HARMSTACK_STORE", url)
+	t.Setenv("HARMSTACK_PSEUDONYM_KEY", base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32))))
+	t.Setenv("HARMSTACK_OUTBOX", t.TempDir())
 	rows := func(asOf schemas.Date) []schemas.Offence {
 		unread := allegation(asOf, erased, "A-bad", "019/08", "19C", "", 0)
 		unread.Source = new("nobody")
@@ -311,7 +315,7 @@ func TestEraseAfterAKill(t *testing.T) {
 	}
 	before := contentsOf(t, st)
 	st.Close()
-	hide, err := pseudonym.New([]byte(strings.Repeat("k", 32)))
+	hide, err := pseudonym.Open([][]byte{[]byte(strings.Repeat("k", 32))}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

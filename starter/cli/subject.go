@@ -42,8 +42,8 @@ HARMSTACK_SIGNING_KEY. Erase them from the source first: the next night reads wh
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, out := cmd.Context(), cmd.OutOrStdout()
-			hide, err := config.LoadPseudonym(os.Getenv)
-			if err == nil && hide == nil {
+			keys, err := config.LoadPseudonyms(os.Getenv)
+			if err == nil && keys == nil {
 				err = errors.New("HARMSTACK_PSEUDONYM_KEY: give the key, by which taskings, messages and the log name people")
 			}
 			if err != nil {
@@ -54,13 +54,17 @@ HARMSTACK_SIGNING_KEY. Erase them from the source first: the next night reads wh
 				return err
 			}
 			defer st.Close()
+			names, err := config.Names(ctx, st, keys)
+			if err != nil {
+				return err
+			}
 			if err := askWhy(cmd, &why); err != nil {
 				return err
 			}
 			if erase {
-				return erasePerson(cmd, st, hide, args[0], why, yes)
+				return erasePerson(cmd, st, names, args[0], why, yes)
 			}
-			h, err := subject.Find(ctx, st, hide, args[0])
+			h, err := subject.Find(ctx, st, names, args[0])
 			if err != nil {
 				return err
 			}
@@ -84,9 +88,9 @@ HARMSTACK_SIGNING_KEY. Erase them from the source first: the next night reads wh
 }
 
 // erasePerson says what will be changed, asks, and erases somebody.
-func erasePerson(cmd *cobra.Command, st *store.Store, hide pseudonym.Func, id, why string, yes bool) error {
+func erasePerson(cmd *cobra.Command, st *store.Store, names pseudonym.Names, id, why string, yes bool) error {
 	ctx, out, outbox := cmd.Context(), cmd.OutOrStdout(), os.Getenv("HARMSTACK_OUTBOX")
-	h, err := subject.Find(ctx, st, hide, id)
+	h, err := subject.Find(ctx, st, names, id)
 	if err != nil {
 		return err
 	}
@@ -97,7 +101,7 @@ func erasePerson(cmd *cobra.Command, st *store.Store, hide pseudonym.Func, id, w
 	if err != nil {
 		return err
 	}
-	will, err := subject.Preview(ctx, st, hide, ids, outbox)
+	will, err := subject.Preview(ctx, st, names, ids, outbox)
 	if err != nil {
 		return err
 	}
@@ -109,7 +113,7 @@ func erasePerson(cmd *cobra.Command, st *store.Store, hide pseudonym.Func, id, w
 		fmt.Fprintln(out, "Erasing them was begun and has not ended. What is left:")
 	}
 	err = audit.Append(ctx, st, audit.Entry{At: now(), Operation: audit.Consultation, Actor: audit.Claims(whoami()),
-		Did: "looked at what erasing one person would change", On: audit.Object{Pseudonyms: subject.Pseudonyms(hide, ids)}, Why: why})
+		Did: "looked at what erasing one person would change", On: audit.Object{Pseudonyms: names.All(ids)}, Why: why})
 	if err != nil {
 		return err
 	}
@@ -127,7 +131,7 @@ func erasePerson(cmd *cobra.Command, st *store.Store, hide pseudonym.Func, id, w
 			return err
 		}
 	}
-	done, err := subject.Erase(ctx, st, hide, ids, subject.Erasing{By: audit.Claims(whoami()), Why: why, Now: now(), Outbox: outbox})
+	done, err := subject.Erase(ctx, st, names, ids, subject.Erasing{By: audit.Claims(whoami()), Why: why, Now: now(), Outbox: outbox})
 	if err != nil {
 		return err
 	}

@@ -73,8 +73,8 @@ type intent struct {
 }
 
 // Preview tells what Erase would do, and changes nothing.
-func Preview(ctx context.Context, st *store.Store, hide pseudonym.Func, ids []string, outbox string) (Erased, error) {
-	e := &eraser{store: st, held: Held{IDs: ids}, why: Erasing{Outbox: outbox, Now: time.Now()}, hide: hide, preview: true}
+func Preview(ctx context.Context, st *store.Store, names pseudonym.Names, ids []string, outbox string) (Erased, error) {
+	e := &eraser{store: st, held: Held{IDs: ids}, why: Erasing{Outbox: outbox, Now: time.Now()}, names: names, preview: true}
 	err := e.erase(ctx)
 	return e.done, err
 }
@@ -92,11 +92,11 @@ func Allowed(st *store.Store, ids []string, why string) error {
 
 // Erase erases a person, whom Find has found, from every file of the store and the outbox. It may die at any point and
 // be run again, by any of their ids. What is left of them is their pseudonym, in taskings, ledger and log.
-func Erase(ctx context.Context, st *store.Store, hide pseudonym.Func, ids []string, why Erasing) (Erased, error) {
+func Erase(ctx context.Context, st *store.Store, names pseudonym.Names, ids []string, why Erasing) (Erased, error) {
 	if err := Allowed(st, ids, why.Why); err != nil {
 		return Erased{}, err
 	}
-	e := &eraser{store: st, held: Held{IDs: ids}, why: why, hide: hide}
+	e := &eraser{store: st, held: Held{IDs: ids}, why: why, names: names}
 	if err := e.begin(ctx); err != nil {
 		return e.done, err
 	}
@@ -131,17 +131,17 @@ type eraser struct {
 	store   *store.Store
 	held    Held
 	why     Erasing
-	hide    pseudonym.Func
+	names   pseudonym.Names
 	preview bool
 	done    Erased
 	clean   map[string]bool // sha256 of artefacts that do not name the person: nights share equal files
 }
 
 // person is the pseudonym that the records name.
-func (e *eraser) person() string { return e.hide(e.held.IDs[0]) }
+func (e *eraser) person() string { return e.names.Name(e.held.IDs[0]) }
 
 func (e *eraser) on(night string) audit.Object {
-	return audit.Object{Night: night, Pseudonyms: Pseudonyms(e.hide, e.held.IDs)}
+	return audit.Object{Night: night, Pseudonyms: e.names.All(e.held.IDs)}
 }
 
 // begin writes down whom it erases.
@@ -167,7 +167,7 @@ func (e *eraser) end(ctx context.Context) error {
 	keys, err := e.store.List(ctx, schemas.ErasingFolder)
 	for _, key := range keys {
 		name := strings.TrimSuffix(strings.TrimPrefix(key, schemas.ErasingFolder), ".json")
-		if slices.ContainsFunc(e.held.IDs, func(id string) bool { return e.hide(id) == name }) {
+		if slices.ContainsFunc(e.held.IDs, func(id string) bool { return e.names.Name(id) == name }) {
 			err = errors.Join(err, e.store.Delete(ctx, key))
 		}
 	}

@@ -60,7 +60,7 @@ func (n Night) nothing() bool {
 }
 
 // Find looks through a whole store for a person, by an id.
-func Find(ctx context.Context, st *store.Store, hide pseudonym.Func, id string) (h Held, err error) {
+func Find(ctx context.Context, st *store.Store, names pseudonym.Names, id string) (h Held, err error) {
 	h = Held{IDs: []string{id}, Nights: []Night{}, Taskings: []*schemas.Tasking{}, Messages: []ledger.Entry{}, Log: []audit.Entry{}}
 	all, err := nights.List(ctx, st)
 	if err != nil {
@@ -79,7 +79,7 @@ func Find(ctx context.Context, st *store.Store, hide pseudonym.Func, id string) 
 		}
 	}
 	slices.Sort(h.IDs)
-	h.Pseudonyms = Pseudonyms(hide, h.IDs)
+	h.Pseudonyms = names.All(h.IDs)
 	for _, n := range all {
 		found, err := h.night(ctx, st, n)
 		if err != nil {
@@ -90,14 +90,6 @@ func Find(ctx context.Context, st *store.Store, hide pseudonym.Func, id string) 
 		}
 	}
 	return h, h.acts(ctx, st)
-}
-
-// Pseudonyms are those under which somebody of these ids may stand.
-func Pseudonyms(hide pseudonym.Func, ids []string) (all []string) {
-	for _, id := range ids {
-		all = append(all, hide(id), hide.Restricted(id))
-	}
-	return all
 }
 
 // merged adds the ids that a night's person links make one with those that are known.

@@ -47,7 +47,7 @@ func (v *verifier) taskings(ctx context.Context) error {
 		}
 	}
 	var rest []string
-	for _, folder := range []string{"taskings/plans/", "taskings/told/", schemas.ReuseFolder} {
+	for _, folder := range []string{"taskings/plans/", "taskings/told/", schemas.ReuseFolder, casework.RotationsFolder} {
 		rest = append(rest, v.below(folder)...)
 	}
 	return each(ctx, 16, rest, func(ctx context.Context, key string) error {
@@ -207,6 +207,7 @@ func (v *verifier) act(key string) bool {
 	if id, ok := schemas.ParseNightPath(key); ok {
 		return key != fmt.Sprintf("%s/%s", id.Path(), schemas.ClaimFile)
 	}
-	return strings.HasPrefix(key, "approvals/") || strings.HasPrefix(key, schemas.DisposalsFolder) || strings.HasPrefix(key, casework.CasesFolder) ||
+	return strings.HasPrefix(key, "approvals/") || strings.HasPrefix(key, schemas.DisposalsFolder) ||
+		strings.HasPrefix(key, casework.RotationsFolder) || strings.HasPrefix(key, casework.CasesFolder) ||
 		key == ledger.SentKey(strings.TrimSuffix(path.Base(key), ".json"))
 }
