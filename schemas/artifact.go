@@ -48,6 +48,7 @@ const (
 	NightsFolder      = "nights/"
 	WorkFolder        = "work/"
 	ReuseFolder       = "reuse/"
+	DisposalsFolder   = "disposals/"
 )
 
 // NightID is one revision of one night. Nights are ordered by date, then revision.
@@ -97,6 +98,8 @@ func NightPartOf(key string) (id NightID, part NightPart, ok bool) {
 		return id, "", false
 	case !inNight || strings.HasPrefix(file, ExtractFolder+"/"):
 		return id, NightRows, true
+	case IsErasure(file):
+		return id, NightRecord, true
 	}
 	switch file {
 	case ManifestFile, DecisionFile, ClaimFile, DisposalFile, ExtractGoneFile:

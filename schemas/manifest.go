@@ -392,3 +392,15 @@ type Disposal struct {
 	// Files are those that go, as the manifest names them; what it does not name stands by its key alone.
 	Files []ArtifactRef `json:"files"`
 }
+
+// RecordsDisposal is disposals/<number>.json: what beside nights is gone for good, when and under which rule. It is
+// written before the first file is deleted, and holds nothing personal: taskings go by their pseudonyms.
+type RecordsDisposal struct {
+	What  string        `json:"what"` // "taskings"
+	Rule  string        `json:"rule"` // "taskings are kept after they ended for 2,192 days"
+	At    time.Time     `json:"at"`
+	Files []ArtifactRef `json:"files"`
+}
+
+// DisposalKey is where the record of that number lies.
+func DisposalKey(number int) string { return fmt.Sprintf("%s%06d.json", DisposalsFolder, number) }

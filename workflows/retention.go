@@ -16,7 +16,7 @@ type RetentionRequest struct {
 	DryRun bool `json:"dry_run,omitempty"`
 }
 
-// Retention disposes of the nights whose time is over, by the rules of the worker. Without rules it does nothing.
+// Retention disposes of what is over its time, by the rules of the worker. Without rules it does nothing.
 func Retention(ctx workflow.Context, request RetentionRequest) (retention.DisposeResult, error) {
 	var acts *retention.Activities
 	var result retention.DisposeResult
@@ -41,12 +41,12 @@ func disposals(request RetentionRequest, r retention.DisposeResult) string {
 	if request.DryRun {
 		b.WriteString("A dry run: nothing was deleted.\n\n")
 	}
-	b.WriteString("| night | files | bytes | rule |\n|---|---:|---:|---|\n")
+	b.WriteString("| what | files | bytes | rule |\n|---|---:|---:|---|\n")
 	for _, d := range r.Disposals {
 		b.WriteString(
 			fmt.Sprintf(
 				"| %s | %s | %s | %s |\n",
-				d.Night,
+				d.Of(),
 				text.Number(d.Files),
 				text.Number(d.Bytes),
 				text.Markdown(d.Rule),

@@ -28,7 +28,7 @@ func ReadRows[T any](ctx context.Context, st *store.Store, ref schemas.ArtifactR
 		rows += int64(len(batch))
 		return yield(batch)
 	})
-	if err == nil && rows != ref.Rows {
+	if ref = artifact.Ref; err == nil && rows != ref.Rows {
 		err = fault.Errorf(
 			fault.CountsDoNotReconcile,
 			"%s holds %s, %s written",

@@ -201,7 +201,7 @@ func (n *Night) casesAgain(
 			"the night was scored by another model or other tables than those of this program",
 		)
 	}
-	parts, err := KeptParts(n.Store, m)
+	parts, err := KeptParts(ctx, n.Store, m)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -86,8 +86,8 @@ type Parts struct {
 	Refs  []schemas.ArtifactRef
 }
 
-// KeptParts are the rows that a published night kept.
-func KeptParts(st *store.Store, m schemas.Manifest) (Parts, error) {
+// KeptParts are the rows that a published night kept, without those of people who were erased since.
+func KeptParts(ctx context.Context, st *store.Store, m schemas.Manifest) (Parts, error) {
 	p := Parts{Store: st}
 	for _, o := range m.Outputs {
 		if path.Base(path.Dir(o.URI)) == schemas.ExtractFolder {
@@ -102,6 +102,12 @@ func KeptParts(st *store.Store, m schemas.Manifest) (Parts, error) {
 			text.Count(m.RowsRead, "row"),
 			text.Number(p.Rows()),
 		)
+	}
+	for i := range p.Refs {
+		var err error
+		if p.Refs[i], err = st.Latest(ctx, p.Refs[i]); err != nil {
+			return p, err
+		}
 	}
 	return p, nil
 }

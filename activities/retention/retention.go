@@ -1,8 +1,10 @@
-// Package retention disposes of nights whose time is over, and keeps the record that they were: their manifest, their
-// decision, and what went when under which rule. In a sealed store their data keys go too, and with them every copy.
+// Package retention disposes of what is over its time, and keeps the record that it was. Of nights their manifest and
+// decision stay; in a sealed store their data keys go too, and with them every copy. Of taskings, plans, messages and
+// notes nothing stays but names and hashes, in a signed record (trust, section 4).
 //
 // Nothing goes that somebody may still need: the approved stack, a night that waits for its decision, what either was
-// compared with, the newest night, and whatever is younger than a week. It must not know what the files hold.
+// compared with, the newest night, a tasking that is open or on the stack, the ledger's word on a message that could be
+// sent again, and whatever is younger than a week. It must not know what the files of a night hold.
 package retention
 
 import (
@@ -22,11 +24,24 @@ import (
 	"harmstack/schemas/text"
 )
 
-// Rules say for how many days after its date a night is kept; 0: for ever.
+// Rules say for how many days things are kept: nights after their date; 0: for ever.
 type Rules struct {
 	Extract int `json:"extract"` // the rows as read, those that could not be read, and the person links
-	Night   int `json:"night"`   // everything but the records
+	Night   int `json:"night"`   // everything but the records; messages in the outbox too
+	// Tasking is for taskings after they ended, for the plans and receipts of nights after their date, and for messages
+	// in the ledger after they were sent. At least LeastTasking.
+	Tasking int `json:"tasking,omitempty"`
+	// Outbox is the folder that stands for a mail server; empty: there is none.
+	Outbox string `json:"-"`
 }
+
+// LeastTasking is the shortest time for taskings: two months. New ones may come by the month, by the plans of its first
+// night (contract, section 8), and a message is tried for three days.
+const LeastTasking = 62
+
+// DefaultTasking is the time for taskings where a force says how long nights are kept and no more: six years, after
+// which the guidance on the management of police information (MoPI) wants records reviewed.
+const DefaultTasking = 2192
 
 // resting is how long a night is left alone after it was claimed or published, whatever its date: a backfill of last
 // year is still being made, or looked at.
@@ -49,9 +64,10 @@ type DisposeResult struct {
 	Disposals []Gone `json:"disposals"`
 }
 
-// Gone is one disposal, without its files.
+// Gone is one disposal, without its files: of a night, or of everything of one kind beside the nights.
 type Gone struct {
-	Night schemas.NightID `json:"night"`
+	Night schemas.NightID `json:"night,omitzero"`
+	What  string          `json:"what,omitempty"` // "taskings"
 	Rule  string          `json:"rule"`
 	Files int             `json:"files"`
 	Bytes int64           `json:"bytes"` // of the files that the manifest names
@@ -139,8 +155,9 @@ func Dispose(ctx context.Context, st *store.Store, rules Rules, now time.Time, d
 			break // The night has gone, its extract with it.
 		}
 	}
-	if dryRun || !st.IsSealed() {
-		return gone, nil
+	records, err := disposeRecords(ctx, st, rules, needed, now, dryRun)
+	if gone = append(gone, records...); err != nil || dryRun || !st.IsSealed() {
+		return gone, err
 	}
 	return gone, shred(ctx, st)
 }
@@ -277,6 +294,15 @@ func (n *night) dispose(
 		d.Manifest = ref.SHA256
 		for _, o := range m.Outputs {
 			named[o.URI] = o
+		}
+		erased, err := st.Erasures(ctx, n.id)
+		if err != nil {
+			return Gone{}, err
+		}
+		for _, e := range erased {
+			for _, f := range e.Files {
+				named[f.Is.URI] = f.Is
+			}
 		}
 	}
 	g := Gone{Night: n.id, Rule: rule, Files: len(keys)}

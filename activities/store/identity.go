@@ -16,7 +16,8 @@ import (
 	"gocloud.dev/blob"
 )
 
-// IdentityFile says which store this is. `starter setup` writes it once; nothing changes it.
+// IdentityFile says which store this is. `starter setup` writes it once; nothing changes it but a rotation of the
+// pseudonym key.
 const IdentityFile = "store.json"
 
 // Layout is the version of how files lie in a store. A store of a later one is refused.
@@ -60,13 +61,30 @@ func (id Identity) Match(deployment, fingerprint string) error {
 	case fingerprint != "" && id.PseudonymKey != fingerprint:
 		return fmt.Errorf(
 			"%w: HARMSTACK_PSEUDONYM_KEY is another key (fingerprint %s) than the one it was set up with (%s). "+
-				"Under another key every suspect has another name, and everybody would be tasked anew: find the old key",
+				"Under another key every suspect has another name, and everybody would be tasked anew: find the old key, or "+
+				"rotate it (starter keys rotate-pseudonyms)",
 			ErrOtherStore,
 			fingerprint,
 			id.PseudonymKey,
 		)
 	}
 	return nil
+}
+
+// Encode is store.json.
+func (id Identity) Encode() ([]byte, error) {
+	data, err := json.MarshalIndent(id, "", "  ")
+	return append(data, '\n'), err
+}
+
+// Reidentify replaces store.json, of a store that was recognised. Every other process that uses a local one is refused
+// from then on, until it looks again.
+func (s *Store) Reidentify(ctx context.Context, data []byte) error {
+	err := s.Replace(ctx, IdentityFile, data)
+	if err == nil && s.folder != "" {
+		s.mark = data
+	}
+	return err
 }
 
 // OpenSetUp opens a store that `starter setup` has made, and no other: ErrNotSetUp says that it has not.
@@ -123,7 +141,7 @@ func (s *Store) present() error {
 }
 
 // names are the folders at the top of a store.
-var names = []string{"approvals", "audit", "deliveries", "keys", "lineage", "nights", "reuse", "sources", "taskings", "trust", "work"}
+var names = []string{"approvals", "audit", "deliveries", "disposals", "keys", "lineage", "nights", "reuse", "sources", "taskings", "trust", "work"}
 
 // Holds tells whether a store has a folder of that name at its top.
 func Holds(folder string) bool { return slices.Contains(names, folder) }
@@ -166,9 +184,9 @@ func (s *Store) SetUp(
 		PseudonymKey: fingerprint,
 		SetUp:        time.Now().UTC().Truncate(time.Second),
 	}
-	data, err := json.MarshalIndent(id, "", "  ")
+	data, err := id.Encode()
 	if err == nil {
-		err = s.CreateOnly(ctx, IdentityFile, append(data, '\n'))
+		err = s.CreateOnly(ctx, IdentityFile, data)
 	}
 	if err != nil && !errors.Is(err, ErrExists) {
 		return id, false, false, err

@@ -15,13 +15,17 @@ import (
 func (s *Store) Shares() bool { return s.folder != "" && s.keys == nil }
 
 // Link gives an artefact a second name, key, and returns its reference there: each stays when the other is deleted. The
-// bytes are checked as by Open. In a folder it is a hard link; a bucket copies by itself, and where it will not, the
+// bytes are checked as by Open, and must be those that ref names: ErrRewritten says that they were. In a folder it is a hard link; a bucket copies by itself, and where it will not, the
 // bytes are written anew. So they are in a sealed store, where every file has a key of its own.
 func (s *Store) Link(ctx context.Context, ref schemas.ArtifactRef, key string) (schemas.ArtifactRef, error) {
 	if err := CheckKey(key); err != nil {
 		return ref, fmt.Errorf("link: %w", err)
 	}
 	from, err := s.Open(ctx, ref)
+	if err == nil && from.Ref.SHA256 != ref.SHA256 {
+		err = errors.Join(fmt.Errorf("link %s: %w", ref.URI, ErrRewritten), from.Close())
+		return ref, err
+	}
 	if err != nil || ref.URI == key {
 		if err == nil {
 			err = from.Close()
@@ -68,8 +72,10 @@ func (s *Store) linkFile(from *os.File, ref schemas.ArtifactRef, key string) err
 	if err := s.named(key, func(final string) error { return os.Rename(temp, final) }); err != nil {
 		return full(err, nil)
 	}
-	if seen, ok := s.verified.Load(ref.URI); ok {
-		s.verified.Store(key, seen)
+	if was, ok := s.verified.Load(ref.URI); ok {
+		was := was.(seen)
+		was.is.URI = key
+		s.verified.Store(key, was)
 	}
 	return nil
 }

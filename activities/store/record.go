@@ -136,12 +136,16 @@ func digest(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Verify reads an artefact whole and compares it with its reference, whatever this process has seen of it before.
+// Verify reads an artefact whole and compares it with its reference, whatever this process has seen of it before. Unlike
+// Open it takes nothing else for it: of one that people were erased from, give Latest.
 func (s *Store) Verify(ctx context.Context, ref schemas.ArtifactRef) error {
 	s.verified.Delete(ref.URI)
 	artifact, err := s.Open(ctx, ref)
 	if err != nil {
 		return err
 	}
-	return artifact.Close()
+	if artifact.Ref.SHA256 != ref.SHA256 {
+		err = fmt.Errorf("%s: %w: it is what it was before, or after, a person was erased from it", ref.URI, ErrDamaged)
+	}
+	return errors.Join(err, artifact.Close())
 }

@@ -68,7 +68,7 @@ type Store struct {
 	closed atomic.Bool
 
 	keys     *seal.Keys // of a store that is sealed
-	verified sync.Map   // sha256 by key, of artefacts whose bytes this process has checked
+	verified sync.Map   // seen by key
 	unsigned struct {   // the records that may be unsigned, once they were read
 		sync.Mutex
 		Unsigned
@@ -205,6 +205,13 @@ func (s *Store) write(
 		return schemas.ArtifactRef{}, fmt.Errorf("write %s: %w", key, err)
 	}
 	return ref, nil
+}
+
+// Measure is the reference that Write would return, of what is written to nobody.
+func Measure(key, schema string, write func(io.Writer) (rows int64, err error)) (schemas.ArtifactRef, error) {
+	sum, size := sha256.New(), &counter{}
+	rows, err := write(io.MultiWriter(sum, size))
+	return schemas.ArtifactRef{URI: key, SHA256: hex.EncodeToString(sum.Sum(nil)), Rows: rows, Bytes: size.n, Schema: schema}, err
 }
 
 // tellsMD5: an S3 ETag may look like an MD5 and be none, under encryption with a key of one's own.

@@ -255,6 +255,7 @@ func (a *Activities) message(
 		Pseudonym: func(suspect string) string { return a.reference(suspect, party.Name == teams.RestrictedDesk) },
 		Revoked:   n.revoked,
 	}
+	plan.Suspects = n.those(plan.Suspects)
 	for _, s := range plan.Suspects {
 		concerned = append(concerned, s.Reference)
 		d.Suspects = append(
@@ -308,6 +309,11 @@ func (n night) row(position int64) schemas.Ranked {
 		}
 	}
 	return schemas.Ranked{}
+}
+
+// those are the suspects of whom the night still has a row: a person may have been erased from it since it was planned.
+func (n night) those(suspects []planned) []planned {
+	return slices.DeleteFunc(slices.Clone(suspects), func(s planned) bool { return n.row(s.Position).Position == 0 })
 }
 
 // packs are the tasking packs of some suspects of an approved night.
@@ -368,6 +374,9 @@ func Pack(ctx context.Context, st *store.Store, t *schemas.Tasking) (pack.Input,
 	})
 	if err != nil {
 		return pack.Input{}, err
+	}
+	if len(n.those([]planned{s})) == 0 {
+		return pack.Input{}, casework.ErrNone
 	}
 	return packs(ctx, st, n, t.Team, []planned{s})
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"harmstack/activities/casework"
@@ -434,11 +433,7 @@ func (b *planner) order(row schemas.Ranked, own []schemas.Contribution) casework
 		for _, s := range b.who.Route(c.OffenceCode, c.DomesticAbuse != nil && *c.DomesticAbuse) {
 			added[s] = true
 		}
-		// Keyed as a suspect's pseudonym is, under words that no id begins with.
-		o.Allegations = append(
-			o.Allegations,
-			strings.ReplaceAll(b.a.Pseudonym("allegation\x00"+c.AllegationID), "-", ""),
-		)
+		o.Allegations = append(o.Allegations, b.a.allegation(row, c.AllegationID))
 	}
 	slices.Sort(o.Allegations)
 	for _, s := range b.who.Specialists() {

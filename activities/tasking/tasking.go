@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,6 +35,8 @@ type Activities struct {
 	Mailer    digest.Mailer
 	Hooks     *webhook.Sender
 	Pseudonym pseudonym.Func
+	// Keyed is the Func of the key under which somebody is named; nil: there is one key, Pseudonym's.
+	Keyed func(suspect string, restricted bool) pseudonym.Func
 	// Identity is how it is known who asks for something.
 	Identity attest.Identity
 	// Teams reads who works where: each activity asks anew, so that a change counts from the next night.
@@ -66,6 +69,17 @@ func (a *Activities) reference(suspect string, restricted bool) string {
 		return a.Pseudonym.Restricted(suspect)
 	}
 	return a.Pseudonym(suspect)
+}
+
+// allegation is the keyed hash of an allegation, under the key by which its suspect's tasking is named: a tasking that
+// was issued before the key was rotated knows its allegations again.
+func (a *Activities) allegation(row schemas.Ranked, id string) string {
+	hide := a.Pseudonym
+	if a.Keyed != nil {
+		hide = a.Keyed(row.SuspectID, row.Restricted)
+	}
+	// Under words that no id begins with.
+	return strings.ReplaceAll(hide("allegation\x00"+id), "-", "")
 }
 
 // night is an approved night and its stack.

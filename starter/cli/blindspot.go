@@ -68,7 +68,7 @@ The night's tables and model are those of this program, or the files that --edit
 					m.NightID, m.Edition.Name, m.Rules.Name, m.Model.Name,
 				)
 			}
-			parts, err := pipeline.KeptParts(st, m)
+			parts, err := pipeline.KeptParts(ctx, st, m)
 			if err != nil {
 				return nights.WhyMissing(ctx, st, m.NightID, err)
 			}

@@ -16,7 +16,9 @@ import (
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/activities/trust/audit"
+	"harmstack/activities/trust/subject"
 	"harmstack/schemas"
+	"harmstack/schemas/text"
 	"harmstack/worker/config"
 	"harmstack/workflows"
 	flows "harmstack/workflows/client"
@@ -195,14 +197,18 @@ func whoami() string {
 
 // look notes who looked at what and, where the key is at hand, at whom by pseudonym.
 func look(ctx context.Context, st *store.Store, did string, night schemas.NightID, why string, ids ...string) error {
-	hide, err := config.LoadPseudonym(os.Getenv)
+	keys, err := config.LoadPseudonyms(os.Getenv)
 	if err != nil {
 		return err
 	}
 	var names []string
-	for _, id := range ids {
-		if hide != nil {
-			names = append(names, hide(id))
+	if len(ids) > 0 && len(keys) > 0 {
+		by, err := config.Names(ctx, st, keys)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			names = append(names, by.Name(id))
 		}
 	}
 	return audit.Append(ctx, st, audit.Entry{At: now(), Operation: audit.Consultation, Actor: audit.Claims(whoami()), Did: did,
@@ -227,11 +233,24 @@ func (n *nightFlags) open(cmd *cobra.Command) (*store.Store, schemas.Manifest, e
 		return nil, schemas.Manifest{}, err
 	}
 	m, _, err := n.find(cmd.Context(), st)
+	if err == nil {
+		err = tellErased(cmd, st, m.NightID)
+	}
 	if err != nil {
 		st.Close()
 		return nil, m, err
 	}
 	return st, m, nil
+}
+
+// tellErased says how many people were erased from a night since it was published, beside what is shown of it.
+func tellErased(cmd *cobra.Command, st *store.Store, id schemas.NightID) error {
+	n, err := subject.Of(cmd.Context(), st, id)
+	if n > 0 {
+		say(cmd.ErrOrStderr(), "%s erased from night %s since it was published: others stay where they were.\n",
+			text.Count(n, "person was", "people were"), id)
+	}
+	return err
 }
 
 // find returns the chosen night's manifest.

@@ -324,7 +324,7 @@ func (c *comparison) complete(ctx context.Context, s, other *side) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	parts, err := pipeline.KeptParts(c.nights, was)
+	parts, err := pipeline.KeptParts(ctx, c.nights, was)
 	if err != nil {
 		return false, err
 	}

@@ -122,14 +122,14 @@ func examine(ctx context.Context) (checks []check) {
 	}
 	add("memory", found, err)
 	switch r := cfg.Retention; {
-	case r.Extract == 0 && r.Night == 0:
+	case r.Extract == 0 && r.Night == 0 && r.Tasking == 0:
 		add(
 			"retention",
 			"everything is kept for ever: set HARMSTACK_KEEP_EXTRACTS and HARMSTACK_KEEP_NIGHTS by the force's retention schedule",
 			nil,
 		)
 	default:
-		add("retention", fmt.Sprintf("rows as read %s, nights %s", keptFor(r.Extract), keptFor(r.Night)), nil)
+		add("retention", fmt.Sprintf("rows as read %s, nights %s, taskings %s", keptFor(r.Extract), keptFor(r.Night), keptFor(r.Tasking)), nil)
 	}
 	if cfg.TemporalTLS == config.PlainTemporal {
 		add("TLS of Temporal", "not asked for: HARMSTACK_TEMPORAL_TLS says so", nil)
@@ -248,6 +248,9 @@ func examineStore(ctx context.Context, cfg config.Config) (string, error) {
 		id, err := st.Recognise(ctx)
 		if err == nil {
 			err = id.Match(string(cfg.Deployment), pseudonym.Fingerprint(cfg.PseudonymKey))
+		}
+		if err == nil {
+			_, err = cfg.Names(ctx, st)
 		}
 		if err != nil {
 			return "", err

@@ -8,8 +8,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"harmstack/activities/casework"
+	"harmstack/activities/casework/pseudonym"
 	"harmstack/activities/store"
 	"harmstack/activities/store/seal"
+	"harmstack/activities/trust/audit"
+	"harmstack/schemas"
 	"harmstack/schemas/text"
 	"harmstack/worker/config"
 )
@@ -18,12 +22,12 @@ func keysCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "keys",
 		GroupID: groupNight,
-		Short:   "Change the key that seals the store, or seal a plain one",
+		Short:   "Change the key that seals the store, or the one of pseudonyms; or seal a plain store",
 		Long: `The files of a store are sealed under data keys: of each night two (its rows as read, and the rest), of the
 taskings one a month, and one for every other folder. They lie in its folder keys, wrapped by the key that
 HARMSTACK_STORE_KEY names.`,
 	}
-	cmd.AddCommand(rotateCommand(), sealCommand())
+	cmd.AddCommand(rotateCommand(), sealCommand(), rotatePseudonymsCommand())
 	return cmd
 }
 
@@ -116,5 +120,61 @@ one: then copies of the store from before, with their data keys in them, can be 
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "`URL` of the new key, as for HARMSTACK_STORE_KEY")
+	return cmd
+}
+
+func rotatePseudonymsCommand() *cobra.Command {
+	var why string
+	cmd := &cobra.Command{
+		Use:   "rotate-pseudonyms --why TEXT",
+		Short: "Name people under another key; who has a tasking keeps their name",
+		Long: `Make the first key of HARMSTACK_PSEUDONYM_KEY the one of the store; the key in use follows it, after a comma. Stop the
+workers first, also those of a bucket, which do not notice. Everybody who has or had a tasking keeps their pseudonym, so
+that nobody is tasked anew: workers, and whoever looks with the key, need both keys for as long. Everybody else is named
+under the new one. It is noted in the log; one that breaks off is completed by the same command.`,
+		Example: `  HARMSTACK_PSEUDONYM_KEY="$(openssl rand -base64 32),$HARMSTACK_PSEUDONYM_KEY" starter keys rotate-pseudonyms --why "the yearly change"`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			ctx := cmd.Context()
+			keys, err := config.LoadPseudonyms(os.Getenv)
+			if err == nil && len(keys) < 2 {
+				err = errors.New("HARMSTACK_PSEUDONYM_KEY: give the new key, a comma, and the one in use")
+			}
+			if err == nil && schemas.TrimSpace(why) == "" {
+				err = errors.New("--why: say why the key is changed; the reason goes into the log")
+			}
+			if err == nil {
+				err = schemas.CheckText("why", why, schemas.MaxReason)
+			}
+			if err != nil {
+				return err
+			}
+			st, err := openStoreAt(ctx, "")
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, st.Close()) }()
+			if st.Keys.Checks() && !st.Keys.Signs() {
+				return errors.New("give HARMSTACK_SIGNING_KEY: the record of the rotation is signed by the worker's key")
+			}
+			// Those who were named under a key before the one in use need that too.
+			if _, err := config.Names(ctx, st, keys); err != nil {
+				return err
+			}
+			kept, done, err := casework.RotatePseudonyms(ctx, st, pseudonym.Fingerprint(keys[1]), pseudonym.Fingerprint(keys[0]),
+				audit.Claims(whoami()), schemas.TrimSpace(why), now())
+			if err != nil {
+				return err
+			}
+			if done {
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), "The store goes by this key already.")
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "The store goes by the new key. %s. Start the workers with both, the new one first.\n",
+				text.Count(kept, "person keeps their name", "people keep their names"))
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&why, "why", "", "the `reason`, for the log")
 	return cmd
 }

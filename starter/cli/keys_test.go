@@ -2,10 +2,16 @@ package cli
 
 import (
 	"encoding/base64"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"harmstack/activities/casework"
+	"harmstack/activities/casework/pseudonym"
+	"harmstack/activities/store"
+	"harmstack/schemas"
 )
 
 // storeKey is the URL of a key-encryption key of so many equal letters.
@@ -87,6 +93,70 @@ func TestDoctorSaysWhetherTheStoreIsSealed(t *testing.T) {
 	for key, want := range map[string]string{"": "off: ", "none": "off: ", "file:///x": "on"} {
 		if got := storeEncryption(key); !strings.HasPrefix(got, want) {
 			t.Errorf("%q: %s", key, got)
+		}
+	}
+}
+
+// The fingerprint moves by this act alone; the store verifies; whoever has only one of the keys is told.
+func TestRotatePseudonyms(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	deployAt(t, dir, "a")
+	signingKeys(t)
+	key := func(letters ...string) string {
+		var keys []string
+		for _, l := range letters {
+			keys = append(keys, base64.StdEncoding.EncodeToString([]byte(strings.Repeat(l, 32))))
+		}
+		return strings.Join(keys, ",")
+	}
+	first := schemas.MustDate("2026-06-29")
+	publishNight(t, dir, first, edgeOfTheStack(first)) // which sets it up, by no key
+	identity := strings.Replace(string(read(t, dir, store.IdentityFile)), `"key"`,
+		`"`+pseudonym.Fingerprint([]byte(strings.Repeat("a", 32)))+`"`, 1)
+	if err := os.WriteFile(filepath.Join(dir, store.IdentityFile), []byte(identity), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	st, err := openStoreAt(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, err := pseudonym.New([]byte(strings.Repeat("a", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := schemas.TaskingEvent{Number: 1, Kind: schemas.EventIssued, Team: "Hackney"}
+	tasking := &schemas.Tasking{Reference: was("S-07"), Version: 1, OnStack: true, Team: "Hackney", State: schemas.TaskingIssued,
+		Events: []schemas.TaskingEvent{event}}
+	if err := errors.Join(casework.Save(t.Context(), st, tasking), st.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		scenario, keys, command, want string
+		fails                         bool
+	}{
+		{"before", "a", "verify --adopt --why test", "taken for old", false},
+		{"a look", "a", "explain S-07 --as-of 2026-06-29 --why look", "", false},
+		{"one key", "b", "keys rotate-pseudonyms --why x", "give the new key, a comma, and the one in use", true},
+		{"no reason", "b a", "keys rotate-pseudonyms", "--why", true},
+		{"from another key", "b c", "keys rotate-pseudonyms --why x", "and the store's has", true},
+		{"without the rotation", "b a", "setup", "HARMSTACK_PSEUDONYM_KEY is another key", true},
+		{"rotate", "b a", "keys rotate-pseudonyms --why x", "1 person keeps their name", false},
+		{"once more", "b a", "keys rotate-pseudonyms --why x", "goes by this key already", false},
+		{"the old key alone", "a", "setup", "HARMSTACK_PSEUDONYM_KEY is another key", true},
+		{"the new key alone", "b", "subject S-07 --why look", "lacks the key", true},
+		{"both", "b a", "setup", "was set up before", false},
+		{"both", "b a", "explain S-07 --as-of 2026-06-29 --why look", "", false},
+		{"whoever is looked for is found by every name", "b a", "subject S-07 --why look", "looked at position", false},
+		{"and their tasking", "b a", "subject S-07 --why look", "Tasking " + was("S-07"), false},
+		{"verify", "b a", "verify", "Everything is as it was written", false},
+	} {
+		t.Setenv("HARMSTACK_PSEUDONYM_KEY", key(strings.Fields(step.keys)...))
+		said, err := run(t, strings.Fields(step.command)...)
+		if err != nil {
+			said += err.Error()
+		}
+		if (err != nil) != step.fails || !strings.Contains(said, step.want) {
+			t.Errorf("%s: %s", step.scenario, said)
 		}
 	}
 }

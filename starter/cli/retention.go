@@ -16,13 +16,17 @@ func retentionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "retention",
 		GroupID: groupNight,
-		Short:   "Dispose of the nights whose time is over, and keep the record that they were",
+		Short:   "Dispose of what is over its time, and keep the record that it was",
 		Long: `Dispose of what is over its time, as the schedule does every morning. HARMSTACK_KEEP_EXTRACTS is for how many
 days after a night's date the rows as read are kept, HARMSTACK_KEEP_NIGHTS for how many the whole night; without
 them everything is kept. The manifest, the decision and a record of what went, when and under which rule stay.
 
+HARMSTACK_KEEP_TASKINGS is for how many days taskings are kept after they ended, plans and receipts after their night's
+date, and messages in the ledger after they were sent: six years (2192) where nights are kept for a time and it says
+nothing. Messages in the outbox go with the nights. Of all that a signed record of names and hashes stays (disposals/).
+
 The approved stack, a night that waits for its decision, what either was compared with, the newest night and whatever
-is younger than a week never go.`,
+is younger than a week never go; nor does a tasking that is open or on the stack, nor what the ledger has about it.`,
 		Example: `  starter retention --dry-run
   HARMSTACK_KEEP_EXTRACTS=90 HARMSTACK_KEEP_NIGHTS=400 starter retention --dry-run`,
 		Args: cobra.NoArgs,
@@ -47,14 +51,15 @@ is younger than a week never go.`,
 			if asJSON {
 				return printJSON(out, gone)
 			}
-			say(out, "Rows as read are kept %s, nights %s.\n", keptFor(rules.Extract), keptFor(rules.Night))
+			say(out, "Rows as read are kept %s, nights %s, taskings %s.\n", keptFor(rules.Extract), keptFor(rules.Night),
+				keptFor(rules.Tasking))
 			if len(gone) == 0 {
 				fmt.Fprintln(out, "Nothing is over its time.")
 				return nil
 			}
-			rows := [][]string{{"NIGHT", "FILES", "BYTES", "RULE"}}
+			rows := [][]string{{"WHAT", "FILES", "BYTES", "RULE"}}
 			for _, g := range gone {
-				rows = append(rows, []string{g.Night.String(), text.Number(g.Files), text.Number(g.Bytes), g.Rule})
+				rows = append(rows, []string{g.Of(), text.Number(g.Files), text.Number(g.Bytes), g.Rule})
 			}
 			if err := table(out, rows); err != nil {
 				return err

@@ -397,7 +397,7 @@ func openNight(ctx context.Context, r *scoreRequest) (_ *rows, err error) {
 		return nil, err
 	}
 	r.asOf = was.AsOf
-	parts, err := pipeline.KeptParts(st, was)
+	parts, err := pipeline.KeptParts(ctx, st, was)
 	if err != nil {
 		return nil, err
 	}

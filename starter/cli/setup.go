@@ -55,7 +55,7 @@ func setUp(ctx context.Context, cfg config.Config) (said string, err error) {
 	if err := st.Unlock(ctx, cfg.StoreKey); err != nil && !errors.Is(err, store.ErrPlain) {
 		return "", err
 	}
-	if err := sameNames(ctx, st, cfg.PseudonymKey); err != nil {
+	if err := sameNames(ctx, st, cfg.PseudonymKeys()); err != nil {
 		return "", err
 	}
 	id, made, adopted, err := st.SetUp(ctx, string(cfg.Deployment), pseudonym.Fingerprint(cfg.PseudonymKey))
@@ -82,8 +82,8 @@ func setUp(ctx context.Context, cfg config.Config) (said string, err error) {
 	), nil
 }
 
-// sameNames makes sure of a store of an earlier version that its taskings were named under this key.
-func sameNames(ctx context.Context, st *store.Store, key []byte) error {
+// sameNames makes sure of a store of an earlier version that its taskings were named under one of these keys.
+func sameNames(ctx context.Context, st *store.Store, keys [][]byte) error {
 	current, err := nights.LoadCurrent(ctx, st)
 	if err != nil || current == nil {
 		return err
@@ -100,11 +100,11 @@ func sameNames(ctx context.Context, st *store.Store, key []byte) error {
 	if err != nil {
 		return err
 	}
-	hide, err := pseudonym.New(key)
+	names, err := pseudonym.Open(keys, tasked)
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(stack, func(r schemas.Ranked) bool { return slices.Contains(tasked, hide(r.SuspectID)) }) {
+	if !slices.ContainsFunc(stack, func(r schemas.Ranked) bool { return slices.Contains(tasked, names.Name(r.SuspectID)) }) {
 		return fmt.Errorf(
 			"store %s: %w: its taskings were named under another key than HARMSTACK_PSEUDONYM_KEY. Under this one everybody would be tasked anew: find the old key",
 			st.URL(),

@@ -4,6 +4,7 @@ package config
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
 
+	"harmstack/activities/casework"
 	"harmstack/activities/casework/pseudonym"
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/extract/sources"
@@ -25,6 +27,7 @@ import (
 	"harmstack/activities/nights/lineage"
 	"harmstack/activities/nights/quality"
 	"harmstack/activities/retention"
+	"harmstack/activities/store"
 	"harmstack/activities/store/seal"
 	"harmstack/activities/trust/attest"
 	"harmstack/activities/trust/sign"
@@ -47,8 +50,10 @@ type Config struct {
 	Tables       *reference.Tables // of offences and weights; nil: the embedded ones
 	TeamsFile    string            // YAML: who works where, and by when; empty: nobody, with an outbox
 	PseudonymKey []byte
-	Signing      *sign.Keys // who signs records, and whose signatures count; nil: nobody
-	Checkpoints  string     // URL of a second store, for checkpoints of the audit log; empty: none
+	// OlderPseudonymKeys are those before it, under which some people are still named (starter keys rotate-pseudonyms).
+	OlderPseudonymKeys [][]byte
+	Signing            *sign.Keys // who signs records, and whose signatures count; nil: nobody
+	Checkpoints        string     // URL of a second store, for checkpoints of the audit log; empty: none
 	// Identity is how it is known who decides and who answers.
 	Identity attest.Identity
 	// TemporalTLS is PlainTemporal where TLS may be missing, or empty.
@@ -209,7 +214,7 @@ func Load(env func(string) string) (Config, error) {
 	c.Threads = int(l.number("HARMSTACK_THREADS", parseCount))
 	c.Memory = l.number("HARMSTACK_MEMORY", ParseBytes)
 	c.ShardRows = l.number("HARMSTACK_SHARD_ROWS", parseCount)
-	c.PseudonymKey = l.pseudonymKey()
+	c.setPseudonymKeys(l.pseudonymKeys())
 	if l.secret("HARMSTACK_SIGNING_KEY") == "" {
 		l.fault("HARMSTACK_SIGNING_KEY", fmt.Errorf("give 32 random bytes in base64 (openssl rand -base64 32) and their "+
 			"public key in HARMSTACK_SIGNED_BY, or %q where no real data is", sign.None))
@@ -264,36 +269,65 @@ func LoadTables(env func(string) string) (*reference.Tables, error) {
 func LoadSetup(env func(string) string) (Config, error) {
 	l := loader{env: env}
 	c := l.place()
-	c.PseudonymKey = l.pseudonymKey()
+	c.setPseudonymKeys(l.pseudonymKeys())
 	return c, errors.Join(l.faults...)
 }
 
-func (l *loader) pseudonymKey() []byte {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(l.secret("HARMSTACK_PSEUDONYM_KEY")))
-	if err != nil || len(key) < pseudonym.KeyBytes {
-		l.fault(
-			"HARMSTACK_PSEUDONYM_KEY",
-			fmt.Errorf(
-				"give at least %d random bytes in base64 (openssl rand -base64 %d)",
-				pseudonym.KeyBytes,
-				pseudonym.KeyBytes,
-			),
-		)
+// pseudonymKeys are those of people's names, the one in use first.
+func (l *loader) pseudonymKeys() (keys [][]byte) {
+	for field := range strings.SplitSeq(l.secret("HARMSTACK_PSEUDONYM_KEY"), ",") {
+		key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(field))
+		if err != nil || len(key) < pseudonym.KeyBytes {
+			l.fault(
+				"HARMSTACK_PSEUDONYM_KEY",
+				fmt.Errorf(
+					"give at least %d random bytes in base64 (openssl rand -base64 %d); older keys follow after a comma",
+					pseudonym.KeyBytes,
+					pseudonym.KeyBytes,
+				),
+			)
+		}
+		keys = append(keys, key)
 	}
-	return key
+	return keys
 }
 
-// LoadPseudonym reads the pseudonym key alone; nil: there is none.
-func LoadPseudonym(env func(string) string) (pseudonym.Func, error) {
+func (c *Config) setPseudonymKeys(keys [][]byte) {
+	c.PseudonymKey, c.OlderPseudonymKeys = keys[0], keys[1:]
+}
+
+// PseudonymKeys are all of them, the one in use first.
+func (c Config) PseudonymKeys() [][]byte {
+	return append([][]byte{c.PseudonymKey}, c.OlderPseudonymKeys...)
+}
+
+// Names are the names of people in a store, by the keys of the configuration. The error says so when one is missing
+// under which somebody is still named.
+func (c Config) Names(ctx context.Context, st *store.Store) (pseudonym.Names, error) {
+	return Names(ctx, st, c.PseudonymKeys())
+}
+
+// Names is Config.Names for some keys.
+func Names(ctx context.Context, st *store.Store, keys [][]byte) (n pseudonym.Names, err error) {
+	var fingerprints []string
+	for _, key := range keys {
+		fingerprints = append(fingerprints, pseudonym.Fingerprint(key))
+	}
+	kept, err := casework.Kept(ctx, st, fingerprints)
+	if err != nil {
+		return n, err
+	}
+	return pseudonym.Open(keys, kept)
+}
+
+// LoadPseudonyms reads the pseudonym keys alone; nil: there is none.
+func LoadPseudonyms(env func(string) string) ([][]byte, error) {
 	l := loader{env: env}
 	if l.secret("HARMSTACK_PSEUDONYM_KEY") == "" {
 		return nil, errors.Join(l.faults...)
 	}
-	key := l.pseudonymKey()
-	if err := errors.Join(l.faults...); err != nil {
-		return nil, err
-	}
-	return pseudonym.New(key)
+	keys := l.pseudonymKeys()
+	return keys, errors.Join(l.faults...)
 }
 
 // LoadSigning reads the keys of signatures alone.
@@ -333,10 +367,20 @@ func LoadRetention(env func(string) string) (retention.Rules, error) {
 }
 
 func (l *loader) retention() retention.Rules {
-	return retention.Rules{
+	r := retention.Rules{
 		Extract: int(l.number("HARMSTACK_KEEP_EXTRACTS", parseCount)),
 		Night:   int(l.number("HARMSTACK_KEEP_NIGHTS", parseCount)),
+		Tasking: int(l.number("HARMSTACK_KEEP_TASKINGS", parseCount)),
+		Outbox:  l.env("HARMSTACK_OUTBOX"),
 	}
+	switch {
+	case r.Tasking == 0 && r.Night > 0:
+		r.Tasking = max(retention.DefaultTasking, r.Night)
+	case r.Tasking > 0 && r.Tasking < retention.LeastTasking:
+		l.fault("HARMSTACK_KEEP_TASKINGS", fmt.Errorf("give %d days or more: new taskings may come by the month, by the plans "+
+			"of its first night", retention.LeastTasking))
+	}
+	return r
 }
 
 type loader struct {

@@ -57,8 +57,7 @@ const (
 // New opens the store, which must have been set up for this deployment, and the mailer, and makes the workers; it does
 // not start them. The client stays the caller's.
 func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, error) {
-	hide, err := pseudonym.New(cfg.PseudonymKey)
-	if err != nil {
+	if _, err := pseudonym.New(cfg.PseudonymKey); err != nil {
 		return nil, err
 	}
 	mailer, err := cfg.Mail.Mailer()
@@ -70,6 +69,10 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 		return nil, err
 	}
 	id, err := enter(ctx, st, cfg)
+	var names pseudonym.Names
+	if err == nil {
+		names, err = cfg.Names(ctx, st)
+	}
 	if err == nil {
 		err = flows.Occupy(ctx, c, cfg.Deployment, cfg.TaskQueue, id.Store)
 	}
@@ -86,7 +89,7 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 		Nightly:   stages(c, cfg, st, lineage),
 		Decision:  &decision.Activities{Store: st, Identity: cfg.Identity},
 		Retention: &retention.Activities{Store: st, Rules: cfg.Retention},
-		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,
+		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: names.Name, Keyed: names.For,
 			Identity: cfg.Identity, Teams: cfg.LoadTeams, Checkpoints: cfg.Checkpoints, SendOrder: flows.SendOrder(c, cfg.Deployment, cfg.TaskQueue)},
 		Operations: &operations.Activities{Store: st, Mailer: mailer, Teams: cfg.LoadTeams, Watch: cfg.Checks.Watch, Checkpoints: cfg.Checkpoints,
 			Scheduling: flows.Scheduling(c, cfg.Deployment, cfg.TaskQueue)},

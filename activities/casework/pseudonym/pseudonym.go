@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/hex"
+	"errors"
 	"fmt"
 
 	"harmstack/schemas/text"
@@ -26,8 +27,11 @@ type Func func(suspectID string) string
 // Restricted gives the pseudonym of a suspect whose handling is restricted: another one, so that whoever had the suspect
 // before finds nothing under the one they know.
 func (f Func) Restricted(suspectID string) string {
-	return f("restricted\x00" + suspectID) // words that no id begins with
+	return f(restrictedWords + suspectID)
 }
+
+// restrictedWords are words that no id begins with.
+const restrictedWords = "restricted\x00"
 
 // Fingerprint tells keys apart without telling them: half of the HMAC-SHA256 of a constant that no id can be, for ids
 // are trimmed.
@@ -57,4 +61,60 @@ func New(key []byte) (Func, error) {
 		s := words.EncodeToString(mac.Sum(nil)[:10])
 		return s[:4] + "-" + s[4:8] + "-" + s[8:12] + "-" + s[12:]
 	}, nil
+}
+
+// Names are the pseudonyms of a deployment whose key may have been rotated: those of the newest key, but for who had a
+// tasking under an older one. They keep that name, so that nobody is tasked anew. Safe for concurrent use.
+type Names struct {
+	keys []Func // the newest first
+	kept map[string]bool
+}
+
+// Open makes the pseudonyms of some keys, the newest first; kept are those of older keys that stay in use.
+func Open(keys [][]byte, kept []string) (Names, error) {
+	n := Names{kept: map[string]bool{}}
+	for _, key := range keys {
+		f, err := New(key)
+		if err != nil {
+			return n, err
+		}
+		n.keys = append(n.keys, f)
+	}
+	for _, name := range kept {
+		n.kept[name] = true
+	}
+	if len(n.keys) == 0 {
+		return n, errors.New("no pseudonym key is given")
+	}
+	return n, nil
+}
+
+// Name is the pseudonym of an id. It is a Func.
+func (n Names) Name(suspectID string) string { return n.under(suspectID)(suspectID) }
+
+// For is the Func of the key under which somebody is named: what else is told of them is hidden under the same key.
+func (n Names) For(suspectID string, restricted bool) Func {
+	if restricted {
+		return n.under(restrictedWords + suspectID)
+	}
+	return n.under(suspectID)
+}
+
+func (n Names) under(name string) Func {
+	for _, f := range n.keys[1:] {
+		if n.kept[f(name)] {
+			return f
+		}
+	}
+	return n.keys[0]
+}
+
+// All are the pseudonyms under which somebody of these ids may stand anywhere, restricted or not: under every key.
+func (n Names) All(ids []string) (all []string) {
+	for _, id := range ids {
+		for _, f := range n.keys {
+			all = append(all, f(id), f.Restricted(id))
+		}
+	}
+	return all
 }

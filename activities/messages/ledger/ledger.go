@@ -285,6 +285,39 @@ func (e Entry) Took(address string) bool {
 	return slices.Contains(e.Recipients, Recipient{Address: hidden(e.ID, address), State: Sent})
 }
 
+// Last is when something last became of the message.
+func (e Entry) Last() time.Time {
+	if e.Ended.After(e.Begun) {
+		return e.Ended
+	}
+	return e.Begun
+}
+
+// Keys are all files of the ledger. What says that a message was sent comes last: as long as that is there, it is not
+// sent again.
+func Keys(ctx context.Context, st *store.Store) ([]string, error) {
+	keys, err := st.List(ctx, Folder)
+	slices.SortStableFunc(keys, func(a, b string) int {
+		last := func(key string) int {
+			if strings.HasPrefix(key, sentFolder) {
+				return 1
+			}
+			return 0
+		}
+		return last(a) - last(b)
+	})
+	return keys, err
+}
+
+// IDOf is which message a file of the ledger is of.
+func IDOf(key string) string {
+	id := strings.TrimSuffix(path.Base(key), ".json")
+	if strings.HasPrefix(key, NotedFolder) {
+		id, _, _ = strings.Cut(id, "-") // how many addresses took it
+	}
+	return id
+}
+
 // SentKey is where a message lies that was sent, by its id.
 func SentKey(id string) string { return sentFolder + id + ".json" }
 
@@ -443,5 +476,5 @@ func Open(ctx context.Context, st *store.Store) (int, error) {
 		return 0, err
 	}
 	sent, err := st.List(ctx, sentFolder)
-	return len(begun) - len(sent), err
+	return max(0, len(begun)-len(sent)), err // those over their time go one after the other
 }

@@ -1,7 +1,7 @@
 // Package subject finds everything that is held and was done about one person, for whoever answers their request to
 // see it (Data Protection Act 2018, section 45): every night, row, position, tasking, message and look.
 //
-// It only reads, and must not know who may ask.
+// Find only reads; Erase writes every file that names the person anew without them. It must not know who may ask.
 package subject
 
 import (
@@ -60,7 +60,7 @@ func (n Night) nothing() bool {
 }
 
 // Find looks through a whole store for a person, by an id.
-func Find(ctx context.Context, st *store.Store, hide pseudonym.Func, id string) (h Held, err error) {
+func Find(ctx context.Context, st *store.Store, names pseudonym.Names, id string) (h Held, err error) {
 	h = Held{IDs: []string{id}, Nights: []Night{}, Taskings: []*schemas.Tasking{}, Messages: []ledger.Entry{}, Log: []audit.Entry{}}
 	all, err := nights.List(ctx, st)
 	if err != nil {
@@ -79,9 +79,7 @@ func Find(ctx context.Context, st *store.Store, hide pseudonym.Func, id string) 
 		}
 	}
 	slices.Sort(h.IDs)
-	for _, id := range h.IDs {
-		h.Pseudonyms = append(h.Pseudonyms, hide(id), hide.Restricted(id))
-	}
+	h.Pseudonyms = names.All(h.IDs)
 	for _, n := range all {
 		found, err := h.night(ctx, st, n)
 		if err != nil {

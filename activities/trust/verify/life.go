@@ -47,7 +47,7 @@ func (v *verifier) taskings(ctx context.Context) error {
 		}
 	}
 	var rest []string
-	for _, folder := range []string{"taskings/plans/", "taskings/told/", schemas.ReuseFolder} {
+	for _, folder := range []string{"taskings/plans/", "taskings/told/", schemas.ReuseFolder, casework.RotationsFolder} {
 		rest = append(rest, v.below(folder)...)
 	}
 	return each(ctx, 16, rest, func(ctx context.Context, key string) error {
@@ -63,7 +63,7 @@ func (v *verifier) tasking(ctx context.Context, reference string, keys []string)
 		if err != nil {
 			return err
 		}
-		if want := casework.VersionKey(reference, i+1); key != want && !v.has[want] {
+		if want := casework.VersionKey(reference, i+1); key != want && !v.has[want] && v.gone[want] == nil {
 			v.problem(want, "it is missing")
 		}
 		if !ok {
@@ -84,7 +84,7 @@ func (v *verifier) messages(ctx context.Context) error {
 	return each(ctx, 16, v.below(ledger.Folder), func(ctx context.Context, key string) error {
 		if id, ok := strings.CutPrefix(key, ledger.NotedFolder); ok {
 			id, _, _ = strings.Cut(id, "-") // one for each time that further addresses took it
-			if sent := ledger.SentKey(id); !v.has[sent] {
+			if sent := ledger.SentKey(id); !v.has[sent] && v.gone[sent] == nil {
 				v.problem(sent, "it is missing, and the log has told of it")
 			}
 			return nil
@@ -128,7 +128,7 @@ func (v *verifier) log(ctx context.Context) error {
 			return err
 		}
 	}
-	return v.unlogged(ctx, named)
+	return errors.Join(v.unlogged(ctx, named), v.undeleted(ctx))
 }
 
 // logged verifies one record that the log says was written.
@@ -137,6 +137,11 @@ func (v *verifier) logged(ctx context.Context, key string, hashes map[string]boo
 	if !ok {
 		data, err := v.store.Read(ctx, key)
 		if errors.Is(err, store.ErrNotFound) {
+			for hash := range hashes {
+				if v.gone[key][hash] != "" {
+					return nil // its time was over
+				}
+			}
 			v.problem(key, "it is missing, and the log says that it was written")
 			return nil
 		}
@@ -148,6 +153,26 @@ func (v *verifier) logged(ctx context.Context, key string, hashes map[string]boo
 	}
 	if !hashes[hash] {
 		v.problem(key, "it is not what was written by the log")
+	}
+	return nil
+}
+
+// erasing finds erasures that were begun and not ended.
+func (v *verifier) erasing(ctx context.Context) error {
+	for _, key := range v.below(schemas.ErasingFolder) {
+		ok, err := v.record(ctx, key, &struct{}{})
+		if err != nil {
+			return err
+		}
+		young, err := v.young(ctx, key)
+		if err != nil {
+			return err
+		}
+		if young {
+			v.rewriting = v.rewriting || ok
+			continue
+		}
+		v.problem(key, "a person was being erased, and that has not ended: run starter subject --erase for them again")
 	}
 	return nil
 }
@@ -182,6 +207,7 @@ func (v *verifier) act(key string) bool {
 	if id, ok := schemas.ParseNightPath(key); ok {
 		return key != fmt.Sprintf("%s/%s", id.Path(), schemas.ClaimFile)
 	}
-	return strings.HasPrefix(key, "approvals/") || strings.HasPrefix(key, casework.CasesFolder) ||
+	return strings.HasPrefix(key, "approvals/") || strings.HasPrefix(key, schemas.DisposalsFolder) ||
+		strings.HasPrefix(key, casework.RotationsFolder) || strings.HasPrefix(key, casework.CasesFolder) ||
 		key == ledger.SentKey(strings.TrimSuffix(path.Base(key), ".json"))
 }

@@ -67,6 +67,8 @@ type verifier struct {
 	manifests map[schemas.NightID]schemas.Manifest
 	refs      map[schemas.NightID]schemas.ManifestRef
 	decisions map[schemas.NightID]schemas.Decision
+	gone      map[string]map[string]string // what disposals/ say went: by key, and hash, the record
+	rewriting bool                         // a person is being erased: the records come before what they tell of
 }
 
 // Store verifies a store. What differs is in the result; the error says that the store could not be read.
@@ -79,7 +81,7 @@ func run(ctx context.Context, st *store.Store, o Options) (*verifier, error) {
 	v := &verifier{
 		Options: o, store: st, has: map[string]bool{}, hashes: map[string]string{}, unsigned: map[string]string{},
 		manifests: map[schemas.NightID]schemas.Manifest{}, refs: map[schemas.NightID]schemas.ManifestRef{},
-		decisions: map[schemas.NightID]schemas.Decision{},
+		decisions: map[schemas.NightID]schemas.Decision{}, gone: map[string]map[string]string{},
 	}
 	v.result.Signed, v.result.Problems = st.Keys.Checks(), []audit.Problem{}
 	var err error
@@ -89,7 +91,7 @@ func run(ctx context.Context, st *store.Store, o Options) (*verifier, error) {
 	for _, key := range v.keys {
 		v.has[key] = true
 	}
-	for _, step := range []func(context.Context) error{v.identity, v.nights, v.approvals, v.taskings, v.messages, v.log} {
+	for _, step := range []func(context.Context) error{v.identity, v.disposals, v.erasing, v.nights, v.approvals, v.taskings, v.messages, v.log} {
 		if err := step(ctx); err != nil {
 			return v, err
 		}
@@ -211,6 +213,47 @@ func (v *verifier) identity(ctx context.Context) error {
 	}
 	if json.Unmarshal(data, &id) != nil || id.Store == "" {
 		v.problem(store.IdentityFile, "it cannot be read")
+	}
+	return nil
+}
+
+// disposals verifies the records of what went beside nights, without a gap in their numbers.
+func (v *verifier) disposals(ctx context.Context) error {
+	for i, key := range v.below(schemas.DisposalsFolder) {
+		if want := schemas.DisposalKey(i + 1); key != want && !v.has[want] {
+			v.problem(want, "it is missing")
+		}
+		var d schemas.RecordsDisposal
+		ok, err := v.record(ctx, key, &d)
+		if err != nil {
+			return err
+		}
+		for _, f := range d.Files {
+			if ok && v.gone[f.URI] == nil {
+				v.gone[f.URI] = map[string]string{}
+			}
+			if ok {
+				v.gone[f.URI][f.SHA256] = key
+			}
+		}
+	}
+	return nil
+}
+
+// undeleted finds what a record says went, and is there.
+func (v *verifier) undeleted(ctx context.Context) error {
+	for key, hash := range v.hashes {
+		record, ok := v.gone[key][hash]
+		if !ok {
+			continue
+		}
+		if young, err := v.young(ctx, record); err != nil || young {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		v.problem(key, "it was disposed of by %s, and is there: starter retention ends what was begun", record)
 	}
 	return nil
 }
@@ -350,10 +393,18 @@ func (v *verifier) outputs(ctx context.Context, n *folder, whole bool) error {
 		}
 	}
 	own := map[string]bool{}
+	latest, err := v.erasures(ctx, n)
+	if err != nil {
+		return err
+	}
 	var there []schemas.ArtifactRef
 	for _, o := range m.Outputs {
 		own[o.URI] = true
 		switch {
+		case v.has[o.URI] && latest[o.URI] != (schemas.ArtifactRef{}) && v.rewriting:
+			// it may be either yet
+		case v.has[o.URI] && latest[o.URI] != (schemas.ArtifactRef{}):
+			there = append(there, latest[o.URI])
 		case v.has[o.URI]:
 			there = append(there, o)
 		case !gone[o.URI]:
@@ -361,11 +412,51 @@ func (v *verifier) outputs(ctx context.Context, n *folder, whole bool) error {
 		}
 	}
 	for _, key := range n.keys {
-		if !own[key] && !gone[key] && !slices.Contains(ofNights, strings.TrimPrefix(key, base)) {
+		if file := strings.TrimPrefix(key, base); !own[key] && !gone[key] && !slices.Contains(ofNights, file) && !schemas.IsErasure(file) {
 			v.problem(key, "it is no file of the night's manifest")
 		}
 	}
 	return each(ctx, 4, there, func(ctx context.Context, o schemas.ArtifactRef) error { return v.artefact(ctx, o, whole) })
+}
+
+// erasures verifies the records of people erased from a night, and returns what its files are by them.
+func (v *verifier) erasures(ctx context.Context, n *folder) (latest map[string]schemas.ArtifactRef, err error) {
+	latest = map[string]schemas.ArtifactRef{}
+	versions := map[string]map[string]bool{} // the hashes that a file had, by its key
+	for _, o := range v.manifests[n.id].Outputs {
+		versions[o.URI] = map[string]bool{o.SHA256: true}
+	}
+	number := 0
+	for _, key := range n.keys {
+		if !schemas.IsErasure(strings.TrimPrefix(key, n.id.Path()+"/")) {
+			continue
+		}
+		if number++; key != n.id.ErasureKey(number) {
+			v.problem(n.id.ErasureKey(number), "it is missing")
+			_, _ = fmt.Sscanf(path.Base(key), schemas.ErasurePrefix+"%d.json", &number)
+		}
+		var e schemas.Erasure
+		ok, err := v.record(ctx, key, &e)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			continue
+		}
+		if e.NightID != n.id || e.Manifest != v.refs[n.id].SHA256 {
+			v.problem(key, "it is of another night")
+			continue
+		}
+		for _, f := range e.Files {
+			if f.Was.URI != f.Is.URI || !versions[f.Was.URI][f.Was.SHA256] {
+				v.problem(key, "it rewrites a file that the night never had")
+				continue
+			}
+			versions[f.Is.URI][f.Is.SHA256] = true
+			latest[f.Is.URI] = f.Is
+		}
+	}
+	return latest, nil
 }
 
 func (v *verifier) artefact(ctx context.Context, o schemas.ArtifactRef, whole bool) error {
