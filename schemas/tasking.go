@@ -77,6 +77,15 @@ type Tasking struct {
 	Events []TaskingEvent `json:"events"`
 }
 
+// Bare takes what only the store needs out of a tasking: the allegations it has seen, and the desk's words.
+func (t *Tasking) Bare() *Tasking {
+	t.Seen = nil
+	for i := range t.Events {
+		t.Events[i].Attestation = ""
+	}
+	return t
+}
+
 // Event is the event of a number; ok is false when it is not among the latest.
 func (t Tasking) Event(number int) (e TaskingEvent, ok bool) {
 	i := number - 1 - (t.Version - len(t.Events))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -237,14 +238,15 @@ func firstTen(ctx context.Context, out io.Writer, st *store.Store, m schemas.Man
 	if err != nil {
 		return err
 	}
-	stack, restricted := shown(stack)
+	all := len(stack)
+	stack = slices.DeleteFunc(stack, func(r schemas.Ranked) bool { return r.Restricted })
 	say(
 		out,
 		"\nThe first ten of %s; %s %s on the stack.%s\n\n",
 		text.Count(m.Suspects, "suspect"),
 		text.Number(m.Cut.Stack),
 		text.Noun(m.Cut.Stack, "is", "are"),
-		cutNote(m.Cut)+restricted,
+		cutNote(m.Cut)+notShown(all-len(stack)),
 	)
 	return table(out, rankedRows(stack[:min(10, len(stack))]))
 }
