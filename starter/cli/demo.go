@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"golang.org/x/term"
 
+	"harmstack/activities/messages/digest"
 	"harmstack/activities/nightly"
 	"harmstack/activities/nights"
 	"harmstack/activities/scoring"
@@ -126,6 +127,7 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 		return errors.Join(err, door.Close())
 	}
 	defer func() { err = errors.Join(err, stopDesk()) }()
+	cfg.Desk = digest.Desk(door.url().String())
 	stop, err := startWorker(ctx, c, cfg.Config)
 	if err != nil {
 		return err

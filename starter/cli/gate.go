@@ -23,6 +23,7 @@ import (
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/starter/desk"
+	"harmstack/worker/config"
 )
 
 // deskVariable names the desk by which acts go, and looks where no store is named. Without it acts go straight to
@@ -69,13 +70,9 @@ func theDesk(ctx context.Context) (*gate, error) {
 }
 
 func deskURL() (*url.URL, error) {
-	text := os.Getenv(deskVariable)
-	if text == "" {
-		return nil, nil
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Hostname() != "localhost" && u.Hostname() != "127.0.0.1" {
-		return nil, errors.New(deskVariable + ": give the desk's URL, https://desk.example.police.uk")
+	u, err := config.ParseDesk(os.Getenv(deskVariable))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", deskVariable, err)
 	}
 	return u, nil
 }

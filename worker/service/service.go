@@ -87,8 +87,8 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 		Decision:  &decision.Activities{Store: st, Identity: cfg.Identity},
 		Retention: &retention.Activities{Store: st, Rules: cfg.Retention},
 		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: hide,
-			Identity: cfg.Identity, Teams: cfg.LoadTeams, Checkpoints: cfg.Checkpoints, SendOrder: flows.SendOrder(c, cfg.Deployment, cfg.TaskQueue)},
-		Operations: &operations.Activities{Store: st, Mailer: mailer, Teams: cfg.LoadTeams, Watch: cfg.Checks.Watch, Checkpoints: cfg.Checkpoints,
+			Identity: cfg.Identity, Teams: cfg.LoadTeams, Desk: cfg.Desk, Checkpoints: cfg.Checkpoints, SendOrder: flows.SendOrder(c, cfg.Deployment, cfg.TaskQueue)},
+		Operations: &operations.Activities{Store: st, Mailer: mailer, Teams: cfg.LoadTeams, Watch: cfg.Checks.Watch, Desk: cfg.Desk, Checkpoints: cfg.Checkpoints,
 			Scheduling: flows.Scheduling(c, cfg.Deployment, cfg.TaskQueue)},
 	}
 	options := s.options(promptSlots)
