@@ -469,11 +469,13 @@ func (s *session) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(io.Discard, m.Body); err != nil {
+	body, err := io.ReadAll(quotedprintable.NewReader(m.Body)) // of every part, whose bounds it leaves as they are
+	if err != nil {
 		return err
 	}
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
+	s.box.bodies = append(s.box.bodies, string(body))
 	if s.box.refuse != nil {
 		if err := s.box.refuse(m.Header.Get("Message-ID")); err != nil {
 			return err
