@@ -38,8 +38,8 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// startDesk runs `starter desk`, and returns its URL.
-func startDesk(t *testing.T, d *deployment, people *idp.Provider, seed []byte) string {
+// startDesk runs `starter desk` on an address, and returns its URL.
+func startDesk(t *testing.T, d *deployment, people *idp.Provider, seed []byte, at string) string {
 	t.Helper()
 	access := filepath.Join(d.dir, "access.yaml")
 	rules := `groups: {vawg-analysts: [analyst], vawg-superintendents: [officer], hackney-vawg: ["team:Hackney"],
@@ -47,7 +47,6 @@ func startDesk(t *testing.T, d *deployment, people *idp.Provider, seed []byte) s
 	if err := os.WriteFile(access, []byte(rules), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	at := "127.0.0.1:" + freePort(t)
 	c := d.typing([]string{"HARMSTACK_DESK_URL=http://" + at, "HARMSTACK_DESK_LISTEN=" + at, "HARMSTACK_ACCESS=" + access,
 		"HARMSTACK_DESK_KEY=desk=" + base64.StdEncoding.EncodeToString(seed), "HARMSTACK_OIDC_ISSUER=" + people.Issuer,
 		"HARMSTACK_OIDC_CLIENT_ID=" + idp.Desk, "HARMSTACK_OIDC_CLIENT_SECRET=" + idp.DeskSecret, "HARMSTACK_OIDC_CLI=" + idp.CLI,
@@ -102,9 +101,10 @@ func TestLooksThroughTheDesk(t *testing.T) {
 			rows[i].Handling = new(schemas.HandlingRestricted)
 		}
 	}
-	d := deploy(t, rows, "", payloadKeys("k1"), "HARMSTACK_IDENTITY="+schemas.IdentityRequired,
+	address := "127.0.0.1:" + freePort(t)
+	d := deploy(t, rows, "", payloadKeys("k1"), "HARMSTACK_IDENTITY="+schemas.IdentityRequired, "HARMSTACK_DESK=http://"+address,
 		"HARMSTACK_DESK_KEYS=desk="+base64.StdEncoding.EncodeToString(public))
-	at := startDesk(t, d, people, seed)
+	at := startDesk(t, d, people, seed, address)
 	oscar, ann := signIn(t, d, people, at, "oscar"), signIn(t, d, people, at, "ann")
 	percy, harry := signIn(t, d, people, at, "percy"), signIn(t, d, people, at, "harry")
 
@@ -155,6 +155,13 @@ func TestLooksThroughTheDesk(t *testing.T) {
 		if out != want || code != wantCode || code == 0 && out == "" {
 			t.Errorf("%s: exit %d\n%s%s\nand where the store is: exit %d\n%s%s", line, code, out, fault, wantCode, want, wantFault)
 		}
+	}
+	// The mails of the night lead to the desk, and name nobody.
+	d.mail.mu.Lock()
+	mails := strings.Join(d.mail.bodies, "\n")
+	d.mail.mu.Unlock()
+	if strings.Contains(mails, "marked-") || !strings.Contains(mails, at+"/taskings/"+hackney) || !strings.Contains(mails, at+"/teams/Hackney") {
+		t.Errorf("the mails of the night: %.3000s", mails)
 	}
 	// The restricted suspect: an officer is told of a count, their desk of everything.
 	for _, c := range []struct {
