@@ -188,6 +188,9 @@ type TaskingRequest struct {
 	Attestation string `json:"attestation,omitempty"`
 }
 
+// Claimed is who asks, as they say.
+func (r TaskingRequest) Claimed() string { return r.By }
+
 // Validate refuses what nothing can be done with, whatever the tasking's state, and texts that are too long.
 func (r TaskingRequest) Validate(do string) error {
 	errs := []error{

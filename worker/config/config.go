@@ -482,6 +482,9 @@ func (c *Config) DialTo(options client.Options, logger log.Logger) (client.Clien
 	}
 	options.Namespace = cmp.Or(options.Namespace, client.DefaultNamespace)
 	c.Payloads.Namespace = options.Namespace
+	if c.Payloads.Refused == nil {
+		c.Payloads.Refused = plugin.NewRefusals()
+	}
 	p, err := plugin.New(c.Payloads, logger)
 	if err != nil {
 		return nil, err

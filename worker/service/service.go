@@ -29,9 +29,11 @@ import (
 	"harmstack/activities/retention"
 	"harmstack/activities/store"
 	"harmstack/activities/tasking"
+	"harmstack/activities/trust/audit"
 	"harmstack/worker/config"
 	"harmstack/workflows"
 	flows "harmstack/workflows/client"
+	"harmstack/workflows/plugin"
 )
 
 // Service is two workers in one process, and what they hold open: one for the stages of nights, and one for everything
@@ -42,6 +44,7 @@ type Service struct {
 	metrics string                          // address for Prometheus; empty: none
 	memory  int64                           // bytes of the process; 0: without bound
 	note    func(ctx context.Context) error // notes the configuration in the log
+	refused plugin.Refusals                 // what no activity sees
 	failed  chan error
 }
 
@@ -80,7 +83,7 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	if err != nil {
 		return nil, fmt.Errorf("HARMSTACK_LINEAGE: %w", errors.Join(err, st.Close()))
 	}
-	s := &Service{store: st, metrics: cfg.Metrics, memory: cfg.Memory, failed: make(chan error, 1)}
+	s := &Service{store: st, metrics: cfg.Metrics, memory: cfg.Memory, failed: make(chan error, 1), refused: cfg.Payloads.Refused}
 	s.note = func(ctx context.Context) error { return noteConfiguration(ctx, st, cfg) }
 	acts := workflows.Activities{
 		Nightly:   stages(c, cfg, st, lineage),
@@ -166,6 +169,7 @@ func (s *Service) Run(ctx context.Context) error {
 	waitForMetrics := func() {}
 	var noting sync.WaitGroup
 	noting.Go(func() { s.noteWhatItIs(ctx) })
+	noting.Go(func() { s.noteRefusals(ctx) })
 	ended := func(err error) error {
 		stop()
 		noting.Wait()
@@ -221,6 +225,24 @@ func (s *Service) noteWhatItIs(ctx context.Context) {
 		select {
 		case <-time.After(10 * time.Second):
 		case <-ctx.Done():
+		}
+	}
+}
+
+// noteRefusals writes to the log what is refused before an activity sees it, bounded as all refusals are.
+func (s *Service) noteRefusals(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-s.refused:
+			var by audit.Actor
+			if r.Who != "" {
+				by = audit.Claims(r.Who)
+			}
+			if err := audit.Refuse(ctx, s.store, by, r.Did, audit.Object{}, r.Why); err != nil && ctx.Err() == nil {
+				slog.WarnContext(ctx, "a refusal cannot be noted in the log", "error", err)
+			}
 		}
 	}
 }
