@@ -306,6 +306,14 @@ type Decision struct {
 	First *Decision `json:"first,omitempty"`
 }
 
+// Bare takes the desk's words out of a decision: they stay in the store.
+func (d *Decision) Bare() *Decision {
+	for one := d; one != nil; one = one.First {
+		one.Attestation = ""
+	}
+	return d
+}
+
 // SamePerson tells whether two decisions are of one person, as far as is known.
 func (d Decision) SamePerson(other Decision) bool {
 	if d.Subject != "" && other.Subject != "" {

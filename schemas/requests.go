@@ -91,6 +91,9 @@ type DecisionRequest struct {
 	Attestation string `json:"attestation,omitempty"`
 }
 
+// Claimed is who asks, as they say.
+func (r DecisionRequest) Claimed() string { return r.By }
+
 // Validate asks for a name, a reason and the exact night, in texts that are not too long.
 func (r DecisionRequest) Validate() error {
 	errs := []error{Decision{By: r.By, Reason: r.Reason, Override: r.Override, Attestation: r.Attestation}.CheckTexts()}

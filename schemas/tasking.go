@@ -77,6 +77,15 @@ type Tasking struct {
 	Events []TaskingEvent `json:"events"`
 }
 
+// Bare takes what only the store needs out of a tasking: the allegations it has seen, and the desk's words.
+func (t *Tasking) Bare() *Tasking {
+	t.Seen = nil
+	for i := range t.Events {
+		t.Events[i].Attestation = ""
+	}
+	return t
+}
+
 // Event is the event of a number; ok is false when it is not among the latest.
 func (t Tasking) Event(number int) (e TaskingEvent, ok bool) {
 	i := number - 1 - (t.Version - len(t.Events))
@@ -178,6 +187,9 @@ type TaskingRequest struct {
 	// Attestation is the desk's word on who asks (trust, section 1).
 	Attestation string `json:"attestation,omitempty"`
 }
+
+// Claimed is who asks, as they say.
+func (r TaskingRequest) Claimed() string { return r.By }
 
 // Validate refuses what nothing can be done with, whatever the tasking's state, and texts that are too long.
 func (r TaskingRequest) Validate(do string) error {

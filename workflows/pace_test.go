@@ -35,6 +35,18 @@ func (d *deployment) declare(t *testing.T, edits ...string) {
 	}
 }
 
+// packsTo declares that packs go to the addresses of a domain, by a mailer that takes them and keeps nothing.
+func (d *deployment) packsTo(t *testing.T, domain string) {
+	t.Helper()
+	d.declare(t, "# attachments: packs", "attachments: packs", "# attachment_domains: [met.police.uk]", "attachment_domains: ["+domain+"]")
+	d.acts.Tasking.Mailer = taker{}
+}
+
+// taker is a mail server that takes everything.
+type taker struct{}
+
+func (taker) Send(context.Context, digest.Message) error { return nil }
+
 // collect keeps all that is written to whom, by the local part of the address: subject, text, page and attachments.
 func (d *deployment) collect() map[string]string {
 	sent := map[string]string{}
@@ -44,7 +56,7 @@ func (d *deployment) collect() map[string]string {
 		defer lock.Unlock()
 		local, _, _ := strings.Cut(m.To[0].Address, "@")
 		sent[local] += fmt.Sprintln(m.Subject, m.Text, m.HTML)
-		for _, a := range m.Attachments {
+		for _, a := range append(m.Attachments, m.Packs...) {
 			sent[local] += fmt.Sprintf("%s %s\n", a.Name, a.Data)
 		}
 		return nil
@@ -115,7 +127,7 @@ func TestStandDownAfter(t *testing.T) {
 		t.Errorf("%+v, %v", kept, err)
 	}
 	letter := letters["vawg.camden"]
-	for _, want := range []string{kept.Reference + "  (below the stack)", "Not on the stack any more, and tasked still: until below position 105.", "Q-100,"} {
+	for _, want := range []string{kept.Reference + "  (below the stack)", "Not on the stack any more, and tasked still: until below position 105."} {
 		if !strings.Contains(letter, want) {
 			t.Errorf("no %q in\n%s", want, letter)
 		}

@@ -121,7 +121,11 @@ func TestRestricted(t *testing.T) {
 		return []schemas.Offence{rape("S-9", "Hackney", "2026-06-30", 1), rape("S-9", "Hackney", "2026-06-29", 2), rape("S-9", "Barnet", "2026-06-28", 3)}
 	}
 	d := newDeployment(t, append(restricted(nine()...), threeSuspects()...)...)
-	heard, letters := d.hooks(t, "cadence: nightly", "cadence: weekly"), d.collect() // nights 2 and 3 issue nothing new
+	d.acts.Tasking.Mailer = taker{}
+	// Nights 2 and 3 issue nothing new. Everybody gets packs, which tell of nobody else's.
+	heard := d.hooks(t, "cadence: nightly", "cadence: weekly", "# attachments: packs", "attachments: packs",
+		"# attachment_domains: [met.police.uk]", "attachment_domains: [example.police.uk]")
+	letters := d.collect()
 	hide := d.acts.Tasking.Pseudonym
 	secret := hide("restricted\x00S-9") // the desk's reference, by hand
 	payloads := &recorder{DataConverter: converter.GetDefaultDataConverter()}

@@ -3,6 +3,7 @@ package workflows
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"harmstack/activities/nights"
 	"harmstack/activities/task"
 	"harmstack/activities/tasking"
+	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 )
@@ -153,37 +155,54 @@ func TestLateOrder(t *testing.T) {
 	}
 }
 
-// The team that a tasking is transferred to has never read of the suspect: it is sent the pack at once. The team that
-// hands it over is not.
+// The team that a tasking is transferred to has never read of the suspect: where its address may hold packs it is sent
+// the pack at once. The team that hands it over is not.
 func TestTransferBringsThePack(t *testing.T) {
-	d := newDeployment(t, threeSuspects()...)
-	sent := map[string]digest.Message{}
-	d.acts.Tasking.Mailer = &flaky{Mailer: d.acts.Tasking.Mailer, before: func(m digest.Message) error {
-		if strings.HasPrefix(m.Subject, "Tasking ") {
-			local, _, _ := strings.Cut(m.To[0].Address, "@")
-			sent[local] = m
+	for domain, packs := range map[string]int{"example.police.uk": 2, "elsewhere.example": 0, "": 0} {
+		d := newDeployment(t, threeSuspects()...)
+		if d.declare(t, "cadence: nightly", "cadence: nightly"+"\n"); domain != "" {
+			d.packsTo(t, domain)
 		}
-		return nil
-	}}
-	d.approve(t, d.night(t, "night", schemas.NightRequest{AsOf: asOf}))
-	reference := d.acts.Tasking.Pseudonym("S-3")
-	env := d.env(t, TaskingWorkflowID(reference))
-	answer := &reply{}
-	env.RegisterDelayedCallback(func() {
-		env.UpdateWorkflow(Transfer.Name, "u1", answer, schemas.TaskingRequest{Team: "Barnet", By: "PS Example", To: "Hackney", Note: "moved"})
-	}, time.Minute)
-	env.RegisterDelayedCallback(env.CancelWorkflow, 10*time.Minute)
-	env.ExecuteWorkflow(Tasking, TaskingParams{Reference: reference})
-	if answer.err != nil || len(sent) != 2 || len(sent["barnet"].Attachments) != 0 || len(sent["hackney"].Attachments) != 2 {
-		t.Fatalf("%v, %+v", answer.err, sent)
-	}
-	for _, a := range sent["hackney"].Attachments {
-		if text := string(a.Data); !strings.Contains(a.Name, reference) || !strings.Contains(text, "S-3") || strings.Contains(text, "S-2") {
-			t.Errorf("%s: %s", a.Name, text)
+		sent := map[string]digest.Message{}
+		d.acts.Tasking.Mailer = &flaky{Mailer: d.acts.Tasking.Mailer, before: func(m digest.Message) error {
+			if strings.HasPrefix(m.Subject, "Tasking ") {
+				local, _, _ := strings.Cut(m.To[0].Address, "@")
+				sent[local] = m
+			}
+			return nil
+		}}
+		d.approve(t, d.night(t, "night", schemas.NightRequest{AsOf: asOf}))
+		reference := d.acts.Tasking.Pseudonym("S-3")
+		env := d.env(t, TaskingWorkflowID(reference))
+		answer := &reply{}
+		env.RegisterDelayedCallback(func() {
+			env.UpdateWorkflow(Transfer.Name, "u1", answer, schemas.TaskingRequest{Team: "Barnet", By: "PS Example", To: "Hackney", Note: "moved"})
+		}, time.Minute)
+		env.RegisterDelayedCallback(env.CancelWorkflow, 10*time.Minute)
+		env.ExecuteWorkflow(Tasking, TaskingParams{Reference: reference})
+		barnet, hackney := sent["vawg.barnet"], sent["vawg.hackney"]
+		if answer.err != nil || len(sent) != 2 || len(barnet.Packs) != 0 || len(hackney.Packs) != packs {
+			t.Fatalf("%q: %v, %+v", domain, answer.err, sent)
 		}
-	}
-	if m := sent["hackney"]; strings.Contains(m.Subject+m.Text+m.HTML, "S-3") {
-		t.Error("the id stands in the message")
+		for _, a := range hackney.Packs {
+			if text := string(a.Data); !strings.Contains(a.Name, reference) || !strings.Contains(text, "S-3") || strings.Contains(text, "S-2") {
+				t.Errorf("%s: %s", a.Name, text)
+			}
+		}
+		if strings.Contains(hackney.Subject+hackney.Text+hackney.HTML, "S-3") {
+			t.Error("the id stands in the message")
+		}
+		log, err := audit.Read(t.Context(), d.store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := slices.ContainsFunc(log, func(e audit.Entry) bool {
+			return e.Operation == audit.Disclosure && strings.HasPrefix(e.Did, "sent the transferred ") &&
+				strings.Contains(e.Did, " to Hackney, with packs for 1 of 1 address, of example.police.uk")
+		})
+		if told != (packs > 0) {
+			t.Errorf("%q: the log tells of packs: %v", domain, told)
+		}
 	}
 }
 

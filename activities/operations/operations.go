@@ -6,6 +6,7 @@
 package operations
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -38,6 +39,8 @@ type Activities struct {
 	Mailer digest.Mailer
 	Teams  func() (*teams.Teams, error)
 	Watch  quality.Watch
+	// Desk is where people reach the desk; empty: alerts name the starter's commands.
+	Desk digest.Desk
 	// Checkpoints is the URL of a second store for checkpoints of the audit log; empty: none.
 	Checkpoints string
 	// Scheduling asks Temporal about the night of a date; nil: nothing is known of it.
@@ -172,7 +175,7 @@ func (a *Activities) prove(ctx context.Context, day schemas.Date) (findings []Fi
 	who, err := a.Teams()
 	if err == nil {
 		w := tasking.Witnesses{Store: a.Store, Mailer: a.Mailer, Teams: who, Second: a.Checkpoints}
-		err = w.Tell(ctx, "morning of "+day.String(), day.AddDays(-1).String(), now())
+		err = w.Tell(ctx, "morning of "+day.String(), day.AddDays(-1).String(), "", now())
 	}
 	if err = errors.Join(unkept, err); err != nil {
 		findings = append(findings, Finding{Kind: KindNoCheckpoint, About: day.AddDays(-1), At: day.Start().UTC(),
@@ -198,7 +201,7 @@ func (a *Activities) look(ctx context.Context, p InspectParams) (r InspectResult
 			known = &s
 		}
 	}
-	r.Findings = inspect(p.Day, all, current, known, a.Watch)
+	r.Findings = inspect(p.Day, all, current, known, a.Watch, a.Desk)
 	last, err := nights.LastRecord(ctx, a.Store)
 	if err != nil || last == nil {
 		return r, err
@@ -268,6 +271,7 @@ func inspect(
 	current *schemas.Current,
 	known *Scheduling,
 	limits quality.Watch,
+	desk digest.Desk,
 ) []Finding {
 	findings := []Finding{}
 	add := func(kind string, about schemas.Date, text, do string) {
@@ -310,7 +314,8 @@ func inspect(
 				pending.ID.Revision,
 				text.Count(day.DaysSince(pending.ID.AsOf), "day"),
 			),
-			fmt.Sprintf("An officer looks at it and approves or holds it: starter stack --as-of %s.", pending.ID.AsOf),
+			fmt.Sprintf("An officer looks at it and approves or holds it: %s.",
+				cmp.Or(desk.Night(pending.ID), "starter stack --as-of "+pending.ID.AsOf.String())),
 		)
 	}
 	switch {

@@ -54,8 +54,11 @@ func TestInspect(t *testing.T) {
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			var got []string
-			for _, f := range inspect(day, c.all, c.current, c.known, quality.Standard().Watch) {
+			for _, f := range inspect(day, c.all, c.current, c.known, quality.Standard().Watch, "https://desk.example") {
 				got = append(got, f.Kind+" "+f.About.String())
+				if f.Kind == KindDecisionPending && f.Do != "An officer looks at it and approves or holds it: https://desk.example/nights/2026-07-08/r1." {
+					t.Error(f.Do)
+				}
 				if f.Text == "" || f.Do == "" || !f.At.Equal(time.Date(2026, 7, 9, 23, 0, 0, 0, time.UTC)) {
 					t.Errorf("%+v", f)
 				}

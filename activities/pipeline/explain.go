@@ -62,8 +62,8 @@ func (n *Night) Explain(ctx context.Context, m schemas.Manifest, name string) (e
 	}); err != nil {
 		return e, err
 	}
-	if !found {
-		return e, fault.Errorf(
+	if !found || n.HideRestricted && e.Suspect.Restricted {
+		return Explanation{}, fault.Errorf(
 			fault.BadRequest, "nobody of that name is in the ranking of %s, revision %d", m.AsOf, m.Revision)
 	}
 	stack, err := nights.ReadFile[schemas.Ranked](ctx, n.Store, m, schemas.StackFile)

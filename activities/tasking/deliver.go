@@ -21,6 +21,7 @@ import (
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
+	"harmstack/schemas/text"
 )
 
 // DeliverParams names the approved stack and the team that is to be told.
@@ -173,6 +174,7 @@ func (a *Activities) digest(ctx context.Context, p DeliverParams) (DeliverResult
 	for _, to := range message.To {
 		log.To = append(log.To, to.Address)
 	}
+	log.Did = packsNote(message)
 	delivery, err := a.deliver(ctx, entry, log, digest.Hand(ctx, a.Mailer, message))
 	if err != nil {
 		return DeliverResult{}, err
@@ -203,7 +205,7 @@ func (r *DeliverResult) count(e ledger.Entry) {
 	r.LateAddresses, r.RefusedAddresses = e.Count(ledger.Waiting), e.Count(ledger.Refused)
 }
 
-// message is a team's digest with its packs, whom it tells of by pseudonym, and how many of them the team has.
+// message is a team's digest, with packs where some of its addresses may hold them, whom it tells of by pseudonym, and how many of them the team has.
 func (a *Activities) message(
 	ctx context.Context,
 	n night,
@@ -254,6 +256,9 @@ func (a *Activities) message(
 		Cut:       n.manifest.Cut,
 		Pseudonym: func(suspect string) string { return a.reference(suspect, party.Name == teams.RestrictedDesk) },
 		Revoked:   n.revoked,
+		Desk:      a.Desk,
+
+		PackDomains: who.PackDomains(),
 	}
 	plan.Suspects = n.those(plan.Suspects)
 	for _, s := range plan.Suspects {
@@ -277,16 +282,27 @@ func (a *Activities) message(
 	for _, l := range plan.Left {
 		concerned = append(concerned, l.Reference)
 	}
-	if len(plan.Suspects) == 0 {
-		return m, concerned, 0, nil
+	if m.Holders() == 0 {
+		m.Packs = nil
+		return m, concerned, len(plan.Suspects), nil
 	}
 	packs, err := packs(ctx, a.Store, n, party.Name, plan.Suspects)
 	if err != nil {
 		return m, nil, 0, err
 	}
 	files, err := attached("packs-"+party.Slug, packs)
-	m.Attachments = append(m.Attachments, files...)
+	m.Packs = append(m.Packs, files...)
 	return m, concerned, len(plan.Suspects), err
+}
+
+// packsNote says in the log who of a message's addresses gets ids.
+func packsNote(m digest.Message) string {
+	n := m.Holders()
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", with packs for %d of %s, of %s", n, text.Count(len(m.To), "address", "addresses"),
+		strings.Join(m.PackDomains, ", "))
 }
 
 // attached are packs as the files that go with a message.
@@ -295,10 +311,10 @@ func attached(name string, packs pack.Input) ([]digest.Attachment, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := pack.Text(packs)
+	plain, err := pack.Text(packs)
 	return []digest.Attachment{
 		{Name: name + ".html", Type: "text/html; charset=utf-8", Data: html},
-		{Name: name + ".txt", Type: "text/plain; charset=utf-8", Data: text},
+		{Name: name + ".txt", Type: "text/plain; charset=utf-8", Data: plain},
 	}, err
 }
 

@@ -103,7 +103,7 @@ func (a *Activities) notify(ctx context.Context, p NotifyParams) (result NotifyR
 	e := t.Events[len(t.Events)-1]
 	var passing, final []error
 	for _, to := range audience(t, e, who) {
-		sent, err := a.tell(ctx, t, e, to)
+		sent, err := a.tell(ctx, t, e, to, who.PackDomains())
 		switch {
 		case err == nil && sent:
 			result.Sent++
@@ -136,10 +136,15 @@ func longest(passing []error) (wait time.Duration) {
 }
 
 // tell sends one message about an event.
-func (a *Activities) tell(ctx context.Context, t *schemas.Tasking, e schemas.TaskingEvent, to recipient) (bool, error) {
+func (a *Activities) tell(
+	ctx context.Context, t *schemas.Tasking, e schemas.TaskingEvent, to recipient, packDomains []string,
+) (bool, error) {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s %s", t.Reference, e.Number, to.channel, to.Name))
 	id := hex.EncodeToString(sum[:16])
 	entry := ledger.Entry{ID: id, Channel: to.channel, Team: to.Name, Kind: e.Kind, Subject: t.Reference}
+	var notice digest.Message
+	var err error
+	log := audit.Entry{Why: "the tasking's event " + e.Kind, On: audit.Object{Pseudonyms: []string{t.Reference}}, To: to.Mail}
 	send := func(done func(string) bool) ([]string, error) {
 		if to.channel == ledger.Webhook {
 			return nil, a.Hooks.Send(
@@ -150,29 +155,33 @@ func (a *Activities) tell(ctx context.Context, t *schemas.Tasking, e schemas.Tas
 					Subject: t.Reference, Time: e.At, Data: eventData(t, e)},
 			)
 		}
-		notice := digest.Notice{Key: id, Party: to.Name, To: to.Mail, Tasking: t, Event: e}
-		var err error
-		if e.Kind == schemas.EventTransferred && to.Name == e.Team {
-			notice.Pack, err = a.packOf(ctx, t)
-		}
-		if err != nil {
-			return nil, err
-		}
-		m, err := notice.Build()
-		if err != nil {
-			return nil, err
-		}
-		return digest.Hand(ctx, a.Mailer, m)(done)
+		return digest.Hand(ctx, a.Mailer, notice)(done)
 	}
-	log := audit.Entry{Why: "the tasking's event " + e.Kind, On: audit.Object{Pseudonyms: []string{t.Reference}}, To: to.Mail}
 	if to.channel == ledger.Webhook {
 		log.To = []string{host(to.Webhook.URL)}
+	} else if notice, err = a.notice(ctx, id, t, e, to, packDomains); err != nil {
+		return false, err
 	}
+	log.Did = packsNote(notice)
 	d, err := a.deliver(ctx, entry, log, send)
 	if err == nil {
 		err = d.Entry.Unreached("event")
 	}
 	return d.Sent, err
+}
+
+// notice is the mail about an event. The team that a tasking is transferred to has not had the pack in a digest.
+func (a *Activities) notice(
+	ctx context.Context, id string, t *schemas.Tasking, e schemas.TaskingEvent, to recipient, packDomains []string,
+) (digest.Message, error) {
+	n := digest.Notice{Key: id, Party: to.Name, To: to.Mail, Tasking: t, Event: e, Desk: a.Desk, PackDomains: packDomains}
+	if e.Kind == schemas.EventTransferred && to.Name == e.Team && len(packDomains) > 0 {
+		var err error
+		if n.Pack, err = a.packOf(ctx, t); err != nil {
+			return digest.Message{}, err
+		}
+	}
+	return n.Build()
 }
 
 // host is the part of a webhook's address that holds no secret.

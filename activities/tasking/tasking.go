@@ -41,6 +41,8 @@ type Activities struct {
 	Identity attest.Identity
 	// Teams reads who works where: each activity asks anew, so that a change counts from the next night.
 	Teams func() (*teams.Teams, error)
+	// Desk is where people reach the desk, for the links of mails; empty: mails name the starter's commands.
+	Desk digest.Desk
 	// Checkpoints is the URL of a second store for checkpoints of the audit log; empty: none.
 	Checkpoints string
 	// SendOrder hands one order to the workflow of its tasking and waits until it is carried out.
@@ -178,14 +180,14 @@ func (a *Activities) last(ctx context.Context, occasion string) (last *schemas.C
 	return last, last != nil && last.Occasion() != occasion, err
 }
 
-// deliver sends one message and notes it in the ledger and in the audit log.
+// deliver sends one message and notes it in the ledger and in the audit log, whose entry may say more of what was sent.
 func (a *Activities) deliver(
 	ctx context.Context,
 	e ledger.Entry,
 	log audit.Entry,
 	send func(done func(string) bool) ([]string, error),
 ) (ledger.Delivery, error) {
-	log.Did = fmt.Sprintf("sent the %s %s by %s to %s", e.Kind, e.ID, e.Channel, e.Team)
+	log.Did = fmt.Sprintf("sent the %s %s by %s to %s", e.Kind, e.ID, e.Channel, e.Team) + log.Did
 	return Deliver(ctx, a.Store, e, log, send)
 }
 

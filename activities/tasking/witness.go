@@ -29,8 +29,8 @@ type Witnesses struct {
 }
 
 // Tell signs a checkpoint and hands it to the auditor, once for each occasion, and to the second store. Where the store
-// has no key to sign with, or nobody keeps checkpoints, it does nothing.
-func (w Witnesses) Tell(ctx context.Context, occasion, night string, at time.Time) error {
+// has no key to sign with, or nobody keeps checkpoints, it does nothing. The link, if any, leads to the night at the desk.
+func (w Witnesses) Tell(ctx context.Context, occasion, night, link string, at time.Time) error {
 	auditor, told := w.Teams.Auditor()
 	if !w.Store.Keys.Signs() || !told && w.Second == "" {
 		return nil
@@ -53,7 +53,7 @@ func (w Witnesses) Tell(ctx context.Context, occasion, night string, at time.Tim
 		Text: fmt.Sprintf("The audit log is %s long now. What stands below is signed by the worker.", text.Count(c.Size, "record")),
 		Do: "Keep this message where nobody who runs Harmstack can reach. At any time, starter audit verify --against the attached " +
 			"file tells whether the log was cut off or rewritten since.",
-		Checkpoint: string(checkpoint),
+		Checkpoint: string(checkpoint), Link: link,
 	}.Build()
 	if err != nil {
 		return err
@@ -73,7 +73,11 @@ func (w Witnesses) Tell(ctx context.Context, occasion, night string, at time.Tim
 // fails comes again with the watch of the next morning.
 func (a *Activities) witness(ctx context.Context, n night, who *teams.Teams) {
 	w := Witnesses{Store: a.Store, Mailer: a.Mailer, Teams: who, Second: a.Checkpoints}
-	if err := w.Tell(ctx, "approval "+n.occasion(), n.manifest.NightID.String(), now()); err != nil {
+	link := ""
+	if !n.noStack() {
+		link = a.Desk.Night(n.manifest.NightID)
+	}
+	if err := w.Tell(ctx, "approval "+n.occasion(), n.manifest.NightID.String(), link, now()); err != nil {
 		slog.WarnContext(ctx, "no checkpoint of the audit log reached the auditor", "error", err)
 	}
 }

@@ -7,12 +7,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 	"golang.org/x/term"
 
+	"harmstack/activities/messages/digest"
 	"harmstack/activities/nightly"
 	"harmstack/activities/nights"
 	"harmstack/activities/scoring"
@@ -125,6 +127,7 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 		return errors.Join(err, door.Close())
 	}
 	defer func() { err = errors.Join(err, stopDesk()) }()
+	cfg.Desk = digest.Desk(door.url().String())
 	stop, err := startWorker(ctx, c, cfg.Config)
 	if err != nil {
 		return err
@@ -237,14 +240,15 @@ func firstTen(ctx context.Context, out io.Writer, st *store.Store, m schemas.Man
 	if err != nil {
 		return err
 	}
-	stack, restricted := shown(stack)
+	all := len(stack)
+	stack = slices.DeleteFunc(stack, func(r schemas.Ranked) bool { return r.Restricted })
 	say(
 		out,
 		"\nThe first ten of %s; %s %s on the stack.%s\n\n",
 		text.Count(m.Suspects, "suspect"),
 		text.Number(m.Cut.Stack),
 		text.Noun(m.Cut.Stack, "is", "are"),
-		cutNote(m.Cut)+restricted,
+		cutNote(m.Cut)+notShown(all-len(stack)),
 	)
 	return table(out, rankedRows(stack[:min(10, len(stack))]))
 }

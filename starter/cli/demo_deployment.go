@@ -221,8 +221,8 @@ func (d *demoDoor) codec() string { return d.url().JoinPath("codec", d.token).St
 
 // startDesk serves the demo's desk until stop is called.
 func (d demoDeployment) startDesk(ctx context.Context, door *demoDoor, to flows.Deployment, ui string) (_ *desk.Desk, stop func() error, err error) {
-	o := deskOptions(d.Config, slog.New(slog.DiscardHandler))
-	o.URL, o.To, o.People, o.DemoToken = door.url(), to, demoPeople, door.token
+	o := deskOptions(d.Config, to, slog.New(slog.DiscardHandler))
+	o.URL, o.People, o.DemoToken = door.url(), demoPeople, door.token
 	o.Teams = func() (*teams.Teams, error) { return teams.Nowhere(), nil }
 	o.UIOrigins = []string{ui, strings.Replace(ui, "127.0.0.1", "localhost", 1)}
 	if o.Signer, err = attest.ParseSigner(d.deskKey); err != nil {

@@ -35,6 +35,9 @@ func openStoreAt(ctx context.Context, url string) (*store.Store, error) {
 	if url == "" {
 		url = os.Getenv("HARMSTACK_STORE")
 	}
+	if url == "" && os.Getenv(deskVariable) != "" {
+		return nil, errors.New("no store, and the desk does not do this: set HARMSTACK_STORE or give --store, where the store is")
+	}
 	if url == "" {
 		return nil, errors.New(
 			"no store: set HARMSTACK_STORE or give --store (after a demo: --store harmstack-demo/store)",

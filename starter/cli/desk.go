@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"harmstack/activities/nights"
 	"harmstack/activities/pipeline"
 	"harmstack/activities/scoring"
 	"harmstack/activities/store"
@@ -19,6 +20,7 @@ import (
 	"harmstack/schemas"
 	"harmstack/starter/desk"
 	"harmstack/worker/config"
+	flows "harmstack/workflows/client"
 )
 
 func deskCommand() *cobra.Command {
@@ -73,8 +75,7 @@ func serveDesk(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer st.Close()
-	o := deskOptions(cfg, slog.New(slog.NewJSONHandler(out, nil)))
-	o.To = where(c, cfg, st)
+	o := deskOptions(cfg, where(c, cfg, st), slog.New(slog.NewJSONHandler(out, nil)))
 	o.URL, o.Signer, o.Rules, o.UIOrigins = own.URL, own.Signer, own.Rules, own.UIOrigins
 	o.Provider = &desk.Provider{Issuer: own.Issuer, ClientID: own.ClientID, ClientSecret: own.ClientSecret, CLI: own.CLI, Audiences: own.Audiences}
 	if len(cfg.Payloads.Keys) > 0 {
@@ -102,8 +103,14 @@ func serveDesk(ctx context.Context, out io.Writer) error {
 }
 
 // deskOptions are what a desk has of a deployment.
-func deskOptions(cfg config.Config, log *slog.Logger) desk.Options {
+func deskOptions(cfg config.Config, to flows.Deployment, log *slog.Logger) desk.Options {
 	return desk.Options{
+		To: to,
+		Status: func(ctx context.Context) (desk.Status, error) {
+			return statusOf(ctx, to.Store, func(all []nights.Night) (desk.Running, error) {
+				return whatRuns(ctx, to.Client, cfg, to.Store, all)
+			})
+		},
 		Identity:  cfg.Identity,
 		Namespace: cfg.Payloads.Namespace,
 		Teams:     cfg.LoadTeams,

@@ -15,6 +15,7 @@ import (
 	"harmstack/activities/casework/pseudonym"
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/extract/sources"
+	"harmstack/activities/messages/digest"
 	"harmstack/activities/nightly"
 	"harmstack/activities/nights"
 	"harmstack/activities/store/seal"
@@ -97,6 +98,7 @@ func examine(ctx context.Context) (checks []check) {
 		add("teams", found, nil)
 		add("taskings", pace(who), nil)
 		add("restricted suspects", restrictedDesk(who), nil)
+		add("mails", mails(cfg.Desk, who), nil)
 		if wide := beyondASCII(who); len(wide) > 0 {
 			add("addresses beyond ASCII", fmt.Sprintf("%d, and the mail server takes them", len(wide)), examineWide(ctx, cfg.Mail, wide))
 		}
@@ -220,6 +222,18 @@ func pace(who *teams.Teams) string {
 		after = fmt.Sprintf("once below position %d and the stack", n)
 	}
 	return fmt.Sprintf("new ones %s, stood down %s", who.Cadence(), after)
+}
+
+// mails says where mails lead, and who gets ids by them.
+func mails(desk digest.Desk, who *teams.Teams) string {
+	lead := "they name the starter's commands: set HARMSTACK_DESK and they lead to the desk"
+	if desk != "" {
+		lead = "they lead to " + string(desk)
+	}
+	if domains := who.PackDomains(); len(domains) > 0 {
+		return lead + "; packs, with ids, to addresses of " + strings.Join(domains, ", ") + " alone"
+	}
+	return lead + "; no ids"
 }
 
 func restrictedDesk(who *teams.Teams) string {

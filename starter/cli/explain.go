@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"harmstack/activities/casework/teams"
 	"harmstack/activities/nights/casefile"
 	"harmstack/activities/pipeline"
 	"harmstack/activities/scoring"
@@ -56,48 +57,74 @@ count, and why. Name the suspect by id, or by position in the ranking: #12.`,
 func explanationCommand(
 	cmd *cobra.Command,
 	did string,
-	show func(out io.Writer, m schemas.Manifest, e *pipeline.Explanation) error,
+	show func(out io.Writer, night schemas.NightID, e *pipeline.Explanation) error,
 ) *cobra.Command {
 	var night nightFlags
 	var asJSON bool
-	var why string
+	var why, team string
 	cmd.GroupID = groupLook
 	cmd.Args = cobra.ExactArgs(1)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		ctx, out := cmd.Context(), cmd.OutOrStdout()
-		st, m, err := night.open(cmd)
+		id, e, err := explainAnywhere(cmd, night, args[0], team, why, did)
 		if err != nil {
-			return err
-		}
-		defer st.Close()
-		if err := askWhy(cmd, &why); err != nil {
-			return err
-		}
-		n := pipeline.Night{NightID: m.NightID, Store: st, Threads: scoring.Threads(), Temp: tempDir()}
-		own, err := config.LoadTables(os.Getenv)
-		if err != nil {
-			return err
-		}
-		if n.Tables, n.Model, err = basisAtHand(m, own); err != nil {
-			return err
-		}
-		e, err := n.Explain(ctx, m, args[0])
-		if err != nil {
-			return err
-		}
-		if err := look(ctx, st, fmt.Sprintf(did, e.Suspect.Position), m.NightID, why, e.Suspect.SuspectID); err != nil {
 			return err
 		}
 		if asJSON {
-			return printJSON(out, e)
+			return printJSON(cmd.OutOrStdout(), e)
 		}
-		return show(out, m, &e)
+		return show(cmd.OutOrStdout(), id, &e)
 	}
 	storeFlag(cmd)
 	night.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: the whole explanation, with the case")
 	whyFlag(cmd, &why)
+	cmd.Flags().StringVar(&team, "team", "", "the `team` you speak for, where no desk knows: who is restricted is shown to their own")
 	return cmd
+}
+
+// explainAnywhere asks the desk, or looks at the store and notes the look.
+func explainAnywhere(
+	cmd *cobra.Command, night nightFlags, name, team, why, did string,
+) (id schemas.NightID, e pipeline.Explanation, err error) {
+	ctx := cmd.Context()
+	g, err := lookingDesk(cmd)
+	if err != nil {
+		return id, e, err
+	}
+	if g != nil {
+		if team != "" {
+			return id, e, errTeamKnown
+		}
+		if err := askWhy(cmd, &why); err != nil {
+			return id, e, err
+		}
+		return g.explain(ctx, night, name, why)
+	}
+	st, m, err := night.open(cmd)
+	if err != nil {
+		return id, e, err
+	}
+	defer st.Close()
+	if err := askWhy(cmd, &why); err != nil {
+		return id, e, err
+	}
+	n := pipeline.Night{NightID: m.NightID, Store: st, Threads: scoring.Threads(), Temp: tempDir(),
+		HideRestricted: !speaksForRestricted(team)}
+	own, err := config.LoadTables(os.Getenv)
+	if err != nil {
+		return id, e, err
+	}
+	if n.Tables, n.Model, err = basisAtHand(m, own); err != nil {
+		return id, e, err
+	}
+	if e, err = n.Explain(ctx, m, name); err != nil {
+		return id, e, err
+	}
+	did = fmt.Sprintf(did, e.Suspect.Position)
+	if !n.HideRestricted {
+		did += ", for " + teams.RestrictedDesk
+	}
+	return m.NightID, e, look(ctx, st, did, m.NightID, why, e.Suspect.SuspectID)
 }
 
 // whyFlag takes the reason for which somebody looks at people by their ids.
@@ -120,13 +147,13 @@ func askWhy(cmd *cobra.Command, why *string) error {
 	return schemas.CheckText("why", *why, schemas.MaxReason)
 }
 
-func printExplanation(out io.Writer, m schemas.Manifest, e *pipeline.Explanation) error {
+func printExplanation(out io.Writer, night schemas.NightID, e *pipeline.Explanation) error {
 	s := &e.Suspect
 	say(
 		out,
 		"Night of %s, revision %d: position %d, rank %d%s, %s from %s.\n",
-		m.AsOf,
-		m.Revision,
+		night.AsOf,
+		night.Revision,
 		s.Position,
 		s.Rank,
 		ties(s.TieSize),
@@ -264,8 +291,8 @@ func allegations(rows []schemas.Case) (list []string) {
 	return list
 }
 
-func printCase(out io.Writer, m schemas.Manifest, e *pipeline.Explanation) error {
-	say(out, "Night of %s, revision %d: %s, position %d, %s.\n\n", m.AsOf, m.Revision, e.Suspect.SuspectID, e.Suspect.Position,
+func printCase(out io.Writer, night schemas.NightID, e *pipeline.Explanation) error {
+	say(out, "Night of %s, revision %d: %s, position %d, %s.\n\n", night.AsOf, night.Revision, e.Suspect.SuspectID, e.Suspect.Position,
 		text.Count(len(e.Case.Rows), "row"))
 	rows := [][]string{{"ROLE", "REPORTED", "ALLEGATION", "REPORT", "OTHER", "OFFENCE", "SOURCE", "OUTCOME", "BOROUGH", "HANDLING", "DISPOSITION", "HARM DAYS", "SHARE"}}
 	for i := range e.Case.Rows {

@@ -177,7 +177,7 @@ func testPositions(t *testing.T, dir string) {
 		{"--from 101", "--why"},
 		{"--to 3", "--why"},
 		{"--from 0 --why x", "positions begin at 1"},
-		{"--from 9 --to 8 --why x", "--to is not before --from"},
+		{"--from 9 --to 8 --why x", "the last is not before the first"},
 		{"--from 1000000 --why x", "nobody is there"},
 		{"--from 101 --top 5 --why x", "top"},
 	} {

@@ -23,10 +23,11 @@ import (
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
 	"harmstack/starter/desk"
+	"harmstack/worker/config"
 )
 
-// deskVariable names the desk by which acts go. Without it they go straight to Temporal and the store, which is for a
-// trial: workers that require identity refuse them.
+// deskVariable names the desk by which acts go, and looks where no store is named. Without it acts go straight to
+// Temporal and the store, which is for a trial: workers that require identity refuse them.
 const deskVariable = "HARMSTACK_DESK"
 
 // gate is the desk, for somebody who is signed in there.
@@ -69,13 +70,9 @@ func theDesk(ctx context.Context) (*gate, error) {
 }
 
 func deskURL() (*url.URL, error) {
-	text := os.Getenv(deskVariable)
-	if text == "" {
-		return nil, nil
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Hostname() != "localhost" && u.Hostname() != "127.0.0.1" {
-		return nil, errors.New(deskVariable + ": give the desk's URL, https://desk.example.police.uk")
+	u, err := config.ParseDesk(os.Getenv(deskVariable))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", deskVariable, err)
 	}
 	return u, nil
 }
@@ -155,7 +152,10 @@ func (g *gate) call(ctx context.Context, method, path string, body, into any) er
 			return err
 		}
 	}
-	r, err := http.NewRequestWithContext(ctx, method, g.url.JoinPath(path).String(), bytes.NewReader(data))
+	path, query, _ := strings.Cut(path, "?")
+	to := g.url.JoinPath(path)
+	to.RawQuery = query
+	r, err := http.NewRequestWithContext(ctx, method, to.String(), bytes.NewReader(data))
 	if err != nil {
 		return err
 	}
@@ -184,15 +184,6 @@ var deskClient = &http.Client{
 	Timeout: 2 * time.Minute,
 	// What is sent there names somebody, and is for the desk alone.
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-}
-
-// night is the path of a night; without a revision its newest.
-func (n *nightFlags) path() string {
-	name := n.asOf.String()
-	if n.revision > 0 {
-		name = schemas.NightID{AsOf: n.asOf, Revision: n.revision}.String()
-	}
-	return "/api/v1/nights/" + name
 }
 
 // byDesk refuses a name that is typed where the desk knows who it is.
@@ -232,7 +223,7 @@ func loginCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "login",
 		GroupID: groupTask,
-		Short:   "Sign in at the desk, for every command that decides or answers",
+		Short:   "Sign in at the desk, for every command that decides, answers or looks",
 		Long: `Sign in at the desk that HARMSTACK_DESK names: you confirm a code in a browser, on any machine. What is kept
 is readable for you alone, and ends when the identity provider says so. In a demo, --as says who to be.`,
 		Example: `  HARMSTACK_DESK=https://desk.example.police.uk starter login

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -19,6 +18,7 @@ import (
 	"harmstack/activities/tasking"
 	"harmstack/schemas"
 	"harmstack/schemas/text"
+	"harmstack/starter/desk"
 )
 
 // now is the clock of what the commands note down.
@@ -42,51 +42,38 @@ goes into the log. Who is restricted is counted and not shown.`,
   starter stack --from 101 --to 200 --why "whom we shall tackle next"`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, out := cmd.Context(), cmd.OutOrStdout()
-			st, m, err := night.open(cmd)
+			ranged := cmd.Flags().Changed("from") || cmd.Flags().Changed("to")
+			if ranged && from < 1 {
+				return fmt.Errorf("--from %d: positions begin at 1", from)
+			}
+			call := desk.StackCall{Reason: desk.Reason{Why: why}}
+			if ranged {
+				call.From, call.To = from, to
+			}
+			s, err := stackAnywhere(cmd, night, call)
 			if err != nil {
 				return err
 			}
-			defer st.Close()
-			var stack []schemas.Ranked
-			did := "looked at the stack"
-			if ranged := cmd.Flags().Changed("from") || cmd.Flags().Changed("to"); ranged {
-				if !cmd.Flags().Changed("to") {
-					to = max(from, from+m.Cut.Depth-1)
-				}
-				if stack, err = positions(ctx, st, m, from, to); err != nil {
-					return err
-				}
-				did = fmt.Sprintf("looked at positions %d to %d", from, stack[len(stack)-1].Position)
-			} else if stack, err = nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile); err != nil {
-				return err
+			if top > 0 && top < len(s.Rows) {
+				s.Rows = s.Rows[:top]
 			}
-			if err := askWhy(cmd, &why); err != nil {
-				return err
-			}
-			if err := look(ctx, st, did, m.NightID, why); err != nil {
-				return err
-			}
-			stack, restricted := shown(stack)
-			if top > 0 && top < len(stack) {
-				stack = stack[:top]
-			}
+			out := cmd.OutOrStdout()
 			switch {
 			case asJSON:
-				return printJSON(out, stack)
+				return printJSON(out, s.Rows)
 			case asCSV:
-				return spreadsheet(out, rankedRows(stack))
+				return spreadsheet(out, rankedRows(s.Rows))
 			}
 			say(
 				out,
 				"Night of %s, revision %d: %s ranked, %s on the stack.%s\n\n",
-				m.AsOf,
-				m.Revision,
-				text.Count(m.Suspects, "suspect"),
-				text.Number(m.Cut.Stack),
-				cutNote(m.Cut)+restricted,
+				s.Night.AsOf,
+				s.Night.Revision,
+				text.Count(s.Suspects, "suspect"),
+				text.Number(s.Cut.Stack),
+				cutNote(s.Cut)+notShown(s.Restricted),
 			)
-			return table(out, rankedRows(stack))
+			return table(out, rankedRows(s.Rows))
 		},
 	}
 	storeFlag(cmd)
@@ -104,55 +91,40 @@ goes into the log. Who is restricted is counted and not shown.`,
 	return cmd
 }
 
-// positions are the rows of a night's ranking from one position to another, both included: at least one.
-func positions(
-	ctx context.Context, st *store.Store, m schemas.Manifest, from, to int64,
-) (list []schemas.Ranked, err error) {
-	if from < 1 || to < from {
-		return nil, fmt.Errorf("--from %d --to %d: positions begin at 1, and --to is not before --from", from, to)
-	}
-	if from > m.Suspects {
-		ranked := text.Count(m.Suspects, "suspect is", "suspects are")
-		return nil, fmt.Errorf("--from %d: nobody is there: %s ranked", from, ranked)
-	}
-	everybody, err := nights.EachRow[schemas.Ranked](ctx, st, m, schemas.RankingFile)
+// stackAnywhere asks the desk for a stack, or takes it from the store and notes the look.
+func stackAnywhere(cmd *cobra.Command, night nightFlags, call desk.StackCall) (s desk.Stack, err error) {
+	ctx := cmd.Context()
+	g, err := lookingDesk(cmd)
 	if err != nil {
-		return nil, err
+		return s, err
 	}
-	for r, err := range everybody {
-		if err != nil {
-			return nil, nights.WhyMissing(ctx, st, m.NightID, err)
+	if g != nil {
+		if err := askWhy(cmd, &call.Why); err != nil {
+			return s, err
 		}
-		if r.Position > to {
-			break
-		}
-		if r.Position >= from {
-			list = append(list, r)
-		}
+		return g.stack(ctx, night, call)
 	}
-	if len(list) == 0 {
-		return nil, fmt.Errorf("night %s: %s holds no position from %d on", m.NightID, schemas.RankingFile, from)
+	st, m, err := night.open(cmd)
+	if err != nil {
+		return s, err
 	}
-	return list, nil
+	defer st.Close()
+	s, did, err := desk.StackOf(ctx, st, m, call, true)
+	if err == nil {
+		err = askWhy(cmd, &call.Why)
+	}
+	if err != nil {
+		return s, err
+	}
+	return s, look(ctx, st, did, m.NightID, call.Why)
 }
 
-// shown are the rows of those who are not restricted, and a sentence that counts the others: those are their desk's
-// alone (contract, section 8).
-func shown(stack []schemas.Ranked) (rows []schemas.Ranked, note string) {
-	for _, r := range stack {
-		if !r.Restricted {
-			rows = append(rows, r)
-		}
-	}
-	if n := len(stack) - len(rows); n > 0 {
-		note = " " + notShown(n)
-	}
-	return rows, note
-}
-
-// notShown says that so many are restricted.
+// notShown says that so many are restricted: those are their desk's alone (contract, section 8). Of none it is empty.
 func notShown(n int) string {
-	return text.Count(n, "suspect is", "suspects are") + " restricted and not shown."
+	if n == 0 {
+		return ""
+	}
+	return " " + text.Count(n, "suspect is", "suspects are") + " restricted and not shown."
 }
 
 // cutNote says who stands beside the stack, and when its edge falls inside a tie.
@@ -204,78 +176,15 @@ func statusCommand() *cobra.Command {
 		Example: `  starter status`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, out := cmd.Context(), cmd.OutOrStdout()
-			st, err := openStore(cmd)
-			if err != nil {
-				return err
-			}
-			defer st.Close()
-			all, err := nights.List(ctx, st)
-			if err != nil {
-				return err
-			}
-			current, err := nights.LoadCurrent(ctx, st)
-			if err != nil {
-				return err
-			}
-			lines := make([]nightLine, len(all))
-			for i, n := range all {
-				m, _, err := nights.LoadManifest(ctx, st, n.ID)
-				if err != nil {
-					return err
-				}
-				lines[i] = nightLine{
-					n.ID,
-					n.Status,
-					current != nil && current.Manifest.NightID == n.ID,
-					n.Disposed,
-					m.RowsRead,
-					m.Suspects,
-					m.Changes,
-					n.Decision,
-					n.Revocation,
-				}
-			}
-			// What is known is shown, also where Temporal is away or a tasking cannot be read.
-			now, notAsked := lookAtRunning(ctx, st, all)
-			measures, notMeasured := tasking.Measure(ctx, st, time.Now())
-			undelivered, err := ledger.Open(ctx, st)
+			out := cmd.OutOrStdout()
+			s, err := statusAnywhere(cmd)
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				why := ""
-				if notAsked != nil {
-					why = oneLine(notAsked)
-				}
-				return errors.Join(notMeasured, printJSON(out, struct {
-					Nights      []nightLine       `json:"nights"`
-					Running     running           `json:"running"`
-					NotAsked    string            `json:"running_unknown,omitempty"`
-					Taskings    casework.Measures `json:"taskings"`
-					Undelivered int               `json:"messages_undelivered"`
-				}{lines, now, why, measures, undelivered}))
+				return printJSON(out, s)
 			}
-			printRunning := func() error {
-				if notAsked != nil {
-					say(out, "\nWhich nights run or failed is not shown: %s\n", oneLine(notAsked))
-				}
-				return now.print(out)
-			}
-			if len(lines) == 0 {
-				fmt.Fprintln(out, "No night is published yet: `starter run` makes one.")
-				return printRunning()
-			}
-			if err := table(out, nightRows(lines)); err != nil {
-				return err
-			}
-			for _, l := range lines {
-				putAside(out, l.Night, l.Status)
-			}
-			if err := printRunning(); err != nil || notMeasured != nil {
-				return errors.Join(notMeasured, err)
-			}
-			return printMeasures(out, measures, undelivered)
+			return printStatus(out, s)
 		},
 	}
 	storeFlag(cmd)
@@ -283,21 +192,75 @@ func statusCommand() *cobra.Command {
 	return cmd
 }
 
-// nightLine is what status tells of a night.
-type nightLine struct {
-	Night    schemas.NightID      `json:"night"`
-	Status   string               `json:"status"`
-	Current  bool                 `json:"current"`
-	Disposed bool                 `json:"disposed,omitempty"`
-	RowsRead int64                `json:"rows_read"`
-	Suspects int64                `json:"suspects"`
-	Changes  *schemas.ChangeCount `json:"changes,omitempty"`
-	Decision *schemas.Decision    `json:"decision,omitempty"`
-	// Revocation is who took the approval back.
-	Revocation *schemas.Revocation `json:"revocation,omitempty"`
+// statusAnywhere asks the desk, or looks at the store and at Temporal.
+func statusAnywhere(cmd *cobra.Command) (s desk.Status, err error) {
+	ctx := cmd.Context()
+	g, err := lookingDesk(cmd)
+	if err != nil {
+		return s, err
+	}
+	if g != nil {
+		return g.status(ctx)
+	}
+	st, err := openStore(cmd)
+	if err != nil {
+		return s, err
+	}
+	defer st.Close()
+	return statusOf(ctx, st, func(all []nights.Night) (desk.Running, error) { return lookAtRunning(ctx, st, all) })
 }
 
-func nightRows(lines []nightLine) [][]string {
+// statusOf finds how the nights and taskings of a store stand. What is known is told, also where ask, which asks
+// Temporal, fails.
+func statusOf(
+	ctx context.Context, st *store.Store, ask func(all []nights.Night) (desk.Running, error),
+) (s desk.Status, err error) {
+	all, err := nights.List(ctx, st)
+	if err != nil {
+		return s, err
+	}
+	current, err := nights.LoadCurrent(ctx, st)
+	if err != nil {
+		return s, err
+	}
+	s.Nights = make([]desk.NightLine, len(all))
+	for i, n := range all {
+		m, _, err := nights.LoadManifest(ctx, st, n.ID)
+		if err != nil {
+			return s, err
+		}
+		s.Nights[i] = desk.NewNightLine(n, m, current != nil && current.Manifest.NightID == n.ID)
+	}
+	running, notAsked := ask(all)
+	if s.Running = running; notAsked != nil {
+		s.NotAsked = oneLine(notAsked)
+	}
+	if s.Taskings, err = tasking.Measure(ctx, st, now()); err != nil {
+		return s, err
+	}
+	s.Undelivered, err = ledger.Open(ctx, st)
+	return s, err
+}
+
+func printStatus(out io.Writer, s desk.Status) error {
+	if len(s.Nights) == 0 {
+		fmt.Fprintln(out, "No night is published yet: `starter run` makes one.")
+	} else if err := table(out, nightRows(s.Nights)); err != nil {
+		return err
+	}
+	for _, l := range s.Nights {
+		putAside(out, l.Night, l.Status)
+	}
+	if s.NotAsked != "" {
+		say(out, "\nWhich nights run or failed is not shown: %s\n", s.NotAsked)
+	}
+	if err := printRunning(out, s.Running); err != nil || len(s.Nights) == 0 {
+		return err
+	}
+	return printMeasures(out, s.Taskings, s.Undelivered)
+}
+
+func nightRows(lines []desk.NightLine) [][]string {
 	rows := [][]string{{"NIGHT", "REVISION", "STATUS", "ROWS", "SUSPECTS", "ENTERED", "LEFT", "DECIDED BY", "REASON"}}
 	for _, l := range lines {
 		status := l.Status

@@ -15,31 +15,12 @@ import (
 	"harmstack/activities/casework"
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
-	"harmstack/schemas"
 	"harmstack/schemas/text"
+	"harmstack/starter/desk"
 	"harmstack/worker/config"
 	"harmstack/workflows"
 	flows "harmstack/workflows/client"
 )
-
-// running is what Temporal knows and the store does not: which nights run or failed, and what waits in vain.
-type running struct {
-	Nights []nightRun `json:"nights"`
-	// Undecidable are pending nights for whose decision no workflow waits.
-	Undecidable []schemas.NightID `json:"undecidable,omitempty"`
-	// Stopped are taskings on the stack without a running workflow: nobody is chased.
-	Stopped int `json:"taskings_stopped,omitempty"`
-}
-
-// nightRun is a night that runs, or whose last run ended badly.
-type nightRun struct {
-	AsOf     schemas.Date `json:"as_of,omitzero"`
-	State    string       `json:"state"`
-	Stage    string       `json:"stage,omitempty"`
-	Started  time.Time    `json:"started"`
-	Workflow string       `json:"workflow"`
-	Why      string       `json:"why,omitempty"`
-}
 
 // How far back failed nights are shown, and how long Temporal is waited for.
 const (
@@ -48,7 +29,7 @@ const (
 )
 
 // lookAtRunning asks Temporal, as the environment says, about the nights and taskings of a store.
-func lookAtRunning(ctx context.Context, st *store.Store, all []nights.Night) (r running, err error) {
+func lookAtRunning(ctx context.Context, st *store.Store, all []nights.Night) (r desk.Running, err error) {
 	cfg, err := config.LoadClient(func(name string) string {
 		if name == "HARMSTACK_STORE" {
 			return st.URL()
@@ -63,6 +44,13 @@ func lookAtRunning(ctx context.Context, st *store.Store, all []nights.Night) (r 
 		return r, err
 	}
 	defer c.Close()
+	return whatRuns(ctx, c, cfg, st, all)
+}
+
+// whatRuns asks Temporal about the nights and taskings of a store.
+func whatRuns(
+	ctx context.Context, c client.Client, cfg config.Config, st *store.Store, all []nights.Night,
+) (r desk.Running, err error) {
 	ctx, stop := context.WithTimeout(ctx, askedFor)
 	defer stop()
 	if r.Nights, err = nightRuns(ctx, c, cfg); err != nil {
@@ -85,20 +73,20 @@ func lookAtRunning(ctx context.Context, st *store.Store, all []nights.Night) (r 
 }
 
 // nightRuns are the nights that run, and those whose last run of the week ended badly.
-func nightRuns(ctx context.Context, c client.Client, cfg config.Config) ([]nightRun, error) {
+func nightRuns(ctx context.Context, c client.Client, cfg config.Config) ([]desk.NightRun, error) {
 	l, err := newLooker(c, cfg)
 	if err != nil {
 		return nil, err
 	}
 	runs, err := flows.NightRuns(ctx, c, cfg.Deployment, cfg.TaskQueue, now().Add(-failedSince))
-	lines := []nightRun{}
+	lines := []desk.NightRun{}
 	seen := map[string]bool{}
 	for _, r := range runs {
 		night := r.AsOf.String()
 		if r.AsOf.IsZero() {
 			night = r.WorkflowID
 		}
-		line := nightRun{AsOf: r.AsOf, State: "running", Stage: r.Stage, Started: r.Started, Workflow: r.WorkflowID}
+		line := desk.NightRun{AsOf: r.AsOf, State: "running", Stage: r.Stage, Started: r.Started, Workflow: r.WorkflowID}
 		if r.Running() {
 			for _, h := range l.look(ctx, r.WorkflowID, r.RunID) {
 				line.Why += "; " + h.text
@@ -131,8 +119,8 @@ func stoppedTaskings(ctx context.Context, c client.Client, queue string, st *sto
 	return max(0, len(marked)-int(count.GetCount())), nil
 }
 
-// print says what status shows of it.
-func (r running) print(out io.Writer) error {
+// printRunning says what status shows of it.
+func printRunning(out io.Writer, r desk.Running) error {
 	if len(r.Nights) > 0 {
 		rows := [][]string{{"NIGHT", "STATE", "STAGE", "SINCE (LONDON)", "WORKFLOW", "WHY"}}
 		for _, n := range r.Nights {

@@ -17,7 +17,6 @@ import (
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/messages/digest"
 	"harmstack/activities/messages/ledger"
-	"harmstack/activities/messages/pack"
 	"harmstack/activities/store"
 	"harmstack/activities/tasking"
 	"harmstack/activities/trust/audit"
@@ -50,40 +49,24 @@ func taskingListCommand() *cobra.Command {
   starter tasking list --all --state closed --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, out := cmd.Context(), cmd.OutOrStdout()
-			st, err := openStore(cmd)
-			if err != nil {
-				return err
-			}
-			defer st.Close()
-			at := now()
-			found, restricted := []*schemas.Tasking{}, 0
-			err = casework.All(ctx, st, func(t *schemas.Tasking) error {
-				if t.Restricted && teams.Slug(team) != teams.Slug(t.Team) {
-					if t.State.Open() {
-						restricted++
-					}
-					return nil
-				}
-				if (all || state != "" || t.State.Open()) && (team == "" || teams.Slug(team) == teams.Slug(t.Team) || slices.ContainsFunc(t.Specialists, func(s string) bool { return teams.Slug(s) == teams.Slug(team) })) &&
-					(state == "" || state == string(t.State)) &&
-					(!overdue || casework.Overdue(t, at)) &&
-					(!unanswered || t.State.Unanswered()) {
-					t.Seen = nil
-					found = append(found, t)
-				}
-				return nil
-			})
+			out, at := cmd.OutOrStdout(), now()
+			seen, err := taskingsAnywhere(cmd, team, all || state != "")
 			// Those that can be read are listed whatever became of the others, which the command's error names.
-			unreadable := (*casework.UnreadableError)(nil)
-			if err != nil && !errors.As(err, &unreadable) {
+			if err != nil && seen.Unreadable == 0 {
 				return err
 			}
+			found := slices.DeleteFunc(seen.Taskings, func(t *schemas.Tasking) bool {
+				theirs := func(name string) bool { return teams.Slug(name) == teams.Slug(team) }
+				return team != "" && !theirs(t.Team) && !slices.ContainsFunc(t.Specialists, theirs) ||
+					state != "" && state != string(t.State) ||
+					overdue && !casework.Overdue(t, at) ||
+					unanswered && !t.State.Unanswered()
+			})
 			if asJSON {
 				return errors.Join(printJSON(out, found), err)
 			}
-			if restricted > 0 {
-				others := text.Count(restricted, "restricted tasking is", "restricted taskings are")
+			if seen.Restricted > 0 {
+				others := text.Count(seen.Restricted, "restricted tasking is", "restricted taskings are")
 				defer say(out, "%s not listed.\n", others)
 			}
 			if len(found) == 0 {
@@ -147,6 +130,29 @@ func taskingListCommand() *cobra.Command {
 	return cmd
 }
 
+// taskingsAnywhere asks the desk, or looks at the store, where a team's word is believed: all taskings, or the open ones.
+// An error that says which cannot be read comes with the others.
+func taskingsAnywhere(cmd *cobra.Command, team string, all bool) (found desk.Taskings, err error) {
+	g, err := lookingDesk(cmd)
+	if err != nil {
+		return found, err
+	}
+	if g != nil {
+		return g.taskings(cmd.Context(), all)
+	}
+	st, err := openStore(cmd)
+	if err != nil {
+		return found, err
+	}
+	defer st.Close()
+	return desk.TaskingsOf(cmd.Context(), st, all, func(t *schemas.Tasking) bool { return believed(t, team) })
+}
+
+// believed tells whether somebody who says that they speak for a team may see a tasking in the store.
+func believed(t *schemas.Tasking, team string) bool {
+	return !t.Restricted || teams.Slug(team) == teams.Slug(t.Team)
+}
+
 // watchNote marks a release watch.
 func watchNote(t *schemas.Tasking) string {
 	if t.Watch && t.State.Open() {
@@ -159,70 +165,91 @@ func londonMinute(t time.Time) string { return t.In(schemas.London).Format("2006
 
 func taskingShowCommand() *cobra.Command {
 	var asJSON bool
-	var format, team string
+	var format, team, why string
 	cmd := &cobra.Command{
 		Use:   "show TASKING",
 		Short: "Show one tasking: where it stands and all that happened, or its pack",
 		Long: `Show one tasking: where it stands and all that happened to it. With --pack, everything about the
-suspect and each allegation, ids included: handle it as you handle crime reports. Looking at a pack is noted
-in the audit log.`,
+suspect and each allegation, ids included: handle it as you handle crime reports. At a terminal it then asks
+why you look; elsewhere give --why. The reason goes into the log.`,
 		Example: `  starter tasking show k7qd-2m4x-9w3t-c5hn
-  starter tasking show k7qd-2m4x-9w3t-c5hn --pack html > pack.html`,
+  starter tasking show k7qd-2m4x-9w3t-c5hn --pack html --why "arrest of 2 July" > pack.html`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, out := cmd.Context(), cmd.OutOrStdout()
-			st, err := openStore(cmd)
+			reference := taskingReference(args[0])
+			if format != "" {
+				return printPack(cmd, reference, team, format, why)
+			}
+			t, err := taskingAnywhere(cmd, reference, team)
 			if err != nil {
 				return err
 			}
-			defer st.Close()
-			t, err := casework.History(ctx, st, taskingReference(args[0]))
-			if err == nil && (t == nil || t.Restricted && teams.Slug(team) != teams.Slug(t.Team)) {
-				err = fmt.Errorf(
-					"there is no tasking %s: `starter tasking list --all` lists them",
-					taskingReference(args[0]),
-				)
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), t)
 			}
-			if err != nil {
-				return err
-			}
-			t.Seen = nil
-			switch {
-			case format != "":
-				return printPack(cmd, st, t, format)
-			case asJSON:
-				return printJSON(out, t)
-			}
-			say(out, "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(t))
-			say(out, "Position %d on the stack of %s. %s.\n\n", t.Position, t.Night.AsOf, digest.FactsText(t.Facts))
-			rows := [][]string{{"#", "WHEN", "WHAT", "TEAM", "BY", "WHY"}}
-			for _, e := range t.Events {
-				by := e.By
-				if by == "" && e.Night != nil {
-					by = "night " + e.Night.String()
-				}
-				why := append(slices.Clone(e.News), e.Reason)
-				rows = append(
-					rows,
-					[]string{
-						fmt.Sprint(e.Number),
-						londonMinute(e.At),
-						strings.TrimSpace(e.Kind + " " + e.Outcome),
-						e.Team,
-						by,
-						strings.Join(slices.DeleteFunc(why, func(s string) bool { return s == "" }), "; "),
-					},
-				)
-			}
-			return table(out, rows)
+			return printTasking(cmd.OutOrStdout(), t)
 		},
 	}
 	storeFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().StringVar(&team, "team", "", "the `team` you speak for: a restricted tasking is shown to its own")
+	cmd.Flags().StringVar(&team, "team", "", "the `team` you speak for, where no desk knows: a restricted tasking is shown to its own")
 	cmd.Flags().StringVar(&format, "pack", "", "print the pack instead, as `text or html`")
+	whyFlag(cmd, &why)
 	cmd.MarkFlagsMutuallyExclusive("json", "pack")
 	return cmd
+}
+
+func printTasking(out io.Writer, t *schemas.Tasking) error {
+	say(out, "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(t))
+	say(out, "Position %d on the stack of %s. %s.\n\n", t.Position, t.Night.AsOf, digest.FactsText(t.Facts))
+	rows := [][]string{{"#", "WHEN", "WHAT", "TEAM", "BY", "WHY"}}
+	for _, e := range t.Events {
+		by := e.By
+		if by == "" && e.Night != nil {
+			by = "night " + e.Night.String()
+		}
+		why := slices.DeleteFunc(append(slices.Clone(e.News), e.Reason), func(s string) bool { return s == "" })
+		rows = append(rows, []string{
+			fmt.Sprint(e.Number),
+			londonMinute(e.At),
+			strings.TrimSpace(e.Kind + " " + e.Outcome),
+			e.Team,
+			by,
+			strings.Join(why, "; "),
+		})
+	}
+	return table(out, rows)
+}
+
+// taskingAnywhere asks the desk for a tasking with all that happened to it, or looks at the store.
+func taskingAnywhere(cmd *cobra.Command, reference, team string) (*schemas.Tasking, error) {
+	g, err := lookingDesk(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if g != nil {
+		if team != "" {
+			return nil, errTeamKnown
+		}
+		return g.tasking(cmd.Context(), reference)
+	}
+	st, err := openStore(cmd)
+	if err != nil {
+		return nil, err
+	}
+	defer st.Close()
+	return taskingHere(cmd.Context(), st, reference, team)
+}
+
+func taskingHere(ctx context.Context, st *store.Store, reference, team string) (*schemas.Tasking, error) {
+	t, err := casework.History(ctx, st, reference)
+	if err != nil {
+		return nil, err
+	}
+	if t == nil || !believed(t, team) {
+		return nil, fmt.Errorf("there is no tasking %s: `starter tasking list --all` lists them", reference)
+	}
+	return t.Bare(), nil
 }
 
 // taskingReference takes a tasking's pseudonym also as its workflow's id.
@@ -230,32 +257,52 @@ func taskingReference(arg string) string {
 	return strings.TrimPrefix(strings.TrimSpace(arg), "tasking-")
 }
 
-func printPack(cmd *cobra.Command, st *store.Store, t *schemas.Tasking, format string) error {
-	write, ok := map[string]func(pack.Input) ([]byte, error){"text": pack.Text, "html": pack.HTML}[format]
-	if !ok {
+// printPack asks the desk for a tasking's pack, or makes it from the store and notes the look.
+func printPack(cmd *cobra.Command, reference, team, format, why string) error {
+	if format != "text" && format != "html" {
 		return fmt.Errorf("--pack %s: give text or html", format)
 	}
-	in, err := tasking.Pack(cmd.Context(), st, t)
-	if errors.Is(err, casework.ErrNone) {
-		return fmt.Errorf("tasking %s is not on the approved stack: packs are made of that alone", t.Reference)
+	g, err := lookingDesk(cmd)
+	if err != nil {
+		return err
+	}
+	var p desk.Pack
+	if g != nil {
+		if team != "" {
+			return errTeamKnown
+		}
+		if err = askWhy(cmd, &why); err == nil {
+			p, err = g.pack(cmd.Context(), reference, why)
+		}
+	} else {
+		p, err = packHere(cmd, reference, team, why)
 	}
 	if err != nil {
 		return err
 	}
-	data, err := write(in)
-	if err == nil {
-		err = audit.Append(
-			cmd.Context(),
-			st,
-			audit.Entry{At: now(), Operation: audit.Consultation, Actor: audit.Claims(whoami()), Did: "looked at the pack",
-				On: audit.Object{Team: t.Team, Pseudonyms: []string{t.Reference}}},
-		)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = cmd.OutOrStdout().Write(data)
+	_, err = io.WriteString(cmd.OutOrStdout(), map[string]string{"text": p.Text, "html": p.HTML}[format])
 	return err
+}
+
+func packHere(cmd *cobra.Command, reference, team, why string) (p desk.Pack, err error) {
+	ctx := cmd.Context()
+	st, err := openStore(cmd)
+	if err != nil {
+		return p, err
+	}
+	defer st.Close()
+	t, err := taskingHere(ctx, st, reference, team)
+	if err != nil {
+		return p, err
+	}
+	if err := askWhy(cmd, &why); err != nil {
+		return p, err
+	}
+	if p, err = desk.PackOf(ctx, st, t); err != nil {
+		return p, err
+	}
+	return p, audit.Append(ctx, st, audit.Entry{At: now(), Operation: audit.Consultation, Actor: audit.Claims(whoami()),
+		Did: "looked at the pack", On: audit.Object{Team: t.Team, Pseudonyms: []string{t.Reference}}, Why: why})
 }
 
 func deliveriesCommand() *cobra.Command {
@@ -437,7 +484,7 @@ func answerAnywhere(
 			return t, err
 		}
 		call := desk.AnswerCall{Team: r.Team, Note: r.Note, Outcome: r.Outcome, To: r.To}
-		return t, g.call(ctx, http.MethodPost, "/api/v1/taskings/"+reference+"/"+a.do, call, &t)
+		return t, g.call(ctx, http.MethodPost, taskingPath(reference)+"/"+a.do, call, &t)
 	}
 	c, cfg, st, err := connect(ctx)
 	if err != nil {

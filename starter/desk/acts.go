@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/messages/pack"
 	"harmstack/activities/nights"
+	"harmstack/activities/store"
 	"harmstack/activities/tasking"
 	"harmstack/activities/trust/access"
 	"harmstack/activities/trust/audit"
@@ -62,8 +64,7 @@ func (d *Desk) decided(r *http.Request, p Person, call DecisionCall) (*schemas.D
 	if err != nil {
 		return nil, err
 	}
-	bare(&decision)
-	return &decision, nil
+	return decision.Bare(), nil
 }
 
 // RevocationCall takes the approval of a night back.
@@ -204,31 +205,49 @@ func sees(p Person, t *schemas.Tasking) bool {
 }
 
 // shown is a tasking without what only the store needs.
-func shown(t *schemas.Tasking) *schemas.Tasking {
-	t.Seen = nil
-	for i := range t.Events {
-		t.Events[i].Attestation = ""
-	}
-	return t
+func shown(t *schemas.Tasking) *schemas.Tasking { return t.Bare() }
+
+// Taskings are those that a person may see. Of the open ones that are restricted and not theirs there is a count.
+type Taskings struct {
+	Taskings   []*schemas.Tasking `json:"taskings"`
+	Restricted int                `json:"restricted"`
+	// Unreadable counts those whose files are damaged.
+	Unreadable int `json:"unreadable"`
 }
 
-func (d *Desk) taskings(r *http.Request, p Person) (any, error) {
-	list := []*schemas.Tasking{}
-	err := casework.All(r.Context(), d.To.Store, func(t *schemas.Tasking) error {
-		if t.State.Open() && sees(p, t) {
-			list = append(list, shown(t))
+// TaskingsOf are the taskings that may be seen, all of them or the open ones. An error that says which cannot be read
+// comes with the others.
+func TaskingsOf(
+	ctx context.Context, st *store.Store, all bool, sees func(*schemas.Tasking) bool,
+) (found Taskings, err error) {
+	found.Taskings = []*schemas.Tasking{}
+	err = casework.All(ctx, st, func(t *schemas.Tasking) error {
+		switch {
+		case sees(t) && (all || t.State.Open()):
+			found.Taskings = append(found.Taskings, t.Bare())
+		case t.Restricted && t.State.Open() && !sees(t):
+			found.Restricted++
 		}
 		return nil
 	})
 	var unreadable *casework.UnreadableError
 	if errors.As(err, &unreadable) {
+		found.Unreadable = len(unreadable.References)
+	}
+	return found, err
+}
+
+func (d *Desk) taskings(r *http.Request, p Person) (any, error) {
+	found, err := TaskingsOf(r.Context(), d.To.Store, r.URL.Query().Get("all") == "true",
+		func(t *schemas.Tasking) bool { return sees(p, t) })
+	if found.Unreadable > 0 {
 		d.Log.Error("taskings cannot be read", "error", err)
 		err = nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return list, d.note(r.Context(), p, audit.Consultation, "looked at the taskings", audit.Object{}, "", false)
+	return found, d.note(r.Context(), p, audit.Consultation, "looked at the taskings", audit.Object{}, "", false)
 }
 
 // known is the tasking that a path names, when the person may know of it. Whoever may not is told that there is none.
@@ -257,12 +276,34 @@ func (d *Desk) tasking(r *http.Request, p Person) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return shown(t), d.note(r.Context(), p, audit.Consultation, "looked at a tasking", object(r), "", false)
+	return t.Bare(), d.note(r.Context(), p, audit.Consultation, "looked at a tasking", object(r), "", false)
 }
 
-// Pack is everything about the suspect of a tasking, as a page.
+// Pack is everything about the suspect of a tasking, as a page and as plain text.
 type Pack struct {
 	HTML string `json:"html"`
+	Text string `json:"text"`
+}
+
+// PackOf is the pack of a tasking by the approved stack. One that is not on it has none.
+func PackOf(ctx context.Context, st *store.Store, t *schemas.Tasking) (p Pack, err error) {
+	in, err := tasking.Pack(ctx, st, t)
+	if errors.Is(err, casework.ErrNone) {
+		return p, fault.Errorf(
+			fault.NoSuchTasking,
+			"tasking %s is not on the approved stack: packs are made of that alone",
+			t.Reference,
+		)
+	}
+	if err != nil {
+		return p, err
+	}
+	html, err := pack.HTML(in)
+	if err != nil {
+		return p, err
+	}
+	text, err := pack.Text(in)
+	return Pack{string(html), string(text)}, err
 }
 
 func (d *Desk) pack(r *http.Request, p Person) (any, error) {
@@ -278,23 +319,11 @@ func (d *Desk) packOf(r *http.Request, p Person, why string) (*Pack, error) {
 	if err != nil {
 		return nil, err
 	}
-	in, err := tasking.Pack(r.Context(), d.To.Store, t)
-	if errors.Is(err, casework.ErrNone) {
-		return nil, fault.Errorf(
-			fault.NoSuchTasking,
-			"tasking %s is not on the approved stack: packs are made of that alone",
-			t.Reference,
-		)
-	}
+	found, err := PackOf(r.Context(), d.To.Store, t)
 	if err != nil {
 		return nil, err
 	}
-	html, err := pack.HTML(in)
-	if err != nil {
-		return nil, err
-	}
-	err = d.note(r.Context(), p, audit.Consultation, "looked at the pack", object(r), why, false)
-	return &Pack{string(html)}, err
+	return &found, d.note(r.Context(), p, audit.Consultation, "looked at the pack", object(r), why, false)
 }
 
 // AnswerCall is what a person of a team says of a tasking. Team is needed only of those who speak for several.
@@ -359,7 +388,7 @@ func (d *Desk) answered(r *http.Request, p Person, do string, call AnswerCall) (
 	if err != nil {
 		return nil, err
 	}
-	return shown(&after), nil
+	return after.Bare(), nil
 }
 
 // speaksAs is for which of their teams a person speaks: as they say, or the one that has the tasking, or, of those who

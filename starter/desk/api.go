@@ -45,6 +45,7 @@ type route struct {
 // everything of a tasking is checked against its team, where the tasking is known.
 var routes = []route{
 	{"GET", "/api/v1/me", nil, (*Desk).me},
+	{"GET", "/api/v1/status", []string{access.Look, access.Audit, access.Operate}, (*Desk).status},
 	{"GET", "/api/v1/nights", []string{access.Look, access.Audit, access.Operate}, (*Desk).nights},
 	{"POST", "/api/v1/nights", []string{access.Run}, (*Desk).run},
 	{"GET", "/api/v1/nights/{night}", []string{access.Look, access.Audit, access.Operate}, (*Desk).night},
@@ -281,11 +282,25 @@ func (d *Desk) me(_ *http.Request, p Person) (any, error) {
 	return Me{p, append([]string{}, access.Teams(p.Roles)...), d.Identity.Word()}, nil
 }
 
+// current is the name by which a path means the approved night.
+const current = "current"
+
 // find is the night that a path names: of a date alone, its newest revision.
 func (d *Desk) find(r *http.Request) (m schemas.Manifest, ref schemas.ManifestRef, err error) {
 	name := r.PathValue("night")
+	if name == current {
+		now, err := nights.LoadCurrent(r.Context(), d.To.Store)
+		if err == nil && now == nil {
+			err = fault.New(fault.DisposedOf, "no stack is approved yet: name a night to look at a published one")
+		}
+		if err != nil {
+			return m, ref, err
+		}
+		name = now.Manifest.NightID.String()
+	}
 	if !nightName.MatchString(name) {
-		return m, ref, fault.New(fault.BadRequest, "name a night as 2026-06-30, or 2026-06-30-r1 for one of its revisions")
+		return m, ref, fault.New(fault.BadRequest,
+			"name a night as 2026-06-30, 2026-06-30-r1 for one of its revisions, or current for the approved one")
 	}
 	date, revision, _ := strings.Cut(name, "-r")
 	id := schemas.NightID{}
@@ -377,11 +392,7 @@ func (d *Desk) describe(ctx context.Context, m schemas.Manifest, ref schemas.Man
 }
 
 // bare takes the attestations out of a decision: they stay in the store.
-func bare(d *schemas.Decision) {
-	for ; d != nil; d = d.First {
-		d.Attestation = ""
-	}
-}
+func bare(d *schemas.Decision) { d.Bare() }
 
 // Reason is why somebody looks at people by their ids.
 type Reason struct {
@@ -403,47 +414,63 @@ func readReason(r *http.Request, into interface{ check() error }) error {
 	return into.check()
 }
 
-// Stack is a night's stack, without those who are restricted, whom others see as a count.
+// StackCall asks for a night's stack, or for other positions of its ranking: from one, to another or to as many as the
+// stack is deep.
+type StackCall struct {
+	Reason
+	From int64 `json:"from,omitempty"`
+	To   int64 `json:"to,omitempty"`
+}
+
+// Stack is a night's stack, or other positions of its ranking, without those who are restricted, whom others see as a
+// count.
 type Stack struct {
 	Night      schemas.NightID  `json:"night"`
+	Suspects   int64            `json:"suspects"` // who are ranked
+	Cut        schemas.Cut      `json:"cut"`
 	Rows       []schemas.Ranked `json:"rows"`
 	Restricted int              `json:"restricted"`
 }
 
-func (d *Desk) stack(r *http.Request, p Person) (any, error) {
-	var asked Reason
-	if err := readReason(r, &asked); err != nil {
-		return nil, err
+// StackOf is what a call asks for, of a night, and what the log says of the look. hide leaves out who is restricted.
+func StackOf(
+	ctx context.Context, st *store.Store, m schemas.Manifest, call StackCall, hide bool,
+) (s Stack, did string, err error) {
+	s = Stack{Night: m.NightID, Suspects: m.Suspects, Cut: m.Cut, Rows: []schemas.Ranked{}}
+	var rows []schemas.Ranked
+	if did = "looked at the stack"; call.From == 0 && call.To == 0 {
+		rows, err = nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile)
+	} else if rows, err = nights.Positions(ctx, st, m, call.From, call.To); err == nil {
+		did = fmt.Sprintf("looked at positions %d to %d", call.From, rows[len(rows)-1].Position)
 	}
-	return d.stackOf(r, p, asked.Why)
-}
-
-func (d *Desk) stackOf(r *http.Request, p Person, why string) (*Stack, error) {
-	m, _, err := d.find(r)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := nights.ReadFile[schemas.Ranked](r.Context(), d.To.Store, m, schemas.StackFile)
-	if err != nil {
-		return nil, err
-	}
-	s := &Stack{Night: m.NightID, Rows: []schemas.Ranked{}}
 	for _, row := range rows {
-		if row.Restricted && !access.Speaks(p.Roles, teams.RestrictedDesk) {
+		if row.Restricted && hide {
 			s.Restricted++
 			continue
 		}
 		s.Rows = append(s.Rows, row)
 	}
-	return s, d.note(
-		r.Context(),
-		p,
-		audit.Consultation,
-		"looked at the stack",
-		audit.Object{Night: m.NightID.String()},
-		why,
-		false,
-	)
+	return s, did, err
+}
+
+func (d *Desk) stack(r *http.Request, p Person) (any, error) {
+	var asked StackCall
+	if err := readReason(r, &asked); err != nil {
+		return nil, err
+	}
+	return d.stackOf(r, p, asked)
+}
+
+func (d *Desk) stackOf(r *http.Request, p Person, asked StackCall) (*Stack, error) {
+	m, _, err := d.find(r)
+	if err != nil {
+		return nil, err
+	}
+	s, did, err := StackOf(r.Context(), d.To.Store, m, asked, !access.Speaks(p.Roles, teams.RestrictedDesk))
+	if err != nil {
+		return nil, err
+	}
+	return &s, d.note(r.Context(), p, audit.Consultation, did, audit.Object{Night: m.NightID.String()}, asked.Why, false)
 }
 
 // Question names one suspect of a night, by id or by #position.
@@ -471,9 +498,6 @@ func (d *Desk) explained(r *http.Request, p Person, asked Question) (*pipeline.E
 	}
 	n.HideRestricted = !access.Speaks(p.Roles, teams.RestrictedDesk)
 	e, err := n.Explain(r.Context(), m, asked.Suspect)
-	if err == nil && e.Suspect.Restricted && n.HideRestricted {
-		err = fault.Errorf(fault.BadRequest, "nobody of that name is in the ranking of %s, revision %d", m.AsOf, m.Revision)
-	}
 	if fault.Kind(err) == fault.BadRequest { // that somebody is not there is an answer too
 		d.refused(r, p, access.Ask, audit.Object{Night: m.NightID.String()}, err)
 	}

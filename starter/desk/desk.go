@@ -52,6 +52,8 @@ type Options struct {
 	Teams     func() (*teams.Teams, error)
 	// Night has what it takes to explain a night: tables and model as the night had them.
 	Night func(st *store.Store, m schemas.Manifest) (pipeline.Night, error)
+	// Status finds how nights and taskings stand.
+	Status StatusFunc
 	// People can be anybody without a password. They exist in a demo alone.
 	People []Person
 	// DemoToken, in the path of the codec endpoint, stands for the first of the People. It is for a demo alone, whose web

@@ -316,6 +316,9 @@ func newWorld(t *testing.T, change func(o *Options)) *world {
 				Temp:    t.TempDir(),
 			}, nil
 		},
+		Status: func(context.Context) (Status, error) {
+			return Status{Nights: []NightLine{}, NotAsked: "no Temporal at " + word}, nil
+		},
 		Now: w.clock, Log: slog.New(slog.NewTextHandler(w.logs, nil)),
 	}
 	if change != nil {

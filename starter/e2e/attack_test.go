@@ -145,6 +145,23 @@ func TestAttacks(t *testing.T) {
 		if err == nil {
 			t.Error("a night was run on a request in clear")
 		}
+		a.eventually(func() bool { return a.refusals("a payload is not encrypted") > 0 })
+	})
+	t.Run("an approval of another manifest, which no activity sees", func(t *testing.T) {
+		other := officer
+		other.ManifestSHA256 = strings.Repeat("0", 64)
+		_, err := workflows.Approve.Call(t.Context(), a.client, target, workflows.Attempt("other"), other)
+		if kindOf(err) != fault.OtherManifest {
+			t.Error(err)
+		}
+		undecided(t)
+		a.eventually(func() bool {
+			log, err := audit.Read(t.Context(), a.store)
+			return err == nil && slices.ContainsFunc(log, func(e audit.Entry) bool {
+				return e.Outcome == audit.Refused && e.Did == "approve of "+target && e.Actor == audit.Claims(officer.By) &&
+					e.Why == "refused by the workflow: "+fault.OtherManifest
+			})
+		})
 	})
 	// An insider with the keys writes a workflow of their own.
 	w := worker.New(a.client, "attacker", worker.Options{})

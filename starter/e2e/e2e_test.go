@@ -424,6 +424,7 @@ type postbox struct {
 	address string
 	mu      sync.Mutex
 	got     []*mail.Message
+	bodies  []string              // of these, with their parts as they came
 	refuse  func(id string) error // asked for each message; nil takes them all
 	// refuseTo is asked for each address; nil takes them all. taken counts the messages by address.
 	refuseTo func(address string) error
@@ -476,6 +477,8 @@ func (s *session) Data(r io.Reader) error {
 	}
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
+	// Quoted-printable breaks lines within words.
+	s.box.bodies = append(s.box.bodies, strings.NewReplacer("=\r\n", "", "=\n", "").Replace(string(body)))
 	if s.box.refuse != nil {
 		if err := s.box.refuse(m.Header.Get("Message-ID")); err != nil {
 			return err

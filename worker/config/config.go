@@ -52,8 +52,9 @@ type Config struct {
 	PseudonymKey []byte
 	// OlderPseudonymKeys are those before it, under which some people are still named (starter keys rotate-pseudonyms).
 	OlderPseudonymKeys [][]byte
-	Signing            *sign.Keys // who signs records, and whose signatures count; nil: nobody
-	Checkpoints        string     // URL of a second store, for checkpoints of the audit log; empty: none
+	Signing            *sign.Keys  // who signs records, and whose signatures count; nil: nobody
+	Checkpoints        string      // URL of a second store, for checkpoints of the audit log; empty: none
+	Desk               digest.Desk // where people reach the desk, for the links of mails; empty: mails name commands
 	// Identity is how it is known who decides and who answers.
 	Identity attest.Identity
 	// TemporalTLS is PlainTemporal where TLS may be missing, or empty.
@@ -106,6 +107,7 @@ const Usage = `Environment:
                                 say, for a trial without real data (required)
   HARMSTACK_DESK_KEYS           public keys of the desks that are believed, id=key (starter desk --new-key makes a pair;
                                 required with HARMSTACK_IDENTITY=required)
+  HARMSTACK_DESK                URL of the desk, to which mails lead (default: none, they name the starter's commands)
   HARMSTACK_OUTBOX              folder for the digests as .eml files, when there is no mail server
   HARMSTACK_SMTP                mail server, host or host:port
   HARMSTACK_SMTP_TLS            starttls (default), implicit or none
@@ -222,6 +224,11 @@ func Load(env func(string) string) (Config, error) {
 	c.Identity = l.identity()
 	c.Retention = l.retention()
 	c.Mail = l.mail()
+	if at, err := ParseDesk(env("HARMSTACK_DESK")); err != nil {
+		l.fault("HARMSTACK_DESK", err)
+	} else if at != nil {
+		c.Desk = digest.Desk(strings.TrimRight(at.String(), "/"))
+	}
 	if c.Checks, err = quality.Load(env("HARMSTACK_CHECKS")); err != nil {
 		l.fault("HARMSTACK_CHECKS", err)
 	}
@@ -486,7 +493,8 @@ func (m Mail) Mailer() (digest.Mailer, error) {
 	return digest.NewSMTP(m.SMTP)
 }
 
-// LoadTeams reads who works where. Without a file, and so without a mail server, every message leads nowhere.
+// LoadTeams reads who works where. Without a file, and so without a mail server, every message leads nowhere. Packs that
+// would lie in a folder in clear are refused.
 func (c Config) LoadTeams() (*teams.Teams, error) {
 	if c.TeamsFile == "" {
 		return teams.Nowhere(), nil
@@ -495,7 +503,11 @@ func (c Config) LoadTeams() (*teams.Teams, error) {
 	if env == nil {
 		env = os.Getenv
 	}
-	return teams.Load(c.TeamsFile, env, cmp.Or(c.Tables, reference.Default()))
+	who, err := teams.Load(c.TeamsFile, env, cmp.Or(c.Tables, reference.Default()))
+	if err == nil && c.Mail.Outbox != "" && len(who.PackDomains()) > 0 {
+		return nil, digest.ErrPacksInFolder
+	}
+	return who, err
 }
 
 // Dial connects to the Temporal that the TEMPORAL_ variables or its configuration file name.
@@ -514,6 +526,9 @@ func (c *Config) DialTo(options client.Options, logger log.Logger) (client.Clien
 	}
 	options.Namespace = cmp.Or(options.Namespace, client.DefaultNamespace)
 	c.Payloads.Namespace = options.Namespace
+	if c.Payloads.Refused == nil {
+		c.Payloads.Refused = plugin.NewRefusals()
+	}
 	p, err := plugin.New(c.Payloads, logger)
 	if err != nil {
 		return nil, err

@@ -58,7 +58,7 @@ func TestEverything(t *testing.T) {
 		"HARMSTACK_EXTRACT": "/data/x.parquet", "HARMSTACK_SOURCES": "old=/data/old.parquet,\n new=file:///data/new.parquet",
 		"HARMSTACK_PSEUDONYM_KEY_FILE": file(t, secret+"\n"), "HARMSTACK_PAYLOAD_KEYS": "k2=" + secret + ",k1=" + secret, "HARMSTACK_IDENTITY": "required", "HARMSTACK_DESK_KEYS": "desk=" + secret,
 		"HARMSTACK_SMTP": "mail.example.police.uk:2525", "HARMSTACK_SMTP_TLS": "implicit", "HARMSTACK_SMTP_USER": "me",
-		"HARMSTACK_SMTP_PASSWORD_FILE": file(t, "pw\n"), "HARMSTACK_MAIL_FROM": "a@example.police.uk", "HARMSTACK_TEAMS": file(t, string(teams.Example())),
+		"HARMSTACK_SMTP_PASSWORD_FILE": file(t, "pw\n"), "HARMSTACK_MAIL_FROM": "a@example.police.uk", "HARMSTACK_TEAMS": file(t, packs), "HARMSTACK_DESK": "https://desk.example.police.uk/",
 		"HARMSTACK_THREADS": "3", "HARMSTACK_MEMORY": "2GiB", "HARMSTACK_TEMP": "/scratch", "HARMSTACK_TASK_QUEUE": "q",
 	} {
 		env[name] = value
@@ -70,17 +70,22 @@ func TestEverything(t *testing.T) {
 	sources := map[string]string{"default": "/data/x.parquet", "old": "/data/old.parquet", "new": "file:///data/new.parquet"}
 	smtp := digest.SMTPConfig{Host: "mail.example.police.uk", Port: 2525, From: "a@example.police.uk", TLS: digest.ImplicitTLS, Username: "me", Password: "pw"}
 	if !reflect.DeepEqual(c.Sources, sources) || c.Mail.SMTP != smtp || string(c.PseudonymKey) != "hunter2-hunter2-hunter2-hunter2-" ||
-		len(c.Payloads.Keys) != 2 || c.Payloads.Keys[0].ID != "k2" || c.Threads != 3 || c.Memory != 2<<30 || c.TempDir != "/scratch" || c.TaskQueue != "q" {
+		len(c.Payloads.Keys) != 2 || c.Payloads.Keys[0].ID != "k2" || c.Threads != 3 || c.Memory != 2<<30 || c.TempDir != "/scratch" || c.TaskQueue != "q" ||
+		c.Desk != "https://desk.example.police.uk" {
 		t.Errorf("%+v", c)
 	}
 	who, err := c.LoadTeams()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, ok := who.Find("Hackney"); !ok || p.Mail[0] != "Hackney VAWG <vawg.hackney@example.police.uk>" {
+	if p, ok := who.Find("Hackney"); !ok || p.Mail[0] != "Hackney VAWG <vawg.hackney@example.police.uk>" || len(who.PackDomains()) != 1 {
 		t.Errorf("%+v", p)
 	}
 }
+
+// packs is a teams' file by which addresses get ids.
+var packs = strings.NewReplacer("# attachments: packs", "attachments: packs", "# attachment_domains:", "attachment_domains:").
+	Replace(string(teams.Example()))
 
 func TestFaults(t *testing.T) {
 	for _, c := range []struct {
@@ -109,6 +114,9 @@ func TestFaults(t *testing.T) {
 		{"no thread", "HARMSTACK_THREADS", "0", "HARMSTACK_THREADS: "},
 		{"memory without a unit known", "HARMSTACK_MEMORY", "2GB", `HARMSTACK_MEMORY: "2GB"`},
 		{"teams of before", "HARMSTACK_TEAMS", "team,address\nHackney,a@b\n", "HARMSTACK_TEAMS: "},
+		{"packs into a folder", "HARMSTACK_TEAMS", packs, "HARMSTACK_TEAMS: attachments: packs takes a mail server"},
+		{"a desk by plain HTTP", "HARMSTACK_DESK", "http://hunter2.example.police.uk", "HARMSTACK_DESK: give the desk's URL, https://"},
+		{"a desk with a password", "HARMSTACK_DESK", "https://me:hunter2@desk.example", "HARMSTACK_DESK: give the desk's URL"},
 		{"teams that lack most", "HARMSTACK_TEAMS", "boroughs: {Hackney: {mail: [a@b.example]}}\n", "boroughs.Barnet"},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {

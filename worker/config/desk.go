@@ -44,6 +44,19 @@ const DeskUsage = `Environment, beside that of the worker (harmstack-worker --he
 HARMSTACK_DESK_KEY and HARMSTACK_OIDC_CLIENT_SECRET may be read from files: add _FILE to the name and give a path.
 `
 
+// ParseDesk reads the URL of the desk: https, unless it is on this machine; nil of an empty text.
+func ParseDesk(text string) (*url.URL, error) {
+	if text == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+		u.Scheme != "https" && u.Hostname() != "localhost" && u.Hostname() != "127.0.0.1" {
+		return nil, errors.New("give the desk's URL, https://desk.example.police.uk")
+	}
+	return u, nil
+}
+
 // LoadDesk reads and checks the environment of a desk: a worker's, and its own.
 func LoadDesk(env func(string) string) (Config, Desk, error) {
 	c, err := Load(env)

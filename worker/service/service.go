@@ -29,9 +29,11 @@ import (
 	"harmstack/activities/retention"
 	"harmstack/activities/store"
 	"harmstack/activities/tasking"
+	"harmstack/activities/trust/audit"
 	"harmstack/worker/config"
 	"harmstack/workflows"
 	flows "harmstack/workflows/client"
+	"harmstack/workflows/plugin"
 )
 
 // Service is two workers in one process, and what they hold open: one for the stages of nights, and one for everything
@@ -42,6 +44,7 @@ type Service struct {
 	metrics string                          // address for Prometheus; empty: none
 	memory  int64                           // bytes of the process; 0: without bound
 	note    func(ctx context.Context) error // notes the configuration in the log
+	refused plugin.Refusals                 // what no activity sees
 	failed  chan error
 }
 
@@ -83,15 +86,15 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	if err != nil {
 		return nil, fmt.Errorf("HARMSTACK_LINEAGE: %w", errors.Join(err, st.Close()))
 	}
-	s := &Service{store: st, metrics: cfg.Metrics, memory: cfg.Memory, failed: make(chan error, 1)}
+	s := &Service{store: st, metrics: cfg.Metrics, memory: cfg.Memory, failed: make(chan error, 1), refused: cfg.Payloads.Refused}
 	s.note = func(ctx context.Context) error { return noteConfiguration(ctx, st, cfg) }
 	acts := workflows.Activities{
 		Nightly:   stages(c, cfg, st, lineage),
 		Decision:  &decision.Activities{Store: st, Identity: cfg.Identity},
 		Retention: &retention.Activities{Store: st, Rules: cfg.Retention},
 		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: names.Name, Keyed: names.For,
-			Identity: cfg.Identity, Teams: cfg.LoadTeams, Checkpoints: cfg.Checkpoints, SendOrder: flows.SendOrder(c, cfg.Deployment, cfg.TaskQueue)},
-		Operations: &operations.Activities{Store: st, Mailer: mailer, Teams: cfg.LoadTeams, Watch: cfg.Checks.Watch, Checkpoints: cfg.Checkpoints,
+			Identity: cfg.Identity, Teams: cfg.LoadTeams, Desk: cfg.Desk, Checkpoints: cfg.Checkpoints, SendOrder: flows.SendOrder(c, cfg.Deployment, cfg.TaskQueue)},
+		Operations: &operations.Activities{Store: st, Mailer: mailer, Teams: cfg.LoadTeams, Watch: cfg.Checks.Watch, Desk: cfg.Desk, Checkpoints: cfg.Checkpoints,
 			Scheduling: flows.Scheduling(c, cfg.Deployment, cfg.TaskQueue)},
 	}
 	options := s.options(promptSlots)
@@ -169,6 +172,7 @@ func (s *Service) Run(ctx context.Context) error {
 	waitForMetrics := func() {}
 	var noting sync.WaitGroup
 	noting.Go(func() { s.noteWhatItIs(ctx) })
+	noting.Go(func() { s.noteRefusals(ctx) })
 	ended := func(err error) error {
 		stop()
 		noting.Wait()
@@ -224,6 +228,24 @@ func (s *Service) noteWhatItIs(ctx context.Context) {
 		select {
 		case <-time.After(10 * time.Second):
 		case <-ctx.Done():
+		}
+	}
+}
+
+// noteRefusals writes to the log what is refused before an activity sees it, bounded as all refusals are.
+func (s *Service) noteRefusals(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-s.refused:
+			var by audit.Actor
+			if r.Who != "" {
+				by = audit.Claims(r.Who)
+			}
+			if err := audit.Refuse(ctx, s.store, by, r.Did, audit.Object{}, r.Why); err != nil && ctx.Err() == nil {
+				slog.WarnContext(ctx, "a refusal cannot be noted in the log", "error", err)
+			}
 		}
 	}
 }

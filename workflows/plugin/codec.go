@@ -36,6 +36,8 @@ type Encryption struct {
 	Keys      []Key // the first encrypts, the others only decrypt; none: plain text
 	Older     bool  // also reads what is older than the keys, see the constant
 	Namespace string
+	// Refused is told of what is refused before an activity sees it; nil: nobody is.
+	Refused Refusals
 }
 
 // ParseKeys reads `id=base64`, several separated by commas or new lines, and the word Older at the end. The first
@@ -153,6 +155,7 @@ func (c *codec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error
 	for i, p := range payloads {
 		if string(p.GetMetadata()[converter.MetadataEncoding]) != encodingEncrypted {
 			if !c.of.Older {
+				c.of.Refused.tell(Refusal{Did: "sent a payload in clear", Why: ErrPlain})
 				return nil, ErrPlain
 			}
 			decoded[i] = p

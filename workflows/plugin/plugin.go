@@ -1,8 +1,8 @@
 // Package plugin is how every client of Temporal in this project speaks: workers, the starter, tests and
 // replays take the same one, so that what one writes the others read.
 //
-// It holds the encryption of payloads and failures, and the log line of each activity. It must not know
-// any workflow.
+// It holds the encryption of payloads and failures, the log line of each activity, and what is refused before one. It
+// must not know any workflow.
 package plugin
 
 import (
@@ -22,7 +22,7 @@ import (
 func New(e Encryption, logger log.Logger) (*temporal.SimplePlugin, error) {
 	options := temporal.SimplePluginOptions{
 		Name:               "harmstack",
-		WorkerInterceptors: []interceptor.WorkerInterceptor{&activityLog{}},
+		WorkerInterceptors: []interceptor.WorkerInterceptor{&activityLog{}, &validation{refused: e.Refused}},
 		ConfigureClient: func(_ context.Context, o client.PluginConfigureClientOptions) error {
 			if logger != nil {
 				o.ClientOptions.Logger = logger

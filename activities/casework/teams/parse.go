@@ -17,6 +17,7 @@ import (
 
 	"github.com/rickar/cal/v2"
 	"github.com/rickar/cal/v2/gb"
+	"golang.org/x/net/idna"
 
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
@@ -95,6 +96,8 @@ type file struct {
 	} `yaml:"deadlines"`
 	StandDownAfter *int64             `yaml:"stand_down_after"`
 	Cadence        *string            `yaml:"cadence"`
+	Attachments    *string            `yaml:"attachments"`
+	Domains        []string           `yaml:"attachment_domains"`
 	Boroughs       map[string]contact `yaml:"boroughs"`
 	BCUs           map[string]contact `yaml:"bcus"`
 	CentralDesk    contact            `yaml:"central_desk"`
@@ -145,6 +148,7 @@ func (f file) teams(env func(string) string, tables *reference.Tables, document 
 	l := &loader{env: env, teams: &Teams{bySlug: map[string]Party{}}}
 	l.time(f)
 	l.pace(f)
+	l.attachments(f)
 	boroughs := tables.Boroughs()
 	var names, bcus []string
 	for _, b := range boroughs {
@@ -265,6 +269,26 @@ func (l *loader) pace(f file) {
 	}
 	if t.standDownAfter = *f.StandDownAfter; t.standDownAfter < 1 || t.standDownAfter > maxStandDown {
 		l.fault("stand_down_after", "give a position from 1 to %d, such as 120", maxStandDown)
+	}
+}
+
+// attachments says to whose addresses packs are attached: without a word to nobody's (trust, section 3).
+func (l *loader) attachments(f file) {
+	packs := f.Attachments != nil && *f.Attachments == "packs"
+	switch {
+	case f.Attachments != nil && !packs:
+		l.fault("attachments", "the one word is packs; without attachments nothing with ids is sent")
+	case packs && len(f.Domains) == 0:
+		l.fault("attachments", "name in attachment_domains the domains whose addresses may hold ids")
+	case !packs && len(f.Domains) > 0:
+		l.fault("attachment_domains", "they count with attachments: packs alone: add that, or remove them")
+	}
+	for i, d := range f.Domains {
+		domain, err := idna.Lookup.ToASCII(strings.TrimSpace(d))
+		if err != nil || !strings.Contains(domain, ".") || strings.ContainsAny(domain, "@/: *[]") {
+			l.fault("attachment_domains", "%d of %d is no domain: write what follows the @ of an address", i+1, len(f.Domains))
+		}
+		l.teams.packDomains = append(l.teams.packDomains, strings.ToLower(domain))
 	}
 }
 

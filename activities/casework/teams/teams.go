@@ -57,6 +57,7 @@ type Webhook struct {
 type Teams struct {
 	owners      []Party
 	specialists []specialist
+	packDomains []string // whose addresses get packs
 	desk        Party
 	operations  Party
 	restricted  *Party // nil: nobody is told of restricted suspects
@@ -197,3 +198,7 @@ func (t *Teams) Deadlines(from time.Time) Deadlines {
 	}
 	return Deadlines{after(t.remind), after(t.lead), after(t.tell)}
 }
+
+// PackDomains are the domains whose addresses get packs, and with them ids, attached to their mails, in lower case; none:
+// nobody does.
+func (t *Teams) PackDomains() []string { return t.packDomains }

@@ -147,6 +147,11 @@ func TestFaults(t *testing.T) {
 		{"a host that no domain can have", []string{hackney, `  Hackney: {mail: ["a@exämple..police.uk"]}`}, "boroughs.Hackney.mail: address 1 of 1 cannot be read: write name@host or Name <name@host>"},
 		{"letters that no domain can have", []string{hackney, "  Hackney: {mail: [\"a@\u0301mple.police.uk\"]}"}, "boroughs.Hackney.mail: address 1 of 1 has a host that no domain can be named: check its letters"},
 		{"a BCU is misspelt", []string{"  Central East: {", "  Central Eats: {"}, "bcus.Central Eats: is none of the 12 bcus: is it Central East?\nbcus.Central East.mail: give at least one address"},
+		{"other attachments", []string{"# attachments: packs", "attachments: csv"}, "attachments: the one word is packs; without attachments nothing with ids is sent"},
+		{"packs for nobody", []string{"# attachments: packs", "attachments: packs"}, "attachments: name in attachment_domains the domains whose addresses may hold ids"},
+		{"domains without packs", []string{"# attachment_domains", "attachment_domains"}, "attachment_domains: they count with attachments: packs alone: add that, or remove them"},
+		{"an address for a domain", []string{"# attachments: packs", "attachments: packs", "# attachment_domains: [met.police.uk]", "attachment_domains: [met.police.uk, hunter2@x.example]"},
+			"attachment_domains: 2 of 2 is no domain: write what follows the @ of an address"},
 		{"a BCU twice", []string{"bcus:\n", "bcus:\n  central east: {mail: [a@example.police.uk]}\n"}, "bcus.central east: is there twice, in another letter case: keep one"},
 		{"no central desk", []string{central, ""}, "central_desk.mail: give at least one address"},
 		{"no specialist desk", []string{`specialist_desk: {mail: ["VAWG specialist desk <vawg.specialist@example.police.uk>"]}`, ""}, "specialist_desk.mail: give at least one address"},
@@ -412,6 +417,17 @@ func TestPace(t *testing.T) {
 		if got := c.cadence.Since(schemas.MustDate(c.asOf)).String(); got != c.since {
 			t.Errorf("%s, %s: since %s, want %s", c.cadence, c.asOf, got, c.since)
 		}
+	}
+}
+
+// Packs go to nobody unless the file says so, and then to the domains that it names.
+func TestAttachments(t *testing.T) {
+	if got := append(parse(t).PackDomains(), teams.Nowhere().PackDomains()...); len(got) > 0 {
+		t.Errorf("packs go to %q without a word", got)
+	}
+	got := parse(t, "# attachments: packs", "attachments: packs", "# attachment_domains: [met.police.uk]", "attachment_domains: [Met.Police.UK, münchen.example]").PackDomains()
+	if !slices.Equal(got, []string{"met.police.uk", "xn--mnchen-3ya.example"}) {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -17,6 +17,8 @@ type Alert struct {
 	Title string // what is wrong, without a full stop
 	Text  string
 	Do    string // what the reader is to do about it
+	// Link is the page at the desk that it is about; empty: none.
+	Link string
 	// Checkpoint is one of the audit log, to be kept as it is; empty: none.
 	Checkpoint string
 }
@@ -29,7 +31,8 @@ var htmlAlert = htmltemplate.Must(htmltemplate.New("html").Parse(`<!DOCTYPE html
 <h1 style="font-size:20px">Harmstack: {{.Title}}</h1>
 <p>{{.Text}}</p>
 <p><strong>What to do:</strong> {{.Do}}</p>
-{{with .Checkpoint}}<pre>{{.}}</pre>
+{{with .Link}}<p><a href="{{.}}">{{.}}</a></p>
+{{end}}{{with .Checkpoint}}<pre>{{.}}</pre>
 {{end}}</main>
 </body>
 </html>
@@ -48,6 +51,9 @@ func (a Alert) Build() (Message, error) {
 	}
 	m := Message{Key: a.Key, Date: a.At, To: to, Subject: "Harmstack: " + a.Title,
 		Text: fmt.Sprintf("Harmstack: %s\n\n%s\n\nWhat to do: %s\n", a.Title, a.Text, a.Do), HTML: html.String()}
+	if a.Link != "" {
+		m.Text += "\n" + a.Link + "\n"
+	}
 	if a.Checkpoint != "" {
 		m.Text += "\n" + a.Checkpoint
 		m.Attachments = []Attachment{{"checkpoint.txt", "text/plain; charset=utf-8", []byte(a.Checkpoint)}}

@@ -2,9 +2,9 @@
 // own suspects on the approved stack, who is new, who left, and why each is there. It also sends it, by
 // SMTP or into a folder.
 //
-// In subject, text, HTML and file names a suspect is a pseudonym. The suspect id stands in one place, the
-// attachments, so that a team can look the person up; the mailbox must be one that may
-// hold it.
+// In subject, text, HTML and file names a suspect is a pseudonym, and a link leads to the desk, where the person can be
+// looked up. The suspect id stands in one place, the packs, which only addresses of the domains that may hold them get
+// (trust, section 3).
 //
 // It must not know Temporal, the artefact store or how a suspect is scored: it is handed rows and prints
 // what they say.
@@ -49,6 +49,10 @@ type Input struct {
 	// Cut is the night's: it tells whether the edge of the stack falls inside a tie.
 	Cut       schemas.Cut
 	Pseudonym pseudonym.Func
+	// Desk is where people reach the desk; empty: nowhere, they answer by the starter.
+	Desk Desk
+	// PackDomains are the domains whose addresses get the team's rows, with ids, as CSV; none: nobody does.
+	PackDomains []string
 	// Revoked: the stack is the approved one again because that approval was taken back, or, when Night is zero, none
 	// is. nil after an approval.
 	Revoked *schemas.Revocation
@@ -78,7 +82,7 @@ type Message struct {
 	// Key names the content: the same as_of, borough and rows give the same Key in every revision, and
 	// what was sent under a Key need not be sent again, unless something else was sent since: the sender
 	// then gives it another Key. 32 hex digits; they hold nothing personal. The
-	// Message-ID is made of it.
+	// Message-ID is made of it; for those addresses that get packs it ends in -packs.
 	Key  string
 	Date time.Time
 	To   []*mail.Address
@@ -89,6 +93,9 @@ type Message struct {
 	Text        string
 	HTML        string
 	Attachments []Attachment
+	// Packs are further files, which hold ids: they go to those addresses alone whose domain is one of PackDomains.
+	Packs       []Attachment
+	PackDomains []string
 }
 
 // Leave marks those that are done, and returns the addresses that are left.
@@ -132,12 +139,16 @@ func Build(in Input) (Message, error) {
 	if in.Revoked != nil {
 		date = in.Revoked.At
 	}
-	return Message{
+	m := Message{
 		Key: key, Date: date, To: to,
 		Subject: fmt.Sprintf("%s, %s: %s", p.Title, p.Team, p.Summary),
 		Text:    text, HTML: html,
-		Attachments: []Attachment{{p.CSVName, "text/csv; charset=utf-8; header=present", stackCSV(in)}},
-	}, nil
+		PackDomains: in.PackDomains,
+	}
+	if p.Packs {
+		m.Packs = []Attachment{{p.CSVName, "text/csv; charset=utf-8; header=present", stackCSV(in)}}
+	}
+	return m, nil
 }
 
 func addresses(team string, to []string) ([]*mail.Address, error) {

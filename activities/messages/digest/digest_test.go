@@ -3,6 +3,7 @@ package digest_test
 import (
 	"bytes"
 	"encoding/csv"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -128,7 +129,7 @@ No longer with you
 	if body+"--\n" != want {
 		t.Errorf("text:\n%s\nwant:\n%s", body, want)
 	}
-	for _, s := range []string{"Cambridge Crime Harm Index, edition cchi-2025, the", "suspect, from allegations", "Nobody\nis on the stack on police intelligence alone", "attachments only"} {
+	for _, s := range []string{"Cambridge Crime Harm Index, edition cchi-2025, the", "suspect, from allegations", "Nobody\nis on the stack on police intelligence alone", `starter ack REFERENCE --team "Hackney"`, "No id is in this text.\n"} {
 		if !strings.Contains(footer, s) {
 			t.Errorf("the footer does not say %q", s)
 		}
@@ -148,11 +149,19 @@ No longer with you
 	}
 }
 
-// Only the attachment may name a person.
-func TestNoIDOutsideTheAttachment(t *testing.T) {
+// Only the packs may name a person, which are there for addresses of the named domains alone.
+func TestNoIDOutsideThePacks(t *testing.T) {
 	in := hackney(t)
 	m := build(t, in)
-	m.Attachments = nil
+	if len(m.Packs)+len(m.Attachments) > 0 {
+		t.Errorf("without a word on packs there are %d files", len(m.Packs)+len(m.Attachments))
+	}
+	in.PackDomains = []string{"hackney.example"}
+	if m = build(t, in); len(m.Packs) != 1 || m.Holders() != 2 || m.MayHold("a@hackney.example.org") || m.MayHold("a@x.hackney.example") ||
+		!m.MayHold("A@Hackney.EXAMPLE") || !strings.Contains(m.Text+m.HTML, "Where files are attached they hold them") {
+		t.Errorf("%+v", m)
+	}
+	m.Packs = nil
 	data, err := m.Bytes(&mail.Address{Address: "harmstack@police.example"})
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +177,8 @@ func TestAttachment(t *testing.T) {
 	in := hackney(t)
 	in.Suspects[1].SuspectID = `=cmd|' /C calc'!A0`
 	in.Suspects[1].OwnerBorough, in.Suspects[1].SuspectStatus = nil, nil
-	rows, err := csv.NewReader(bytes.NewReader(build(t, in).Attachments[0].Data)).ReadAll()
+	in.PackDomains = []string{"hackney.example"}
+	rows, err := csv.NewReader(bytes.NewReader(build(t, in).Packs[0].Data)).ReadAll()
 	if err != nil || len(rows) != 4 {
 		t.Fatalf("%d rows, %v", len(rows), err)
 	}
@@ -228,8 +238,8 @@ func TestQuietNight(t *testing.T) {
 	in := hackney(t)
 	in.Team, in.Suspects, in.Left = "Central desk", nil, nil
 	m := build(t, in)
-	if m.Subject != "VAWG stack of 30 June 2026, Central desk: 0 suspects, 0 new, 0 gone" || m.Attachments[0].Name != "stack-central-desk.csv" {
-		t.Errorf("%s, %s", m.Subject, m.Attachments[0].Name)
+	if m.Subject != "VAWG stack of 30 June 2026, Central desk: 0 suspects, 0 new, 0 gone" {
+		t.Error(m.Subject)
 	}
 	for _, s := range []string{m.Text, m.HTML} {
 		if !strings.Contains(s, "None of the suspects on the stack is yours.") || strings.Contains(s, "No longer with you") {
@@ -414,11 +424,11 @@ func parts(t *testing.T, data []byte) (mail.Header, map[string]string) {
 func checkReceived(t *testing.T, m digest.Message, data []byte) {
 	t.Helper()
 	header, found := parts(t, data)
-	if want := map[string]string{
-		"multipart/alternative text/plain ":                 m.Text,
-		"multipart/alternative text/html ":                  m.HTML,
-		"multipart/mixed text/csv " + m.Attachments[0].Name: strings.ReplaceAll(string(m.Attachments[0].Data), "\r\n", "\n"),
-	}; !reflect.DeepEqual(found, want) {
+	want := map[string]string{"multipart/alternative text/plain ": m.Text, "multipart/alternative text/html ": m.HTML}
+	for _, a := range m.Packs {
+		want["multipart/mixed text/csv "+a.Name] = strings.ReplaceAll(string(a.Data), "\r\n", "\n")
+	}
+	if !reflect.DeepEqual(found, want) {
 		t.Errorf("parts %q", found)
 	}
 	for name, want := range map[string]string{
@@ -465,6 +475,45 @@ func TestOutbox(t *testing.T) {
 	checkReceived(t, m, data)
 	if bytes, _ := build(t, hackney(t)).Bytes(&mail.Address{Name: "Harmstack", Address: "harmstack@police.example"}); string(bytes) != string(data) {
 		t.Error("the same message is not the same bytes")
+	}
+}
+
+// Where there is a desk mails lead to it: to the team's page, and to each tasking's.
+func TestLinks(t *testing.T) {
+	in := hackney(t)
+	in.Team, in.Desk = "Barking and Dagenham", "https://desk.example"
+	m := build(t, in)
+	team, tasking := "https://desk.example/teams/Barking%20and%20Dagenham", "https://desk.example/taskings/"+in.Pseudonym("P-100002")
+	if !strings.Contains(m.Text, "\n   "+tasking+"\n") || !strings.Contains(m.Text, "at the desk: "+team+"\n") || strings.Contains(m.Text, "starter ack") {
+		t.Error(m.Text)
+	}
+	if !strings.Contains(m.HTML, `<a href="`+tasking+`">`) || !strings.Contains(m.HTML, `<a href="`+team+`">`) || strings.Contains(m.HTML, "starter ack") {
+		t.Error(m.HTML)
+	}
+	n := notice(schemas.EventDesk, "", "Specialist desk")
+	n.Desk = in.Desk
+	m, err := n.Build()
+	if tasking = "https://desk.example/taskings/k7qd-2m4x-9w3t-c5hn"; err != nil || !strings.Contains(m.Text, "\n"+tasking+"\n") ||
+		!strings.Contains(m.HTML, `<a href="`+tasking+`">`) || strings.Contains(m.Text, "--by") {
+		t.Error(m.Text, m.HTML, err)
+	}
+	if night := in.Desk.Night(in.Night); night != "https://desk.example/nights/2026-06-30/r1" || digest.Desk("").Night(in.Night) != "" {
+		t.Error(night)
+	}
+}
+
+// A folder takes no packs, in which ids would lie in clear.
+func TestOutboxTakesNoPacks(t *testing.T) {
+	folder := t.TempDir()
+	box, err := digest.NewOutbox(folder, "a@b.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := hackney(t)
+	in.PackDomains = []string{"hackney.example"}
+	_, err = digest.Hand(t.Context(), box, build(t, in))(func(string) bool { return false })
+	if files, _ := os.ReadDir(folder); !errors.Is(err, digest.ErrPacksInFolder) || len(files) > 0 {
+		t.Errorf("%v, %v", err, files)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/mail"
 	"net/textproto"
@@ -28,12 +29,52 @@ type Mailer interface {
 }
 
 // Hand makes of a message what a ledger calls to send it: each time to those of its addresses that are not done,
-// which it returns.
+// which it returns. Where some get packs and others do not, each get their own.
 func Hand(ctx context.Context, mailer Mailer, m Message) func(done func(address string) bool) ([]string, error) {
 	return func(done func(address string) bool) ([]string, error) {
 		left := m.Leave(done)
-		return left, mailer.Send(ctx, m)
+		without, with := m.letters()
+		if m.Holders() == 0 {
+			return left, mailer.Send(ctx, without)
+		}
+		all := &PartialError{refused: map[string]*SendError{}, to: m.To}
+		for _, one := range []Message{without, with} {
+			packed := len(one.Packs) > 0
+			open := one.Leave(func(address string) bool { return done(address) || m.MayHold(address) != packed })
+			if len(open) == 0 {
+				continue
+			}
+			err := mailer.Send(ctx, one)
+			if partly := (*PartialError)(nil); errors.As(err, &partly) {
+				maps.Copy(all.refused, partly.refused)
+			} else if refused := (*SendError)(nil); errors.As(err, &refused) {
+				for _, address := range open {
+					all.refused[address] = refused
+				}
+			} else if err != nil {
+				return left, err
+			}
+		}
+		return left, all.of(left)
 	}
+}
+
+// of is the error of those addresses that were tried: nil when all took the message, a *SendError when none did, one
+// that may pass before one that will not.
+func (e *PartialError) of(tried []string) error {
+	if len(e.refused) == 0 {
+		return nil
+	}
+	if len(e.refused) < len(tried) {
+		return e
+	}
+	var worst *SendError
+	for _, address := range tried {
+		if why := e.refused[address]; worst == nil || worst.Permanent && !why.Permanent {
+			worst = why
+		}
+	}
+	return worst
 }
 
 // PartialError says that a message was handed over for some of its addresses and not for others.

@@ -9,6 +9,7 @@ import (
 	"mime/quotedprintable"
 	"net/mail"
 	"net/textproto"
+	"slices"
 	"strings"
 	"time"
 )
@@ -51,7 +52,7 @@ func (m Message) Bytes(from *mail.Address) ([]byte, error) {
 		textproto.MIMEHeader{"Content-Type": {"multipart/alternative; boundary=" + alternative.Boundary()}},
 	)
 	alternatives.WriteTo(nested)
-	for _, a := range m.Attachments {
+	for _, a := range slices.Concat(m.Attachments, m.Packs) {
 		part(mixed, a.Type, mime.FormatMediaType("attachment", map[string]string{"filename": a.Name}), string(a.Data))
 	}
 	mixed.Close()

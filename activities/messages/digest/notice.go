@@ -29,10 +29,13 @@ type Notice struct {
 	To      []string
 	Tasking *schemas.Tasking
 	Event   schemas.TaskingEvent
-	Pack    []Attachment // for a team that does not have it yet
+	Desk    Desk
+	// Pack holds ids, for a team that does not have it yet: those of its addresses get it whose domain may hold it.
+	Pack        []Attachment
+	PackDomains []string
 }
 
-// Build writes the notice. It has no id: that stands in the pack alone.
+// Build writes the notice. Its text has no id: that stands in the pack alone.
 func (n Notice) Build() (Message, error) {
 	to, err := addresses(n.Party, n.To)
 	if err != nil {
@@ -41,11 +44,11 @@ func (n Notice) Build() (Message, error) {
 	t := n.Tasking
 	what, ask := n.words()
 	page := struct {
-		Title, Reference, Team, Party, Facts, State, Ask, Reason string
-		News                                                     []string
-		Attached                                                 bool
+		Title, Reference, Team, Party, Facts, State, Ask, Reason, Link string
+		News                                                           []string
+		Attached                                                       bool
 	}{text.Line(what), t.Reference, text.Line(t.Team), n.Party, text.Line(FactsText(t.Facts)), text.Line(StateText(t)), text.Line(ask),
-		text.Line(n.Event.Reason), text.Lines(n.Event.News), len(n.Pack) > 0}
+		text.Line(n.Event.Reason), n.Desk.Tasking(t.Reference), text.Lines(n.Event.News), len(n.Pack) > 0}
 	var plain, html strings.Builder
 	if err := textNotice.Execute(&plain, page); err != nil {
 		return Message{}, fmt.Errorf("notice: %w", err)
@@ -60,7 +63,8 @@ func (n Notice) Build() (Message, error) {
 		Subject:     fmt.Sprintf("Tasking %s, %s: %s", t.Reference, page.Team, page.Title),
 		Text:        plain.String(),
 		HTML:        html.String(),
-		Attachments: n.Pack,
+		Packs:       n.Pack,
+		PackDomains: n.PackDomains,
 	}, nil
 }
 
@@ -72,6 +76,9 @@ func (n Notice) words() (what, ask string) {
 		n.Tasking.Team,
 		n.Tasking.Reference,
 	)
+	if n.Desk != "" { // which knows for whom they speak
+		answer = fmt.Sprintf("Acknowledge it at the desk, or by starter ack %s.", n.Tasking.Reference)
+	}
 	switch n.Event.Kind {
 	case schemas.EventReminded:
 		return "nobody has acknowledged it yet", answer

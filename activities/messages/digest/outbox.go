@@ -31,8 +31,15 @@ func NewOutbox(folder, from string) (Mailer, error) {
 	return outbox{folder, a}, nil
 }
 
+// ErrPacksInFolder says that packs were to go into a folder, where whoever reads it reads their ids.
+var ErrPacksInFolder = errors.New("attachments: packs takes a mail server: a folder of messages keeps no ids " +
+	"(remove it from the teams' file, or set HARMSTACK_SMTP instead of HARMSTACK_OUTBOX)")
+
 // Send writes the file, whole or not at all; one that is there stays as it is.
 func (o outbox) Send(_ context.Context, m Message) error {
+	if len(m.Packs) > 0 { // the files lie in clear
+		return ErrPacksInFolder
+	}
 	data, err := m.Bytes(o.from)
 	if err != nil {
 		return err

@@ -27,6 +27,8 @@ var (
 // page is what both parts of the e-mail show.
 type page struct {
 	Team, Title, Under, Summary, CSVName, Edition string
+	Link                                          string // the team's page at the desk; empty: there is no desk
+	Packs                                         bool   // some of the addresses get the ids attached
 	Revoked                                       string // what was taken back, and what counts now
 	Waiting                                       string // who is tasked later
 	Entries                                       []entry
@@ -36,6 +38,7 @@ type page struct {
 // entry is one suspect of the team's, in plain words.
 type entry struct {
 	Reference, Change    string
+	Link                 string // the tasking's page at the desk; empty: there is no desk
 	Position             int64
 	New                  bool
 	State                string
@@ -48,6 +51,7 @@ func newPage(in Input) page {
 		Team: text.Line(in.Team), Title: "VAWG stack of " + longDate(in.Night.AsOf.Start()),
 		Under:   fmt.Sprintf("Revision %d, approved %s.", in.Night.Revision, dateAndTime(in.Approved)),
 		CSVName: "stack-" + teams.Slug(in.Team) + ".csv", Edition: text.Line(in.Edition),
+		Link: in.Desk.Team(in.Team), Packs: len(in.PackDomains) > 0 && len(in.Suspects) > 0,
 	}
 	if in.Identity == schemas.IdentityClaimed {
 		p.Under += " A trial: here people are who they say they are, and nobody verifies it."
@@ -82,7 +86,7 @@ func newPage(in Input) page {
 		e := entry{
 			Reference: in.Pseudonym(s.SuspectID), Position: s.Position, New: s.Arrival != "", Change: text.Line(cmp.Or(s.Arrival, movedText(s))),
 			State: text.Line(s.State), Counts: countsText(s.Ranked), Harm: harmText(s.Ranked), Report: reportText(s.Ranked), News: text.Lines(s.News),
-			Notes: text.Lines(notes(in, s)),
+			Notes: text.Lines(notes(in, s)), Link: in.Desk.Tasking(in.Pseudonym(s.SuspectID)),
 		}
 		if e.New {
 			fresh++

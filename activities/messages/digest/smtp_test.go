@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,8 +30,9 @@ type server struct {
 	to         []string // asked for
 	accepted   []string // and taken
 	mails      []string
-	utf8       bool // it has SMTPUTF8
-	asked      bool // the last sender asked for it
+	envelopes  []string // to whom each went
+	utf8       bool     // it has SMTPUTF8
+	asked      bool     // the last sender asked for it
 }
 
 func (s *server) NewSession(*smtp.Conn) (smtp.Session, error) { return &session{s: s}, nil }
@@ -75,6 +77,7 @@ func (x *session) Data(r io.Reader) error {
 		}
 	}
 	x.s.mails = append(x.s.mails, string(data))
+	x.s.envelopes = append(x.s.envelopes, strings.Join(x.s.accepted, " "))
 	return nil
 }
 
@@ -167,6 +170,74 @@ func TestDelivery(t *testing.T) {
 			}
 			checkReceived(t, m, []byte(s.mails[0]))
 		})
+	}
+}
+
+// Packs go to the addresses of their domains alone; the others get the same message without them. Whoever did not take
+// it is asked again with what is theirs.
+func TestPacksGoToTheirDomainsAlone(t *testing.T) {
+	in := hackney(t)
+	in.To, in.PackDomains = []string{"vawg@hackney.example", "desk@elsewhere.example", "lead@hackney.example"}, []string{"hackney.example"}
+	m := build(t, in)
+	done := map[string]bool{}
+	type letter struct {
+		to   string
+		pack bool
+	}
+	for _, c := range []struct {
+		scenario string
+		rcpt     func(int) error
+		done     string
+		letters  []letter
+		unmet    string
+	}{
+		{"all take it", nil, "", []letter{{"desk@elsewhere.example", false}, {"vawg@hackney.example lead@hackney.example", true}}, ""},
+		{"those with packs have it", nil, "vawg@hackney.example lead@hackney.example", []letter{{"desk@elsewhere.example", false}}, ""},
+		{"those without have it", nil, "desk@elsewhere.example lead@hackney.example", []letter{{"vawg@hackney.example", true}}, ""},
+		{"one of the domain does not", on(2, reply(451)), "", []letter{{"desk@elsewhere.example", false}, {"lead@hackney.example", true}}, "vawg@hackney.example"},
+		{"the one of another does not", on(1, reply(550)), "", []letter{{"vawg@hackney.example lead@hackney.example", true}}, "desk@elsewhere.example"},
+		{"nobody of the domain does", each(nil, reply(451), reply(550)), "", []letter{{"desk@elsewhere.example", false}}, "vawg@hackney.example lead@hackney.example"},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			s := &server{rcpt: c.rcpt}
+			clear(done)
+			for _, a := range strings.Fields(c.done) {
+				done[a] = true
+			}
+			left, err := digest.Hand(t.Context(), mailer(t, start(t, s, digest.NoTLS)), m)(func(a string) bool { return done[a] })
+			var got []letter
+			for i, data := range s.mails {
+				_, found := parts(t, []byte(data))
+				got = append(got, letter{s.envelopes[i], len(found) == 3})
+				if strings.Contains(data, "P-100001") != (len(found) == 3) {
+					t.Errorf("ids: %s", data)
+				}
+			}
+			if !slices.Equal(got, c.letters) || len(left) != 3-len(done) {
+				t.Errorf("%+v, to %q", got, left)
+			}
+			var unmet []string
+			if partly := (*digest.PartialError)(nil); errors.As(err, &partly) {
+				for _, a := range left {
+					if partly.Unmet()[a] != nil {
+						unmet = append(unmet, a)
+					}
+				}
+				if !strings.Contains(err.Error(), " of 3: reply ") {
+					t.Errorf("it does not name the place in the list of the team: %v", err)
+				}
+			} else if err != nil {
+				t.Error(err)
+			}
+			if strings.Join(unmet, " ") != c.unmet {
+				t.Errorf("not taken by %q", unmet)
+			}
+		})
+	}
+	s := &server{rcpt: each(reply(550), reply(550), reply(451))}
+	_, err := digest.Hand(t.Context(), mailer(t, start(t, s, digest.NoTLS)), m)(func(string) bool { return false })
+	if refused := (*digest.SendError)(nil); !errors.As(err, &refused) || refused.Permanent {
+		t.Errorf("nobody takes it, and one may: %v", err)
 	}
 }
 

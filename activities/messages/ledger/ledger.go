@@ -309,15 +309,6 @@ func Keys(ctx context.Context, st *store.Store) ([]string, error) {
 	return keys, err
 }
 
-// IDOf is which message a file of the ledger is of.
-func IDOf(key string) string {
-	id := strings.TrimSuffix(path.Base(key), ".json")
-	if strings.HasPrefix(key, NotedFolder) {
-		id, _, _ = strings.Cut(id, "-") // how many addresses took it
-	}
-	return id
-}
-
 // SentKey is where a message lies that was sent, by its id.
 func SentKey(id string) string { return sentFolder + id + ".json" }
 
