@@ -77,7 +77,11 @@ type TeamMonth struct {
 	Acknowledged      int           `json:"acknowledged"`
 	AcknowledgeMedian time.Duration `json:"acknowledge_median_ns"`
 	Closed            int           `json:"closed"`
+}
 
+// monthly is a TeamMonth while it is counted.
+type monthly struct {
+	TeamMonth
 	times []time.Duration
 }
 
@@ -89,7 +93,7 @@ type Collector struct {
 	now      time.Time
 	teams    map[string]*TeamMeasure
 	outcomes map[MonthOutcome]int
-	months   map[[2]string]*TeamMonth
+	months   map[[2]string]*monthly
 	times    []time.Duration
 	tasked   map[string]bool
 	m        Measures
@@ -101,7 +105,7 @@ func Measure(now time.Time, stack []string) *Collector {
 		now:      now,
 		teams:    map[string]*TeamMeasure{},
 		outcomes: map[MonthOutcome]int{},
-		months:   map[[2]string]*TeamMonth{},
+		months:   map[[2]string]*monthly{},
 		tasked:   map[string]bool{},
 	}
 	for _, reference := range stack {
@@ -159,10 +163,10 @@ func (c *Collector) Add(t *schemas.Tasking) {
 }
 
 // month is that of an event, of the team whose the tasking is after it.
-func (c *Collector) month(e schemas.TaskingEvent) *TeamMonth {
+func (c *Collector) month(e schemas.TaskingEvent) *monthly {
 	key := [2]string{monthOf(e.At), e.Team}
 	if c.months[key] == nil {
-		c.months[key] = &TeamMonth{Month: key[0], Team: key[1]}
+		c.months[key] = &monthly{TeamMonth: TeamMonth{Month: key[0], Team: key[1]}}
 	}
 	return c.months[key]
 }
@@ -193,9 +197,7 @@ func (c *Collector) Measures() Measures {
 		if m.Acknowledged = len(m.times); m.Acknowledged > 0 {
 			m.AcknowledgeMedian = m.times[(m.Acknowledged-1)/2]
 		}
-		done := *m
-		done.times = nil
-		c.m.Months = append(c.m.Months, done)
+		c.m.Months = append(c.m.Months, m.TeamMonth)
 	}
 	slices.SortFunc(c.m.Months, func(a, b TeamMonth) int {
 		return cmp.Or(cmp.Compare(a.Month, b.Month), cmp.Compare(a.Team, b.Team))
