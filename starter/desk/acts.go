@@ -332,6 +332,9 @@ type AnswerCall struct {
 	Note    string `json:"note,omitempty"`
 	Outcome string `json:"outcome,omitempty"`
 	To      string `json:"to,omitempty"`
+	// Version is the tasking's that was shown when the person answered: the same answer to it, sent twice, is one. 0: the
+	// answer is to the tasking as it stands.
+	Version int `json:"version,omitempty"`
 }
 
 func (d *Desk) answer(r *http.Request, p Person) (any, error) {
@@ -369,6 +372,9 @@ func (d *Desk) answered(r *http.Request, p Person, do string, call AnswerCall) (
 	if err := bad(request.Validate(do)); err != nil {
 		return nil, err
 	}
+	if call.Version < 0 {
+		return nil, fault.New(fault.BadRequest, "version: give that of the tasking as it was shown, or none")
+	}
 	if do == schemas.DoTransfer {
 		known, err := d.Teams()
 		if err != nil {
@@ -381,7 +387,7 @@ func (d *Desk) answered(r *http.Request, p Person, do string, call AnswerCall) (
 	if request.Attestation, err = d.Vouch(p, do, d.To.TaskingID(t.Reference), request.Team, "", request); err != nil {
 		return nil, err
 	}
-	after, unread, err := d.To.Answer(r.Context(), do, t.Reference, request)
+	after, unread, err := d.To.Answer(r.Context(), do, t.Reference, request, call.Version)
 	if unread != nil {
 		d.Log.Warn("an answer could not be read, but it is recorded", "error", error(unread))
 	}
