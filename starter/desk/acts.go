@@ -191,16 +191,19 @@ func (d *Desk) started(r *http.Request, p Person, call NightCall) (any, error) {
 	return Started{run.GetID(), request.AsOf}, nil
 }
 
-// sees tells whether a person may know of a tasking: those of its team and of the specialist teams that were added,
-// and analysts, officers and the desk, but of a restricted one its desk alone.
+// everything tells whether a person may look at the taskings of all teams: analysts, officers and the desk. Those of
+// restricted suspects are never among them.
+func everything(p Person) bool {
+	return access.Allows(p.Roles, access.Look, "") == nil || slices.Contains(p.Roles, string(access.Desk))
+}
+
+// sees tells whether a person may know of a tasking: those of its team and of the specialist teams that were added, the
+// lead of its BCU, and who may look at everything, but of a restricted one its desk alone.
 func sees(p Person, t *schemas.Tasking) bool {
 	if t.Restricted {
 		return access.Speaks(p.Roles, t.Team)
 	}
-	if access.Allows(p.Roles, access.Look, "") == nil || slices.Contains(p.Roles, string(access.Desk)) {
-		return true
-	}
-	return access.Speaks(p.Roles, t.Team) ||
+	return everything(p) || access.Speaks(p.Roles, t.Team) || access.Leads(p.Roles, t.BCU) ||
 		slices.ContainsFunc(t.Specialists, func(s string) bool { return access.Speaks(p.Roles, s) })
 }
 
@@ -349,7 +352,7 @@ func (d *Desk) answer(r *http.Request, p Person) (any, error) {
 	return d.answered(r, p, do, call)
 }
 
-func (d *Desk) answered(r *http.Request, p Person, do string, call AnswerCall) (any, error) {
+func (d *Desk) answered(r *http.Request, p Person, do string, call AnswerCall) (*schemas.Tasking, error) {
 	t, err := d.known(r, p)
 	if err != nil {
 		return nil, err
