@@ -3,6 +3,7 @@ package desk
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -180,8 +181,6 @@ func opened(t *schemas.Tasking) (at time.Time) {
 func (d *Desk) compare(
 	ctx context.Context, p Person, m *meetingPage, published []nights.Night, first, next time.Time, by map[string]*schemas.Tasking,
 ) error {
-	var now, before []schemas.Ranked
-	var references, earlier map[int64]string
 	for _, n := range published { // oldest first
 		if n.Status != schemas.Approved || n.Disposed {
 			continue
@@ -198,76 +197,86 @@ func (d *Desk) compare(
 	if m.Night == nil {
 		return nil
 	}
-	var err error
-	if now, references, err = d.stackBy(ctx, *m.Night); err != nil {
+	now, err := d.stackBy(ctx, *m.Night)
+	if err != nil {
 		return err
 	}
+	var before stack
 	if m.Earlier != nil {
-		if before, earlier, err = d.stackBy(ctx, *m.Earlier); err != nil {
+		if before, err = d.stackBy(ctx, *m.Earlier); err != nil {
 			return err
 		}
 	}
+	m.fill(now, before, func(reference string) *line {
+		if t := by[reference]; t != nil {
+			return new(d.line(p, t))
+		}
+		return nil
+	})
+	return nil
+}
+
+// stack is that of a night, and the pseudonyms of its suspects by position.
+type stack struct {
+	rows       []schemas.Ranked
+	references map[int64]string
+}
+
+// fill sorts a stack by borough, and says who entered and left it since the one before.
+func (m *meetingPage) fill(now, before stack, tasking func(reference string) *line) {
 	was, is := map[string]bool{}, map[string]bool{}
-	for _, row := range before {
+	for _, row := range before.rows {
 		was[row.SuspectID] = true
 	}
 	stacks := map[string]*boroughStack{}
-	for _, row := range now {
+	for _, row := range now.rows {
 		is[row.SuspectID] = true
 		if row.Restricted {
 			m.Restricted++
 			continue
 		}
 		m.Stack++
-		t := by[references[row.Position]]
-		team := owner(row)
+		l, team := tasking(now.references[row.Position]), owner(row)
 		if m.Earlier != nil && !was[row.SuspectID] {
-			m.Entered = append(m.Entered, moved{Position: row.Position, Team: team, Reference: referenceOf(t)})
+			m.Entered = append(m.Entered, moved{Position: row.Position, Team: team, Reference: l.reference()})
 		}
 		s := stacks[team]
 		if s == nil {
 			s = &boroughStack{Team: team}
 			stacks[team] = s
 		}
-		shown := stackRow{Position: row.Position, Allegations: row.Allegations, Victims: row.Victims, HarmDays: row.SumDays, Lane: row.Lane}
-		if t != nil {
-			l := d.line(p, t)
-			shown.Tasking = &l
-		}
-		s.Rows = append(s.Rows, shown)
+		s.Rows = append(s.Rows, stackRow{row.Position, row.Allegations, row.Victims, row.SumDays, row.Lane, l})
 	}
-	for _, s := range stacks {
-		m.Boroughs = append(m.Boroughs, *s)
+	for _, team := range slices.Sorted(maps.Keys(stacks)) {
+		m.Boroughs = append(m.Boroughs, *stacks[team])
 	}
-	slices.SortFunc(m.Boroughs, func(a, b boroughStack) int { return strings.Compare(a.Team, b.Team) })
-	for _, row := range before {
+	for _, row := range before.rows {
 		if !row.Restricted && !is[row.SuspectID] {
-			t := by[earlier[row.Position]]
-			m.Left = append(m.Left, moved{row.Position, owner(row), referenceOf(t), whyLeft(t)})
+			l := tasking(before.references[row.Position])
+			m.Left = append(m.Left, moved{row.Position, owner(row), l.reference(), whyLeft(l)})
 		}
 	}
-	return nil
 }
 
-// stackBy is the stack of an approved night, and the pseudonyms of its suspects by position.
-func (d *Desk) stackBy(ctx context.Context, id schemas.NightID) (rows []schemas.Ranked, references map[int64]string, err error) {
+// stackBy is the stack of an approved night.
+func (d *Desk) stackBy(ctx context.Context, id schemas.NightID) (s stack, err error) {
 	manifest, _, err := nights.LoadManifest(ctx, d.To.Store, id)
 	if err != nil {
-		return nil, nil, err
+		return s, err
 	}
-	if rows, err = nights.ReadFile[schemas.Ranked](ctx, d.To.Store, manifest, schemas.StackFile); err != nil {
-		return nil, nil, nights.WhyMissing(ctx, d.To.Store, id, err)
+	if s.rows, err = nights.ReadFile[schemas.Ranked](ctx, d.To.Store, manifest, schemas.StackFile); err != nil {
+		return s, nights.WhyMissing(ctx, d.To.Store, id, err)
 	}
 	occasion := schemas.Occasion(id, schemas.NightID{})
 	current, err := nights.LoadCurrent(ctx, d.To.Store)
 	if err != nil {
-		return nil, nil, err
+		return s, err
 	}
 	if current != nil && current.Manifest.NightID == id { // it may be so again, after a later approval was taken back
 		occasion = current.Occasion()
 	}
-	references, err = tasking.Planned(ctx, d.To.Store, occasion)
-	return rows, references, err
+	s.references, err = tasking.Planned(ctx, d.To.Store, occasion)
+	return s, err
 }
 
 func owner(row schemas.Ranked) string {
@@ -277,24 +286,24 @@ func owner(row schemas.Ranked) string {
 	return *row.OwnerBorough
 }
 
-func referenceOf(t *schemas.Tasking) string {
-	if t == nil {
+func (l *line) reference() string {
+	if l == nil {
 		return ""
 	}
-	return t.Reference
+	return l.Reference
 }
 
 // whyLeft is why a suspect was last taken off the stack, as the tasking says.
-func whyLeft(t *schemas.Tasking) string {
-	if t == nil {
+func whyLeft(l *line) string {
+	if l == nil {
 		return notTold
 	}
-	for _, e := range slices.Backward(t.Events) {
+	for _, e := range slices.Backward(l.Events) {
 		if e.Kind == schemas.EventStoodDown || e.Kind == schemas.EventLeft {
-			return cmp.Or(strings.Join(digest.Tell(t, e).Why, "; "), notTold)
+			return cmp.Or(strings.Join(digest.Tell(l.Tasking, e).Why, "; "), notTold)
 		}
 	}
-	if t.OnStack {
+	if l.OnStack {
 		return "below the stack, and still tasked"
 	}
 	return notTold

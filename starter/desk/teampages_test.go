@@ -308,3 +308,44 @@ func TestMeeting(t *testing.T) {
 		t.Error(a.code, a.body)
 	}
 }
+
+// Who is on one stack alone entered or left, by the position on that stack; nobody who is restricted is named.
+func TestEnteredAndLeft(t *testing.T) {
+	t.Parallel()
+	row := func(position int64, id, borough string, restricted bool) schemas.Ranked {
+		r := schemas.Ranked{Position: position, SuspectID: id, Restricted: restricted}
+		if borough != "" {
+			r.OwnerBorough = &borough
+		}
+		return r
+	}
+	before := stack{[]schemas.Ranked{row(1, "a", "Barnet", false), row(2, "b", "Hackney", false), row(3, "c", "", false), row(4, "r", "Barnet", true), row(5, "e", "Barnet", false)},
+		map[int64]string{2: "two-before", 3: "three-before", 4: "hidden"}}
+	now := stack{[]schemas.Ranked{row(1, "d", "Hackney", false), row(2, "a", "Barnet", false), row(3, "s", "Barnet", true)}, map[int64]string{1: "one-now", 2: "two-now", 3: "hidden"}}
+	tasking := func(reference string) *line {
+		switch reference {
+		case "":
+			return nil
+		case "hidden":
+			t.Error("somebody restricted is looked up")
+		case "two-before":
+			return &line{Tasking: &schemas.Tasking{Reference: reference, Events: []schemas.TaskingEvent{{Kind: schemas.EventStoodDown, Reason: "withdrawn"}}}}
+		}
+		return &line{Tasking: &schemas.Tasking{Reference: reference, OnStack: true}}
+	}
+	m := meetingPage{Earlier: &schemas.NightID{}}
+	m.fill(now, before, tasking)
+	if want := []moved{{1, "Hackney", "one-now", ""}}; !slices.Equal(m.Entered, want) {
+		t.Errorf("entered %+v", m.Entered)
+	}
+	if want := []moved{{2, "Hackney", "two-before", "withdrawn"}, {3, teams.CentralDesk, "three-before", "below the stack, and still tasked"}, {5, "Barnet", "", notTold}}; !slices.Equal(m.Left, want) {
+		t.Errorf("left %+v", m.Left)
+	}
+	if m.Stack != 2 || m.Restricted != 1 || len(m.Boroughs) != 2 || m.Boroughs[0].Team != "Barnet" || m.Boroughs[0].Rows[0].Tasking.Reference != "two-now" {
+		t.Errorf("%+v", m)
+	}
+	first := meetingPage{}
+	if first.fill(now, stack{}, tasking); len(first.Entered)+len(first.Left) > 0 {
+		t.Errorf("compared with nothing: %+v", first)
+	}
+}
