@@ -519,7 +519,7 @@ func sendAnswer(
 		return t, err
 	}
 	var unread flows.Unread
-	l.while(ctx, id, "", progress, func() { t, unread, err = to.Answer(ctx, a.do, reference, r) })
+	l.while(ctx, id, "", progress, func() { t, unread, err = to.Answer(ctx, a.do, reference, r, 0) })
 	if unread != nil {
 		say(progress, "What came back could not be read (%s), but the answer is recorded.\n", oneLine(unread))
 	}

@@ -191,16 +191,19 @@ func (d *Desk) started(r *http.Request, p Person, call NightCall) (any, error) {
 	return Started{run.GetID(), request.AsOf}, nil
 }
 
-// sees tells whether a person may know of a tasking: those of its team and of the specialist teams that were added,
-// and analysts, officers and the desk, but of a restricted one its desk alone.
+// everything tells whether a person may look at the taskings of all teams: analysts, officers and the desk. Those of
+// restricted suspects are never among them.
+func everything(p Person) bool {
+	return access.Allows(p.Roles, access.Look, "") == nil || slices.Contains(p.Roles, string(access.Desk))
+}
+
+// sees tells whether a person may know of a tasking: those of its team and of the specialist teams that were added, the
+// lead of its BCU, and who may look at everything, but of a restricted one its desk alone.
 func sees(p Person, t *schemas.Tasking) bool {
 	if t.Restricted {
 		return access.Speaks(p.Roles, t.Team)
 	}
-	if access.Allows(p.Roles, access.Look, "") == nil || slices.Contains(p.Roles, string(access.Desk)) {
-		return true
-	}
-	return access.Speaks(p.Roles, t.Team) ||
+	return everything(p) || access.Speaks(p.Roles, t.Team) || access.Leads(p.Roles, t.BCU) ||
 		slices.ContainsFunc(t.Specialists, func(s string) bool { return access.Speaks(p.Roles, s) })
 }
 
@@ -332,6 +335,9 @@ type AnswerCall struct {
 	Note    string `json:"note,omitempty"`
 	Outcome string `json:"outcome,omitempty"`
 	To      string `json:"to,omitempty"`
+	// Version is the tasking's that was shown when the person answered: the same answer to it, sent twice, is one. 0: the
+	// answer is to the tasking as it stands.
+	Version int `json:"version,omitempty"`
 }
 
 func (d *Desk) answer(r *http.Request, p Person) (any, error) {
@@ -346,7 +352,7 @@ func (d *Desk) answer(r *http.Request, p Person) (any, error) {
 	return d.answered(r, p, do, call)
 }
 
-func (d *Desk) answered(r *http.Request, p Person, do string, call AnswerCall) (any, error) {
+func (d *Desk) answered(r *http.Request, p Person, do string, call AnswerCall) (*schemas.Tasking, error) {
 	t, err := d.known(r, p)
 	if err != nil {
 		return nil, err
@@ -369,6 +375,9 @@ func (d *Desk) answered(r *http.Request, p Person, do string, call AnswerCall) (
 	if err := bad(request.Validate(do)); err != nil {
 		return nil, err
 	}
+	if call.Version < 0 {
+		return nil, fault.New(fault.BadRequest, "version: give that of the tasking as it was shown, or none")
+	}
 	if do == schemas.DoTransfer {
 		known, err := d.Teams()
 		if err != nil {
@@ -381,7 +390,7 @@ func (d *Desk) answered(r *http.Request, p Person, do string, call AnswerCall) (
 	if request.Attestation, err = d.Vouch(p, do, d.To.TaskingID(t.Reference), request.Team, "", request); err != nil {
 		return nil, err
 	}
-	after, unread, err := d.To.Answer(r.Context(), do, t.Reference, request)
+	after, unread, err := d.To.Answer(r.Context(), do, t.Reference, request, call.Version)
 	if unread != nil {
 		d.Log.Warn("an answer could not be read, but it is recorded", "error", error(unread))
 	}

@@ -82,39 +82,34 @@ type standing struct {
 	Unanswered, Overdue, Hand, Watch int
 }
 
-// standings are those of the teams that a person speaks for; of everybody's, for those who see everything.
+// standings are those of the teams that a person speaks for or leads; of everybody's, for those who see everything.
 func (d *Desk) standings(ctx context.Context, p Person) (list []standing, err error) {
+	return d.standingsOf(ctx, p, access.Teams(p.Roles), func(t *schemas.Tasking) bool {
+		return allowed(p, []string{access.Look}) == nil || access.Leads(p.Roles, t.BCU)
+	})
+}
+
+// standingsOf are how those teams stand by what a person sees, and the teams of the other taskings that are asked for.
+func (d *Desk) standingsOf(ctx context.Context, p Person, named []string, others func(*schemas.Tasking) bool) (list []standing, err error) {
 	all, err := d.all(ctx)
 	if err != nil {
 		return nil, err
 	}
-	own := map[string]bool{}
-	for _, t := range access.Teams(p.Roles) {
-		own[t] = true
-	}
 	by := map[string]*standing{}
-	for team := range own {
+	for _, team := range named {
 		by[team] = &standing{Team: team}
 	}
-	everybody := allowed(p, []string{access.Look}) == nil
 	for _, t := range all {
-		if !t.State.Open() || !sees(p, t) || !everybody && !own[t.Team] {
+		if !t.State.Open() || !sees(p, t) {
 			continue
 		}
-		s := by[t.Team]
-		if s == nil {
-			s = &standing{Team: t.Team}
-			by[t.Team] = s
+		if by[t.Team] == nil && others(t) {
+			by[t.Team] = &standing{Team: t.Team}
 		}
-		switch {
-		case t.Watch:
-			s.Watch++
-		case !t.State.Unanswered():
-			s.Hand++
-		case casework.Overdue(t, d.Now()):
-			s.Overdue++
-		default:
-			s.Unanswered++
+		for team, s := range by {
+			if has(team, t) {
+				s.add(t, d.Now())
+			}
 		}
 	}
 	for _, team := range slices.Sorted(maps.Keys(by)) {
@@ -123,4 +118,28 @@ func (d *Desk) standings(ctx context.Context, p Person) (list []standing, err er
 		}
 	}
 	return list, nil
+}
+
+// has tells whether a tasking waits for a team: it is the team's, or the specialist team was added to it, or nobody
+// answered and it went to the specialist desk.
+func has(team string, t *schemas.Tasking) bool {
+	return t.Team == team || slices.Contains(t.Specialists, team) || team == teams.SpecialistDesk && toDesk(t)
+}
+
+// toDesk tells whether the specialist desk may act for a team that has not answered.
+func toDesk(t *schemas.Tasking) bool {
+	return casework.Admit(t, "", schemas.DoAcknowledge, schemas.TaskingRequest{Team: teams.SpecialistDesk}) == nil
+}
+
+func (s *standing) add(t *schemas.Tasking, now time.Time) {
+	switch {
+	case t.Watch:
+		s.Watch++
+	case !t.State.Unanswered():
+		s.Hand++
+	case casework.Overdue(t, now):
+		s.Overdue++
+	default:
+		s.Unanswered++
+	}
 }

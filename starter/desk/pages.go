@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"harmstack/activities/casework/teams"
+	"harmstack/activities/messages/digest"
 	"harmstack/activities/trust/access"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
@@ -41,7 +42,7 @@ type page struct {
 }
 
 // Every page. A test holds that each is tried by every role.
-var pages = slices.Concat(nightPages, overseePages)
+var pages = slices.Concat(nightPages, overseePages, teamPages)
 
 func (d *Desk) pageRoutes(mux *http.ServeMux) {
 	for _, t := range pages {
@@ -126,7 +127,9 @@ var functions = template.FuncMap{
 	"hours":     inWords,
 	"words":     func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 	"night":     nightPath,
-	"team":      func(name string) string { return "/teams/" + url.PathEscape(name) },
+	"team":      teamPath,
+	"bcu":       func(name string) string { return "/bcus/" + url.PathEscape(name) },
+	"alleged":   digest.FactsText,
 	"asset":     func(name string) string { return assets[name] },
 	"text": func(s *string) string {
 		if s == nil {
@@ -206,7 +209,10 @@ func (d *Desk) open(w http.ResponseWriter, r *http.Request, t page) {
 			return
 		}
 		var problem Problem
-		code, problem = d.problem(r, err)
+		if code, problem = d.problem(r, err); code == http.StatusNotFound { // there is no page to say it on
+			d.wrong(w, r, p, err)
+			return
+		}
 		f.Problem, f.Form = &problem, r.PostForm
 	}
 	if f.Page, err = t.show(d, r, p); err != nil {
@@ -217,8 +223,14 @@ func (d *Desk) open(w http.ResponseWriter, r *http.Request, t page) {
 		whole.send(w)
 		return
 	}
+	if of, ok := f.Page.(titled); ok {
+		f.Title = of.title()
+	}
 	d.render(w, r, p, code, t.template, f)
 }
+
+// titled is a page whose title says what it is about.
+type titled interface{ title() string }
 
 // standalone is a page that stands by itself, with its own style: a report, a pack.
 type standalone []byte
@@ -307,6 +319,13 @@ func (d *Desk) menu(p Person, here string) (menu []link) {
 	}
 	add("/", "Tonight")
 	add("/nights", "Nights", access.Look, access.Audit, access.Operate)
+	if everything(p) {
+		add("/teams", "Teams")
+		add("/meeting", "Meeting")
+	}
+	for _, bcu := range access.BCUs(p.Roles) {
+		add("/bcus/"+bcu, bcu)
+	}
 	for _, team := range access.Teams(p.Roles) {
 		if team != teams.CentralDesk {
 			add("/teams/"+team, team)

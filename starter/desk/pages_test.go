@@ -47,7 +47,7 @@ type pageRow struct {
 func TestEveryPageHasItsRoles(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	all := []string{"analyst", "officer", "hackney", "barnet", "specialist", "desk", "restricted", "auditor", "operator"}
+	all := []string{"analyst", "officer", "hackney", "barnet", "specialist", "desk", "restricted", "auditor", "operator", "lead"}
 	rows := slices.Concat([]pageRow{
 		{"/{$}", "/", all, 403},
 		{"/nights", "/nights", []string{"analyst", "officer", "auditor", "operator"}, 403},
@@ -55,7 +55,7 @@ func TestEveryPageHasItsRoles(t *testing.T) {
 		{"/nights/{as_of}/{revision}/report", nightAddress + "/report", []string{"analyst", "officer"}, 403},
 		{"/measures", "/measures", []string{"analyst", "officer", "auditor"}, 403},
 		{"/audit", "/audit", []string{"auditor"}, 403},
-	})
+	}, w.teamRows())
 	tried := map[string]bool{}
 	for _, c := range rows {
 		tried[c.route] = true
@@ -177,6 +177,7 @@ func TestTonight(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	for login, c := range map[string]struct{ has, hasNot []string }{
+		"lead":       {[]string{"/teams/Hackney", "/bcus/Central%20East"}, []string{"/teams/Barnet", `href="/teams"`, "/meeting", nightAddress}},
 		"hackney":    {[]string{"/teams/Hackney"}, []string{"/teams/Barnet", "Published last", nightAddress}},
 		"officer":    {[]string{"/teams/Hackney", "/teams/Barnet", nightAddress, "Temporal does not answer"}, []string{teams.RestrictedDesk}},
 		"restricted": {[]string{"/teams/" + url.PathEscape(teams.RestrictedDesk)}, []string{"/teams/Hackney", nightAddress}},

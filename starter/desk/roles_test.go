@@ -23,7 +23,7 @@ var everyone = map[string][]access.Role{
 	"specialist": {
 		access.SpecialistRole(specialist),
 	}, "desk": {access.Desk}, "restricted": {access.Restricted}, "auditor": {access.Auditor},
-	"operator": {access.Operator}, "nobody": {},
+	"operator": {access.Operator}, "lead": {access.LeadRole("Central East")}, "nobody": {},
 }
 
 // Who may do what, of every call. A call that goes through is answered with 200; of an act, which needs a worker, the
@@ -32,7 +32,7 @@ var everyone = map[string][]access.Role{
 func TestEveryCallHasItsRoles(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	all := []string{"analyst", "officer", "hackney", "barnet", "specialist", "desk", "restricted", "auditor", "operator"}
+	all := []string{"analyst", "officer", "hackney", "barnet", "specialist", "desk", "restricted", "auditor", "operator", "lead"}
 	why := `{"why": "briefing"}`
 	hackney, barnet, restricted := w.tasking("Hackney"), w.tasking("Barnet"), w.tasking(teams.RestrictedDesk)
 	answered := map[string]bool{}
@@ -53,10 +53,10 @@ func TestEveryCallHasItsRoles(t *testing.T) {
 		{"POST /api/v1/nights/{night}/explanation", "/api/v1/nights/" + night + "/explanation", `{"suspect": "S-1", "why": "briefing"}`,
 			[]string{"analyst", "officer"}, 200, 403},
 		{"GET /api/v1/taskings", "/api/v1/taskings", "", all, 200, 403},
-		{"GET /api/v1/taskings/{tasking}", "/api/v1/taskings/" + hackney, "", []string{"analyst", "officer", "desk", "hackney", "specialist"}, 200, 404},
+		{"GET /api/v1/taskings/{tasking}", "/api/v1/taskings/" + hackney, "", []string{"analyst", "officer", "desk", "hackney", "specialist", "lead"}, 200, 404},
 		{"GET /api/v1/taskings/{tasking}", "/api/v1/taskings/" + barnet, "", []string{"analyst", "officer", "desk", "barnet", "specialist"}, 200, 404},
 		{"GET /api/v1/taskings/{tasking}", "/api/v1/taskings/" + restricted, "", []string{"restricted"}, 200, 404},
-		{"POST /api/v1/taskings/{tasking}/pack", "/api/v1/taskings/" + hackney + "/pack", why, []string{"analyst", "officer", "desk", "hackney", "specialist"}, 200, 404},
+		{"POST /api/v1/taskings/{tasking}/pack", "/api/v1/taskings/" + hackney + "/pack", why, []string{"analyst", "officer", "desk", "hackney", "specialist", "lead"}, 200, 404},
 		{"POST /api/v1/taskings/{tasking}/pack", "/api/v1/taskings/" + restricted + "/pack", why, []string{"restricted"}, 200, 404},
 		{"POST /api/v1/taskings/{tasking}/{act}", "/api/v1/taskings/" + restricted + "/outcome", `{}`, []string{"restricted"}, 400, 404},
 		{"GET /api/v1/log", "/api/v1/log", "", []string{"auditor"}, 200, 403},
@@ -110,6 +110,8 @@ func TestWhoAnswersATasking(t *testing.T) {
 		{"hackney", `{"outcome": "none of them", "team": "HACKNEY"}`, 400, "outcome: give one of"},
 		{"hackney", `{"outcome": "charged", "team": "hunter2"}`, 403, "team: your roles do not speak for it"},
 		{"officer", `{"outcome": "charged"}`, 403, "do not speak for the team Hackney"},
+		{"lead", `{"outcome": "charged"}`, 403, "do not speak for the team Hackney"},
+		{"lead", `{"outcome": "charged", "team": "Hackney"}`, 403, "team: your roles do not speak for it"},
 		{"officer", `{"outcome": "charged", "team": "Hackney"}`, 403, "team: your roles do not speak for it"},
 		{"analyst", `{"outcome": "charged"}`, 403, "do not speak"},
 		{"barnet", `{"outcome": "charged", "team": "Hackney"}`, 404, "there is no such tasking"},
@@ -144,7 +146,7 @@ func TestWhoAnswersATasking(t *testing.T) {
 func TestWhoSeesWhom(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	for login, want := range map[string]int{"analyst": 3, "officer": 3, "hackney": 2, "barnet": 1, "specialist": 3, "desk": 3, "restricted": 1, "auditor": 0, "operator": 0} {
+	for login, want := range map[string]int{"analyst": 3, "officer": 3, "hackney": 2, "lead": 2, "barnet": 1, "specialist": 3, "desk": 3, "restricted": 1, "auditor": 0, "operator": 0} {
 		a := w.ask(w.as(login, everyone[login]...), "GET", "/api/v1/taskings", "")
 		if got := strings.Count(a.body, `"reference"`); got != want ||
 			strings.Contains(a.body, teams.RestrictedDesk) != (login == "restricted") ||

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -162,17 +163,19 @@ var answers = map[string]workflows.Update[schemas.TaskingRequest, schemas.Taskin
 }
 
 // Answer sends what a team says of a tasking, one of schemas.Do…, and returns the tasking as it stands then. The same
-// answer to a tasking that has not changed since has the same key, so that a double click does no harm.
+// answer to the same version of a tasking has the same key, so that a double click does no harm. That version is the one
+// that the person was shown; 0: the one that the tasking has now, so that the same words count anew after each event.
 func (d Deployment) Answer(
 	ctx context.Context,
 	do, reference string,
 	r schemas.TaskingRequest,
+	shown int,
 ) (t schemas.Tasking, unread Unread, err error) {
 	id, key := d.TaskingID(reference), ""
 	if t, err = workflows.TaskingState.Ask(ctx, d.Client, id, ""); err == nil {
 		words := r
 		words.Attestation = "" // each click has one of its own
-		sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %q %d", do, reference, words, t.Version))
+		sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %q %d", do, reference, words, cmp.Or(shown, t.Version)))
 		key = do + "-" + hex.EncodeToString(sum[:8])
 		t, err = answers[do].Call(ctx, d.Client, id, workflows.Attempt(key), r)
 	}

@@ -18,7 +18,8 @@ import (
 	"harmstack/schemas/yamlfile"
 )
 
-// Role is what a person may be. Of a borough's team it is TeamRole(name), of a specialist team SpecialistRole(name).
+// Role is what a person may be. Of a borough's team it is TeamRole(name), of a specialist team SpecialistRole(name), of
+// the lead of a basic command unit LeadRole(name).
 type Role string
 
 // The roles.
@@ -34,6 +35,7 @@ const (
 const (
 	teamPrefix       = "team:"
 	specialistPrefix = "specialist:"
+	leadPrefix       = "lead:"
 )
 
 // TeamRole is the role of those who speak for a borough's team.
@@ -41,6 +43,9 @@ func TeamRole(borough string) Role { return Role(teamPrefix + borough) }
 
 // SpecialistRole is the role of those who speak for a specialist team.
 func SpecialistRole(team string) Role { return Role(specialistPrefix + team) }
+
+// LeadRole is the role of those who lead a BCU: they see the taskings of its boroughs, and speak for none.
+func LeadRole(bcu string) Role { return Role(leadPrefix + bcu) }
 
 // The acts, beside those of a tasking (schemas.DoAcknowledge and so on). An attestation names one of them.
 const (
@@ -126,6 +131,21 @@ func teamsOf(role string) []string {
 	return nil
 }
 
+// Leads tells whether one of the roles is that of the lead of a BCU. No BCU, as that of the central desk, has none.
+func Leads(roles []string, bcu string) bool {
+	return bcu != "" && slices.ContainsFunc(BCUs(roles), func(own string) bool { return teams.Slug(own) == teams.Slug(bcu) })
+}
+
+// BCUs are those that the roles lead, in the order of the roles.
+func BCUs(roles []string) (own []string) {
+	for _, r := range roles {
+		if bcu, ok := strings.CutPrefix(r, leadPrefix); ok && teams.Slug(bcu) != "" {
+			own = append(own, bcu)
+		}
+	}
+	return own
+}
+
 // Rules are access.yaml: the roles of each group of the identity provider.
 type Rules struct {
 	// Claim is the claim of the identity token that lists a person's groups.
@@ -167,10 +187,16 @@ func check(role string, who *teams.Teams) error {
 	case Analyst, Officer, Desk, Auditor, Operator, Restricted:
 		return nil
 	}
+	if bcu, ok := strings.CutPrefix(role, leadPrefix); ok {
+		if bcu == "" || !slices.ContainsFunc(who.Owners(), func(p teams.Party) bool { return p.BCU == bcu }) {
+			return fmt.Errorf("%q: no borough belongs to a BCU of that name", role)
+		}
+		return nil
+	}
 	own := teamsOf(role)
 	if len(own) == 0 {
-		return fmt.Errorf("%q is no role: give analyst, officer, team:<Borough>, specialist:<team>, desk, restricted, "+
-			"auditor or operator", role)
+		return fmt.Errorf("%q is no role: give analyst, officer, team:<Borough>, specialist:<team>, lead:<BCU>, desk, "+
+			"restricted, auditor or operator", role)
 	}
 	p, ok := who.Find(own[0])
 	if !ok || p.Name != own[0] {
@@ -192,7 +218,8 @@ func (r Rules) Roles(groups []string) []string {
 // Example is an access.yaml to start from.
 const Example = `# Who may do what at the desk: the groups of the identity provider, and the roles that each gives.
 # Roles: analyst (run, score, explain), officer (approve, hold, revoke), team:<Borough>, specialist:<team>,
-# desk (the central and the specialist desk), restricted, auditor (the log), operator (schedules).
+# lead:<BCU> (sees the taskings of its boroughs), desk (the central and the specialist desk), restricted, auditor (the
+# log), operator (schedules).
 
 # The claim of the identity token that lists a person's groups.
 claim: groups
@@ -202,6 +229,7 @@ groups:
   vawg-superintendents: [officer]
   hackney-vawg: ["team:Hackney"]
   westminster-vawg: ["team:Westminster"]
+  central-east-leads: ["lead:Central East"]
   central-desk: [desk]
   professional-standards: [restricted]
   audit: [auditor]

@@ -43,15 +43,22 @@ func TestAllows(t *testing.T) {
 		{"an officer does not speak for a borough", "officer", schemas.DoClose, "Hackney", false},
 		{"nobody does anything", "", access.Look, "", false},
 		{"an act that there is not", "officer analyst", "terminate", "", false},
+		{"a lead answers for none of its boroughs", "lead:Central_East", schemas.DoAcknowledge, "Hackney", false},
+		{"a lead is no team of its own", "lead:Central_East", schemas.DoProgress, "Central East lead", false},
+		{"a lead sees no stack", "lead:Central_East", access.Look, "", false},
 		{"two roles allow what either does", "officer team:Hackney", schemas.DoClose, "Hackney", true},
 		{"no team is spoken for by no name", "team:", schemas.DoClose, "", false},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			t.Parallel()
-			err := access.Allows(strings.Fields(c.roles), c.act, c.team)
+			roles := strings.Fields(c.roles)
 			if strings.Contains(c.roles, "Child") { // a role with a space in it is one role
-				err = access.Allows([]string{c.roles}, c.act, c.team)
+				roles = []string{c.roles}
 			}
+			for i, r := range roles {
+				roles[i] = strings.ReplaceAll(r, "_", " ")
+			}
+			err := access.Allows(roles, c.act, c.team)
 			if (err == nil) != c.allowed || err != nil && fault.Kind(err) != fault.NotAllowed {
 				t.Error(err)
 			}
@@ -80,6 +87,10 @@ func TestLoad(t *testing.T) {
 		{"a role that there is not", "groups:\n  a: [king]\n", `"king" is no role`},
 		{"a team that there is not", "groups:\n  a: [\"team:Atlantis\"]\n", "no team of that name"},
 		{"a team's other spelling", "groups:\n  a: [\"team:hackney\"]\n", "no team of that name"},
+		{"a BCU that there is not", "groups:\n  a: [\"lead:Atlantis\"]\n", "no borough belongs to a BCU of that name"},
+		{"a BCU of no name", "groups:\n  a: [\"lead:\"]\n", "no borough belongs to a BCU of that name"},
+		{"a BCU's other spelling", "groups:\n  a: [\"lead:central east\"]\n", "no borough belongs to a BCU of that name"},
+		{"a borough for a BCU", "groups:\n  a: [\"lead:Hackney\"]\n", "no borough belongs to a BCU of that name"},
 		{"nobody", "claim: roles\n", "name at least one group"},
 		{"a field that there is not", "group:\n  a: [officer]\n", "group"},
 	} {
@@ -92,5 +103,36 @@ func TestLoad(t *testing.T) {
 	}
 	if _, err := access.Load(filepath.Join(t.TempDir(), "none"), teams.Nowhere()); err == nil || !strings.Contains(err.Error(), "--example") {
 		t.Error(err)
+	}
+}
+
+// A lead is that of its own BCU alone, whatever the letter case; who has no BCU, such as the central desk, has no lead.
+func TestLeads(t *testing.T) {
+	t.Parallel()
+	lead := string(access.LeadRole("Central East"))
+	for _, c := range []struct {
+		scenario, bcu string
+		roles         []string
+		leads         bool
+	}{
+		{"its own", "Central East", []string{"analyst", lead}, true},
+		{"its own, as its slug", "central-east", []string{lead}, true},
+		{"another's", "Central North", []string{lead}, false},
+		{"a team leads nothing", "Central East", []string{"team:Central East", "Central East"}, false},
+		{"nobody's", "", []string{lead, "lead:"}, false},
+		{"a name that is none", "-", []string{"lead:-"}, false},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			t.Parallel()
+			if got := access.Leads(c.roles, c.bcu); got != c.leads {
+				t.Error(got)
+			}
+		})
+	}
+	if got := access.Teams([]string{lead}); len(got) > 0 {
+		t.Errorf("a lead speaks for %q", got)
+	}
+	if got := access.BCUs([]string{"officer", lead}); !slices.Equal(got, []string{"Central East"}) {
+		t.Errorf("%q", got)
 	}
 }
