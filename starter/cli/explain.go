@@ -182,13 +182,6 @@ func sayStanding(out io.Writer, e *pipeline.Explanation) {
 		strings.Join(in, ", "))
 }
 
-func sumBase(own []schemas.Contribution) (sum int64) {
-	for _, c := range own {
-		sum += c.Base
-	}
-	return max(sum, 1)
-}
-
 func explainedRows(list []pipeline.Explained) [][]string {
 	rows := [][]string{{"ALLEGATION", "REPORTED", "AGE", "OFFENCE", "HARM DAYS", "RECENCY", "FREQUENCY", "SHARE", "LEAVES ON",
 		"WITHOUT IT", "BOROUGH", "OUTCOME", "WEIGHT BY"}}

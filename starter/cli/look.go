@@ -115,13 +115,20 @@ func positions(
 		ranked := text.Count(m.Suspects, "suspect is", "suspects are")
 		return nil, fmt.Errorf("--from %d: nobody is there: %s ranked", from, ranked)
 	}
-	ranking, err := nights.OpenRanking(ctx, st, m)
+	everybody, err := nights.EachRow[schemas.Ranked](ctx, st, m, schemas.RankingFile)
 	if err != nil {
 		return nil, err
 	}
-	defer ranking.Close()
-	if list, err = ranking.Range(ctx, from, to); err != nil {
-		return nil, err
+	for r, err := range everybody {
+		if err != nil {
+			return nil, nights.WhyMissing(ctx, st, m.NightID, err)
+		}
+		if r.Position > to {
+			break
+		}
+		if r.Position >= from {
+			list = append(list, r)
+		}
 	}
 	if len(list) == 0 {
 		return nil, fmt.Errorf("night %s: %s holds no position from %d on", m.NightID, schemas.RankingFile, from)
