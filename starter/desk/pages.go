@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"harmstack/activities/casework/teams"
+	"harmstack/activities/nights/casefile"
 	"harmstack/activities/trust/access"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
@@ -41,7 +42,7 @@ type page struct {
 }
 
 // Every page. A test holds that each is tried by every role.
-var pages = slices.Concat(nightPages, overseePages)
+var pages = slices.Concat(nightPages, peoplePages, overseePages)
 
 func (d *Desk) pageRoutes(mux *http.ServeMux) {
 	for _, t := range pages {
@@ -126,6 +127,7 @@ var functions = template.FuncMap{
 	"hours":     inWords,
 	"words":     func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 	"night":     nightPath,
+	"direction": casefile.Direction,
 	"team":      func(name string) string { return "/teams/" + url.PathEscape(name) },
 	"asset":     func(name string) string { return assets[name] },
 	"text": func(s *string) string {
@@ -213,11 +215,15 @@ func (d *Desk) open(w http.ResponseWriter, r *http.Request, t page) {
 		d.wrong(w, r, p, err)
 		return
 	}
-	if whole, ok := f.Page.(standalone); ok {
+	if whole, ok := f.Page.(interface{ send(http.ResponseWriter) }); ok {
 		whole.send(w)
 		return
 	}
-	d.render(w, r, p, code, t.template, f)
+	name := t.template
+	if _, ok := f.Page.(askWhy); ok {
+		name = "why"
+	}
+	d.render(w, r, p, code, name, f)
 }
 
 // standalone is a page that stands by itself, with its own style: a report, a pack.
@@ -307,6 +313,8 @@ func (d *Desk) menu(p Person, here string) (menu []link) {
 	}
 	add("/", "Tonight")
 	add("/nights", "Nights", access.Look, access.Audit, access.Operate)
+	add("/stack", "Stack", access.Look)
+	add("/search", "Search", access.Look)
 	for _, team := range access.Teams(p.Roles) {
 		if team != teams.CentralDesk {
 			add("/teams/"+team, team)

@@ -105,11 +105,12 @@ func (c Nights) Changes(ctx context.Context) ([]Change, error) {
 	for i, entry := range list {
 		one := Change{Change: entry, Terms: []Term{}}
 		id := entry.SuspectID
+		// Whoever is restricted in one of the two is so in what is told of both.
 		if r, ok := a.ranked[id]; ok {
-			one.Before = &r
+			one.Before, one.Restricted = &r, one.Restricted || r.Restricted
 		}
 		if r, ok := b.ranked[id]; ok {
-			one.After = &r
+			one.After, one.Restricted = &r, one.Restricted || r.Restricted
 		}
 		// Whoever is not ranked has no allegation that counts.
 		one.Explained = (one.Before == nil || a.own[id] != nil || known[0]) &&
