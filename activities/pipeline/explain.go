@@ -1,11 +1,11 @@
 package pipeline
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 
 	"harmstack/activities/nights"
 	"harmstack/activities/nights/casefile"
@@ -46,23 +46,15 @@ type Explained struct {
 // #position. Tables and model must be the night's; a nil Tables says that they are not at hand: then nothing is scored
 // again. The night takes the links that it kept.
 func (n *Night) Explain(ctx context.Context, m schemas.Manifest, name string) (e Explanation, err error) {
-	if err := n.takeLinks(ctx, m); err != nil {
+	ranking, err := nights.OpenRanking(ctx, n.Store, m)
+	if err != nil {
 		return e, err
 	}
-	name = string(n.Links.End([]byte(name)))
-	found, restricted := false, map[string]bool{}
-	if err := n.everybody(ctx, m, func(r *schemas.Ranked) (more bool) {
-		if r.SuspectID == name || name == "#"+strconv.FormatInt(r.Position, 10) {
-			e.Suspect, found = *r, true
-		}
-		if r.Restricted {
-			restricted[r.SuspectID] = true
-		}
-		return !found || n.HideRestricted
-	}); err != nil {
+	defer ranking.Close()
+	if e.Suspect, err = n.named(ctx, m, ranking, name); err != nil {
 		return e, err
 	}
-	if !found || n.HideRestricted && e.Suspect.Restricted {
+	if n.HideRestricted && e.Suspect.Restricted {
 		return Explanation{}, fault.Errorf(
 			fault.BadRequest, "nobody of that name is in the ranking of %s, revision %d", m.AsOf, m.Revision)
 	}
@@ -76,6 +68,10 @@ func (n *Night) Explain(ctx context.Context, m schemas.Manifest, name string) (e
 		return e, err
 	}
 	if n.HideRestricted {
+		restricted, err := ranking.Restricted(ctx)
+		if err != nil {
+			return e, err
+		}
 		rows = slices.DeleteFunc(rows, func(c schemas.Case) bool { return hidden(&c, restricted) })
 	}
 	e.Case = casefile.Of(e.Suspect.SuspectID, rows)
@@ -105,7 +101,48 @@ func (n *Night) Explain(ctx context.Context, m schemas.Manifest, name string) (e
 			e.BelowCut = &on
 		}
 	}
-	return e, n.without(ctx, m, &e, list)
+	return e, n.without(ctx, ranking, &e, list)
+}
+
+// Find is somebody's row in the ranking of a published night, by id, also by one that was merged into theirs, or by
+// #position. Its error, when there is nobody, is fault.BadRequest and does not repeat the name.
+func (n *Night) Find(ctx context.Context, m schemas.Manifest, name string) (row schemas.Ranked, err error) {
+	ranking, err := nights.OpenRanking(ctx, n.Store, m)
+	if err != nil {
+		return row, err
+	}
+	defer ranking.Close()
+	return n.named(ctx, m, ranking, name)
+}
+
+func (n *Night) named(ctx context.Context, m schemas.Manifest, ranking *nights.Ranking, name string) (row schemas.Ranked, err error) {
+	if position, ok := asPosition(name); ok {
+		if row, ok, err := ranking.RowOf(ctx, position); err != nil || ok {
+			return row, err
+		}
+	}
+	if err := n.takeLinks(ctx, m); err != nil {
+		return row, err
+	}
+	found, err := ranking.Find(ctx, string(n.Links.End([]byte(name))))
+	switch {
+	case err != nil:
+		return row, err
+	case len(found) == 0:
+		return row, fault.Errorf(
+			fault.BadRequest, "nobody of that name is in the ranking of %s, revision %d", m.AsOf, m.Revision)
+	}
+	return found[0], nil
+}
+
+// asPosition reads #12.
+func asPosition(name string) (n int64, ok bool) {
+	digits, ok := strings.CutPrefix(name, "#")
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	return n, err == nil && name == "#"+strconv.FormatInt(n, 10)
 }
 
 // hidden tells whether a row tells of somebody who is restricted: it is of restricted handling, or is against one of
@@ -131,23 +168,6 @@ func (n *Night) takeLinks(ctx context.Context, m schemas.Manifest) (err error) {
 		return nil
 	}
 	return err
-}
-
-// everybody looks at each row of the ranking, as long as there should be more.
-func (n *Night) everybody(ctx context.Context, m schemas.Manifest, see func(*schemas.Ranked) (more bool)) error {
-	all, err := nights.EachRow[schemas.Ranked](ctx, n.Store, m, schemas.RankingFile)
-	if err != nil {
-		return err
-	}
-	for r, err := range all {
-		if err != nil {
-			return err
-		}
-		if !see(&r) {
-			break
-		}
-	}
-	return nil
 }
 
 // rowsOfCase are the rows that name the suspect, with those of the rest of the stack, and what of theirs is scored: as
@@ -205,44 +225,31 @@ func (n *Night) casesAgain(
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := n.takeLinks(ctx, m); err != nil {
+		return nil, nil, err
+	}
 	cases, list, err := n.Cases(ctx, parts, people)
 	return cases, list, nights.WhyMissing(ctx, n.Store, m.NightID, err)
 }
 
 // without finds the position that the suspect would have without each allegation.
-func (n *Night) without(ctx context.Context, m schemas.Manifest, e *Explanation, list []schemas.Contribution) error {
-	type place struct {
-		scoring.Place
-		at int // which allegation it is without
-	}
-	var places []place
+func (n *Night) without(ctx context.Context, ranking *nights.Ranking, e *Explanation, list []schemas.Contribution) error {
 	for i := range list {
 		p, err := scoring.PlaceOf(&n.Model, slices.Concat(list[:i], list[i+1:]))
 		if err != nil {
 			return err
 		}
-		if !p.Nobody() {
-			places = append(places, place{p, i})
+		if p.Nobody() {
+			continue
 		}
-	}
-	slices.SortFunc(places, func(a, b place) int { return cmp.Or(a.Compare(b.Place), cmp.Compare(a.at, b.at)) })
-	above := int64(0)
-	take := func() {
-		e.Contributions[places[0].at].Without = new(above + 1)
-		places = places[1:]
-	}
-	err := n.everybody(ctx, m, func(r *schemas.Ranked) (more bool) {
-		if r.SuspectID == e.Suspect.SuspectID {
-			return true
+		above, err := ranking.Above(ctx, p.Before)
+		if err != nil {
+			return err
 		}
-		for len(places) > 0 && places[0].Before(r) {
-			take()
+		if !p.Before(&e.Suspect) {
+			above-- // it is not above itself
 		}
-		above++
-		return len(places) > 0
-	})
-	for err == nil && len(places) > 0 {
-		take()
+		e.Contributions[i].Without = new(above + 1)
 	}
-	return err
+	return nil
 }

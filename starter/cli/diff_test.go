@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"harmstack/activities/nightly"
+	"harmstack/activities/pipeline/compare"
 	"harmstack/activities/store"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
@@ -89,17 +90,17 @@ func edgeOfTheStack(asOf schemas.Date) (rows []schemas.Offence) {
 	return append(rows, allegation(asOf, "W", "A-W", "008/01", "8N", "8N.8.1.1", 0), allegation(asOf, "Q", "A-X", "008/01", "8N", "8N.8.1.2", 0))
 }
 
-func changesOf(t *testing.T, args ...string) map[string]change {
+func changesOf(t *testing.T, args ...string) map[string]compare.Change {
 	t.Helper()
 	out, err := run(t, append([]string{"diff", "--json", "--why", "a test"}, args...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var list []change
+	var list []compare.Change
 	if err := json.Unmarshal([]byte(out), &list); err != nil {
 		t.Fatal(err)
 	}
-	by := map[string]change{}
+	by := map[string]compare.Change{}
 	for _, c := range list {
 		by[c.SuspectID] = c
 	}
@@ -152,7 +153,7 @@ func TestDiffUnderAnotherEdition(t *testing.T) {
 	changes := changesOf(t, "2026-06-30", out, "--edition", edition)
 	w, x := changes["W"], changes["Q"]
 	if w.Kind != schemas.ChangeLeft || *w.Previous != 100 || w.After.Position != 101 || !w.Explained || len(w.Terms) != 1 ||
-		w.Terms[0] != (difference{"A-W", "weight", 547.5, 10, -537.5}) || !strings.Contains(w.Why, "weight of A-W: 547.5 -> 10 days") {
+		w.Terms[0] != (compare.Term{Allegation: "A-W", What: "weight", Before: 547.5, After: 10, Days: -537.5}) || !strings.Contains(w.Why, "weight of A-W: 547.5 -> 10 days") {
 		t.Errorf("W: %+v", w)
 	}
 	if x.Kind != schemas.ChangeEntered || *x.Position != 100 || x.Before.Position != 101 || !x.Explained || len(x.Terms) != 0 ||
@@ -236,12 +237,12 @@ func TestDiffOfTwoNights(t *testing.T) {
 		t.Errorf("S-07: %+v", s)
 	}
 	x := changes["Q"]
-	if x.Kind != schemas.ChangeEntered || x.Before.Position != 101 || len(x.Terms) != 3 || x.Terms[0] != (difference{"A-X2", "new", 0, 1825, 1825}) ||
-		x.Terms[1].What != "age" || x.Terms[2] != (difference{What: "frequency", Before: 1, After: 1.001}) {
+	if x.Kind != schemas.ChangeEntered || x.Before.Position != 101 || len(x.Terms) != 3 || x.Terms[0] != (compare.Term{Allegation: "A-X2", What: "new", Before: 0, After: 1825, Days: 1825}) ||
+		x.Terms[1].What != "age" || x.Terms[2] != (compare.Term{What: "frequency", Before: 1, After: 1.001}) {
 		t.Errorf("X: %+v", x)
 	}
 	if s := changes["S-03"]; s.Kind != schemas.ChangeLeft || *s.Reason != schemas.LeftNoScore || s.After != nil || !s.Explained ||
-		len(s.Terms) != 1 || s.Terms[0] != (difference{"A-03", "gone", 1825, 0, -1825}) {
+		len(s.Terms) != 1 || s.Terms[0] != (compare.Term{Allegation: "A-03", What: "gone", Before: 1825, After: 0, Days: -1825}) {
 		t.Errorf("S-03: %+v", s)
 	}
 	s := changes["S-04"]

@@ -169,13 +169,11 @@ func printExplanation(out io.Writer, night schemas.NightID, e *pipeline.Explanat
 		map[bool]string{true: "On the stack", false: "Not on the stack"}[e.OnStack],
 		alsoVictim(*s),
 	)
-	switch {
-	case e.BelowCut != nil:
-		say(out, "If nothing else happens, age takes them below this night's cut on %s.\n", e.BelowCut)
-	case e.OnStack && e.Contributions != nil && len(e.Lacking) == 0:
-		say(out, "Age alone does not take them below this night's cut within a year.\n")
+	for _, line := range []string{e.Ageing(), e.Among()} {
+		if line != "" {
+			say(out, "%s\n", line)
+		}
 	}
-	sayStanding(out, e)
 	say(out, "\n")
 	if err := table(out, explainedRows(e.Contributions)); err != nil {
 		return err
@@ -188,32 +186,6 @@ func printExplanation(out io.Writer, night schemas.NightID, e *pipeline.Explanat
 		say(out, "\nNot told: %s\n", line)
 	}
 	return nil
-}
-
-// sayStanding tells under which models they are among the first.
-func sayStanding(out io.Writer, e *pipeline.Explanation) {
-	if len(e.Models) == 0 {
-		return
-	}
-	if e.Standing == nil {
-		say(out, "Not among the first under any of the %s that the night is compared with.\n", text.Count(len(e.Models), "model"))
-		return
-	}
-	var in []string
-	for i, name := range e.Models {
-		if p := e.Standing.Positions[i]; p != nil {
-			in = append(in, name+" #"+strconv.FormatInt(*p, 10))
-		}
-	}
-	say(out, "Among the first under %d of %s (%s): %s.\n", len(in), text.Count(len(e.Models), "model"), e.Standing.Standing,
-		strings.Join(in, ", "))
-}
-
-func sumBase(own []schemas.Contribution) (sum int64) {
-	for _, c := range own {
-		sum += c.Base
-	}
-	return max(sum, 1)
 }
 
 func explainedRows(list []pipeline.Explained) [][]string {
@@ -255,16 +227,10 @@ func printNotCounted(out io.Writer, f casefile.File) error {
 // printFile tells what the rows of a case say together.
 func printFile(out io.Writer, f casefile.File) {
 	for _, c := range f.Counters {
-		first := map[string]string{
-			schemas.RoleSuspect: "the allegation against the suspect came first",
-			schemas.RoleVictim:  "the allegation by the suspect came first",
-			"":                  "both came at once",
-		}[c.First]
-		say(out, "\nCounter-allegation, with %s: %s.\n", c.With, first)
+		say(out, "\nCounter-allegation, with %s: %s.\n", c.With, c.Sequence())
 		for i := range c.Rows {
 			r := &c.Rows[i]
-			who := map[string]string{schemas.RoleSuspect: "against the suspect", schemas.RoleVictim: "by the suspect"}[r.Role]
-			say(out, "  %s  %s, %s: %s %s, %s\n", day(r.ReportedAt), orDash(r.AllegationID), who, orDash(r.OffenceCode), orDash(r.Outcome), words(r.Disposition))
+			say(out, "  %s  %s, %s: %s %s, %s\n", day(r.ReportedAt), orDash(r.AllegationID), casefile.Direction(r.Role), orDash(r.OffenceCode), orDash(r.Outcome), words(r.Disposition))
 		}
 	}
 	for _, kind := range []struct {

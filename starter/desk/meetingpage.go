@@ -51,11 +51,11 @@ func (m meetingPage) title() string { return "Meeting, " + m.Name }
 // boroughStack are those of the stack whom one team owns.
 type boroughStack struct {
 	Team string
-	Rows []stackRow
+	Rows []briefed
 }
 
-// stackRow is one of the stack, by position. The ranking's id of the suspect stays where it is.
-type stackRow struct {
+// briefed is one of the stack, by position. The ranking's id of the suspect stays where it is.
+type briefed struct {
 	Position, Allegations, Victims int64
 	HarmDays                       float64
 	Lane                           string
@@ -245,7 +245,7 @@ func (m *meetingPage) fill(now, before stack, tasking func(reference string) *li
 			s = &boroughStack{Team: team}
 			stacks[team] = s
 		}
-		s.Rows = append(s.Rows, stackRow{row.Position, row.Allegations, row.Victims, row.SumDays, row.Lane, l})
+		s.Rows = append(s.Rows, briefed{row.Position, row.Allegations, row.Victims, row.SumDays, row.Lane, l})
 	}
 	for _, team := range slices.Sorted(maps.Keys(stacks)) {
 		m.Boroughs = append(m.Boroughs, *stacks[team])

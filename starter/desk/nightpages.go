@@ -168,7 +168,7 @@ func (d *Desk) sayWhy(r *http.Request, _ Person) (string, error) {
 		return "", err
 	}
 	d.sessions.justify(cookie.Value, r.URL.Path, asked.Why)
-	return r.URL.Path, nil
+	return r.URL.RequestURI(), nil
 }
 
 // why is what the person said, not long ago, of why they look at the ids of this page; empty: nothing.

@@ -21,6 +21,7 @@ import (
 
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/messages/digest"
+	"harmstack/activities/nights/casefile"
 	"harmstack/activities/trust/access"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
@@ -42,7 +43,7 @@ type page struct {
 }
 
 // Every page. A test holds that each is tried by every role.
-var pages = slices.Concat(nightPages, overseePages, teamPages)
+var pages = slices.Concat(nightPages, peoplePages, teamPages, overseePages)
 
 func (d *Desk) pageRoutes(mux *http.ServeMux) {
 	for _, t := range pages {
@@ -130,6 +131,7 @@ var functions = template.FuncMap{
 	"team":      teamPath,
 	"bcu":       func(name string) string { return "/bcus/" + url.PathEscape(name) },
 	"alleged":   digest.FactsText,
+	"direction": casefile.Direction,
 	"asset":     func(name string) string { return assets[name] },
 	"text": func(s *string) string {
 		if s == nil {
@@ -219,14 +221,18 @@ func (d *Desk) open(w http.ResponseWriter, r *http.Request, t page) {
 		d.wrong(w, r, p, err)
 		return
 	}
-	if whole, ok := f.Page.(standalone); ok {
+	if whole, ok := f.Page.(interface{ send(http.ResponseWriter) }); ok {
 		whole.send(w)
 		return
 	}
 	if of, ok := f.Page.(titled); ok {
 		f.Title = of.title()
 	}
-	d.render(w, r, p, code, t.template, f)
+	name := t.template
+	if _, ok := f.Page.(askWhy); ok {
+		name = "why"
+	}
+	d.render(w, r, p, code, name, f)
 }
 
 // titled is a page whose title says what it is about.
@@ -319,6 +325,8 @@ func (d *Desk) menu(p Person, here string) (menu []link) {
 	}
 	add("/", "Tonight")
 	add("/nights", "Nights", access.Look, access.Audit, access.Operate)
+	add("/stack", "Stack", access.Look)
+	add("/search", "Search", access.Look)
 	if everything(p) {
 		add("/teams", "Teams")
 		add("/meeting", "Meeting")

@@ -55,7 +55,7 @@ func TestEveryPageHasItsRoles(t *testing.T) {
 		{"/nights/{as_of}/{revision}/report", nightAddress + "/report", []string{"analyst", "officer"}, 403},
 		{"/measures", "/measures", []string{"analyst", "officer", "auditor"}, 403},
 		{"/audit", "/audit", []string{"auditor"}, 403},
-	}, w.teamRows())
+	}, peopleRows, w.teamRows())
 	tried := map[string]bool{}
 	for _, c := range rows {
 		tried[c.route] = true

@@ -38,6 +38,25 @@ type Counter struct {
 	First string `json:"first,omitempty"`
 }
 
+// Sequence says which of the two allegations came first.
+func (c Counter) Sequence() string {
+	switch c.First {
+	case schemas.RoleSuspect:
+		return "the allegation against the suspect came first"
+	case schemas.RoleVictim:
+		return "the allegation by the suspect came first"
+	}
+	return "both came at once"
+}
+
+// Direction says whose allegation a row is, by what the person is in it.
+func Direction(role string) string {
+	if role == schemas.RoleVictim {
+		return "by the suspect"
+	}
+	return "against the suspect"
+}
+
 // Shared is a report, or a victim, of several allegations.
 type Shared struct {
 	ID   string         `json:"id"`

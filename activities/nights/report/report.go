@@ -65,3 +65,6 @@ func Look(p Page) []string {
 
 // Meaning says in plain words what became of the rows of a disposition.
 func Meaning(d schemas.Disposition) string { return rules[d] }
+
+// WhyLeft says in plain words why somebody left the stack.
+func WhyLeft(reason string) string { return whys[reason] }
