@@ -400,7 +400,7 @@ func (h *hoard) outbox(context.Context) (s set, err error) {
 
 // reuse are the notes of what stages made that no night has taken over for a month.
 func (h *hoard) reuse(ctx context.Context) (s set, err error) {
-	s = set{what: "notes for reruns", rule: fmt.Sprintf("notes for reruns are kept for %d days", notes)}
+	s = set{what: "notes for reruns", rule: "notes for reruns are kept for " + text.Count(notes, "day")}
 	if h.rules.Tasking == 0 {
 		return s, nil // nights.Forget sees to them, and keeps no record
 	}

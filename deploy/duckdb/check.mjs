@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { columns, connect, differences, here, load, quote, root } from './lib.mjs';
+import { columns, connect, differences, here, load, quote, root, types } from './lib.mjs';
 
 export async function check(extract, asOf, out, links) {
   const db = await connect();
@@ -56,6 +56,13 @@ export async function check(extract, asOf, out, links) {
   const [{ order }] = await db.rows(`SELECT count(*) AS "order" FROM (SELECT position, base, allegation_id, row_number() OVER () AS n, row_number() OVER (ORDER BY position, base DESC, allegation_id) AS m FROM ${file('contributions.parquet')}) WHERE n <> m`);
   say('contributions: order', all, Number(order), 'not by position, contribution and allegation');
   const places = others.map((name) => `places[${quote(name)}] AS ${name}`).join(', ');
+  const cases = `(SELECT * REPLACE (epoch_us(reported_at) AS reported_at, epoch_us(committed_at) AS committed_at, epoch_us(updated_at) AS updated_at), row_number() OVER () AS n FROM ${file('cases.parquet')})`;
+  const named_once = (relation) => `(SELECT *, concat_ws(' ', position, role, row) AS key FROM ${relation})`;
+  await compare('cases', named_once('cases'), named_once(cases), 'key', ['position', 'person_id', 'other_id', 'role', 'row', ...Object.keys(types), 'disposition', 'older_version_stands', 'weight_rule', 'harm_days', 'recency_ppm', 'frequency_ppm', 'base']);
+  const [{ all_cases, case_shares }] = await db.rows(`SELECT count(*) AS all_cases, count(*) FILTER (abs(s.share - c.share) > 1e-9) AS case_shares FROM cases s JOIN ${cases} c USING (position, role, row)`);
+  say('cases: share', all_cases, Number(case_shares), 'they are not what each adds of the score');
+  const [{ case_order }] = await db.rows(`SELECT count(*) FILTER (n <> m) AS case_order FROM (SELECT n, row_number() OVER (ORDER BY position, role, reported_at NULLS FIRST, allegation_id NULLS FIRST, row) AS m FROM ${cases})`);
+  say('cases: order', all_cases, Number(case_order), 'not by position, role, report, allegation and row');
   if (links) await compare('links', 'linked', file('links.parquet'), 'person_id', ['person_id', 'same_as']);
   const blind = manifest.facts.blind_spot ?? {};
   const rows = ['by_code', 'by_borough'].flatMap((list) => (blind[list] ?? []).map((l) => `(${[list, l.reason, l.of].map(quote).join(', ')}, ${l.rows}, ${l.harm_tenths})`));

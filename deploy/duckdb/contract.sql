@@ -3,7 +3,7 @@
 -- `resolutions`, `boroughs`, `aliases` and `placeholders` as published, `links` (person_id, same_as), `others` (the models of
 -- stability.yaml), and the variables as_of, half_life, step, cap, apply, depth and custody (the night's model). With the variable
 -- counting, the rows that are left out for that reason count.
--- Output: the tables `dispositions`, `facts`, `left_out`, `linked`, `ranking`, `stack`, `contributions` and `standings`.
+-- Output: the tables `dispositions`, `facts`, `left_out`, `linked`, `ranking`, `stack`, `contributions`, `cases` and `standings`.
 -- Limit: DuckDB refuses a text column that is not UTF-8, so such rows are not tried here.
 
 -- Section 3: white space is space, tab, CR, LF and the non-breaking space; a blank is null.
@@ -32,7 +32,7 @@ SELECT clean(allegation_id) AS allegation_id, clean(report_id) AS report_id, coa
   clean(offence_urn) AS offence_urn, epoch_us(reported_at) AS reported_at, epoch_us(committed_at) AS committed_at,
   coalesce(b.name, clean(e.borough)) AS borough, coalesce(v.person, clean(victim_id)) AS victim_id, clean(victim_sex) AS victim_sex, victim_age,
   domestic_abuse, clean(source) AS source, clean(outcome) AS outcome, epoch_us(updated_at) AS updated_at, clean(handling) AS handling,
-  s.id IS NOT NULL OR v.id IS NOT NULL AS replaced
+  s.id IS NOT NULL OR v.id IS NOT NULL AS replaced, e.row
 FROM extract e LEFT JOIN (SELECT borough AS written, borough AS name FROM boroughs UNION ALL SELECT alias, borough FROM aliases) b
   ON lower(clean(e.borough)) = lower(b.written) LEFT JOIN ends s ON s.id = clean(e.suspect_id) LEFT JOIN ends v ON v.id = clean(e.victim_id);
 
@@ -69,7 +69,7 @@ SELECT *, max(updated_at) OVER (PARTITION BY allegation_id) AS latest, row_numbe
   updated_at DESC, report_id DESC, suspect_id DESC NULLS LAST, suspect_age DESC NULLS LAST, suspect_status DESC NULLS LAST, offence_code DESC,
   offence_class DESC NULLS LAST, offence_urn DESC NULLS LAST, reported_at DESC, committed_at DESC NULLS LAST, borough DESC NULLS LAST,
   victim_id DESC NULLS LAST, victim_sex DESC NULLS LAST, victim_age DESC NULLS LAST, domestic_abuse DESC NULLS LAST, source DESC, outcome DESC,
-  handling DESC NULLS LAST) AS place
+  handling DESC NULLS LAST, row) AS place
 FROM judged WHERE NOT quarantined;
 CREATE OR REPLACE TABLE later AS
 SELECT v.allegation_id FROM versions v JOIN judged q ON q.quarantined AND q.allegation_id = v.allegation_id AND valid_time(q.updated_at)
@@ -164,8 +164,8 @@ SELECT 'out_of_range' AS fact, name, n FROM (UNPIVOT (SELECT count_if(COLUMNS(*)
 UNION ALL SELECT 'placeholders', 'suspect_id', count(*) FROM judged WHERE NOT quarantined AND suspect_nobody
 UNION ALL SELECT 'placeholders', 'victim_id', count(*) FROM judged WHERE NOT quarantined AND victim_nobody
 UNION ALL SELECT 'older_version_stands', '', count(*) FROM staying WHERE older_stands
-UNION ALL SELECT 'conflicting_duplicates', '', count(*) FROM (SELECT * EXCLUDE (latest, place, suspect_nobody, victim_nobody, replaced) FROM versions WHERE updated_at = latest AND place > 1) d
-  ANTI JOIN (SELECT * EXCLUDE (latest, place, suspect_nobody, victim_nobody, replaced) FROM versions WHERE place = 1) s ON d IS NOT DISTINCT FROM s
+UNION ALL SELECT 'conflicting_duplicates', '', count(*) FROM (SELECT * EXCLUDE (latest, place, suspect_nobody, victim_nobody, replaced, row) FROM versions WHERE updated_at = latest AND place > 1) d
+  ANTI JOIN (SELECT * EXCLUDE (latest, place, suspect_nobody, victim_nobody, replaced, row) FROM versions WHERE place = 1) s ON d IS NOT DISTINCT FROM s
 UNION ALL SELECT 'person_links', 'links', count(*) FROM linked
 UNION ALL SELECT 'person_links', 'rows_changed', count(*) FROM judged WHERE NOT quarantined AND replaced
 UNION ALL SELECT 'resolutions', resolution, count(*) FROM settled WHERE disposition = 'scored' AND resolution IS NOT NULL GROUP BY resolution
@@ -229,6 +229,18 @@ SELECT t.position, s.suspect_id, s.allegation_id, s.report_id, s.victim_id, s.re
   CAST(s.base * s.factor AS DOUBLE) / CAST(u.whole AS DOUBLE) AS share, s.domestic_abuse, s.source, s.outcome,
   strftime(s.day + 365, '%Y-%m-%d') AS leaves_on, s.older_stands AS older_version_stands, s.contradicts AS urn_contradicts_code
 FROM scored s JOIN stack t USING (suspect_id) JOIN suspects u USING (suspect_id);
+
+-- Section 7: every row read that names somebody of the stack, as it was read, and what became of it. Who is named beside them, and they, after links.
+CREATE OR REPLACE TABLE cases AS
+WITH fates AS (SELECT row, suspect_id, suspect_nobody, victim_id, 'quarantined' AS disposition, false AS older_stands FROM judged WHERE quarantined
+  UNION ALL SELECT row, suspect_id, suspect_nobody, victim_id, CASE WHEN updated_at < latest THEN 'superseded' ELSE 'duplicate' END, false FROM versions WHERE place > 1
+  UNION ALL SELECT row, suspect_id, suspect_nobody, victim_id, disposition, older_stands FROM settled),
+people AS (SELECT row, suspect_id AS person_id, victim_id AS other_id, 'suspect' AS role, disposition, older_stands FROM fates
+  UNION ALL SELECT row, victim_id, CASE WHEN NOT suspect_nobody THEN suspect_id END, 'victim', disposition, older_stands FROM fates)
+SELECT t.position, p.person_id, p.other_id, p.role, e.* REPLACE (epoch_us(e.reported_at) AS reported_at, epoch_us(e.committed_at) AS committed_at, epoch_us(e.updated_at) AS updated_at),
+  p.disposition, p.older_stands AS older_version_stands, s.rule AS weight_rule, s.tenths / 10.0::DOUBLE AS harm_days, s.recency AS recency_ppm, s.factor AS frequency_ppm, s.base,
+  CAST(s.base * s.factor AS DOUBLE) / CAST(u.whole AS DOUBLE) AS share
+FROM people p JOIN stack t ON t.suspect_id = p.person_id JOIN extract e ON e.row = p.row LEFT JOIN scored s ON s.row = p.row LEFT JOIN suspects u ON u.suspect_id = s.suspect_id;
 
 -- Stability: everybody's position under each of the other models, of which the first so many are kept.
 CREATE OR REPLACE TABLE standings AS

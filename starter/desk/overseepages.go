@@ -15,6 +15,7 @@ import (
 	"harmstack/activities/trust/audit"
 	"harmstack/schemas"
 	"harmstack/schemas/fault"
+	"harmstack/schemas/text"
 )
 
 // overseePages are the pages of those who ask whether it works, and who did what.
@@ -117,7 +118,7 @@ func inWords(d time.Duration) string {
 	case d < 48*time.Hour:
 		return fmt.Sprintf("%d h", int(d.Hours()))
 	}
-	return fmt.Sprintf("%d days", int(d.Hours()/24))
+	return text.Count(int(d.Hours()/24), "day")
 }
 
 // How many entries of the log are shown at once, and how many are looked through for them.

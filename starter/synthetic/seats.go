@@ -132,13 +132,14 @@ const graveEvery = 240
 const seatShare = 950
 
 // career draws how many allegations there are, against how many victims, within how many days, and whether they are
-// grave: three quarters of the suspects of a window have one report; some four in a thousand have several grave ones.
+// grave: three quarters of the suspects of a window have one report; some four in a thousand have several grave ones, as
+// many as make the offences of the first hundred those that are published, by rule set vawg-v2 and model rfs-v2.
 func (g *generator) career(number int) (allegations, victims, days int, isGrave bool) {
 	switch n := g.r.IntN(100_000); {
 	case g.isFifteen(number):
 		return fifteen + g.r.IntN(3), fifteen, 60, true
 	case uint64(number)%graveEvery == g.options.Seed%graveEvery:
-		return 3 + g.r.IntN(4), 1 + g.r.IntN(3), 120, true
+		return 4 + g.r.IntN(3), 1 + g.r.IntN(3), 120, true
 	case n < 67_500:
 		return 1, 1, 1, false
 	case n < 86_500:

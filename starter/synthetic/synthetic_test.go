@@ -78,28 +78,31 @@ func score(t *testing.T, data []byte, rules, named string) (*scoring.Scores, []s
 	return s, all
 }
 
-// The published figures hold for the default seed and for others, under both versions of the rules. By rfs-v2 many lesser
-// allegations lift nobody above a graver one, so that the first hundred have fewer.
+// The published figures hold for the default seed and for others, under both versions of the rules; the offences of the
+// first hundred are calibrated to version 2, which is the contract: on the average of seeds to a twentieth. Version 1,
+// where many lesser allegations lift somebody above a graver one, has more.
 func TestCalibration(t *testing.T) {
-	for _, seed := range []uint64{1, 2, 3} {
+	sum := map[string]int64{} // of the offences, by model
+	seeds := []uint64{1, 2, 3}
+	for _, seed := range seeds {
 		data := write(t, Options{AsOf: asOf, Suspects: DefaultSuspects, Seed: seed})
 		for _, v := range versions {
 			t.Run(fmt.Sprintf("seed %d, %s, %s", seed, v.rules, v.model), func(t *testing.T) {
 				s, all := score(t, data, v.rules, v.model)
-				fewest := int64(400)
-				if v.model == "rfs-v2" {
-					fewest = 360
-				}
-				calibrated(t, s, all, fewest)
+				sum[v.model] += calibrated(t, s, all)
 				if n := len(s.Facts.Resolutions); v.rules == "vawg-v2" && n != 5 {
 					t.Errorf("%d of the five resolutions apply: %v", n, s.Facts.Resolutions)
 				}
 			})
 		}
 	}
+	if mean := float64(sum["rfs-v2"]) / float64(len(seeds)); mean < 0.95*445 || mean > 1.05*445 || sum["rfs-v1"] <= sum["rfs-v2"] {
+		t.Errorf("%.0f offences in the first hundred on the average, 445 are published; by version 1 %d over all seeds", mean, sum["rfs-v1"])
+	}
 }
 
-func calibrated(t *testing.T, s *scoring.Scores, all []schemas.Ranked, fewest int64) {
+// calibrated returns the offences of the first hundred.
+func calibrated(t *testing.T, s *scoring.Scores, all []schemas.Ranked) (offences int64) {
 	if n := len(all); n < 34_500 || n > 36_500 {
 		t.Errorf("%d suspects, about 35,000 are published", n)
 	}
@@ -118,7 +121,7 @@ func calibrated(t *testing.T, s *scoring.Scores, all []schemas.Ranked, fewest in
 	if share := float64(once) / float64(len(all)); share < 0.73 || share > 0.78 {
 		t.Errorf("%.3f of the suspects have one report, three quarters have", share)
 	}
-	var offences, victims, fifteen int64
+	var victims, fifteen int64
 	var days float64
 	for _, r := range all[:100] {
 		offences, victims, days = offences+r.Allegations, victims+r.Victims, days+r.SumDays
@@ -126,7 +129,7 @@ func calibrated(t *testing.T, s *scoring.Scores, all []schemas.Ranked, fewest in
 			fifteen++
 		}
 	}
-	if offences < fewest || offences > 450 || victims < 190 || victims > 230 {
+	if offences < 390 || offences > 500 || victims < 190 || victims > 230 {
 		t.Errorf("%d offences against %d victims in the first hundred, 445 against 201 are published", offences, victims)
 	}
 	if fifteen < 1 || fifteen > 5 {
@@ -158,6 +161,7 @@ func calibrated(t *testing.T, s *scoring.Scores, all []schemas.Ranked, fewest in
 	if f.Conflicting == 0 || len(f.OutOfRange) != 6 || len(f.Placeholders) != 2 || f.OlderStands == 0 || f.URNContradicts == 0 {
 		t.Errorf("some facts are missing: %+v", f)
 	}
+	return offences
 }
 
 // The same seed gives the same bytes, and the same rows on any machine: their hash is pinned. (The library's
@@ -182,7 +186,7 @@ func TestSameSeedSameBytes(t *testing.T) {
 		}
 	}
 	sum := sha256.Sum256(text)
-	if got := hex.EncodeToString(sum[:]); got != "b91b5bd6dee7cbc00b47d4e795e4611163b366c69fd870464f617f2528b976bb" {
+	if got := hex.EncodeToString(sum[:]); got != "ad6e75ce1afba76bdbb12ce0bdf1bafd0b370ca88eea16524c9b188ab72f6694" {
 		t.Errorf("sha256 of the rows %s", got)
 	}
 	o.Seed = 8

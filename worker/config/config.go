@@ -33,6 +33,7 @@ import (
 	"harmstack/activities/trust/sign"
 	"harmstack/schemas"
 	"harmstack/schemas/reference"
+	"harmstack/schemas/text"
 	"harmstack/workflows"
 	"harmstack/workflows/plugin"
 )
@@ -384,8 +385,8 @@ func (l *loader) retention() retention.Rules {
 	case r.Tasking == 0 && r.Night > 0:
 		r.Tasking = max(retention.DefaultTasking, r.Night)
 	case r.Tasking > 0 && r.Tasking < retention.LeastTasking:
-		l.fault("HARMSTACK_KEEP_TASKINGS", fmt.Errorf("give %d days or more: new taskings may come by the month, by the plans "+
-			"of its first night", retention.LeastTasking))
+		l.fault("HARMSTACK_KEEP_TASKINGS", fmt.Errorf("give %s or more: new taskings may come by the month, by the plans "+
+			"of its first night", text.Count(retention.LeastTasking, "day")))
 	}
 	return r
 }

@@ -120,7 +120,8 @@ func partlyKey(e Entry, number int) string {
 	return key + ".json"
 }
 
-// IDOf is the id of the message that an entry of the ledger is of, by its key.
+// IDOf is which message a file of the ledger is of. Behind a hyphen stands which of its files it is, or how many addresses
+// a note is of.
 func IDOf(key string) string {
 	id, _, _ := strings.Cut(strings.TrimSuffix(path.Base(key), ".json"), "-")
 	return id
