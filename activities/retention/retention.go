@@ -159,6 +159,11 @@ func Dispose(ctx context.Context, st *store.Store, rules Rules, now time.Time, d
 	if gone = append(gone, records...); err != nil || dryRun || !st.IsSealed() {
 		return gone, err
 	}
+	if rules.Tasking > 0 {
+		if _, err := st.ShredTaskings(ctx, now.AddDate(0, 0, -LeastTasking)); err != nil {
+			return gone, err
+		}
+	}
 	return gone, shred(ctx, st)
 }
 

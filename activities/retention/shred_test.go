@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"harmstack/activities/casework"
 	"harmstack/activities/nights"
 	"harmstack/activities/store"
 	"harmstack/activities/store/seal"
@@ -171,5 +172,48 @@ func TestKeysGoWithTheLastRevision(t *testing.T) {
 	dispose() // its time is over too
 	if got := keys(); len(got) != 0 {
 		t.Errorf("left %q", got)
+	}
+}
+
+// The data key of a month of taskings goes with the last file that is sealed under it: no copy of one can be read then.
+func TestKeysOfTaskingsGo(t *testing.T) {
+	t.Parallel()
+	st, dir, again := sealed(t)
+	seed(t, st, 1, schemas.Approved)
+	save := func(reference string, version int, state schemas.TaskingState) {
+		t.Helper()
+		event := schemas.TaskingEvent{Number: version, At: later(0), Kind: schemas.EventIssued, Team: "Hackney"}
+		task := &schemas.Tasking{Reference: reference, Version: version, State: state, OnStack: state.Open(), Events: []schemas.TaskingEvent{event}}
+		if err := casework.Save(t.Context(), st, task); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys := func() int {
+		files, err := fs.Glob(os.DirFS(filepath.Join(dir, "keys")), "taskings-*.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(files)
+	}
+	save("aaaa", 1, schemas.TaskingClosed)
+	save("bbbb", 1, schemas.TaskingIssued)
+	copied := backup(t, dir)
+	for _, step := range []struct {
+		scenario string
+		keys     int
+	}{{"one is open", 1}, {"none is", 0}} {
+		if step.keys == 0 {
+			save("bbbb", 2, schemas.TaskingStoodDown)
+		}
+		if _, err := Dispose(t.Context(), st, Rules{Tasking: 100}, later(101), false); err != nil {
+			t.Fatal(err)
+		}
+		if got := keys(); got != step.keys {
+			t.Errorf("%s: %d keys", step.scenario, got)
+		}
+		_, err := again(withKeysOf(t, copied, dir)).Read(t.Context(), casework.VersionKey("aaaa", 1))
+		if gone := errors.Is(err, seal.ErrKeyGone); gone != (step.keys == 0) {
+			t.Errorf("%s: the copy: %v", step.scenario, err)
+		}
 	}
 }

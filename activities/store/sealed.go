@@ -27,6 +27,9 @@ var (
 	)
 )
 
+// taskings is the folder whose files are sealed under a data key for each month.
+const taskings = "taskings"
+
 // keysFolder is where wrapped data keys lie.
 const keysFolder = "keys/"
 
@@ -42,7 +45,7 @@ func dataKey(key string, now time.Time) string {
 		return nightKey(id.AsOf, part)
 	}
 	top, _, _ := strings.Cut(key, "/")
-	if top == "taskings" {
+	if top == taskings {
 		return top + "-" + now.UTC().Format("2006-01")
 	}
 	return strings.TrimSuffix(top, path.Ext(top))
@@ -225,6 +228,76 @@ func (s *Store) Shred(
 		n++
 	}
 	return n, err
+}
+
+// ShredTaskings destroys the data keys of the taskings' months that ended before an instant, and under which no file is
+// sealed any more. It tells how many. An instant must lie so far back that nobody still writes under them.
+func (s *Store) ShredTaskings(ctx context.Context, before time.Time) (n int, err error) {
+	if s.keys == nil {
+		return 0, nil
+	}
+	names, err := s.keys.Names(ctx)
+	if err != nil {
+		return 0, err
+	}
+	over := map[string]bool{}
+	for _, name := range names {
+		month, err := time.Parse("2006-01", strings.TrimPrefix(name, taskings+"-"))
+		if err == nil && strings.HasPrefix(name, taskings+"-") && month.AddDate(0, 1, 0).Before(before) {
+			over[name] = true
+		}
+	}
+	if len(over) == 0 {
+		return 0, nil
+	}
+	keys, err := s.List(ctx, taskings+"/")
+	if err != nil {
+		return 0, err
+	}
+	for _, key := range keys {
+		if len(over) == 0 {
+			return 0, nil // each still seals something
+		}
+		name, err := s.sealedUnder(ctx, key)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		delete(over, name)
+	}
+	for name := range over {
+		if err := s.keys.Destroy(ctx, name); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// sealedUnder is the name of the data key under which a file says it is sealed.
+func (s *Store) sealedUnder(ctx context.Context, key string) (string, error) {
+	begin := make([]byte, seal.HeaderBytes)
+	var from io.ReadCloser
+	var err error
+	if s.folder != "" {
+		from, err = os.Open(s.path(key))
+	} else {
+		from, err = s.bucket.NewRangeReader(ctx, key, 0, seal.HeaderBytes, nil)
+	}
+	if err != nil {
+		return "", s.explain("read", key, err)
+	}
+	defer from.Close()
+	if _, err := io.ReadFull(from, begin); err != nil {
+		return "", fmt.Errorf("%s: %w", key, ErrDamaged)
+	}
+	name, err := seal.NameOf(begin)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", key, err)
+	}
+	return name, err
 }
 
 // sealed lets write write the content of a file to what is stored.

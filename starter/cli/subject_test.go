@@ -46,7 +46,7 @@ func TestSubject(t *testing.T) {
 		if err := casework.Save(t.Context(), st, tasking); err != nil {
 			t.Fatal(err)
 		}
-		_, err := ledger.Deliver(t.Context(), st, ledger.Entry{ID: "m-" + name, Team: "Hackney", Subject: hide(name)}, now,
+		_, err := ledger.Deliver(t.Context(), st, ledger.Entry{ID: "m" + strings.TrimPrefix(name, "S-"), Team: "Hackney", Subject: hide(name)}, now,
 			func(func(string) bool) ([]string, error) { return nil, nil }, func(error) bool { return false })
 		if err != nil {
 			t.Fatal(err)
@@ -81,7 +81,7 @@ func TestSubject(t *testing.T) {
 				t.Errorf("%s: %+v", id, n)
 			}
 		}
-		if len(h.Taskings) != 1 || h.Taskings[0].Reference != hide("S-01") || len(h.Messages) != 1 || h.Messages[0].ID != "m-S-01" {
+		if len(h.Taskings) != 1 || h.Taskings[0].Reference != hide("S-01") || len(h.Messages) != 1 || h.Messages[0].ID != "m01" {
 			t.Errorf("%s: %+v, %+v", id, h.Taskings, h.Messages)
 		}
 		var log []string

@@ -73,6 +73,18 @@ func (h *header) name() (string, error) {
 // Sealed tells whether data begins like a sealed file.
 func Sealed(data []byte) bool { return bytes.HasPrefix(data, []byte(magic)) }
 
+// HeaderBytes is how much of a sealed file NameOf needs.
+const HeaderBytes = headerBytes
+
+// NameOf is the name of the data key under which a file is sealed that begins so. Nothing proves it before the file is
+// read.
+func NameOf(begin []byte) (string, error) {
+	if !Sealed(begin) || len(begin) < headerBytes {
+		return "", ErrNotSealed
+	}
+	return (*header)(begin[:headerBytes]).name()
+}
+
 // config is for the packages of one file, from the nth on. The key follows from every byte of the header, and from the
 // path.
 func (h *header) config(k *dataKey, path string, n uint32) (sio.Config, error) {
