@@ -9,8 +9,9 @@ import (
 	"harmstack/schemas/text"
 )
 
-// Positions are the rows of a night's ranking from one position to another, both included, on the stack or not: at least
-// one. With to 0 they are as many as the stack is deep. Its errors of kind fault.BadRequest say that there are none.
+// Positions are the rows of a night's ranking from one position to another, both included, on the stack or not: at
+// least one. With to 0 they are as many as the stack is deep. Its errors of kind fault.BadRequest say that there are
+// none.
 func Positions(
 	ctx context.Context, st *store.Store, m schemas.Manifest, from, to int64,
 ) (list []schemas.Ranked, err error) {
@@ -41,7 +42,8 @@ func Positions(
 		}
 	}
 	if len(list) == 0 {
-		return nil, fault.Errorf(fault.BadRequest, "night %s: %s holds no position from %d on", m.NightID, schemas.RankingFile, from)
+		return nil, fault.Errorf(
+			fault.BadRequest, "night %s: %s holds no position from %d on", m.NightID, schemas.RankingFile, from)
 	}
 	return list, nil
 }

@@ -205,7 +205,8 @@ func (r *DeliverResult) count(e ledger.Entry) {
 	r.LateAddresses, r.RefusedAddresses = e.Count(ledger.Waiting), e.Count(ledger.Refused)
 }
 
-// message is a team's digest, with packs where some of its addresses may hold them, whom it tells of by pseudonym, and how many of them the team has.
+// message is a team's digest, with packs where some of its addresses may hold them, whom it tells of by pseudonym, and
+// how many of them the team has.
 func (a *Activities) message(
 	ctx context.Context,
 	n night,

@@ -29,7 +29,8 @@ type Witnesses struct {
 }
 
 // Tell signs a checkpoint and hands it to the auditor, once for each occasion, and to the second store. Where the store
-// has no key to sign with, or nobody keeps checkpoints, it does nothing. The link, if any, leads to the night at the desk.
+// has no key to sign with, or nobody keeps checkpoints, it does nothing. The link, if any, leads to the night at the
+// desk.
 func (w Witnesses) Tell(ctx context.Context, occasion, night, link string, at time.Time) error {
 	auditor, told := w.Teams.Auditor()
 	if !w.Store.Keys.Signs() || !told && w.Second == "" {

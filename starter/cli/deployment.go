@@ -36,7 +36,9 @@ func openStoreAt(ctx context.Context, url string) (*store.Store, error) {
 		url = os.Getenv("HARMSTACK_STORE")
 	}
 	if url == "" && os.Getenv(deskVariable) != "" {
-		return nil, errors.New("no store, and the desk does not do this: set HARMSTACK_STORE or give --store, where the store is")
+		return nil, errors.New(
+			"no store, and the desk does not do this: set HARMSTACK_STORE or give --store, where the store is",
+		)
 	}
 	if url == "" {
 		return nil, errors.New(

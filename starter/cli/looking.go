@@ -44,7 +44,9 @@ func (g *gate) stack(ctx context.Context, n nightFlags, call desk.StackCall) (s 
 }
 
 // explain also says of which night it is.
-func (g *gate) explain(ctx context.Context, n nightFlags, name, why string) (id schemas.NightID, e pipeline.Explanation, err error) {
+func (g *gate) explain(
+	ctx context.Context, n nightFlags, name, why string,
+) (id schemas.NightID, e pipeline.Explanation, err error) {
 	var night desk.Night
 	if err := g.call(ctx, http.MethodGet, n.path(), nil, &night); err != nil {
 		return id, e, err
@@ -91,8 +93,8 @@ func (g *gate) status(ctx context.Context) (s desk.Status, err error) {
 // errTeamKnown says that a team is typed where the desk knows who speaks for it.
 var errTeamKnown = errors.New("--team: the desk knows for which teams you speak, leave it out")
 
-// speaksForRestricted tells whether somebody who looks at the store itself says that they are of the desk for restricted
-// suspects. There nobody's role is known: it is their word, which the log keeps.
+// speaksForRestricted tells whether somebody who looks at the store itself says that they are of the desk for
+// restricted suspects. There nobody's role is known: it is their word, which the log keeps.
 func speaksForRestricted(team string) bool {
 	return teams.Slug(team) == teams.Slug(teams.RestrictedDesk)
 }

@@ -422,6 +422,16 @@ type StackCall struct {
 	To   int64 `json:"to,omitempty"`
 }
 
+// maxPositions is how many positions one call shows: what the desk answers with is all in its memory.
+const maxPositions = 10_000
+
+func (c StackCall) check() error {
+	if c.To-c.From >= maxPositions {
+		return fault.Errorf(fault.BadRequest, "from %d to %d: ask for at most 10,000 positions at once", c.From, c.To)
+	}
+	return c.Reason.check()
+}
+
 // Stack is a night's stack, or other positions of its ranking, without those who are restricted, whom others see as a
 // count.
 type Stack struct {

@@ -226,6 +226,15 @@ func TestLookingIsNoted(t *testing.T) {
 			t.Errorf("%+v", last)
 		}
 	}
+	for _, c := range []struct{ positions, says string }{
+		{`"from": 1, "to": 10001`, "at most 10,000 positions"}, {`"from": -5`, "positions begin at 1"}, {`"from": 3, "to": 2`, "positions begin at 1"},
+		{`"from": 1000`, "nobody is there"},
+	} {
+		if a := w.ask(ann, "POST", "/api/v1/nights/current/stack", `{"why": "x", `+c.positions+`}`); a.code != 400 ||
+			!strings.Contains(a.body, c.says) {
+			t.Errorf("%s: %d %s", c.positions, a.code, a.body)
+		}
+	}
 	// That somebody is not there is an answer too.
 	if a := w.ask(ann, "POST", "/api/v1/nights/"+night+"/explanation", `{"why": "briefing", "suspect": "S-404"}`); a.code != 400 ||
 		w.last().Did != "explain" ||

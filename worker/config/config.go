@@ -494,8 +494,8 @@ func (m Mail) Mailer() (digest.Mailer, error) {
 	return digest.NewSMTP(m.SMTP)
 }
 
-// LoadTeams reads who works where. Without a file, and so without a mail server, every message leads nowhere. Packs that
-// would lie in a folder in clear are refused.
+// LoadTeams reads who works where. Without a file, and so without a mail server, every message leads nowhere. Packs
+// that would lie in a folder in clear are refused.
 func (c Config) LoadTeams() (*teams.Teams, error) {
 	if c.TeamsFile == "" {
 		return teams.Nowhere(), nil

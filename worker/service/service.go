@@ -86,15 +86,19 @@ func New(ctx context.Context, c client.Client, cfg config.Config) (*Service, err
 	if err != nil {
 		return nil, fmt.Errorf("HARMSTACK_LINEAGE: %w", errors.Join(err, st.Close()))
 	}
-	s := &Service{store: st, metrics: cfg.Metrics, memory: cfg.Memory, failed: make(chan error, 1), refused: cfg.Payloads.Refused}
+	s := &Service{store: st, metrics: cfg.Metrics, memory: cfg.Memory, refused: cfg.Payloads.Refused,
+		failed: make(chan error, 1)}
 	s.note = func(ctx context.Context) error { return noteConfiguration(ctx, st, cfg) }
 	acts := workflows.Activities{
 		Nightly:   stages(c, cfg, st, lineage),
 		Decision:  &decision.Activities{Store: st, Identity: cfg.Identity},
 		Retention: &retention.Activities{Store: st, Rules: cfg.Retention},
-		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0), Pseudonym: names.Name, Keyed: names.For,
-			Identity: cfg.Identity, Teams: cfg.LoadTeams, Desk: cfg.Desk, Checkpoints: cfg.Checkpoints, SendOrder: flows.SendOrder(c, cfg.Deployment, cfg.TaskQueue)},
-		Operations: &operations.Activities{Store: st, Mailer: mailer, Teams: cfg.LoadTeams, Watch: cfg.Checks.Watch, Desk: cfg.Desk, Checkpoints: cfg.Checkpoints,
+		Tasking: &tasking.Activities{Store: st, Mailer: mailer, Hooks: webhook.NewSender(0),
+			Pseudonym: names.Name, Keyed: names.For,
+			Identity: cfg.Identity, Teams: cfg.LoadTeams, Desk: cfg.Desk, Checkpoints: cfg.Checkpoints,
+			SendOrder: flows.SendOrder(c, cfg.Deployment, cfg.TaskQueue)},
+		Operations: &operations.Activities{Store: st, Mailer: mailer, Teams: cfg.LoadTeams, Watch: cfg.Checks.Watch,
+			Desk: cfg.Desk, Checkpoints: cfg.Checkpoints,
 			Scheduling: flows.Scheduling(c, cfg.Deployment, cfg.TaskQueue)},
 	}
 	options := s.options(promptSlots)

@@ -49,6 +49,9 @@ func TestRefusalsAreTold(t *testing.T) {
 		if cap(refused) == 0 {
 			continue
 		}
+		if len(refused) == 0 {
+			t.Fatal("nobody is told")
+		}
 		if r := <-refused; r.Who != "DCI Example" || r.Did != "approve of default-test-workflow-id" ||
 			r.Why.Error() != "refused by the workflow: BadRequest" || len(refused) > 0 {
 			t.Errorf("%+v, and %d more", r, len(refused))
@@ -60,6 +63,9 @@ func TestRefusalsAreTold(t *testing.T) {
 		if _, err := c.Decode([]*commonpb.Payload{{Data: []byte(`"hunter2"`)}}); !errors.Is(err, ErrPlain) {
 			t.Fatal(err)
 		}
+	}
+	if len(refused) != cap(refused) {
+		t.Fatalf("%d are told of", len(refused))
 	}
 	if r := <-refused; r.Did != "sent a payload in clear" || r.Why != ErrPlain {
 		t.Errorf("%+v", r)
