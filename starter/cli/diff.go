@@ -81,7 +81,7 @@ only what the rankings hold.`,
 				return printJSON(out, changes)
 			}
 			if n := all - len(changes); n > 0 {
-				say(out, "%s\n", strings.TrimSpace(notShown(n)))
+				say(out, "%s\n", notShown(n)[1:])
 			}
 			return c.print(out, changes)
 		},
