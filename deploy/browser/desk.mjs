@@ -28,16 +28,17 @@ const must = (is, what) => { if (!is) throw new Wrong(what) }
 class Person {
   constructor(page, who) { this.page = page; this.who = who; this.seen = 0 }
 
-  async open(path) {
+  async open(path, status = 200) {
     const answer = await this.page.goto(given.desk + path, { waitUntil: 'load' })
-    await this.look(answer.status())
+    must(answer.status() === status, `${path}: status ${answer.status()}, not ${status}`)
+    await this.look()
   }
 
   // look holds every page against what all of them must be.
   async look(status = 200) {
     const path = new URL(this.page.url()).pathname
     if (!this.page.url().startsWith(given.desk)) return
-    must(status < 400, `${path}: status ${status}`)
+    must(status < 400, `${path}: status ${status}: ${await this.page.evaluate(() => document.querySelector('[role=alert]')?.innerText)}`)
     // What looks at the page is itself a script; those of the page have had their time.
     await this.page.setJavaScriptEnabled(true)
     try { await this.hold(path) } finally { await this.page.setJavaScriptEnabled(!given['no-script']) }
@@ -56,8 +57,16 @@ class Person {
     }
   }
 
-  // press uses what a person would name by its words: a link or a button.
-  async press(words) {
+  // first is the words of the first of some links.
+  async first(links) {
+    const it = await this.page.$(links)
+    must(it, `${this.page.url()}: there is no ${links}`)
+    return await it.evaluate(e => e.textContent.trim())
+  }
+
+  // press uses what a person would name by its words: a link or a button. Fields are filled in before.
+  async press(words, ...fields) {
+    for (const [label, text] of fields) await this.type(label, text)
     const it = await this.named('a, button, summary', words)
     const left = this.page.waitForNavigation({ waitUntil: 'load', timeout: 60_000 })
     if (given.keyboard) {
@@ -148,6 +157,41 @@ const walks = {
     await p.press('Approve')
     await p.says('approved by')
     await p.says('looked at all of it')
+  },
+  // A sergeant opens the page that the mail led to, takes one on in a tap from there, reads who it is, notes what was
+  // done and closes it.
+  async sergeant(p) {
+    await p.open('/teams/Hackney')
+    await p.press('Acknowledge')
+    await p.says('acknowledged')
+    await p.press(await p.first('a[href^="/taskings/"]'))
+    await p.press('Note it', ['What has been done', 'Visited at home with the officer in the case.'])
+    await p.says('Visited at home with the officer in the case.')
+    const tasking = new URL(p.page.url()).pathname
+    await p.open(`${tasking}/pack`)
+    await p.press('Show it', ['Why', 'the visit'])
+    await p.open(tasking)
+    await p.press('Close it', ['Outcome', 'disrupted'])
+    await p.says('closed')
+    await p.open('/teams/Barnet', 404)
+    await p.says('not yours to see')
+  },
+  // An analyst looks at the stack and the first on it, at what changed, and goes by a position and by an id.
+  async analyst(p) {
+    await p.open(`/nights/${given.night}/stack`)
+    await p.press('Show the ids', ['Why you look at their ids', 'the briefing'])
+    await p.open(`/nights/${given.night}/stack?from=1&sort=victims`)
+    await p.open(`/nights/${given.night}/people/1`)
+    await p.press('Show it', ['Why', 'the briefing'])
+    await p.says('Why they stand there')
+    await p.open(`/nights/${given.night}/changes`)
+    await p.open('/search')
+    await p.press('Go to the person', ['Position', '2'])
+    await p.says('Why do you look')
+    await p.open('/nights')
+    await p.open('/meeting')
+    await p.open('/teams')
+    await p.open('/measures')
   },
   async auditor(p) {
     await p.open('/audit')

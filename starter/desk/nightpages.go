@@ -36,6 +36,7 @@ type decisionPage struct {
 	Current      bool
 	// MayDecide and MayRevoke: the person's role, and the state of the night, allow it.
 	MayDecide, MayRevoke bool
+	MayLook              bool // at the people of it
 	Own                  bool // the person started it by hand
 	UI                   string
 }
@@ -95,7 +96,7 @@ func (d *Desk) decision(r *http.Request, p Person) (any, error) {
 	officer := allowed(p, []string{access.Approve}) == nil
 	v.MayDecide = officer && v.Status == nights.Pending
 	v.MayRevoke = officer && v.Current
-	if allowed(p, []string{access.Look}) == nil {
+	if v.MayLook = allowed(p, []string{access.Look}) == nil; v.MayLook {
 		// Who they are stands in the report alone; where they stand says nothing to anybody else.
 		in.Stack, err = nights.ReadFile[schemas.Ranked](r.Context(), d.To.Store, m, schemas.StackFile)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {

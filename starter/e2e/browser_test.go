@@ -55,6 +55,9 @@ func TestMornings(t *testing.T) {
 		if folder := os.Getenv("HARMSTACK_PICTURES"); folder != "" {
 			args = append(args, "--pictures", folder)
 		}
-		browser(t, g.url, append(args, "officer", "auditor")...)
+		browser(t, g.url, append(args, "officer")...)
+		// The teams are told once the approval is carried out.
+		g.d.eventually(func() bool { return len(g.d.taskings()) == 40 })
+		browser(t, g.url, append(args, "sergeant", "analyst", "auditor")...)
 	}
 }
