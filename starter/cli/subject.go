@@ -90,11 +90,11 @@ HARMSTACK_SIGNING_KEY. Erase them from the source first: the next night reads wh
 // erasePerson says what will be changed, asks, and erases somebody.
 func erasePerson(cmd *cobra.Command, st *store.Store, names pseudonym.Names, id, why string, yes bool) error {
 	ctx, out, outbox := cmd.Context(), cmd.OutOrStdout(), os.Getenv("HARMSTACK_OUTBOX")
-	h, err := subject.Find(ctx, st, names, id)
+	ids, err := subject.IDs(ctx, st, id)
 	if err != nil {
 		return err
 	}
-	ids, begun, err := subject.Known(ctx, st, h.IDs)
+	ids, begun, err := subject.Known(ctx, st, ids)
 	if err == nil {
 		err = subject.Allowed(st, ids, why)
 	}

@@ -42,6 +42,11 @@ type file struct {
 func (h *Held) without(ctx context.Context, st *store.Store, m schemas.Manifest, ref schemas.ArtifactRef) (*file, error) {
 	switch name := strings.TrimPrefix(ref.URI, m.Path()+"/"); {
 	case strings.HasPrefix(name, schemas.ExtractFolder+"/"):
+		// Most parts name nobody, and two of the columns tell.
+		named, err := rowsWithout(ctx, st, ref, h.people)
+		if err != nil || named == nil {
+			return nil, err
+		}
 		return rowsWithout(ctx, st, ref, h.offence)
 	case name == schemas.RankingFile, name == schemas.StackFile:
 		return rowsWithout(ctx, st, ref, func(r *schemas.Ranked) fate { return gone(h.is(r.SuspectID)) })
@@ -72,6 +77,14 @@ func gone(is bool) fate {
 	}
 	return stays
 }
+
+// people are the columns of an extract that name somebody.
+type people struct {
+	SuspectID *string `parquet:"suspect_id,optional"`
+	VictimID  *string `parquet:"victim_id,optional"`
+}
+
+func (h *Held) people(p *people) fate { return gone(h.names(p.SuspectID) || h.names(p.VictimID)) }
 
 func (h *Held) offence(o *schemas.Offence) fate {
 	switch {

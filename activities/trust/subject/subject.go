@@ -63,22 +63,12 @@ func (n Night) nothing() bool {
 func Find(ctx context.Context, st *store.Store, names pseudonym.Names, id string) (h Held, err error) {
 	h = Held{IDs: []string{id}, Nights: []Night{}, Taskings: []*schemas.Tasking{}, Messages: []ledger.Entry{}, Log: []audit.Entry{}}
 	all, err := nights.List(ctx, st)
+	if err == nil {
+		err = h.merge(ctx, st, all)
+	}
 	if err != nil {
 		return h, err
 	}
-	// Whom a later night merged into them is looked for in the earlier ones too.
-	for {
-		known := len(h.IDs)
-		for _, n := range all {
-			if err := h.merged(ctx, st, n); err != nil {
-				return h, err
-			}
-		}
-		if len(h.IDs) == known {
-			break
-		}
-	}
-	slices.Sort(h.IDs)
 	h.Pseudonyms = names.All(h.IDs)
 	for _, n := range all {
 		found, err := h.night(ctx, st, n)
@@ -90,6 +80,32 @@ func Find(ctx context.Context, st *store.Store, names pseudonym.Names, id string
 		}
 	}
 	return h, h.acts(ctx, st)
+}
+
+// IDs are those of a person, of whom one is known, that any night makes one.
+func IDs(ctx context.Context, st *store.Store, id string) ([]string, error) {
+	all, err := nights.List(ctx, st)
+	h := Held{IDs: []string{id}}
+	if err == nil {
+		err = h.merge(ctx, st, all)
+	}
+	return h.IDs, err
+}
+
+// merge finds the ids of the person. Whom a later night merged into them is looked for in the earlier ones too.
+func (h *Held) merge(ctx context.Context, st *store.Store, all []nights.Night) error {
+	for {
+		known := len(h.IDs)
+		for _, n := range all {
+			if err := h.merged(ctx, st, n); err != nil {
+				return err
+			}
+		}
+		if len(h.IDs) == known {
+			slices.Sort(h.IDs)
+			return nil
+		}
+	}
 }
 
 // merged adds the ids that a night's person links make one with those that are known.
