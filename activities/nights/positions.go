@@ -26,20 +26,13 @@ func Positions(
 		ranked := text.Count(m.Suspects, "suspect is", "suspects are")
 		return nil, fault.Errorf(fault.BadRequest, "from %d: nobody is there: %s ranked", from, ranked)
 	}
-	everybody, err := EachRow[schemas.Ranked](ctx, st, m, schemas.RankingFile)
+	ranking, err := OpenRanking(ctx, st, m)
 	if err != nil {
 		return nil, err
 	}
-	for r, err := range everybody {
-		if err != nil {
-			return nil, WhyMissing(ctx, st, m.NightID, err)
-		}
-		if r.Position > to {
-			break
-		}
-		if r.Position >= from {
-			list = append(list, r)
-		}
+	defer ranking.Close()
+	if list, err = ranking.Range(ctx, from, to); err != nil {
+		return nil, err
 	}
 	if len(list) == 0 {
 		return nil, fault.Errorf(

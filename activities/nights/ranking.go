@@ -13,8 +13,8 @@ import (
 	"harmstack/schemas"
 )
 
-// Ranking is the ranking of a published night, open for looking here and there: of millions of suspects, a page reads the
-// row group in which those it shows stand. It may be used by one goroutine at a time.
+// Ranking is the ranking of a published night, open for looking here and there: of millions of suspects, a page reads
+// the row group in which those it shows stand. It may be used by one goroutine at a time.
 type Ranking struct {
 	uri      string
 	artifact *store.Artifact
@@ -153,7 +153,8 @@ func (r *Ranking) Restricted(ctx context.Context) (ids map[string]bool, err erro
 func (r *Ranking) Above(ctx context.Context, before func(*schemas.Ranked) bool) (int64, error) {
 	var failed error
 	is := func(k key) bool {
-		return before(&schemas.Ranked{Score: k.score, Victims: k.victims, Allegations: k.allegations, LastReported: k.last, SuspectID: k.suspect})
+		return before(&schemas.Ranked{Score: k.score, Victims: k.victims, Allegations: k.allegations,
+			LastReported: k.last, SuspectID: k.suspect})
 	}
 	in := sort.Search(r.groups.Len(), func(g int) bool {
 		// The last row has the least score of the group. Before every row of that score, or before none, the place is so

@@ -115,7 +115,9 @@ func (n *Night) Find(ctx context.Context, m schemas.Manifest, name string) (row 
 	return n.named(ctx, m, ranking, name)
 }
 
-func (n *Night) named(ctx context.Context, m schemas.Manifest, ranking *nights.Ranking, name string) (row schemas.Ranked, err error) {
+func (n *Night) named(
+	ctx context.Context, m schemas.Manifest, ranking *nights.Ranking, name string,
+) (row schemas.Ranked, err error) {
 	if position, ok := asPosition(name); ok {
 		if row, ok, err := ranking.RowOf(ctx, position); err != nil || ok {
 			return row, err
@@ -233,7 +235,9 @@ func (n *Night) casesAgain(
 }
 
 // without finds the position that the suspect would have without each allegation.
-func (n *Night) without(ctx context.Context, ranking *nights.Ranking, e *Explanation, list []schemas.Contribution) error {
+func (n *Night) without(
+	ctx context.Context, ranking *nights.Ranking, e *Explanation, list []schemas.Contribution,
+) error {
 	for i := range list {
 		p, err := scoring.PlaceOf(&n.Model, slices.Concat(list[:i], list[i+1:]))
 		if err != nil {

@@ -30,8 +30,7 @@ type changesView struct {
 	// Unexplained are those of whom one night's allegations are not known.
 	Unexplained int
 	Lacking     string
-	Why, Path   string
-	Query       string
+	Why, Query  string
 }
 
 type changeGroup struct {
@@ -39,8 +38,8 @@ type changeGroup struct {
 	Rows []changeRow
 }
 
-// changeRow is one suspect. Page is that of the person in the night where they are ranked, Label what it is called; empty:
-// in neither.
+// changeRow is one suspect. Page is that of the person in the night where they are ranked, Label what it is called;
+// empty: in neither.
 type changeRow struct {
 	Suspect     string
 	From, To    *int64
@@ -155,7 +154,8 @@ func (d *Desk) changesPage(r *http.Request, p Person) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := changesView{Night: m.NightID, Against: r.URL.Query().Get("against"), Before: c.before, Lacking: c.lacking, Path: r.URL.Path, Why: d.why(r)}
+	v := changesView{Night: m.NightID, Against: r.URL.Query().Get("against"), Before: c.before, Lacking: c.lacking,
+		Why: d.why(r)}
 	if v.Against != "" {
 		v.Query = "?" + url.Values{"against": {v.Against}}.Encode()
 	}

@@ -28,9 +28,11 @@ func (f download) send(w http.ResponseWriter) {
 	_, _ = w.Write(f.data)
 }
 
-// export hands out a table under the last part of the page's address, to somebody who said what for. Restricted suspects
-// must have been left out: a file is passed around (contract, section 8).
-func (d *Desk) export(r *http.Request, p Person, id schemas.NightID, did string, write map[string]func(*bytes.Buffer) error) (any, error) {
+// export hands out a table under the last part of the page's address, to somebody who said what for. Restricted
+// suspects must have been left out: a file is passed around (contract, section 8).
+func (d *Desk) export(
+	r *http.Request, p Person, id schemas.NightID, did string, write map[string]func(*bytes.Buffer) error,
+) (any, error) {
 	name := path.Base(r.URL.Path)
 	format := strings.TrimPrefix(path.Ext(name), ".")
 	why := d.why(r)
@@ -42,7 +44,7 @@ func (d *Desk) export(r *http.Request, p Person, id schemas.NightID, did string,
 	if err := write[format](&out); err != nil {
 		return nil, err
 	}
-	media := map[string]string{"csv": "text/csv; charset=utf-8; header=present", "parquet": "application/vnd.apache.parquet"}[format]
+	media := map[string]string{"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}[format]
 	file := download{"harmstack-" + id.String() + "-" + name, media, out.Bytes()}
 	return file, d.note(r.Context(), p, audit.Disclosure, did+" as "+format, object(r), why, false)
 }
@@ -108,10 +110,12 @@ func (d *Desk) changesFile(r *http.Request, p Person) (any, error) {
 	})
 }
 
-// changesCSV writes changes as a sheet: the columns of changes.parquet and why, cells that a spreadsheet would run quoted.
+// changesCSV writes changes as a sheet: the columns of changes.parquet and why, cells that a spreadsheet would run
+// quoted.
 func changesCSV(out *bytes.Buffer, rows []schemas.Change, whys map[string]string) error {
 	w := csv.NewWriter(out)
-	header := []string{"suspect_id", "change", "reason", "position", "previous_position", "score_days", "previous_score_days", "why"}
+	header := []string{"suspect_id", "change", "reason", "position", "previous_position", "score_days",
+		"previous_score_days", "why"}
 	if err := w.Write(header); err != nil {
 		return err
 	}
@@ -132,8 +136,8 @@ func changesCSV(out *bytes.Buffer, rows []schemas.Change, whys map[string]string
 		if c.Reason != nil {
 			reason = *c.Reason
 		}
-		err := w.Write([]string{text.Cell(c.SuspectID), c.Kind, reason, whole(c.Position), whole(c.Previous), real(c.ScoreDays),
-			real(c.PreviousDays), text.Cell(whys[c.SuspectID])})
+		err := w.Write([]string{text.Cell(c.SuspectID), c.Kind, reason, whole(c.Position), whole(c.Previous),
+			real(c.ScoreDays), real(c.PreviousDays), text.Cell(whys[c.SuspectID])})
 		if err != nil {
 			return err
 		}

@@ -23,16 +23,20 @@ import (
 
 // peoplePages are the pages about suspects: who they are is shown to those who say why.
 var peoplePages = []page{
-	{"/stack", []string{access.Look}, "stack", "Stack", (*Desk).currentStack, (*Desk).sayWhy},
-	{"/nights/{as_of}/{revision}/stack", []string{access.Look}, "stack", "Stack", (*Desk).stackPage, (*Desk).sayWhy},
-	{"/nights/{as_of}/{revision}/stack.csv", []string{access.Look}, "why", "Download", (*Desk).stackFile, (*Desk).sayWhy},
-	{"/nights/{as_of}/{revision}/stack.parquet", []string{access.Look}, "why", "Download", (*Desk).stackFile, (*Desk).sayWhy},
-	{"/nights/{as_of}/{revision}/people/{position}", []string{access.Ask}, "person", "Person", (*Desk).personPage, (*Desk).sayWhy},
-	{"/nights/{as_of}/{revision}/changes", []string{access.Look}, "changes", "Changes", (*Desk).changesPage, (*Desk).sayWhy},
-	{"/nights/{as_of}/{revision}/changes.csv", []string{access.Look}, "why", "Download", (*Desk).changesFile, (*Desk).sayWhy},
-	{"/nights/{as_of}/{revision}/changes.parquet", []string{access.Look}, "why", "Download", (*Desk).changesFile, (*Desk).sayWhy},
-	{"/search", []string{access.Look}, "search", "Search", (*Desk).searchPage, (*Desk).search},
+	{"/stack", mayLook, "stack", "Stack", (*Desk).currentStack, (*Desk).sayWhy},
+	{ofNight + "/stack", mayLook, "stack", "Stack", (*Desk).stackPage, (*Desk).sayWhy},
+	{ofNight + "/stack.csv", mayLook, "why", "Download", (*Desk).stackFile, (*Desk).sayWhy},
+	{ofNight + "/stack.parquet", mayLook, "why", "Download", (*Desk).stackFile, (*Desk).sayWhy},
+	{ofNight + "/people/{position}", []string{access.Ask}, "person", "Person", (*Desk).personPage, (*Desk).sayWhy},
+	{ofNight + "/changes", mayLook, "changes", "Changes", (*Desk).changesPage, (*Desk).sayWhy},
+	{ofNight + "/changes.csv", mayLook, "why", "Download", (*Desk).changesFile, (*Desk).sayWhy},
+	{ofNight + "/changes.parquet", mayLook, "why", "Download", (*Desk).changesFile, (*Desk).sayWhy},
+	{"/search", mayLook, "search", "Search", (*Desk).searchPage, (*Desk).search},
 }
+
+const ofNight = "/nights/{as_of}/{revision}"
+
+var mayLook = []string{access.Look}
 
 // pageOf is how many positions of the ranking one page shows.
 const pageOf = 100
@@ -190,7 +194,8 @@ func (d *Desk) stackView(r *http.Request, p Person, m schemas.Manifest) (*stackV
 	if err != nil {
 		return nil, err
 	}
-	v := &stackView{Ask: ask, Night: m.NightID, Suspects: m.Suspects, Cut: m.Cut, Lanes: lanes, Sorts: sortNames, Query: ask.query()}
+	v := &stackView{Ask: ask, Night: m.NightID, Suspects: m.Suspects, Cut: m.Cut, Lanes: lanes, Sorts: sortNames,
+		Query: ask.query()}
 	rows, err := d.standingAt(ctx, m, ask.From)
 	if err != nil {
 		return nil, err
@@ -288,8 +293,8 @@ func (d *Desk) ownChanges(ctx context.Context, m schemas.Manifest) ([]schemas.Ch
 	return nights.ReadFile[schemas.Change](ctx, d.To.Store, m, schemas.ChangesFile)
 }
 
-// taskingsAt are the taskings of suspects by their position in a night: as its approval planned them or, of a night that
-// is not approved, as that of the stack approved before did.
+// taskingsAt are the taskings of suspects by their position in a night: as its approval planned them or, of a night
+// that is not approved, as that of the stack approved before did.
 func (d *Desk) taskingsAt(
 	ctx context.Context, m schemas.Manifest, changes []schemas.Change,
 ) (map[int64]*schemas.Tasking, error) {

@@ -292,8 +292,13 @@ func (w *world) large(date string, n int, id func(i int) string) (address string
 	write(schemas.StackFile, schemas.RankingSchema, 100, func(out io.Writer) (int64, error) {
 		return rowfile.WriteAll(out, func(yield func([]schemas.Ranked) error) error { return yield(all[:min(100, n)]) })
 	})
-	write(schemas.ContributionsFile, schemas.ContributionSchema, 0, func(out io.Writer) (int64, error) {
-		return rowfile.WriteAll(out, func(func([]schemas.Contribution) error) error { return nil })
+	var own []schemas.Contribution
+	for _, row := range all[:min(100, n)] {
+		own = append(own, schemas.Contribution{Position: row.Position, SuspectID: row.SuspectID, AllegationID: "A-" + row.SuspectID,
+			HarmDays: row.SumDays, RecencyPPM: schemas.PPM, Base: row.Score})
+	}
+	write(schemas.ContributionsFile, schemas.ContributionSchema, int64(len(own)), func(out io.Writer) (int64, error) {
+		return rowfile.WriteAll(out, func(yield func([]schemas.Contribution) error) error { return yield(own) })
 	})
 	for _, file := range []string{schemas.QuarantineFile, schemas.StackCSVFile, schemas.ReportFile} {
 		write(file, "", 0, func(io.Writer) (int64, error) { return 0, nil })
@@ -396,16 +401,17 @@ func TestChangesAgainstAnotherNight(t *testing.T) {
 	path := after + "/changes?against=2026-06-27-r1"
 	a := w.ask(w.as("ann", access.Analyst), "GET", path, "")
 	for _, want := range []string{"1 entered, ", "1 left, ", "moved, 0 stayed", `href="` + before[:len("/nights/2026-06-27")], "still ranked, but others now stand higher",
-		`href="` + after + `/people/101"`, `<option selected>2026-06-27-r1</option>`, "restricted and not shown"} {
+		`href="` + after + `/people/101"`, `<option selected>2026-06-27-r1</option>`, "restricted and not shown",
+		"new: an allegation, 0 days", "weight of an allegation: 1 -&gt; 2 days"} {
 		if !strings.Contains(a.body, want) {
 			t.Errorf("it misses %s: %s", want, a.body)
 		}
 	}
-	if strings.Contains(a.body, "P-0") || strings.Contains(a.body, "P-new") || strings.Contains(a.body, "2026-06-28-r1</option>") {
+	if strings.Contains(a.body, "P-0") || strings.Contains(a.body, "P-new") || strings.Contains(a.body, "A-") || strings.Contains(a.body, "2026-06-28-r1</option>") {
 		t.Error(a.body)
 	}
 	b := w.justified("oscar", []access.Role{access.Officer}, path)
-	if a := w.ask(b, "GET", path, ""); !strings.Contains(a.body, "=P-new") || !strings.Contains(a.body, "P-0099") || strings.Contains(a.body, "P-0059") ||
+	if a := w.ask(b, "GET", path, ""); !strings.Contains(a.body, "=P-new") || !strings.Contains(a.body, "P-0099") || !strings.Contains(a.body, "weight of A-P-0001: 1 -&gt; 2 days") || strings.Contains(a.body, "P-0059") ||
 		w.last().Did != "looked at the changes since 2026-06-27-r1" {
 		t.Errorf("%d %+v", a.code, w.last())
 	}

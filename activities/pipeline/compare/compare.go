@@ -1,5 +1,5 @@
-// Package compare tells who entered, left or moved between the stacks of two nights, and why, in words: `starter diff` and
-// the desk's page of changes.
+// Package compare tells who entered, left or moved between the stacks of two nights, and why, in words: `starter diff`
+// and the desk's page of changes.
 //
 // It must not know who asks, nor what of it they may see: restricted suspects are among the changes, and marked.
 package compare
@@ -32,7 +32,8 @@ type Side struct {
 
 // Load reads the stack of a night, and what put its suspects there.
 func Load(ctx context.Context, st *store.Store, m schemas.Manifest) (*Side, error) {
-	s := &Side{Name: m.NightID.String(), In: st, Manifest: m, own: map[string][]schemas.Contribution{}, ranked: map[string]schemas.Ranked{}}
+	s := &Side{Name: m.NightID.String(), In: st, Manifest: m,
+		own: map[string][]schemas.Contribution{}, ranked: map[string]schemas.Ranked{}}
 	var err error
 	if s.Stack, err = nights.ReadFile[schemas.Ranked](ctx, st, m, schemas.StackFile); err != nil {
 		return nil, err

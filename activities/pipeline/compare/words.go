@@ -47,7 +47,8 @@ func terms(before, after []schemas.Contribution, was, is *schemas.Ranked, asOf s
 		if had.Age != now.Age {
 			list = append(list, Term{now.AllegationID, "age", float64(had.Age), float64(now.Age), older})
 		} else if had.RecencyPPM != now.RecencyPPM {
-			list = append(list, Term{now.AllegationID, "model", float64(had.RecencyPPM) / schemas.PPM, float64(now.RecencyPPM) / schemas.PPM, older})
+			was, is := float64(had.RecencyPPM)/schemas.PPM, float64(now.RecencyPPM)/schemas.PPM
+			list = append(list, Term{now.AllegationID, "model", was, is, older})
 		}
 	}
 	for id, had := range old {

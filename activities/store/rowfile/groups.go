@@ -7,8 +7,8 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// Groups reads a file that this package wrote here and there: some rows of a row group, or one of its columns. A file of
-// millions of rows is not read for a hundred of them.
+// Groups reads a file that this package wrote here and there: some rows of a row group, or one of its columns. A file
+// of millions of rows is not read for a hundred of them.
 type Groups[T any] struct {
 	file    *parquet.File
 	columns map[string]int
@@ -29,14 +29,14 @@ func OpenGroups[T any](r io.ReaderAt, size int64) (_ *Groups[T], err error) {
 	return g, nil
 }
 
-// Len is how many row groups there are, Rows how many rows one of them has.
+// Len is how many row groups there are.
 func (g *Groups[T]) Len() int { return len(g.file.RowGroups()) }
 
 // Rows is how many rows a row group has.
 func (g *Groups[T]) Rows(group int) int64 { return g.file.RowGroups()[group].NumRows() }
 
-// Bounds are the least and the greatest of a column of whole numbers in a row group; ok is false where the file does not
-// say.
+// Bounds are the least and the greatest of a column of whole numbers in a row group; ok is false where the file does
+// not say.
 func (g *Groups[T]) Bounds(group int, column string) (low, high int64, ok bool) {
 	i, there := g.columns[column]
 	if !there {
