@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -301,6 +302,40 @@ func TestWebhookIsToldOfEverything(t *testing.T) {
 		if e.State != ledger.Sent || e.Channel == ledger.Webhook && tries[e.ID] != 2 {
 			t.Errorf("%+v after %d tries", e, tries[e.ID])
 		}
+	}
+}
+
+// People in a channel of Slack hear of the tasking's pseudonym and find the desk by a link, and hear nothing else.
+func TestAChannelIsTold(t *testing.T) {
+	var mu sync.Mutex
+	var got []string
+	system := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		var body struct{ Text string }
+		data, err := io.ReadAll(r.Body)
+		if err := errors.Join(err, json.Unmarshal(data, &body)); err != nil {
+			t.Error(err)
+		}
+		if all := string(data); !strings.Contains(all, "https://desk.example/taskings/"+lifeReference+"|") ||
+			strings.Contains(all, "Hackney") || strings.Contains(all, "allegations") || r.Header.Get("webhook-signature") != "" {
+			t.Errorf("%v: %s", r.Header, data)
+		}
+		got = append(got, body.Text)
+	}))
+	defer system.Close()
+	d := newDeployment(t)
+	const hackney = `  Hackney: {mail: ["Hackney VAWG <vawg.hackney@example.police.uk>"]`
+	declared := strings.Replace(string(teams.Example()), hackney, hackney+`, webhook: {url: "`+system.URL+`", format: slack}`, 1)
+	d.acts.Tasking.Desk = "https://desk.example"
+	d.acts.Tasking.Teams = func() (*teams.Teams, error) { return teams.Parse([]byte(declared), nil, reference.Default()) }
+	d.life(t, func(*testsuite.TestWorkflowEnvironment, func(string, func())) {})
+	about := "Tasking " + lifeReference
+	want := []string{about + " still waits to be acknowledged.", about + " still waits to be acknowledged.", about + " still waits to be acknowledged.",
+		about + " waits to be acknowledged.", "There is news of tasking " + lifeReference + "."}
+	slices.Sort(got)
+	if slices.Sort(want); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }
 

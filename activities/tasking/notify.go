@@ -151,8 +151,9 @@ func (a *Activities) tell(
 				ctx,
 				to.Webhook.URL,
 				to.Webhook.Secret,
+				webhook.Format(to.Webhook.Format),
 				webhook.Event{ID: id, Source: "harmstack", Type: "harmstack.tasking." + e.Kind,
-					Subject: t.Reference, Time: e.At, Data: eventData(t, e)},
+					Subject: t.Reference, Time: e.At, Data: eventData(t, e), Text: eventText(t, e), Link: a.Desk.Tasking(t.Reference)},
 			)
 		}
 		return digest.Hand(ctx, a.Mailer, notice)(done)
@@ -219,6 +220,18 @@ type hooked struct {
 	Facts       schemas.TaskingFacts `json:"facts"`
 	Specialists []string             `json:"specialists"`
 	News        []string             `json:"news"`
+}
+
+// eventText is what people are shown of it in Teams or Slack, whose channels others may read: a pseudonym, and whether
+// there is something to do. What happened stands at the desk.
+func eventText(t *schemas.Tasking, e schemas.TaskingEvent) string {
+	switch {
+	case e.Kind == schemas.EventReminded, e.Kind == schemas.EventLead, e.Kind == schemas.EventDesk:
+		return "Tasking " + t.Reference + " still waits to be acknowledged."
+	case t.State.Unanswered():
+		return "Tasking " + t.Reference + " waits to be acknowledged."
+	}
+	return "There is news of tasking " + t.Reference + "."
 }
 
 func eventData(t *schemas.Tasking, e schemas.TaskingEvent) hooked {

@@ -57,11 +57,14 @@ class Person {
     }
   }
 
-  // first is the words of the first of some links.
-  async first(links) {
-    const it = await this.page.$(links)
-    must(it, `${this.page.url()}: there is no ${links}`)
-    return await it.evaluate(e => e.textContent.trim())
+  // first is the words of the first of some links under a heading.
+  async first(links, under) {
+    const words = await this.page.evaluate((links, under) => {
+      const section = [...document.querySelectorAll('section')].find(s => s.querySelector('h2')?.textContent.trim().startsWith(under))
+      return section?.querySelector(links)?.textContent.trim()
+    }, links, under)
+    must(words, `${this.page.url()}: there is no ${links} under ${under}`)
+    return words
   }
 
   // press uses what a person would name by its words: a link or a button. Fields are filled in before.
@@ -164,7 +167,7 @@ const walks = {
     await p.open('/teams/Hackney')
     await p.press('Acknowledge')
     await p.says('acknowledged')
-    await p.press(await p.first('a[href^="/taskings/"]'))
+    await p.press(await p.first('a[href^="/taskings/"]', 'In hand'))
     await p.press('Note it', ['What has been done', 'Visited at home with the officer in the case.'])
     await p.says('Visited at home with the officer in the case.')
     const tasking = new URL(p.page.url()).pathname

@@ -203,20 +203,8 @@ func printTasking(out io.Writer, t *schemas.Tasking) error {
 	say(out, "Tasking %s, with %s. %s.\n", t.Reference, t.Team, digest.StateText(t))
 	say(out, "Position %d on the stack of %s. %s.\n\n", t.Position, t.Night.AsOf, digest.FactsText(t.Facts))
 	rows := [][]string{{"#", "WHEN", "WHAT", "TEAM", "BY", "WHY"}}
-	for _, e := range t.Events {
-		by := e.By
-		if by == "" && e.Night != nil {
-			by = "night " + e.Night.String()
-		}
-		why := slices.DeleteFunc(append(slices.Clone(e.News), e.Reason), func(s string) bool { return s == "" })
-		rows = append(rows, []string{
-			fmt.Sprint(e.Number),
-			londonMinute(e.At),
-			strings.TrimSpace(e.Kind + " " + e.Outcome),
-			e.Team,
-			by,
-			strings.Join(why, "; "),
-		})
+	for _, e := range digest.Story(t) {
+		rows = append(rows, []string{fmt.Sprint(e.Number), londonMinute(e.At), e.What, e.Team, e.Who, strings.Join(e.Why, "; ")})
 	}
 	return table(out, rows)
 }

@@ -298,6 +298,10 @@ func TestMeeting(t *testing.T) {
 			t.Errorf("%s: %d %s", bad, a.code, a.body)
 		}
 	}
+	chief := w.as("chief", access.Officer, access.Restricted)
+	if body := w.ask(chief, "GET", "/meeting?month=2026-06", "").body; strings.Contains(body, restricted) {
+		t.Errorf("a meeting is told of somebody restricted, by who may know: %s", body)
+	}
 	// Who speaks for a team that has begun may note.
 	both := w.as("dora", access.Desk, access.TeamRole("Hackney"))
 	if body := w.ask(both, "GET", "/meeting?month=2026-06", "").body; strings.Count(body, "<textarea") != 1 || !strings.Contains(body, `value="`+hackney+`"`) {

@@ -2,6 +2,7 @@ package teams
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/base64"
 	"errors"
@@ -122,7 +123,13 @@ type webhook struct {
 	URL        string `yaml:"url"`
 	SecretEnv  string `yaml:"secret_env"`
 	SecretFile string `yaml:"secret_file"`
+	Format     string `yaml:"format"`
 }
+
+// How a party's system can be told (webhook.Format). Teams and Slack cannot check a signature: they need no secret.
+const cloudEvents = "cloudevents"
+
+var formats = []string{cloudEvents, "teams", "slack"}
 
 var addressOrURL = regexp.MustCompile(`\S*(@|://)\S*`)
 
@@ -343,9 +350,15 @@ func (l *loader) webhook(path string, w webhook) *Webhook {
 	case err != nil || u.Hostname() == "" || u.Scheme != "https" && !(u.Scheme == "http" && slices.Contains([]string{"localhost", "127.0.0.1"}, u.Hostname())):
 		l.fault(path+".url", "give a URL that begins with https (http only for localhost and 127.0.0.1)")
 	}
+	format := cmp.Or(w.Format, cloudEvents)
+	if !slices.Contains(formats, format) {
+		l.fault(path+".format", "give %s", strings.Join(formats, ", "))
+	}
 	// Neither the variable nor the file is named in a fault: somebody may have put the secret itself there.
 	var text, source string
 	switch {
+	case format != cloudEvents && w.SecretEnv+w.SecretFile == "":
+		return &Webhook{URL: w.URL, Format: format}
 	case (w.SecretEnv == "") == (w.SecretFile == ""):
 		l.fault(path, "give either secret_env or secret_file")
 		return nil
@@ -368,5 +381,5 @@ func (l *loader) webhook(path string, w webhook) *Webhook {
 	case !prefixed || err != nil || len(secret) < 24 || len(secret) > 64:
 		l.fault(source, "the secret is not whsec_ and 24 to 64 bytes in base64")
 	}
-	return &Webhook{w.URL, secret}
+	return &Webhook{w.URL, secret, format}
 }

@@ -49,8 +49,11 @@ type Party struct {
 // Webhook is where a party's own system listens.
 type Webhook struct {
 	URL string
-	// Secret is the key that signs what is sent (Standard Webhooks), 24 to 64 bytes.
+	// Secret is the key that signs what is sent (Standard Webhooks), 24 to 64 bytes; none where the receiver cannot check
+	// it, as Teams and Slack.
 	Secret []byte
+	// Format is how it is told: cloudevents, teams or slack.
+	Format string
 }
 
 // Teams is one validated file. It does not change and may be shared between goroutines.

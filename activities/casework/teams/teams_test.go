@@ -195,6 +195,11 @@ func TestFaults(t *testing.T) {
 		{"a webhook with a password", withHook(`{url: "https://u:p@hooks.example.police.uk", secret_env: HOOK}`), "central_desk.webhook.url: must hold no user or password: the secret goes into secret_env or secret_file"},
 		{"a webhook without a secret", withHook(`{url: "https://hooks.example.police.uk"}`), "central_desk.webhook: give either secret_env or secret_file"},
 		{"a webhook with two secrets", withHook(`{url: "https://hooks.example.police.uk", secret_env: HOOK, secret_file: x}`), "central_desk.webhook: give either secret_env or secret_file"},
+		{"a format that is none", withHook(`{url: "https://hooks.example.police.uk", secret_env: HOOK, format: hunter2}`), "central_desk.webhook.format: give cloudevents, teams, slack"},
+		{"CloudEvents without a secret", withHook(`{url: "https://hooks.example.police.uk", format: cloudevents}`), "central_desk.webhook: give either secret_env or secret_file"},
+		{"Teams with two secrets", withHook(`{url: "https://hooks.example.police.uk", secret_env: HOOK, secret_file: x, format: teams}`), "central_desk.webhook: give either secret_env or secret_file"},
+		{"Slack with a secret that is none", withHook(`{url: "https://hooks.example.police.uk", secret_env: BARE, format: slack}`), "central_desk.webhook.secret_env: the secret is not whsec_ and 24 to 64 bytes in base64"},
+		{"Slack in the clear", withHook(`{url: "http://hooks.example.police.uk", format: slack}`), "central_desk.webhook.url: give a URL that begins with https (http only for localhost and 127.0.0.1)"},
 		{"an empty variable", withHook(`{url: "https://hooks.example.police.uk", secret_env: ` + secret + `}`), "central_desk.webhook.secret_env: there is no secret: give whsec_ and 24 to 64 random bytes in base64"},
 		{"a secret without its prefix", withHook(`{url: "https://hooks.example.police.uk", secret_env: BARE}`), "central_desk.webhook.secret_env: the secret is not whsec_ and 24 to 64 bytes in base64"},
 		{"a secret that is no base64", withHook(`{url: "https://hooks.example.police.uk", secret_env: GARBLED}`), "central_desk.webhook.secret_env: the secret is not whsec_ and 24 to 64 bytes in base64"},
@@ -301,14 +306,19 @@ func TestWebhooks(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := edited(t, `<vawg.hackney@example.police.uk>"]}`, `<vawg.hackney@example.police.uk>"]`+hook,
+		`<vawg.barnet@example.police.uk>"]}`, `<vawg.barnet@example.police.uk>"], webhook: {url: "https://hooks.slack.com/x", format: slack}}`,
 		`<lead.central-east@example.police.uk>"]}`, `<lead.central-east@example.police.uk>"], webhook: {url: "http://localhost:8080/x", secret_file: "`+file+`"}}`)
 	tt, err := teams.Parse(data, func(name string) string { return map[string]string{"HOOK": " " + secret + "\n"}[name] }, reference.Default())
 	if err != nil {
 		t.Fatal(err)
 	}
 	p, _ := tt.Find("Hackney")
-	want := &teams.Webhook{URL: "https://hooks.example.police.uk/x", Secret: []byte("1\xf2\x90\xf6\xbf\x06)\x8a\xabO\x08\xd4<?\x08,\xf6H\xa3b\xda-\xa4\xb0")}
+	want := &teams.Webhook{URL: "https://hooks.example.police.uk/x", Secret: []byte("1\xf2\x90\xf6\xbf\x06)\x8a\xabO\x08\xd4<?\x08,\xf6H\xa3b\xda-\xa4\xb0"), Format: "cloudevents"}
 	if !reflect.DeepEqual(p.Webhook, want) {
+		t.Errorf("got %q, want %q", p.Webhook, want)
+	}
+	p, _ = tt.Find("Barnet")
+	if want := (&teams.Webhook{URL: "https://hooks.slack.com/x", Format: "slack"}); !reflect.DeepEqual(p.Webhook, want) {
 		t.Errorf("got %q, want %q", p.Webhook, want)
 	}
 	if w := tt.Lead("Central East").Webhook; w == nil || w.URL != "http://localhost:8080/x" || string(w.Secret) != strings.Repeat("abc", 21)+"a" {

@@ -1,5 +1,6 @@
 // Package webhook posts signed events to a party's own system: CloudEvents 1.0 in a JSON body, signed as
-// Standard Webhooks asks, so that the receiver can tell who sent it and drop what it has already.
+// Standard Webhooks asks, so that the receiver can tell who sent it and drop what it has already. To people in Microsoft
+// Teams or Slack it posts a message that those services take.
 //
 // It must not know Temporal, the store or what an event means.
 package webhook
@@ -30,6 +31,9 @@ type Event struct {
 	ID, Source, Type, Subject string
 	Time                      time.Time
 	Data                      any
+	// Text and Link are all that people are shown in Teams or Slack, instead of the rest: one line, and a page; no link:
+	// the line alone. The Data are not sent there.
+	Text, Link string
 }
 
 // cloudEvent is the event as it stands in the body (CloudEvents 1.0, JSON event format).
@@ -90,10 +94,10 @@ func NewSender(timeout time.Duration) *Sender {
 	return &Sender{transport, cmp.Or(timeout, 10*time.Second)}
 }
 
-// Send posts one event, signed for the moment of sending. Every error is a *SendError; once ctx has
-// ended, it is ctx's.
-func (s *Sender) Send(ctx context.Context, url string, secret []byte, e Event) error {
-	if err := s.send(ctx, url, secret, e); err != nil {
+// Send posts one event in a format, signed for the moment of sending when there is a secret. Every error is a *SendError;
+// once ctx has ended, it is ctx's.
+func (s *Sender) Send(ctx context.Context, url string, secret []byte, as Format, e Event) error {
+	if err := s.send(ctx, url, secret, as, e); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -102,12 +106,11 @@ func (s *Sender) Send(ctx context.Context, url string, secret []byte, e Event) e
 	return nil
 }
 
-func (s *Sender) send(ctx context.Context, url string, secret []byte, e Event) *SendError {
+func (s *Sender) send(ctx context.Context, url string, secret []byte, as Format, e Event) *SendError {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	body, err := json.Marshal(
-		cloudEvent{"1.0", e.ID, e.Source, e.Type, e.Subject, e.Time.UTC(), "application/json", e.Data},
-	)
+	content, contentType := as.body(e)
+	body, err := json.Marshal(content)
 	if err != nil {
 		return &SendError{Permanent: true, cause: "the event cannot be written as JSON"}
 	}
@@ -116,10 +119,12 @@ func (s *Sender) send(ctx context.Context, url string, secret []byte, e Event) *
 		return &SendError{Permanent: true, cause: "its URL cannot be read"}
 	}
 	at := strconv.FormatInt(time.Now().Unix(), 10)
-	request.Header.Set("Content-Type", "application/cloudevents+json")
+	request.Header.Set("Content-Type", contentType)
 	request.Header.Set("webhook-id", e.ID)
 	request.Header.Set("webhook-timestamp", at)
-	request.Header.Set("webhook-signature", "v1,"+sign(secret, e.ID, at, body))
+	if len(secret) > 0 {
+		request.Header.Set("webhook-signature", "v1,"+sign(secret, e.ID, at, body))
+	}
 	answer, err := s.transport.RoundTrip(request)
 	if err != nil {
 		return &SendError{cause: "no answer: " + cause(err)}

@@ -56,7 +56,7 @@ func TestSendSignsTheEvent(t *testing.T) {
 	got := make(chan received, 1)
 	url := server(t, receiver(got))
 	before := time.Now().Unix()
-	if err := NewSender(0).Send(t.Context(), url, secret, event); err != nil {
+	if err := NewSender(0).Send(t.Context(), url, secret, CloudEvents, event); err != nil {
 		t.Fatal(err)
 	}
 	r := <-got
@@ -107,7 +107,7 @@ func TestEachAttemptHasItsOwnTime(t *testing.T) {
 		}
 		for range 2 {
 			before := time.Now().Unix()
-			if err := sender.Send(t.Context(), "http://hooks.example/", secret, event); err != nil {
+			if err := sender.Send(t.Context(), "http://hooks.example/", secret, CloudEvents, event); err != nil {
 				t.Fatal(err)
 			}
 			checkSigned(t, <-got, before)
@@ -120,7 +120,7 @@ func TestSubjectIsOptional(t *testing.T) {
 	got := make(chan received, 1)
 	without := event
 	without.Subject = ""
-	if err := NewSender(0).Send(t.Context(), server(t, receiver(got)), secret, without); err != nil {
+	if err := NewSender(0).Send(t.Context(), server(t, receiver(got)), secret, CloudEvents, without); err != nil {
 		t.Fatal(err)
 	}
 	if r := <-got; strings.Contains(string(r.body), "subject") { // CloudEvents allows no empty one
@@ -168,7 +168,7 @@ func TestAnswers(t *testing.T) {
 			if c.scenario == "silence" {
 				timeout = 300 * time.Millisecond
 			}
-			err := NewSender(timeout).Send(t.Context(), url, secret, event)
+			err := NewSender(timeout).Send(t.Context(), url, secret, CloudEvents, event)
 			if c.says != "" {
 				checkRefused(t, err, c.status, c.permanent, c.says)
 			} else if err != nil {
@@ -204,7 +204,7 @@ func TestRetryAfter(t *testing.T) {
 			w.WriteHeader(code)
 		})
 		var refused *SendError
-		if err := NewSender(0).Send(t.Context(), url, secret, event); !errors.As(err, &refused) || refused.Status != code || refused.RetryAfter != want {
+		if err := NewSender(0).Send(t.Context(), url, secret, CloudEvents, event); !errors.As(err, &refused) || refused.Status != code || refused.RetryAfter != want {
 			t.Errorf("%d: %+v", code, err)
 		}
 	}
@@ -251,7 +251,7 @@ func TestNoConnection(t *testing.T) {
 	t.Run("nobody listens", func(t *testing.T) {
 		s := httptest.NewServer(nil)
 		s.Close()
-		checkRefused(t, NewSender(0).Send(t.Context(), s.URL+"/hidden-path", secret, event), 0, false, "no answer: ")
+		checkRefused(t, NewSender(0).Send(t.Context(), s.URL+"/hidden-path", secret, CloudEvents, event), 0, false, "no answer: ")
 	})
 	t.Run("an unknown host", func(t *testing.T) {
 		sender := NewSender(0)
@@ -259,7 +259,7 @@ func TestNoConnection(t *testing.T) {
 		sender.transport.DialContext = func(_ context.Context, network, _ string) (net.Conn, error) {
 			return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "no such host", Name: "hooks.invalid", IsNotFound: true}}
 		}
-		checkRefused(t, sender.Send(t.Context(), "https://hooks.invalid/hidden-path", secret, event), 0, false, "name cannot be resolved")
+		checkRefused(t, sender.Send(t.Context(), "https://hooks.invalid/hidden-path", secret, CloudEvents, event), 0, false, "name cannot be resolved")
 	})
 }
 
@@ -288,7 +288,7 @@ func TestTLS(t *testing.T) {
 				sender.transport.TLSClientConfig.RootCAs.AddCert(s.Certificate())
 			}
 			before := time.Now().Unix()
-			err := sender.Send(t.Context(), s.URL+"/hidden-path", secret, event)
+			err := sender.Send(t.Context(), s.URL+"/hidden-path", secret, CloudEvents, event)
 			if c.says != "" {
 				checkRefused(t, err, 0, false, c.says)
 				return
@@ -305,7 +305,7 @@ func TestContextEnds(t *testing.T) {
 	t.Run("cancelled before", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := NewSender(0).Send(ctx, server(t, status(200)), secret, event); err != context.Canceled {
+		if err := NewSender(0).Send(ctx, server(t, status(200)), secret, CloudEvents, event); err != context.Canceled {
 			t.Error(err)
 		}
 	})
@@ -316,7 +316,7 @@ func TestContextEnds(t *testing.T) {
 			cancel()
 			<-r.Context().Done()
 		})
-		if err := NewSender(0).Send(ctx, url, secret, event); err != context.Canceled {
+		if err := NewSender(0).Send(ctx, url, secret, CloudEvents, event); err != context.Canceled {
 			t.Error(err)
 		}
 	})
@@ -327,13 +327,62 @@ func TestContextEnds(t *testing.T) {
 			io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
 		})
-		if err := NewSender(0).Send(ctx, url, secret, event); err != context.DeadlineExceeded {
+		if err := NewSender(0).Send(ctx, url, secret, CloudEvents, event); err != context.DeadlineExceeded {
 			t.Error(err)
 		}
 	})
 }
 
 func TestUnusable(t *testing.T) {
-	checkRefused(t, NewSender(0).Send(t.Context(), "http://a b/hidden-path", secret, event), 0, true, "its URL cannot be read")
-	checkRefused(t, NewSender(0).Send(t.Context(), server(t, status(200)), secret, Event{Data: func() {}}), 0, true, "cannot be written as JSON")
+	checkRefused(t, NewSender(0).Send(t.Context(), "http://a b/hidden-path", secret, CloudEvents, event), 0, true, "its URL cannot be read")
+	checkRefused(t, NewSender(0).Send(t.Context(), server(t, status(200)), secret, CloudEvents, Event{Data: func() {}}), 0, true, "cannot be written as JSON")
+}
+
+// People in Teams and Slack are shown one line and a link, in the form that these services take, and nothing of the data.
+func TestWhatPeopleAreShown(t *testing.T) {
+	e := event
+	e.Text, e.Link = "Tasking k7qd waits: <b> & *all*.", "https://desk.example/taskings/k7qd"
+	bare := e
+	bare.Link = ""
+	for _, c := range []struct {
+		scenario string
+		as       Format
+		event    Event
+		secret   []byte
+		want     string
+	}{
+		{"Teams", Teams, e, nil, `{"type":"message","attachments":[{"contentType":"application/vnd.microsoft.card.adaptive","contentUrl":null,"content":{
+			"$schema":"http://adaptivecards.io/schemas/adaptive-card.json","type":"AdaptiveCard","version":"1.4",
+			"body":[{"type":"RichTextBlock","inlines":[{"type":"TextRun","text":"Tasking k7qd waits: <b> & *all*."}]}],
+			"actions":[{"type":"Action.OpenUrl","title":"Open the desk","url":"https://desk.example/taskings/k7qd"}]}}]}`},
+		{"Teams without a desk", Teams, bare, nil, `{"type":"message","attachments":[{"contentType":"application/vnd.microsoft.card.adaptive","contentUrl":null,"content":{
+			"$schema":"http://adaptivecards.io/schemas/adaptive-card.json","type":"AdaptiveCard","version":"1.4",
+			"body":[{"type":"RichTextBlock","inlines":[{"type":"TextRun","text":"Tasking k7qd waits: <b> & *all*."}]}]}}]}`},
+		{"Slack", Slack, e, secret, `{"text":"Tasking k7qd waits: &lt;b&gt; &amp; *all*.","blocks":[
+			{"type":"section","text":{"type":"plain_text","text":"Tasking k7qd waits: <b> & *all*."}},
+			{"type":"section","text":{"type":"mrkdwn","text":"<https://desk.example/taskings/k7qd|Open the desk>"}}]}`},
+		{"Slack without a desk", Slack, bare, nil, `{"text":"Tasking k7qd waits: &lt;b&gt; &amp; *all*.","blocks":[
+			{"type":"section","text":{"type":"plain_text","text":"Tasking k7qd waits: <b> & *all*."}}]}`},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			got := make(chan received, 1)
+			if err := NewSender(0).Send(t.Context(), server(t, receiver(got)), c.secret, c.as, c.event); err != nil {
+				t.Fatal(err)
+			}
+			r := <-got
+			var is, want any
+			if err := errors.Join(json.Unmarshal(r.body, &is), json.Unmarshal([]byte(c.want), &want)); err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(is, want) || strings.Contains(string(r.body), "Hackney") {
+				t.Errorf("%s", r.body)
+			}
+			if r.header.Get("Content-Type") != "application/json" || (r.header.Get("webhook-signature") != "") != (c.secret != nil) {
+				t.Errorf("%v", r.header)
+			}
+			if c.secret != nil {
+				checkSigned(t, r, 0)
+			}
+		})
+	}
 }
