@@ -153,7 +153,8 @@ func (a *Activities) tell(
 				to.Webhook.Secret,
 				webhook.Format(to.Webhook.Format),
 				webhook.Event{ID: id, Source: "harmstack", Type: "harmstack.tasking." + e.Kind,
-					Subject: t.Reference, Time: e.At, Data: eventData(t, e), Text: eventText(t, e), Link: a.Desk.Tasking(t.Reference)},
+					Subject: t.Reference, Time: e.At, Data: eventData(t, e),
+					Text: eventText(t, e), Link: a.Desk.Tasking(t.Reference)},
 			)
 		}
 		return digest.Hand(ctx, a.Mailer, notice)(done)

@@ -90,7 +90,9 @@ func (d *Desk) standings(ctx context.Context, p Person) (list []standing, err er
 }
 
 // standingsOf are how those teams stand by what a person sees, and the teams of the other taskings that are asked for.
-func (d *Desk) standingsOf(ctx context.Context, p Person, named []string, others func(*schemas.Tasking) bool) (list []standing, err error) {
+func (d *Desk) standingsOf(
+	ctx context.Context, p Person, named []string, others func(*schemas.Tasking) bool,
+) (list []standing, err error) {
 	all, err := d.all(ctx)
 	if err != nil {
 		return nil, err

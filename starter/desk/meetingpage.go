@@ -87,8 +87,8 @@ func (d *Desk) meeting(r *http.Request, p Person) (any, error) {
 		return nil, err
 	}
 	next := first.AddDate(0, 1, 0)
-	m := meetingPage{Month: first.Format("2006-01"), Name: first.Format("January 2006"), Before: first.AddDate(0, -1, 0).Format("2006-01"),
-		Now: d.Now(), Speaks: access.Teams(p.Roles)}
+	m := meetingPage{Month: first.Format("2006-01"), Name: first.Format("January 2006"),
+		Before: first.AddDate(0, -1, 0).Format("2006-01"), Now: d.Now(), Speaks: access.Teams(p.Roles)}
 	if !next.After(d.Now()) {
 		m.After = next.Format("2006-01")
 	}

@@ -33,8 +33,8 @@ func (d *Desk) taskingOf(r *http.Request, p Person) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	page := taskingPage{Tasking: shown(t), Stands: digest.StateText(t), Alleged: digest.FactsText(t.Facts), Late: casework.Overdue(t, d.Now()),
-		Story: digest.Story(t), As: map[string]string{}, Outcomes: schemas.Outcomes}
+	page := taskingPage{Tasking: shown(t), Stands: digest.StateText(t), Alleged: digest.FactsText(t.Facts),
+		Late: casework.Overdue(t, d.Now()), Story: digest.Story(t), As: map[string]string{}, Outcomes: schemas.Outcomes}
 	page.Due, _ = t.Due()
 	page.Home = access.Speaks(p.Roles, t.Team) || everything(p) || access.Leads(p.Roles, t.BCU)
 	slices.Reverse(page.Story)

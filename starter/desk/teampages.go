@@ -18,8 +18,8 @@ import (
 	"harmstack/schemas/fault"
 )
 
-// teamPages are the pages of those who are tasked, and of those who see that somebody answers. Whose a page is is checked
-// where the team or the tasking is known.
+// teamPages are the pages of those who are tasked, and of those who see that somebody answers. Whose a page is, is
+// checked where the team or the tasking is known.
 var teamPages = []page{
 	{"/teams", nil, "teams", "Teams", (*Desk).allTeams, nil},
 	{"/teams/{team}", nil, "team", "Team", (*Desk).teamOf, (*Desk).answerInList},
@@ -71,7 +71,8 @@ type line struct {
 }
 
 func (d *Desk) line(p Person, t *schemas.Tasking) line {
-	l := line{Tasking: t, Late: casework.Overdue(t, d.Now()), As: speaker(p, t, schemas.DoAcknowledge), Note: speaker(p, t, schemas.DoProgress)}
+	l := line{Tasking: t, Late: casework.Overdue(t, d.Now())}
+	l.As, l.Note = speaker(p, t, schemas.DoAcknowledge), speaker(p, t, schemas.DoProgress)
 	l.Due, _ = t.Due()
 	if n := len(t.Events); n > 0 {
 		l.Last = digest.Tell(t, t.Events[n-1])
@@ -161,7 +162,9 @@ func (d *Desk) teamOf(r *http.Request, p Person) (any, error) {
 		}
 	}
 	for _, lines := range [][]line{late, fresh} {
-		slices.SortStableFunc(lines, func(a, b line) int { return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.Position, b.Position)) })
+		slices.SortStableFunc(lines, func(a, b line) int {
+			return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.Position, b.Position))
+		})
 	}
 	slices.SortStableFunc(hand, func(a, b line) int { return a.Since.Compare(b.Since) })
 	slices.SortStableFunc(watch, func(a, b line) int { return cmp.Compare(a.Position, b.Position) })

@@ -19,7 +19,8 @@ type Told struct {
 
 // Tell says in words what an event was.
 func Tell(t *schemas.Tasking, e schemas.TaskingEvent) Told {
-	told := Told{TaskingEvent: e, Who: e.By, Why: slices.DeleteFunc(append(slices.Clone(e.News), e.Reason), func(s string) bool { return s == "" })}
+	told := Told{TaskingEvent: e, Who: e.By}
+	told.Why = slices.DeleteFunc(append(slices.Clone(e.News), e.Reason), func(s string) bool { return s == "" })
 	if e.By == "" && e.Night != nil {
 		told.Who = "night " + e.Night.String()
 	}

@@ -23,7 +23,8 @@ func (f Format) body(e Event) (content any, contentType string) {
 	case Slack:
 		return slack(e), "application/json"
 	}
-	return cloudEvent{"1.0", e.ID, e.Source, e.Type, e.Subject, e.Time.UTC(), "application/json", e.Data}, "application/cloudevents+json"
+	event := cloudEvent{"1.0", e.ID, e.Source, e.Type, e.Subject, e.Time.UTC(), "application/json", e.Data}
+	return event, "application/cloudevents+json"
 }
 
 // teams is a message with an Adaptive Card, as an incoming webhook of Microsoft Teams takes it. A TextRun shows what it
