@@ -291,7 +291,7 @@ func (d *Desk) wrong(w http.ResponseWriter, r *http.Request, p Person, err error
 	if p.Subject == "" {
 		p, _ = d.who(r)
 	}
-	d.render(w, r, p, code, "problem", frame{Title: "This did not work", Problem: &problem})
+	d.render(w, r, p, code, "problem", frame{Title: "This did not work", Page: problem})
 }
 
 // render writes a page. It is made whole first: half a page would be taken for all there is.
