@@ -198,7 +198,7 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 The server stays up, with its UI at %s. In another terminal:
    . %s
    go run ./starter explain '#1' --why demo
-   go run ./starter login --as hackney && go run ./starter tasking list --team Hackney
+   go run ./starter login --as lambeth && go run ./starter tasking list --team Lambeth
    go run ./starter login --as analyst && go run ./starter run
 Who there is to be: %s. Nobody of them exists outside of a demo.
 Ctrl-C ends it.

@@ -38,7 +38,7 @@ var demoPeople = []desk.Person{
 	{Subject: "analyst", Name: "A. Nalyst (demo)", Roles: []string{string(access.Analyst)}},
 	{Subject: "officer", Name: "Supt D. Emo (demo)", Roles: []string{string(access.Officer)}},
 	{Subject: "officer-2", Name: "Supt E. Xample (demo)", Roles: []string{string(access.Officer)}},
-	{Subject: "hackney", Name: "PS H. Ackney (demo)", Roles: []string{string(access.TeamRole("Hackney"))}},
+	{Subject: "lambeth", Name: "PS L. Ambeth (demo)", Roles: []string{string(access.TeamRole("Lambeth"))}},
 	{Subject: "westminster", Name: "PS W. Estminster (demo)", Roles: []string{string(access.TeamRole("Westminster"))}},
 	{Subject: "desk", Name: "DS C. Entral (demo)", Roles: []string{string(access.Desk)}},
 	{Subject: "auditor", Name: "A. Uditor (demo)", Roles: []string{string(access.Auditor)}},

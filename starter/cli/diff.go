@@ -174,14 +174,17 @@ func (c *comparison) kept() (*store.Store, error) {
 	return c.nights, nil
 }
 
-// basisAtHand finds the tables and the model that a night went by, among those given and those of this program. Nil
-// tables: they, or the model, are not at hand.
+// basisAtHand finds the tables and the model that a night went by, among those given, if any are, and those of this
+// program. Nil tables: they, or the model, are not at hand.
 func basisAtHand(
 	m schemas.Manifest,
 	given *reference.Tables,
 	models ...schemas.Model,
 ) (*reference.Tables, schemas.Model, error) {
-	tables := []*reference.Tables{given}
+	var tables []*reference.Tables
+	if given != nil {
+		tables = append(tables, given)
+	}
 	for _, name := range reference.RuleSets() {
 		built, err := reference.LoadPaths(reference.Paths{Rules: name})
 		if err != nil {

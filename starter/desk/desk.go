@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -135,7 +136,22 @@ func (d *Desk) Handler() http.Handler {
 	// origins may ask, checks them itself.
 	guard := http.NewCrossOriginProtection()
 	guard.AddInsecureBypassPattern("/codec/")
-	return d.headers(guard.Handler(mux))
+	return d.headers(d.whole(guard.Handler(mux)))
+}
+
+// whole answers also when a part of the desk gives up: the browser would be left with nothing, and nobody would be told.
+func (d *Desk) whole(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if gave := recover(); gave != nil && gave != http.ErrAbortHandler {
+				d.Log.Error("a part of the desk gave up", "call", r.Pattern, "why", gave, "at", string(debug.Stack()))
+				http.Error(w, "This is a fault of the desk, which its log has. Tell those who run Harmstack.", http.StatusInternalServerError)
+			} else if gave != nil {
+				panic(gave)
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
 }
 
 // policy lets a page load the desk's own style, script and pictures, ask the desk alone, and be framed by nobody.

@@ -5,7 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"harmstack/activities/pipeline"
+	"harmstack/activities/store"
 	"harmstack/activities/trust/access"
+	"harmstack/schemas"
 )
 
 // A page of another site that makes a browser ask, with the session's cookie, is refused before anything is read.
@@ -175,5 +178,16 @@ func TestName(t *testing.T) {
 		if got := name(c.claims); got != c.want {
 			t.Errorf("%q is called %q", c.claims, got)
 		}
+	}
+}
+
+// What gives up in the middle is answered, and stands in the desk's log.
+func TestAFaultOfTheDesk(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.desk.Night = func(*store.Store, schemas.Manifest) (pipeline.Night, error) { panic("no tables") }
+	a := w.ask(w.as("ann", access.Analyst), "POST", "/api/v1/nights/"+night+"/explanation", `{"suspect": "S-1", "why": "briefing"}`)
+	if a.code != http.StatusInternalServerError || !strings.Contains(a.body, "fault of the desk") || !strings.Contains(w.logs.String(), "no tables") {
+		t.Errorf("%d %s\n%s", a.code, a.body, w.logs)
 	}
 }
