@@ -43,7 +43,7 @@ type gate struct {
 }
 
 // withDesk deploys where identity is required, under payload keys, with a desk.
-func withDesk(t *testing.T, rows []schemas.Offence) *gate {
+func withDesk(t testing.TB, rows []schemas.Offence) *gate {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
