@@ -38,8 +38,8 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// startDesk runs `starter desk` on an address, and returns its URL.
-func startDesk(t *testing.T, d *deployment, people *idp.Provider, seed []byte, at string) string {
+// startDesk runs `starter desk` on an address, and returns its URL and the process.
+func startDesk(t *testing.T, d *deployment, people *idp.Provider, seed []byte, at string) (string, *typed) {
 	t.Helper()
 	access := filepath.Join(d.dir, "access.yaml")
 	rules := `groups: {vawg-analysts: [analyst], vawg-superintendents: [officer], hackney-vawg: ["team:Hackney"],
@@ -52,7 +52,7 @@ func startDesk(t *testing.T, d *deployment, people *idp.Provider, seed []byte, a
 		"HARMSTACK_OIDC_CLIENT_ID=" + idp.Desk, "HARMSTACK_OIDC_CLIENT_SECRET=" + idp.DeskSecret, "HARMSTACK_OIDC_CLI=" + idp.CLI,
 	}, "desk")
 	d.eventually(func() bool { return strings.Contains(c.out.String(), "the desk serves") })
-	return "http://" + at
+	return "http://" + at, c
 }
 
 // signIn keeps the sign-in of a person as `starter login` does.
@@ -104,7 +104,7 @@ func TestLooksThroughTheDesk(t *testing.T) {
 	address := "127.0.0.1:" + freePort(t)
 	d := deploy(t, rows, "", payloadKeys("k1"), "HARMSTACK_IDENTITY="+schemas.IdentityRequired, "HARMSTACK_DESK=http://"+address,
 		"HARMSTACK_DESK_KEYS=desk="+base64.StdEncoding.EncodeToString(public))
-	at := startDesk(t, d, people, seed, address)
+	at, _ := startDesk(t, d, people, seed, address)
 	oscar, ann := signIn(t, d, people, at, "oscar"), signIn(t, d, people, at, "ann")
 	percy, harry := signIn(t, d, people, at, "percy"), signIn(t, d, people, at, "harry")
 
