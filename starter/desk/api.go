@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
+
 	"harmstack/activities/casework/teams"
 	"harmstack/activities/nights"
 	"harmstack/activities/pipeline"
@@ -221,8 +223,15 @@ var status = map[string]int{
 func (d *Desk) problem(r *http.Request, err error) (int, Problem) {
 	p := Problem{Kind: fault.Kind(err), Message: strings.ReplaceAll(err.Error(), "\n", "; ")}
 	code, ok := status[p.Kind]
+	var gone *serviceerror.Unavailable
 	switch {
 	case ok:
+	case errors.As(err, &gone):
+		d.Log.Error("Temporal does not answer", "call", r.Pattern, "error", err)
+		code, p = http.StatusServiceUnavailable, Problem{
+			away,
+			"Temporal does not answer: until it is back nothing can be decided or answered. Do the same again then, which does no harm",
+		}
 	case errors.Is(err, context.DeadlineExceeded):
 		code, p = http.StatusGatewayTimeout, Problem{
 			away,

@@ -197,6 +197,34 @@ func TestTonight(t *testing.T) {
 	}
 }
 
+// While Temporal is away everything can be read, and an act is refused with the reason, above what was typed.
+func TestTemporalIsAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	tasking := "/taskings/" + w.tasking("Hackney")
+	for _, c := range []struct {
+		login, path string
+		fields      []string
+	}{
+		{"hackney", tasking, []string{"do", "transfer", "to", "Barnet", "note", "hunter2", "version", "1"}},
+		{"hackney", "/teams/Hackney", []string{"do", "acknowledge", "tasking", w.tasking("Hackney"), "version", "1"}},
+		{"officer", nightAddress, []string{"do", "revoke", "reason", "hunter2"}},
+		{"analyst", "/nights", []string{"as_of", "2026-06-30"}},
+	} {
+		b := w.as(c.login, everyone[c.login]...)
+		if a := w.ask(b, "GET", c.path, ""); a.code != 200 {
+			t.Errorf("%s cannot be read: %d", c.path, a.code)
+		}
+		a := w.form(b, c.path, c.fields...)
+		if a.code != http.StatusServiceUnavailable || !strings.Contains(a.body, "Temporal does not answer: until it is back") {
+			t.Errorf("%s: %d %s", c.path, a.code, a.body)
+		}
+		if slices.Contains(c.fields, "hunter2") && !strings.Contains(a.body, "hunter2") {
+			t.Errorf("%s: what was typed is lost", c.path)
+		}
+	}
+}
+
 // The calendar has each day once, below its own weekday, and every revision on its day.
 func TestCalendar(t *testing.T) {
 	t.Parallel()
