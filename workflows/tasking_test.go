@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -132,8 +133,11 @@ func TestLateOrder(t *testing.T) {
 	d := newDeployment(t, threeSuspects()...)
 	d.approve(t, d.night(t, "night-1", schemas.NightRequest{AsOf: asOf}))
 	send := d.acts.Tasking.SendOrder
+	var mu sync.Mutex // orders are sent some at once
 	var late []schemas.TaskingOrder
 	d.acts.Tasking.SendOrder = func(_ context.Context, o schemas.TaskingOrder) error {
+		mu.Lock()
+		defer mu.Unlock()
 		late = append(late, o)
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -376,8 +377,15 @@ func TestOneDeadline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	before, changed := d.acts.Tasking.Teams, atomic.Bool{} // orders are sent some at once
+	d.acts.Tasking.Teams = func() (*teams.Teams, error) {
+		if changed.Load() {
+			return who, nil
+		}
+		return before()
+	}
 	d.acts.Tasking.SendOrder = func(ctx context.Context, o schemas.TaskingOrder) error {
-		d.acts.Tasking.Teams = func() (*teams.Teams, error) { return who, nil }
+		changed.Store(true)
 		return send(ctx, o)
 	}
 	n := d.night(t, "night", schemas.NightRequest{AsOf: asOf})
