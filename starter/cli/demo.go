@@ -183,8 +183,8 @@ func demo(ctx context.Context, r demoRequest, out io.Writer) (err error) {
 		{"   report", report},
 		{"   stack", stack},
 		{"   store, sealed", cfg.Store},
-		{"   digests", filepath.Join(r.dir, "outbox")},
-		{"   environment", filepath.Join(r.dir, "env")},
+		{"   digests", filepath.Join(cfg.dir, "outbox")},
+		{"   environment", filepath.Join(cfg.dir, "env")},
 	}); err != nil {
 		return err
 	}

@@ -233,28 +233,12 @@ func printFile(out io.Writer, f casefile.File) {
 			say(out, "  %s  %s, %s: %s %s, %s\n", day(r.ReportedAt), orDash(r.AllegationID), casefile.Direction(r.Role), orDash(r.OffenceCode), orDash(r.Outcome), words(r.Disposition))
 		}
 	}
-	for _, kind := range []struct {
-		name string
-		list []casefile.Shared
-	}{{"Report", f.Reports}, {"Victim", f.Victims}} {
-		for _, s := range kind.list {
-			line := fmt.Sprintf("%s %s: %s", kind.name, s.ID, strings.Join(allegations(s.Rows), ", "))
-			if len(s.Others) > 0 {
-				line += "; also alleged of others of the stack: " + strings.Join(s.Others, ", ")
-			}
-			say(out, "\n%s.\n", line)
-		}
+	for _, line := range f.SharedWords() {
+		say(out, "\n%s.\n", line)
 	}
 	if len(f.Withdrawn) > 0 {
-		say(out, "\nThe victim does not support the case: %s. To be met again, by a specialist.\n", strings.Join(allegations(f.Withdrawn), ", "))
+		say(out, "\nThe victim does not support the case: %s. To be met again, by a specialist.\n", strings.Join(casefile.Allegations(f.Withdrawn), ", "))
 	}
-}
-
-func allegations(rows []schemas.Case) (list []string) {
-	for i := range rows {
-		list = append(list, orDash(rows[i].AllegationID))
-	}
-	return list
 }
 
 func printCase(out io.Writer, night schemas.NightID, e *pipeline.Explanation) error {

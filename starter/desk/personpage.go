@@ -77,8 +77,8 @@ func (d *Desk) personPage(r *http.Request, p Person) (any, error) {
 			v.Aside = append(v.Aside, asideView{c, casefile.Direction(c.Role), meaning(c.Disposition)})
 		}
 	}
-	v.Shared = sharedWords(e.Case)
-	v.Withdrew = strings.Join(names(e.Case.Withdrawn), ", ")
+	v.Shared = e.Case.SharedWords()
+	v.Withdrew = strings.Join(casefile.Allegations(e.Case.Withdrawn), ", ")
 	changes, err := d.ownChanges(r.Context(), m)
 	if err != nil {
 		return nil, err
@@ -116,32 +116,6 @@ func meaning(name string) string {
 		}
 	}
 	return name
-}
-
-func names(rows []schemas.Case) (list []string) {
-	for _, c := range rows {
-		if c.AllegationID != nil {
-			list = append(list, *c.AllegationID)
-		}
-	}
-	return list
-}
-
-// sharedWords say what reports and victims several allegations share.
-func sharedWords(f casefile.File) (list []string) {
-	for _, kind := range []struct {
-		name string
-		all  []casefile.Shared
-	}{{"Report", f.Reports}, {"Victim", f.Victims}} {
-		for _, s := range kind.all {
-			line := fmt.Sprintf("%s %s: %s", kind.name, s.ID, strings.Join(names(s.Rows), ", "))
-			if len(s.Others) > 0 {
-				line += "; also alleged of others of the stack: " + strings.Join(s.Others, ", ")
-			}
-			list = append(list, line+".")
-		}
-	}
-	return list
 }
 
 // searchPage is where somebody is looked for.

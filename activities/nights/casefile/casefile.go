@@ -7,7 +7,9 @@ package casefile
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 
 	"harmstack/schemas"
 )
@@ -63,6 +65,35 @@ type Shared struct {
 	Rows []schemas.Case `json:"rows"` // of the person
 	// Others are further people of whom the same is alleged, sorted: as far as their rows are at hand.
 	Others []string `json:"others,omitempty"`
+}
+
+// Allegations are the ids of rows, a dash for one without.
+func Allegations(rows []schemas.Case) (list []string) {
+	for _, c := range rows {
+		if c.AllegationID == nil {
+			list = append(list, "-")
+			continue
+		}
+		list = append(list, *c.AllegationID)
+	}
+	return list
+}
+
+// SharedWords say which reports and victims several allegations share, each without a full stop.
+func (f File) SharedWords() (list []string) {
+	for _, kind := range []struct {
+		name string
+		all  []Shared
+	}{{"Report", f.Reports}, {"Victim", f.Victims}} {
+		for _, s := range kind.all {
+			line := fmt.Sprintf("%s %s: %s", kind.name, s.ID, strings.Join(Allegations(s.Rows), ", "))
+			if len(s.Others) > 0 {
+				line += "; also alleged of others of the stack: " + strings.Join(s.Others, ", ")
+			}
+			list = append(list, line)
+		}
+	}
+	return list
 }
 
 // Of is the case of a person, among the rows of any people. Versions of an allegation that do not stand, and rows that
